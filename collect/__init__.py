@@ -1,0 +1,1 @@
+"""Raw photos in, a validated, labelled and split dataset out. Never imports ``train``."""

@@ -1,0 +1,1 @@
+"""The commands of this package, one thin module each: parse, call one function, print."""

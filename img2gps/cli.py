@@ -1,0 +1,119 @@
+"""The ``img2gps`` program: finds the commands, runs one, turns errors into a sentence and an exit code.
+
+Commands come from the entry-point group ``img2gps.commands``, so that another package can add one.
+"""
+
+import os
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+import rich_click as click
+from rich.markup import escape
+
+from img2gps import __version__
+from img2gps.console import PATH, command, json_option, print_json, print_text, say, seed_option
+from img2gps.errors import Img2GPSError
+from img2gps.progress import stderr
+from img2gps.text import safe_text
+
+__all__ = ["cli", "demo", "main"]
+
+EXIT_IO_ERROR = 74  # EX_IOERR of sysexits.h: disk full, a read-only folder, permission lost midway
+
+# The order in which a newcomer meets the commands; commands of other packages follow by name.
+_ORDER = (
+    *("demo", "simulate", "doctor", "validate", "ingest", "split", "audit", "label", "verify"),
+    *("train", "ablate", "evaluate", "predict"),
+)
+
+
+class CommandGroup(click.RichGroup):
+    """A group whose commands are the entry points of ``img2gps.commands``, imported on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, known ones in the order of the loop."""
+        names = set(_entry_points())
+        return [name for name in _ORDER if name in names] + sorted(names.difference(_ORDER))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command and return it."""
+        entry = _entry_points().get(cmd_name)
+        if entry is None:
+            return None
+        loaded = entry.load()
+        assert isinstance(loaded, click.Command)
+        return loaded
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="img2gps.commands")}
+
+
+@click.group(
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "IMG2GPS"},
+    epilog="\b\nExample:\n    img2gps demo",
+)
+@click.version_option(__version__, prog_name="img2gps")
+def cli() -> None:
+    """Turn a walk with a phone into a model that tells where on a site a photo was taken."""
+
+
+@command("demo", example="img2gps demo --photos 240 --out img2gps-demo")
+@click.option("--photos", type=click.IntRange(min=60), default=240, help="Good photos to render.")
+@click.option("--out", type=PATH, default=Path("img2gps-demo"), help="A new folder for everything the demo makes.")
+@seed_option
+@json_option
+def demo(photos: int, out: Path, seed: int, as_json: bool) -> None:
+    """Walk through the whole loop on a generated campus: no photos and no network needed."""
+    from img2gps.demo import closing_block, run_demo
+
+    report = run_demo(_run, photos=photos, out=out, seed=seed)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print_text(closing_block(report))
+
+
+def _run(arguments: list[str]) -> None:
+    """Run one command by its name through the root group, as typed."""
+    cli.main(arguments, prog_name="img2gps", standalone_mode=False)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the program and exit: see `img2gps.errors` for the codes."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the program and return its exit code; every failure is one message on stderr."""
+    try:
+        code = cli.main(arguments, prog_name="img2gps", standalone_mode=False)
+        sys.stdout.flush()
+    except Img2GPSError as error:
+        _fail(str(error))
+        return error.exit_code
+    except click.UsageError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        _fail(error.format_message())
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say("Interrupted.")
+        return 130
+    except BrokenPipeError:  # `img2gps ... | head`: the reader has gone, which is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f" ({safe_text(str(error.filename))})" if error.filename else ""
+        _fail(
+            f"{error.strerror or error}{where}: nothing that was complete before is lost; mend the cause and run again."
+        )
+        return EXIT_IO_ERROR
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str) -> None:
+    stderr().print(f"[red]Error:[/red] {escape(message)}")

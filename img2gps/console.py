@@ -1,0 +1,165 @@
+"""How commands look: the command decorator, shared options, and what goes to stdout and stderr.
+
+Data goes to stdout, messages and progress to stderr. Beside `img2gps.cli` the only module of this
+package that knows Click.
+"""
+
+import json
+import math
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import rich_click as click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from img2gps.errors import NotFoundError, UsageError
+from img2gps.progress import stderr
+from img2gps.text import safe_path
+
+__all__ = [
+    "PATH",
+    "command",
+    "config_option",
+    "dry_run_option",
+    "jobs_option",
+    "json_option",
+    "jsonable",
+    "print_json",
+    "print_table",
+    "print_text",
+    "say",
+    "seed_option",
+    "warn",
+]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Existence is checked by the functions that open the path: a path that does not exist is exit 3, not Click's 2.
+PATH = click.Path(path_type=Path)
+
+
+def command(name: str, *, example: str, short_help: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
+    """Return a decorator for a command whose help ends in `example` (lines of a shell, without the prompt)."""
+    lines = "\n".join(f"    {line}" for line in example.strip().splitlines())
+    return click.command(
+        name,
+        epilog=f"\b\nExample:\n{lines}",
+        short_help=short_help,
+        context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    )
+
+
+def json_option(function: Function) -> Function:
+    """Add ``--json``: one JSON document on stdout, for other programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(function)
+
+
+def dry_run_option(function: Function) -> Function:
+    """Add ``--dry-run``: say what would happen and write nothing."""
+    return click.option("--dry-run", is_flag=True, help="Say what would happen; write nothing.")(function)
+
+
+def jobs_option(function: Function) -> Function:
+    """Add ``--jobs``: the number of worker processes."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        default=lambda: len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        show_default="one per CPU",
+        help="Worker processes.",
+    )(function)
+
+
+def seed_option(function: Function) -> Function:
+    """Add ``--seed``: the same seed gives the same result."""
+    return click.option("--seed", type=click.IntRange(min=0), default=0, help="The same seed, the same result.")(
+        function
+    )
+
+
+def config_option(function: Function) -> Function:
+    """Add ``--config FILE.toml``: defaults for this command's options, below the environment and the command line."""
+    return click.option(
+        "--config",
+        type=PATH,
+        is_eager=True,
+        expose_value=False,
+        callback=_read_config,
+        help="A TOML file of options: at the top level, or in a table named after the command.",
+    )(function)
+
+
+def _read_config(context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    if not path.is_file():
+        raise NotFoundError(f"No config file {safe_path(path)}.")
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{safe_path(path)} is not TOML ({error}).") from error
+    table = document.get(context.command.name or "")
+    options = table if isinstance(table, dict) else {k: v for k, v in document.items() if not isinstance(v, dict)}
+    known = {flag.lstrip("-").replace("-", "_"): p.name for p in context.command.params for flag in (*p.opts, p.name)}
+    unknown = sorted(key for key in options if key.replace("-", "_") not in known)
+    if unknown:
+        raise UsageError(
+            f"{safe_path(path)} sets {', '.join(unknown)}, which img2gps {context.command.name} does not know."
+        )
+    defaults = {known[key.replace("-", "_")]: value for key, value in options.items()}
+    context.default_map = {**(context.default_map or {}), **defaults}
+
+
+def print_text(text: str) -> None:
+    """Print a line of plain text on stdout, unwrapped."""
+    click.echo(text)
+
+
+def print_json(value: object) -> None:
+    """Print `value` as one JSON document on stdout; NaN and infinity become null."""
+    click.echo(json.dumps(jsonable(value), indent=1, ensure_ascii=False))
+
+
+def jsonable(value: Any) -> Any:
+    """Return `value` with tuples as lists and non-finite floats, which JSON has no word for, as None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    return value
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table on stdout; cells are plain text (markup in them is escaped), numbers align right."""
+    cells = [[escape(str(cell)) for cell in row] for row in rows]
+    table = Table(title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = all(_looks_numeric(row[index]) for row in cells)
+        table.add_column(escape(column), justify="right" if numeric else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=200)
+    console.print(table)
+
+
+def _looks_numeric(cell: str) -> bool:
+    return cell.replace(",", "").replace(".", "").replace("%", "").replace("-", "").strip().isdigit() or cell == ""
+
+
+def say(text: str) -> None:
+    """Print a message on stderr."""
+    stderr().print(escape(text))
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr."""
+    stderr().print(f"[yellow]Warning:[/yellow] {escape(text)}")

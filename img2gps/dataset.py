@@ -1,0 +1,153 @@
+"""The dataset folder: where its files lie, how it is opened, locked and read as a frame."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from img2gps.corrections import newest, read_corrections
+from img2gps.errors import DatasetLockedError, InvalidDatasetError, NotFoundError, UsageError
+from img2gps.geo import geodesic_m
+from img2gps.manifest import ManifestInfo, read_table
+from img2gps.site import Site, read_site
+from img2gps.text import safe_path
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+__all__ = ["Dataset", "frame_info"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A dataset folder (see docs/architecture.md for what each file is)."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path) -> "Dataset":
+        """Return an existing dataset. Raises NotFoundError or InvalidDatasetError."""
+        if not root.exists():
+            raise NotFoundError(
+                f"No dataset at {safe_path(root)}: make one with `img2gps ingest PHOTOS {safe_path(root)}`."
+            )
+        dataset = cls(root=root)
+        for path in (dataset.site_path, dataset.manifest_path):
+            if not path.is_file():
+                raise InvalidDatasetError(
+                    f"{safe_path(root)} is not a dataset, {path.name} is missing: "
+                    "give the folder that `img2gps ingest` made."
+                )
+        return dataset
+
+    @property
+    def site_path(self) -> Path:
+        """The polygon that the photos were judged against."""
+        return self.root / "site.geojson"
+
+    @property
+    def manifest_path(self) -> Path:
+        """One row per accepted photo."""
+        return self.root / "manifest.parquet"
+
+    @property
+    def rejected_path(self) -> Path:
+        """The latest outcome of each distinct file that was not accepted."""
+        return self.root / "rejected.csv"
+
+    @property
+    def sources_path(self) -> Path:
+        """What was seen where: an index that can be rebuilt."""
+        return self.root / "sources.parquet"
+
+    @property
+    def photos_path(self) -> Path:
+        """The working copies."""
+        return self.root / "photos"
+
+    @property
+    def ingests_path(self) -> Path:
+        """One line per ingest."""
+        return self.root / "ingests.jsonl"
+
+    @property
+    def corrections_path(self) -> Path:
+        """Label corrections, append-only."""
+        return self.root / "corrections.csv"
+
+    @property
+    def audit_path(self) -> Path:
+        """The folder of the audit's report."""
+        return self.root / "audit"
+
+    def photo_path(self, photo_id: str) -> Path:
+        """Return where the working copy of a photo lies."""
+        return self.photos_path / photo_id[:2] / f"{photo_id}.jpg"
+
+    def site(self) -> Site:
+        """Return the site. Raises InvalidDatasetError where its file is damaged."""
+        try:
+            return read_site(self.site_path)
+        except UsageError as error:
+            raise InvalidDatasetError(f"{error}") from error
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the dataset for writing. Raises DatasetLockedError at once where another process holds it."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.root / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise DatasetLockedError(
+                f"{safe_path(self.root)} is being written by another process: wait until it has finished."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def read_frame(self) -> "gpd.GeoDataFrame":
+        """Return the manifest with corrections applied, as a GeoDataFrame in EPSG:4326 indexed 0..N-1.
+
+        Beside the columns of `img2gps.manifest.COLUMNS`: `lon`, `lat` (degrees, corrected), `ingest_lon`, `ingest_lat`
+        (as ingested), `moved_m` (metres between the two), `label_state` ("" | move | unsure | exclude | confirm).
+        `geometry`, `heading_deg` and `gps_source` follow the correction; photos that a person excluded have the
+        split ``excluded``. `frame_info` returns what the manifest says about itself.
+        """
+        import geopandas as gpd
+        import shapely
+
+        table, info = read_table(self.manifest_path)
+        points = shapely.from_wkb(table.column("geometry").to_pylist())
+        data = table.drop_columns(["geometry"]).to_pandas()
+        data["ingest_lon"], data["ingest_lat"] = shapely.get_x(points), shapely.get_y(points)
+        data["lon"], data["lat"] = data["ingest_lon"], data["ingest_lat"]
+        data["label_state"] = ""
+        latest = newest(read_corrections(self.corrections_path))
+        row_of = {photo_id: row for row, photo_id in enumerate(data["id"]) if photo_id in latest}
+        for photo_id, row in row_of.items():
+            correction = latest[photo_id]
+            data.loc[row, "label_state"] = correction.action
+            if correction.lon is not None and correction.lat is not None:
+                data.loc[row, ["lon", "lat"]] = correction.lon, correction.lat
+                data.loc[row, "gps_source"] = "correction"
+            if correction.heading_deg is not None:
+                data.loc[row, "heading_deg"], data.loc[row, "heading_ref"] = correction.heading_deg, "T"
+            if correction.action == "exclude":
+                data.loc[row, "split"], data.loc[row, "split_reason"] = "excluded", "excluded by a correction"
+        data["moved_m"] = geodesic_m(data["ingest_lon"], data["ingest_lat"], data["lon"], data["lat"])
+        geometry = shapely.points(np.asarray(data["lon"], dtype=np.float64), np.asarray(data["lat"], dtype=np.float64))
+        frame = gpd.GeoDataFrame(data, geometry=geometry, crs="EPSG:4326")
+        frame.attrs["manifest"] = json.dumps(dataclasses.asdict(info))
+        return frame
+
+
+def frame_info(frame: "gpd.GeoDataFrame") -> ManifestInfo:
+    """Return what the manifest behind a frame of `Dataset.read_frame` says about itself."""
+    return ManifestInfo(**json.loads(frame.attrs["manifest"]))

@@ -1,0 +1,82 @@
+"""Image bytes to upright RGB pixels: the one decoder of ingest and predict.
+
+Ingest's working copies and predict's photos must come from the same path, or a model is judged on
+pixels it was not trained for.
+"""
+
+import io
+from typing import Final
+
+from PIL import Image, ImageCms, ImageOps
+
+__all__ = ["FORMATS", "WORKING_SHORT_SIDE_PX", "fit_short_side", "open_image", "register_heif", "upright_rgb"]
+
+FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "HEIF", "AVIF")
+"""The Pillow formats that are read, and no others: each further decoder is a further way in."""
+
+WORKING_SHORT_SIDE_PX: Final = 512
+
+
+def register_heif() -> None:
+    """Teach Pillow HEIC/HEIF; cheap to call again."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False)
+
+
+def open_image(data: bytes) -> Image.Image:
+    """Return the image of `data` with only its header parsed, in one of `FORMATS`.
+
+    Raises what Pillow raises (PIL.UnidentifiedImageError, OSError, SyntaxError, struct.error, ...).
+    """
+    register_heif()
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
+def upright_rgb(image: Image.Image, *, short_side_px: int | None = WORKING_SHORT_SIDE_PX) -> Image.Image:
+    """Return the pixels upright, in sRGB, without alpha, the short side at most `short_side_px`.
+
+    JPEGs are decoded at the smallest scale (1, 1/2, 1/4, 1/8) that still covers the target, which costs a
+    fraction of a full decode. HEIF arrives upright from its decoder. Raises what Pillow raises.
+    """
+    if short_side_px is not None and image.format in ("JPEG", "MPO"):
+        image.draft("RGB", _covering_size(image.size, short_side_px))
+    image.load()
+    oriented = ImageOps.exif_transpose(image)
+    return fit_short_side(_to_srgb(oriented), short_side_px)
+
+
+def fit_short_side(image: Image.Image, short_side_px: int | None) -> Image.Image:
+    """Return the image scaled down so that its short side is `short_side_px`; never enlarged."""
+    short = min(image.size)
+    if short_side_px is None or short <= short_side_px:
+        return image
+    scale = short_side_px / short
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def _covering_size(size: tuple[int, int], short_side_px: int) -> tuple[int, int]:
+    scale = short_side_px / min(size)
+    return (size[0], size[1]) if scale >= 1 else (round(size[0] * scale), round(size[1] * scale))
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Return RGB pixels in sRGB: an embedded profile (Display P3 on iPhones) is applied, alpha goes over white."""
+    profile = image.info.get("icc_profile")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    if image.mode.startswith("I") or image.mode == "F":
+        # 16-bit PNG and TIFF: the high byte; a plain convert would clip everything above 255 to white
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
+    rgb = image.convert("RGB") if image.mode != "CMYK" or not profile else image
+    if not profile:
+        return rgb
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(rgb, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):  # a broken profile is no reason to lose the photo
+        return image.convert("RGB")
+    assert converted is not None
+    return converted

@@ -1,0 +1,247 @@
+"""The manifest: one GeoParquet row per accepted photo, its schema declared once and checked on every read.
+
+GeoParquet 1.1 (https://geoparquet.org/releases/v1.1.0/): WKB points in EPSG:4326. The file's own
+metadata carries, under ``img2gps``, the schema version, the site, the split and a digest of the rows.
+"""
+
+import base64
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from img2gps import __version__
+from img2gps.errors import InvalidDatasetError
+from img2gps.files import canonical_json, sha256_bytes, write_atomic
+from img2gps.text import safe_path, safe_text
+from img2gps.types import Photo
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "COLUMNS",
+    "SCHEMA_VERSION",
+    "Column",
+    "ManifestInfo",
+    "photos_of",
+    "read_table",
+    "rows_digest",
+    "write_manifest",
+]
+
+SCHEMA_VERSION: Final = 1
+_METADATA_KEY: Final = b"img2gps"
+_REBUILD = "restore manifest.parquet from a backup, or ingest the sources again"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column: its Arrow type by name (`pyarrow` type factories), and whether it may hold nulls."""
+
+    name: str
+    kind: str
+    nullable: bool = False
+
+
+def _columns(*rows: tuple[str, str]) -> tuple[Column, ...]:
+    return tuple(Column(name=name.rstrip("?"), kind=kind, nullable=name.endswith("?")) for name, kind in rows)
+
+
+COLUMNS: Final = _columns(
+    ("id", "string"),
+    ("file_name", "string"),
+    ("photo_sha256", "string"),
+    ("geometry", "binary"),
+    ("gps_source", "string"),
+    ("gps_accuracy_m?", "float64"),
+    ("gps_dop?", "float64"),
+    ("captured_at?", "timestamp"),
+    ("utc_offset_min?", "int32"),
+    ("time_source?", "string"),
+    ("fix_age_s?", "float64"),
+    ("heading_deg?", "float64"),
+    ("heading_ref?", "string"),
+    ("altitude_m?", "float64"),
+    ("make?", "string"),
+    ("model?", "string"),
+    ("device", "string"),
+    ("width", "int32"),
+    ("height", "int32"),
+    ("phash", "string"),
+    ("source_name", "string"),
+    ("bytes", "int64"),
+    ("site_relation", "string"),
+    ("flags", "strings"),
+    ("walk", "string"),
+    ("burst?", "string"),
+    ("group", "string"),
+    ("split?", "string"),
+    ("split_reason?", "string"),
+    ("fold?", "int32"),
+    ("ingested_at", "timestamp"),
+    ("ingest", "string"),
+)
+"""The schema, in file order; a trailing ``?`` above marks the nullable ones."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestInfo:
+    """What the manifest says about itself.
+
+    `device_salt` is the hash of the dataset's first site: device hashes must not change when the
+    site is redrawn. `split` is how the stored split was made, with the hashes of its ids and labels.
+    """
+
+    site_name: str
+    site_sha256: str
+    device_salt: str
+    split: Mapping[str, Any] | None = None
+    schema_version: int = SCHEMA_VERSION
+    tool_version: str = __version__
+    rows_sha256: str = ""
+
+
+@cache
+def _arrow_schema() -> "pa.Schema":
+    import pyarrow as pa
+
+    types = {
+        "string": pa.string(),
+        "binary": pa.binary(),
+        "float64": pa.float64(),
+        "int32": pa.int32(),
+        "int64": pa.int64(),
+        "timestamp": pa.timestamp("us", tz="UTC"),
+        "strings": pa.list_(pa.string()),
+    }
+    return pa.schema([pa.field(column.name, types[column.kind], column.nullable) for column in COLUMNS])
+
+
+def write_manifest(path: Path, photos: Iterable[Photo], info: ManifestInfo) -> ManifestInfo:
+    """Replace the manifest in one step and return its info with the digest of the rows.
+
+    Rows are ordered by source name and id, so that equal photos give equal bytes.
+    """
+    import pyarrow.parquet as pq
+
+    ordered = sorted(photos, key=lambda photo: (photo.source_name, photo.id))
+    table = _table_of(ordered)
+    info = dataclasses.replace(info, rows_sha256=rows_digest(table), schema_version=SCHEMA_VERSION)
+    metadata = {_METADATA_KEY: canonical_json(dataclasses.asdict(info)), b"geo": _geo_metadata(ordered)}
+    table = table.replace_schema_metadata(metadata)
+    write_atomic(path, lambda file: pq.write_table(table, file, compression="zstd"))
+    return info
+
+
+def read_table(path: Path) -> tuple["pa.Table", ManifestInfo]:
+    """Return the manifest's rows as an Arrow table in schema order, and what it says about itself.
+
+    Raises InvalidDatasetError naming the column, and what is wrong with it, where the file breaks the schema.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    where = safe_path(path)
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise InvalidDatasetError(f"{where} is missing: {_REBUILD}.") from error
+    except (pa.ArrowException, OSError) as error:
+        first_line = safe_text(str(error).splitlines()[0] if str(error) else type(error).__name__)
+        raise InvalidDatasetError(f"{where} is not a readable Parquet file ({first_line}): {_REBUILD}.") from error
+    info = _read_info(table, where)
+    return _checked(table, where), info
+
+
+def photos_of(table: "pa.Table") -> list[Photo]:
+    """Return the rows of a checked table as photos."""
+    import shapely
+
+    points = shapely.from_wkb(table.column("geometry").to_pylist())
+    lons, lats = shapely.get_x(points).tolist(), shapely.get_y(points).tolist()
+    columns = {column.name: table.column(column.name).to_pylist() for column in COLUMNS if column.name != "geometry"}
+    columns["flags"] = [tuple(flags) for flags in columns["flags"]]
+    columns |= {"lon": lons, "lat": lats}
+    names = list(columns)
+    return [Photo(**dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def rows_digest(table: "pa.Table") -> str:
+    """Return a SHA-256 over every value of every column of `COLUMNS`, independent of the file's encoding."""
+    import pyarrow as pa
+
+    digests = []
+    for column in COLUMNS:
+        values = table.column(column.name)
+        if column.kind == "timestamp":
+            values = values.cast(pa.int64())
+        plain = values.to_pylist()
+        if column.kind == "binary":
+            plain = [base64.b64encode(value).decode() for value in plain]
+        digests.append([column.name, sha256_bytes(canonical_json(plain))])
+    return sha256_bytes(canonical_json(digests))
+
+
+def _table_of(photos: list[Photo]) -> "pa.Table":
+    import pyarrow as pa
+    import shapely
+
+    values: dict[str, Any] = {
+        column.name: [getattr(photo, column.name) for photo in photos]
+        for column in COLUMNS
+        if column.name != "geometry"
+    }
+    points = shapely.points([photo.lon for photo in photos], [photo.lat for photo in photos])
+    values["geometry"] = list(shapely.to_wkb(points))
+    return pa.table({column.name: values[column.name] for column in COLUMNS}, schema=_arrow_schema())
+
+
+def _geo_metadata(photos: list[Photo]) -> bytes:
+    column: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Point"], "crs": _crs()}
+    if photos:
+        lons, lats = [photo.lon for photo in photos], [photo.lat for photo in photos]
+        column["bbox"] = [min(lons), min(lats), max(lons), max(lats)]
+    return canonical_json({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}})
+
+
+@cache
+def _crs() -> dict[str, Any]:
+    from pyproj import CRS
+
+    return CRS.from_epsg(4326).to_json_dict()
+
+
+def _read_info(table: "pa.Table", where: str) -> ManifestInfo:
+    stored = (table.schema.metadata or {}).get(_METADATA_KEY)
+    if stored is None:
+        raise InvalidDatasetError(f"{where} is a Parquet file, but not a manifest that img2gps wrote: {_REBUILD}.")
+    try:
+        info = ManifestInfo(**json.loads(stored))
+    except (TypeError, ValueError) as error:
+        raise InvalidDatasetError(f"{where} has damaged img2gps metadata: {_REBUILD}.") from error
+    if info.schema_version > SCHEMA_VERSION:
+        raise InvalidDatasetError(
+            f"{where} was written by img2gps {safe_text(info.tool_version)}, manifest schema {info.schema_version}; "
+            f"this is img2gps {__version__} with schema {SCHEMA_VERSION}: upgrade img2gps."
+        )
+    return info
+
+
+def _checked(table: "pa.Table", where: str) -> "pa.Table":
+    schema = _arrow_schema()
+    for column in COLUMNS:
+        if column.name not in table.column_names:
+            raise InvalidDatasetError(f"{where} lacks the column {column.name}: {_REBUILD}.")
+        expected, found = schema.field(column.name).type, table.schema.field(column.name).type
+        if expected != found:
+            raise InvalidDatasetError(f"{where} has the column {column.name} as {found}, not {expected}: {_REBUILD}.")
+        nulls = table.column(column.name).null_count
+        if nulls and not column.nullable:
+            raise InvalidDatasetError(f"{where} has {nulls} empty values in the column {column.name}: {_REBUILD}.")
+    ids = table.column("id").to_pylist()
+    if len(set(ids)) != len(ids):
+        raise InvalidDatasetError(f"{where} has the same photo twice in the column id: {_REBUILD}.")
+    return table.select([column.name for column in COLUMNS])

@@ -1,0 +1,207 @@
+"""The site: a polygon, its name, its time zone, and whether a position belongs to it."""
+
+import dataclasses
+import json
+import math
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import shapely
+from shapely import affinity
+from shapely.geometry import MultiPolygon, Point, Polygon, mapping, shape
+from shapely.ops import nearest_points
+
+from img2gps.errors import NotFoundError, UsageError
+from img2gps.files import canonical_json, sha256_bytes
+from img2gps.geo import LocalFrame, geodesic_m
+from img2gps.text import safe_path, safe_text
+
+__all__ = ["Site", "SiteRelation", "load_site", "packaged_sites", "read_site", "site_from_geojson"]
+
+SiteRelation = Literal["inside", "edge", "outside"]
+
+# A photo from the far sidewalk is outside the outline, which runs along street centre lines: it is an
+# edge photo when its distance is within what its position can be off by, and never beyond 30 m.
+_EDGE_DEFAULT_M = 10.0
+_EDGE_LIMIT_M = 30.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Site:
+    """A named polygon in EPSG:4326, (lon, lat) order, with the IANA time zone of its clocks.
+
+    The only type here without slots: the frame and the hash are computed once, on first use.
+    """
+
+    name: str
+    polygon: Polygon | MultiPolygon
+    time_zone: str | None = None
+    title: str | None = None
+
+    @cached_property
+    def frame(self) -> LocalFrame:
+        """Local east/north metres around the centroid, rounded so that it reads well in files."""
+        centroid = self.polygon.centroid
+        return LocalFrame(origin_lon=round(centroid.x, 6), origin_lat=round(centroid.y, 6))
+
+    @cached_property
+    def sha256(self) -> str:
+        """A hash of what decides about photos: the polygon's normal form and the time zone."""
+        ring = json.loads(shapely.to_geojson(shapely.normalize(self.polygon)))
+        return sha256_bytes(canonical_json({"geometry": ring, "time_zone": self.time_zone}))
+
+    @cached_property
+    def local_polygon(self) -> Polygon | MultiPolygon:
+        """The polygon in east/north metres of `frame`."""
+
+        def project(coordinates: Any) -> Any:
+            east_m, north_m = self.frame.to_local(coordinates[:, 0], coordinates[:, 1])
+            coordinates[:, 0], coordinates[:, 1] = east_m, north_m
+            return coordinates
+
+        return shapely.transform(self.polygon, project)
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The time zone as an object, or None where the site file names none."""
+        return ZoneInfo(self.time_zone) if self.time_zone else None
+
+    def distance_m(self, lon: float, lat: float) -> float:
+        """Return the metres from a position to the polygon; 0 inside or on the boundary."""
+        point = Point(self._near(lon), lat)
+        if self.polygon.covers(point):
+            return 0.0
+        # Longitudes are shrunk by cos(latitude) so that the nearest boundary point is the nearest in metres.
+        shrink = max(math.cos(math.radians(lat)), 1e-6)
+        scaled = affinity.scale(self.polygon, xfact=shrink, yfact=1.0, origin=(0, 0))
+        nearest = nearest_points(scaled, Point(point.x * shrink, lat))[0]
+        return float(geodesic_m(point.x, lat, nearest.x / shrink, nearest.y))
+
+    def relation(self, lon: float, lat: float, accuracy_m: float | None = None) -> tuple[SiteRelation, float]:
+        """Return how a position in degrees lies to the site, and its distance from the polygon in metres.
+
+        ``edge`` is outside by no more than the reported accuracy (10 m where none is reported, 30 m at most).
+        """
+        distance_m = self.distance_m(lon, lat)
+        if distance_m == 0.0:
+            return "inside", 0.0
+        tolerance_m = min(_EDGE_DEFAULT_M if accuracy_m is None else accuracy_m, _EDGE_LIMIT_M)
+        return ("edge" if distance_m <= tolerance_m else "outside"), distance_m
+
+    def to_geojson(self) -> dict[str, Any]:
+        """Return the site as a GeoJSON FeatureCollection that `site_from_geojson` reads back."""
+        properties = {"name": self.name, "title": self.title, "time_zone": self.time_zone}
+        feature = {
+            "type": "Feature",
+            "properties": {key: value for key, value in properties.items() if value is not None},
+            "geometry": json.loads(json.dumps(mapping(self.polygon))),
+        }
+        return {"type": "FeatureCollection", "features": [feature]}
+
+    def _near(self, lon: float) -> float:
+        """Return the longitude on the turn of the globe that the polygon lies on (sites across 180 degrees)."""
+        west, _, east, _ = self.polygon.bounds
+        return next((turn for turn in (lon, lon - 360.0, lon + 360.0) if west <= turn <= east), lon)
+
+
+def packaged_sites() -> list[str]:
+    """Return the names of the sites that ship with the package."""
+    return sorted(Path(entry.name).stem for entry in _site_folder().iterdir() if entry.name.endswith(".geojson"))
+
+
+def load_site(name_or_file: str | Path) -> Site:
+    """Return a packaged site by its name, or the site of a GeoJSON file.
+
+    Raises NotFoundError where neither exists, UsageError where the file is no usable polygon.
+    """
+    text = str(name_or_file)
+    if text in packaged_sites():
+        content = (_site_folder() / f"{text}.geojson").read_text(encoding="utf-8")
+        return site_from_geojson(content, where=f"the packaged site {text}")
+    path = Path(name_or_file)
+    if not path.exists():
+        names = ", ".join(packaged_sites())
+        raise NotFoundError(f"No site {safe_path(path)}: give a GeoJSON file, or one of the packaged names ({names}).")
+    return read_site(path)
+
+
+def read_site(path: Path) -> Site:
+    """Return the site of a GeoJSON file; UsageError says what is wrong with it."""
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise UsageError(f"Cannot read the site file {safe_path(path)}: {reason}; give a GeoJSON polygon.") from error
+    return site_from_geojson(content, where=safe_path(path), default_name=path.stem)
+
+
+def site_from_geojson(content: str, *, where: str, default_name: str = "site") -> Site:
+    """Return the site of GeoJSON text; `where` names the source in the UsageError of a bad one."""
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise UsageError(f"{where} is not GeoJSON ({error}); export the outline as a GeoJSON polygon.") from error
+    features = _polygon_features(document)
+    if not features:
+        raise UsageError(f"{where} holds no GeoJSON polygon; export the site's outline as Polygon or MultiPolygon.")
+    given = [entry["properties"] for entry in features if isinstance(entry.get("properties"), dict)]
+    properties: dict[str, Any] = given[0] if given else {}
+    polygon = _checked_polygon([entry["geometry"] for entry in features], where)
+    return Site(
+        name=safe_text(str(properties.get("name") or default_name), limit=80),
+        title=safe_text(str(properties["title"]), limit=120) if properties.get("title") else None,
+        polygon=polygon,
+        time_zone=_checked_time_zone(properties.get("time_zone"), where),
+    )
+
+
+def _polygon_features(document: object) -> list[dict[str, Any]]:
+    """Return the features with a polygon, whatever GeoJSON object holds them."""
+    if not isinstance(document, dict):
+        return []
+    if document.get("type") in ("Polygon", "MultiPolygon"):
+        return [{"geometry": document}]
+    if document.get("type") == "Feature":
+        return _polygon_features(document.get("geometry")) and [document]
+    features = document.get("features")
+    return [entry for item in features for entry in _polygon_features(item)] if isinstance(features, list) else []
+
+
+def _checked_polygon(geometries: list[dict[str, Any]], where: str) -> Polygon | MultiPolygon:
+    try:
+        polygons = [shape(geometry) for geometry in geometries]
+    except Exception as error:
+        raise UsageError(f"{where} holds a polygon with malformed coordinates ({error}); export it again.") from error
+    for polygon in polygons:
+        if polygon.is_empty or polygon.area == 0:
+            raise UsageError(f"{where} holds a polygon without an area; draw the site's outline and export it again.")
+        if not polygon.is_valid:
+            reason = shapely.is_valid_reason(polygon)
+            raise UsageError(
+                f"{where} holds an invalid polygon ({reason}, in lon lat); "
+                "redraw the outline so that no edge crosses another."
+            )
+        west, south, east, north = polygon.bounds
+        if not (-360 <= west <= east <= 360 and -90 <= south <= north <= 90):
+            raise UsageError(f"{where} is not in degrees, lon before lat; export it in EPSG:4326 (WGS 84).")
+    merged = shapely.force_2d(shapely.union_all(polygons))
+    assert isinstance(merged, Polygon | MultiPolygon)
+    return merged
+
+
+def _checked_time_zone(name: object, where: str) -> str | None:
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(str(name)).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise UsageError(
+            f"{where} names the unknown time zone {safe_text(repr(name))}; use an IANA name such as Europe/Berlin."
+        ) from error
+
+
+def _site_folder() -> Any:
+    return resources.files("img2gps") / "sites"

@@ -1,0 +1,1 @@
+"""A dataset in, a scored model out. Never imports ``collect``."""

@@ -1,0 +1,60 @@
+"""What every trained model is to the rest of the program: photos in, positions out."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+
+from img2gps.geo import FloatArray, LocalFrame
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Estimate", "Localizer"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Positions of N photos in east/north metres of the run's frame; every array has shape (N,).
+
+    `east_m`, `north_m` are the answer. A model with a distribution over the site also gives its mean,
+    its mode and the radii of the smallest discs around the answer that hold 50 % and 90 % of it.
+    """
+
+    east_m: FloatArray
+    north_m: FloatArray
+    radius_50_m: FloatArray | None = None
+    radius_90_m: FloatArray | None = None
+    mean_east_m: FloatArray | None = None
+    mean_north_m: FloatArray | None = None
+    mode_east_m: FloatArray | None = None
+    mode_north_m: FloatArray | None = None
+
+    @classmethod
+    def concatenate(cls, parts: "list[Self]") -> "Self":
+        """Return the estimates of several batches as one."""
+        columns = {}
+        for field in dataclasses.fields(cls):
+            values = [getattr(part, field.name) for part in parts]
+            columns[field.name] = None if not values or any(v is None for v in values) else np.concatenate(values)
+        if not parts:
+            columns |= {"east_m": np.empty(0), "north_m": np.empty(0)}
+        return cls(**columns)
+
+
+class Localizer(Protocol):
+    """A trained model, ready on its device."""
+
+    @property
+    def frame(self) -> LocalFrame:
+        """The frame of its metres."""
+        ...
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) in pixels of the portrait images it takes."""
+        ...
+
+    def locate(self, images: "Tensor") -> Estimate:
+        """Return the positions of a uint8 RGB batch of shape (N, 3, height, width)."""
+        ...
