@@ -53,7 +53,7 @@ def _entry_points() -> dict[str, EntryPoint]:
 @click.group(
     cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "IMG2GPS"},
-    epilog="\b\nExample:\n    img2gps demo",
+    epilog="Example:\n\n$ img2gps demo",
 )
 @click.version_option(__version__, prog_name="img2gps")
 def cli() -> None:

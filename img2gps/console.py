@@ -45,10 +45,10 @@ PATH = click.Path(path_type=Path)
 
 def command(name: str, *, example: str, short_help: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
     """Return a decorator for a command whose help ends in `example` (lines of a shell, without the prompt)."""
-    lines = "\n".join(f"    {line}" for line in example.strip().splitlines())
     return click.command(
         name,
-        epilog=f"\b\nExample:\n{lines}",
+        # rich-click joins single line breaks and keeps doubled ones
+        epilog="\n\n".join(["Example:", *(f"$ {line}" for line in example.strip().splitlines())]),
         short_help=short_help,
         context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     )

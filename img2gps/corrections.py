@@ -1,21 +1,23 @@
 """Label corrections: an append-only chain of lines beside the manifest.
 
 Every line is one action of a person on one photo and carries a digest over itself and the line before,
-so that a changed, lost or reordered line is found. The newest line of a photo holds; undoing is
-another line. The position of ingest stays in the manifest and is never overwritten.
+so that a changed, lost or reordered line is found. The newest line of a photo holds, and says everything
+about it: a photo that was moved and then marked unsure carries its new position in both lines. Undoing
+is another line. The position of ingest stays in the manifest and is never overwritten.
 """
 
 import csv
 import dataclasses
 import io
+import math
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 from img2gps.errors import InvalidDatasetError
-from img2gps.files import append_line, canonical_json, sha256_bytes
+from img2gps.files import append_line, canonical_json, fsync_folder, sha256_bytes
 from img2gps.text import safe_path
 
-__all__ = ["FIELDS", "Action", "Correction", "append_corrections", "newest", "read_corrections"]
+__all__ = ["FIELDS", "Action", "Correction", "append_corrections", "histories", "newest", "read_corrections"]
 
 Action = Literal["move", "unsure", "exclude", "confirm", "reset"]
 """move: a new position or heading; unsure, exclude: a mark; confirm: looked at, right; reset: back to ingest."""
@@ -23,7 +25,12 @@ Action = Literal["move", "unsure", "exclude", "confirm", "reset"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """One line: who did what to which photo, when and why. Positions in degrees, None where not moved."""
+    """One line: who did what to which photo, when and why.
+
+    `from_lon`, `from_lat` are where the photo stood before, `lon`, `lat` where it stands now (degrees; None where it
+    stands as ingested), `heading_deg` its corrected heading clockwise from true north. Lines that were written by one
+    action on several photos share a `batch`; a line that takes another back names that line's digest in `undoes`.
+    """
 
     at: str
     by: str
@@ -35,6 +42,8 @@ class Correction:
     lat: float | None = None
     heading_deg: float | None = None
     why: str = ""
+    batch: str = ""
+    undoes: str = ""
     digest: str = ""
 
 
@@ -50,11 +59,19 @@ def read_corrections(path: Path) -> list[Correction]:
     """
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
-    complete = text[: text.rfind("\n") + 1]
+    data = path.read_bytes()
+    try:
+        complete = data[: data.rfind(b"\n") + 1].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidDatasetError(f"{safe_path(path)} is not UTF-8 text: restore the file from a backup.") from error
+    reader = csv.DictReader(io.StringIO(complete, newline=""))
+    if complete and tuple(reader.fieldnames or ()) != FIELDS:
+        raise InvalidDatasetError(
+            f"{safe_path(path)} does not start with the columns {', '.join(FIELDS)}: restore the file from a backup."
+        )
     corrections: list[Correction] = []
     previous = ""
-    for number, row in enumerate(csv.DictReader(io.StringIO(complete, newline="")), start=2):
+    for number, row in enumerate(reader, start=2):
         correction = _parse(row, path, number)
         if correction.digest != _digest(correction, previous):
             raise InvalidDatasetError(
@@ -71,7 +88,7 @@ def append_corrections(path: Path, corrections: list[Correction]) -> list[Correc
     existing = read_corrections(path)
     previous = existing[-1].digest if existing else ""
     chained: list[Correction] = []
-    for correction in corrections:
+    for correction in map(_normalised, corrections):
         digest = _digest(correction, previous)
         chained.append(dataclasses.replace(correction, digest=digest))
         previous = digest
@@ -79,6 +96,8 @@ def append_corrections(path: Path, corrections: list[Correction]) -> list[Correc
     header = [] if path.exists() and path.stat().st_size else [",".join(FIELDS)]
     if chained:
         append_line(path, "\n".join([*header, *(_format(correction) for correction in chained)]))
+    if header:
+        fsync_folder(path.parent)  # the file is new: its name must be durable too
     return chained
 
 
@@ -88,12 +107,52 @@ def newest(corrections: list[Correction]) -> dict[str, Correction]:
     return {photo_id: correction for photo_id, correction in latest.items() if correction.action != "reset"}
 
 
+def histories(corrections: list[Correction]) -> dict[str, list[Correction]]:
+    """Return for each photo id the lines that still count, oldest first: an undone line and its undoing drop out.
+
+    The last of a photo's lines is its state, the one before it what an undo goes back to; a photo of which every
+    line was undone has an empty list.
+    """
+    stacks: dict[str, list[Correction]] = {}
+    for correction in corrections:
+        stack = stacks.setdefault(correction.photo_id, [])
+        if not correction.undoes:
+            stack.append(correction)
+        elif stack and stack[-1].digest == correction.undoes:
+            stack.pop()
+    return stacks
+
+
+def _normalised(correction: Correction) -> Correction:
+    """Return the correction as reading it back would give it, or the chain would break on an int or a line break."""
+    numbers = {name: getattr(correction, name) for name in _NUMBERS}
+    values = {name: None if value is None else float(value) for name, value in numbers.items()}
+    if not _plausible(values) or any("\n" in text or "\r" in text for text in (correction.by, correction.why)):
+        raise ValueError(f"not a correction that can be stored: {correction}")
+    return dataclasses.replace(correction, **values)  # type: ignore[arg-type]  # floats by the names of the fields
+
+
+def _plausible(numbers: dict[str, float | None]) -> bool:
+    """Return whether the numbers of a line can be positions and a heading: finite, in range, lon and lat together."""
+    lons, lats = (numbers["from_lon"], numbers["lon"]), (numbers["from_lat"], numbers["lat"])
+    return (
+        None not in (lons[0], lats[0])
+        and (lons[1] is None) == (lats[1] is None)
+        and all(value is None or math.isfinite(value) for value in numbers.values())
+        and all(value is None or abs(value) <= 360 for value in (*lons, numbers["heading_deg"]))
+        and all(value is None or abs(value) <= 90 for value in lats)
+    )
+
+
 def _parse(row: dict[str, str], path: Path, number: int) -> Correction:
     try:
         values: dict[str, object] = {name: row[name] for name in FIELDS}
         if None in row or values["action"] not in get_args(Action):
             raise ValueError
-        values |= {name: float(row[name]) if row[name] else None for name in _NUMBERS}
+        numbers = {name: float(row[name]) if row[name] else None for name in _NUMBERS}
+        if not _plausible(numbers):
+            raise ValueError
+        values |= numbers
         return Correction(**values)  # type: ignore[arg-type]  # checked field by field above
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidDatasetError(

@@ -176,14 +176,14 @@ def _checked_polygon(geometries: list[dict[str, Any]], where: str) -> Polygon | 
     except Exception as error:
         raise UsageError(f"{where} holds a polygon with malformed coordinates ({error}); export it again.") from error
     for polygon in polygons:
-        if polygon.is_empty or polygon.area == 0:
-            raise UsageError(f"{where} holds a polygon without an area; draw the site's outline and export it again.")
         if not polygon.is_valid:
             reason = shapely.is_valid_reason(polygon)
             raise UsageError(
                 f"{where} holds an invalid polygon ({reason}, in lon lat); "
                 "redraw the outline so that no edge crosses another."
             )
+        if polygon.is_empty or polygon.area == 0:
+            raise UsageError(f"{where} holds a polygon without an area; draw the site's outline and export it again.")
         west, south, east, north = polygon.bounds
         if not (-360 <= west <= east <= 360 and -90 <= south <= north <= 90):
             raise UsageError(f"{where} is not in degrees, lon before lat; export it in EPSG:4326 (WGS 84).")

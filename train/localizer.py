@@ -1,7 +1,7 @@
 """What every trained model is to the rest of the program: photos in, positions out."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class Estimate:
     @classmethod
     def concatenate(cls, parts: "list[Self]") -> "Self":
         """Return the estimates of several batches as one."""
-        columns = {}
+        columns: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
             values = [getattr(part, field.name) for part in parts]
             columns[field.name] = None if not values or any(v is None for v in values) else np.concatenate(values)

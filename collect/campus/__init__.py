@@ -1,0 +1,1 @@
+"""A generated campus: buildings, ground, light, walks and phones that `collect.synthetic` turns into raw photos."""

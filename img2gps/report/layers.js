@@ -1,0 +1,189 @@
+// What a map is drawn of, each a function of the canvas context and the view. Positions are decimetres.
+
+const DM = 10;
+
+/** Return a path of flat rings [east, north, east, north, ...] on the screen. */
+function ringPath(view, rings, close = true) {
+  const path = new Path2D();
+  for (const ring of rings) {
+    for (let i = 0; i < ring.length; i += 2) {
+      const x = view.x(ring[i] / DM);
+      const y = view.y(ring[i + 1] / DM);
+      if (i) path.lineTo(x, y);
+      else path.moveTo(x, y);
+    }
+    if (close) path.closePath();
+  }
+  return path;
+}
+
+/** The ground: the site's inside, then what the caller draws clipped to it, then paths, buildings and the outline. */
+function drawSite(context, view, site, insideOfIt) {
+  const outline = ringPath(view, site.outline.flat());
+  context.fillStyle = colour("map-site");
+  context.fill(outline, "evenodd");
+  context.save();
+  context.clip(outline, "evenodd");
+  insideOfIt();
+  context.restore();
+  context.lineWidth = 1.2;
+  context.strokeStyle = colour("map-path");
+  context.stroke(ringPath(view, site.paths, false));
+  const buildings = ringPath(view, site.buildings.flat());
+  context.fillStyle = colour("map-building");
+  context.fill(buildings, "evenodd");
+  context.strokeStyle = colour("map-building-edge");
+  context.lineWidth = 1;
+  context.stroke(buildings);
+  context.strokeStyle = colour("map-outline");
+  context.lineWidth = 2;
+  context.stroke(outline);
+}
+
+/** Squares of `cells` (`east`, `north`: south-west corners) filled by `fill(index)`, null for none. */
+function drawCells(context, view, cells, fill) {
+  const side = (cells.size / DM) * view.scale;
+  const gap = side > 8 ? 1 : 0;
+  for (let i = 0; i < cells.east.length; i++) {
+    const shade = fill(i);
+    const x = view.x(cells.east[i] / DM);
+    const y = view.y(cells.north[i] / DM) - side;
+    if (shade === null || x > view.width || y > view.height || x + side < 0 || y + side < 0) continue;
+    context.fillStyle = shade;
+    context.fillRect(x, y, side - gap, side - gap);
+  }
+}
+
+/** Dots for photo indices; `paint(index)` is their colour. Batched by colour: 10,000 are drawn in one frame. */
+function drawDots(context, view, photos, indices, paint) {
+  const radius = Math.max(2.2, Math.min(6, 2.2 + view.scale * 0.35));
+  const batches = new Map();
+  const ticks = new Path2D();
+  for (const i of indices) {
+    const x = view.x(photos.east[i] / DM);
+    const y = view.y(photos.north[i] / DM);
+    if (x < -9 || y < -9 || x > view.width + 9 || y > view.height + 9) continue;
+    const shade = paint(i);
+    if (!batches.has(shade)) batches.set(shade, new Path2D());
+    const path = batches.get(shade);
+    path.moveTo(x + radius, y);
+    path.arc(x, y, radius, 0, 2 * Math.PI);
+    if (view.scale > 5 && photos.heading && photos.heading[i] !== null) {
+      const angle = (photos.heading[i] * Math.PI) / 180;
+      ticks.moveTo(x, y);
+      ticks.lineTo(x + Math.sin(angle) * radius * 2.6, y - Math.cos(angle) * radius * 2.6);
+    }
+  }
+  context.strokeStyle = colour("map-tick");
+  context.lineWidth = 1.6;
+  context.stroke(ticks);
+  context.strokeStyle = colour("map-halo");
+  context.lineWidth = 1;
+  for (const [shade, path] of batches) {
+    context.fillStyle = shade;
+    context.fill(path);
+    context.stroke(path);
+  }
+}
+
+/** A ring around one photo. */
+function drawRing(context, view, east, north) {
+  for (const [width, shade] of [[5, "map-halo"], [2.5, "accent"]]) {
+    context.beginPath();
+    context.arc(view.x(east / DM), view.y(north / DM), 10, 0, 2 * Math.PI);
+    context.lineWidth = width;
+    context.strokeStyle = colour(shade);
+    context.stroke();
+  }
+}
+
+/** Arrows from (east, north) to (toEast, toNorth) for photo indices, batched by colour. */
+function drawArrows(context, view, photos, indices, paint) {
+  const batches = new Map();
+  for (const i of indices) {
+    const [x, y] = [view.x(photos.east[i] / DM), view.y(photos.north[i] / DM)];
+    const [toX, toY] = [view.x(photos.toEast[i] / DM), view.y(photos.toNorth[i] / DM)];
+    const length = Math.hypot(toX - x, toY - y);
+    const shade = paint(i);
+    if (!batches.has(shade)) batches.set(shade, new Path2D());
+    const path = batches.get(shade);
+    path.moveTo(x, y);
+    path.lineTo(toX, toY);
+    if (length < 7) continue;
+    const head = Math.min(7, length / 2);
+    const angle = Math.atan2(toY - y, toX - x);
+    for (const turn of [-0.45, 0.45]) {
+      path.moveTo(toX, toY);
+      path.lineTo(toX - head * Math.cos(angle + turn), toY - head * Math.sin(angle + turn));
+    }
+  }
+  context.lineWidth = 1.4;
+  for (const [shade, path] of batches) {
+    context.strokeStyle = shade;
+    context.stroke(path);
+  }
+}
+
+/** Numbered stops joined by a line, each with a wedge the way to look; `reached` is highlighted. */
+function drawStops(context, view, stops, chosen) {
+  const points = stops.map((stop) => [view.x(stop.east / DM), view.y(stop.north / DM)]);
+  for (const [width, shade] of [[5, "map-halo"], [2.5, "map-route"]]) {
+    context.beginPath();
+    points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+    context.lineWidth = width;
+    context.strokeStyle = colour(shade);
+    context.stroke();
+  }
+  const radius = view.scale > 2 ? 10 : 8;
+  context.font = `600 ${view.scale > 2 ? 11 : 9}px system-ui, sans-serif`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  stops.forEach((stop, i) => {
+    const [x, y] = points[i];
+    context.fillStyle = colour(i === chosen ? "accent" : "map-route");
+    context.strokeStyle = colour("map-halo");
+    context.lineWidth = 1.5;
+    for (const heading of stop.headings) wedge(context, x, y, radius, (heading * Math.PI) / 180);
+    context.beginPath();
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.fill();
+    context.stroke();
+    context.fillStyle = colour("map-route-text");
+    context.fillText(String(i + 1), x, y + 0.5);
+  });
+}
+
+function wedge(context, x, y, radius, angle) {
+  const at = (turn, reach) => [x + Math.sin(angle + turn) * reach, y - Math.cos(angle + turn) * reach];
+  context.beginPath();
+  context.moveTo(...at(0, radius + 8));
+  context.lineTo(...at(-0.5, radius));
+  context.lineTo(...at(0.5, radius));
+  context.closePath();
+  context.fill();
+}
+
+/** A bar of a round number of metres at the bottom left, and the north arrow above it. */
+function drawScaleAndNorth(context, view) {
+  const most = 120 / view.scale;
+  const power = 10 ** Math.floor(Math.log10(most));
+  const metres = [5, 2, 1].find((factor) => factor * power <= most) * power;
+  const [x, y, length] = [14, view.height - 14, metres * view.scale];
+  const label = metres >= 1000 ? `${metres / 1000} km` : `${metres} m`;
+  context.font = "600 12px system-ui, sans-serif";
+  context.textAlign = "left";
+  context.textBaseline = "alphabetic";
+  for (const [width, shade] of [[5, "map-halo"], [2, "text"]]) {
+    context.lineWidth = width;
+    context.strokeStyle = colour(shade);
+    context.stroke(new Path2D(`M${x} ${y - 6}V${y}H${x + length}V${y - 6}`));
+    if (shade === "map-halo") {
+      context.strokeText(label, x + 5, y - 7);
+      context.strokeText("N", x + 3, y - 62);
+    }
+  }
+  context.fillStyle = colour("text");
+  context.fillText(label, x + 5, y - 7);
+  context.fillText("N", x + 3, y - 62);
+  context.fill(new Path2D(`M${x + 7} ${y - 58}l6 24l-6 -5l-6 5z`));
+}

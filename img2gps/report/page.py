@@ -1,0 +1,126 @@
+"""One self-contained HTML page: no request to any network, and a policy in the page that refuses one.
+
+The page's one style and one script are inline and named by their SHA-256 in its Content-Security-Policy
+(W3C CSP Level 3, section 2.3.1): nothing that a file name smuggles in can run, even if escaping had a hole.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from markupsafe import Markup
+
+from img2gps import __version__
+from img2gps.text import format_count
+
+__all__ = ["MAP_SCRIPTS", "as_metres", "as_percent", "render_page"]
+
+_FOLDER: Final = Path(__file__).parent
+
+MAP_SCRIPTS: Final = ("palette.js", "view.js", "layers.js", "facets.js", "facts.js", "atlas.js")
+"""The shared scripts behind a page with a map, in the order they are joined in."""
+
+
+def render_page(
+    template: Path,
+    *,
+    title: str,
+    scripts: Sequence[str] = (),
+    data: Mapping[str, Any] | None = None,
+    **context: Any,
+) -> str:
+    """Return the page that `template` (a jinja2 file that extends ``base.j2``) makes of `context`.
+
+    `scripts` are file names, looked for beside the template and in this package, joined in order into one
+    module; `data` becomes the JSON that they read with ``JSON.parse`` from the element ``#data``. Values in
+    `context` are escaped by jinja2; text from files must have passed `img2gps.text.safe_text` before. Raises
+    ValueError where `data` holds NaN or infinity, jinja2.UndefinedError where the template misses a value.
+    """
+    style = (_FOLDER / "report.css").read_text(encoding="utf-8")
+    script = "\n".join(_find(name, template.parent).read_text(encoding="utf-8") for name in scripts)
+    return (
+        _environment(template.parent)
+        .get_template(template.name)
+        .render(
+            title=title,
+            style=Markup(style),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own files
+            data=None if data is None else embed_json(data),
+            policy=_policy(style, script),
+            made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            version=__version__,
+            **context,
+        )
+    )
+
+
+def embed_json(value: object) -> Markup:
+    """Return JSON that is safe inside a script element: without ``<``, ``>`` and ``&``, in ASCII."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    for char in "<>&":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return Markup(text)  # noqa: S704 - nothing in it can end the element
+
+
+def as_metres(value: float | None, digits: int = 1) -> str:
+    """Return ``12.3 m``, or an en dash where there is no value."""
+    return "–" if _missing(value) else f"{value:,.{digits}f} m".replace("-", "−")
+
+
+def as_percent(value: float | None) -> str:
+    """Return ``61 %``, or an en dash where there is no value; a share that is not all and not nothing says so."""
+    if _missing(value):
+        return "–"
+    assert value is not None
+    if 0 < value < 0.005:
+        return "< 1 %"
+    if 0.995 <= value < 1:
+        return "> 99 %"
+    return f"{100 * value:.0f} %"
+
+
+def _missing(value: float | None) -> bool:
+    return value is None or value != value  # NaN differs from itself
+
+
+def _find(name: str, folder: Path) -> Path:
+    return folder / name if (folder / name).is_file() else _FOLDER / name
+
+
+@cache
+def _environment(folder: Path) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([folder, _FOLDER]),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"metres": as_metres, "percent": as_percent, "counted": _counted, "number": _number}
+    return environment
+
+
+def _counted(count: int, noun: str, plural: str | None = None) -> str:
+    return format_count(count, noun, plural)
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return "–" if _missing(value) else f"{value:,.{digits}f}".replace("-", "−")
+
+
+def _policy(style: str, script: str) -> str:
+    sources = ["default-src 'none'", "img-src data:", f"style-src {_source(style)}"]
+    if script:
+        sources.append(f"script-src {_source(script)}")
+    return "; ".join([*sources, "base-uri 'none'", "form-action 'none'"])
+
+
+def _source(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"

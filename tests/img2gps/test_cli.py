@@ -1,0 +1,181 @@
+"""The root command: every command has help, an example and a place in the docs; errors have exit codes."""
+
+import json
+import os
+import shlex
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+import pytest
+
+from img2gps import cli, console, errors
+from img2gps.console import command
+
+ROOT = Path(__file__).parents[2]
+NAMES = sorted(entry.name for entry in entry_points(group="img2gps.commands"))
+
+
+def loaded(name: str) -> click.Command:
+    found = cli.cli.get_command(click.Context(cli.cli), name)
+    assert found is not None
+    return found
+
+
+def test_the_commands_of_the_design_exist() -> None:
+    expected = "ablate audit demo doctor evaluate ingest label predict simulate split train validate verify"
+    assert expected.split() == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_command_has_help_with_a_working_example(name: str) -> None:
+    found = loaded(name)
+    assert found.help
+    epilog = str(found.epilog)
+    examples = [line.removeprefix("$ img2gps ") for line in epilog.split("\n\n") if line.startswith("$ img2gps ")]
+    assert examples, f"img2gps {name} --help shows no example"
+    for example in examples:
+        arguments = shlex.split(example)
+        assert arguments[0] == name
+        # parsing alone: unknown options and missing arguments raise, nothing runs
+        found.make_context(name, arguments[1:], parent=click.Context(cli.cli))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_has_help(name: str) -> None:
+    for parameter in loaded(name).params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"img2gps {name} {parameter.opts[0]} has no help"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_command_has_a_place_in_the_docs(name: str) -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    assert any(f"img2gps {name}" in page.read_text(encoding="utf-8") for page in pages)
+
+
+def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["frobnicate"]) == 2
+    assert "frobnicate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_errors_become_one_message_and_their_exit_code(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error_type = getattr(errors, name)
+
+    def fail(*_: object, **__: object) -> None:
+        raise error_type("The [/] thing is wrong: mend it.")
+
+    monkeypatch.setattr(cli.cli, "main", fail)
+    assert cli.run([]) == error_type.exit_code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "Error: The [/] thing is wrong: mend it.\n"
+
+
+def test_exit_codes_are_those_of_the_contract() -> None:
+    codes = {name: getattr(errors, name).exit_code for name in errors.__all__}
+    assert codes == {
+        "Img2GPSError": 1,
+        "QualityGateError": 1,
+        "UsageError": 2,
+        "NotFoundError": 3,
+        "InvalidDatasetError": 4,
+        "InvalidCheckpointError": 5,
+        "DeviceError": 6,
+        "RejectedFilesError": 7,
+        "DatasetLockedError": 75,
+    }
+
+
+def test_interrupt_exits_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.cli, "main", interrupt)
+    assert cli.run([]) == 130
+    assert "Interrupted" in capsys.readouterr().err
+
+
+def test_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "manifest.parquet")
+
+    monkeypatch.setattr(cli.cli, "main", fail)
+    assert cli.run([]) == cli.EXIT_IO_ERROR
+    assert "No space left on device (manifest.parquet)" in capsys.readouterr().err
+
+
+@command("toy", example="img2gps toy --size 3")
+@click.option("--size", type=int, default=1)
+@console.config_option
+@console.json_option
+def toy(size: int, as_json: bool) -> None:
+    """Print the size."""
+    if as_json:
+        console.print_json({"size": size, "bad": float("nan"), "path": "é"})
+    else:
+        console.print_text(str(size))
+
+
+def run_toy(*arguments: str) -> None:
+    toy.main(list(arguments), prog_name="toy", standalone_mode=False, auto_envvar_prefix="IMG2GPS_TOY")
+
+
+def test_option_beats_environment_beats_config_beats_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text("[toy]\nsize = 2\n")
+    run_toy()
+    run_toy("--config", str(config))
+    monkeypatch.setenv("IMG2GPS_TOY_SIZE", "3")
+    run_toy("--config", str(config))
+    run_toy("--config", str(config), "--size", "4")
+    assert capsys.readouterr().out.split() == ["1", "2", "3", "4"]
+
+
+def test_config_errors_name_the_file_and_the_key(tmp_path: Path) -> None:
+    unknown = tmp_path / "unknown.toml"
+    unknown.write_text("sise = 2\n")
+    with pytest.raises(errors.UsageError, match="sise"):
+        run_toy("--config", str(unknown))
+    malformed = tmp_path / "malformed.toml"
+    malformed.write_text("size = \n")
+    with pytest.raises(errors.UsageError, match="is not TOML"):
+        run_toy("--config", str(malformed))
+    with pytest.raises(errors.NotFoundError):
+        run_toy("--config", str(tmp_path / "absent.toml"))
+
+
+def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    run_toy("--json")
+    assert json.loads(capsys.readouterr().out) == {"size": 1, "bad": None, "path": "é"}
+
+
+def test_tables_show_markup_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_table("T [/]", ["name", "n"], [["[/red] x", 1_000]])
+    assert "[/red] x" in capsys.readouterr().out
+
+
+def test_no_bar_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    from img2gps.progress import track
+
+    assert list(track(range(3), "counting", 3)) == [0, 1, 2]
+    assert capsys.readouterr().err == ""
+
+
+def test_closed_pipe_is_no_error() -> None:
+    import subprocess
+    import sys
+
+    program = [sys.executable, "-m", "img2gps", "--help"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == 0

@@ -1,0 +1,42 @@
+"""Metres: geodesics and the local frame."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from img2gps.geo import LocalFrame, bearing_deg, geodesic_m
+
+PENN = LocalFrame(origin_lon=-75.1914, origin_lat=39.9517)
+
+
+def test_known_geodesic() -> None:
+    # Vincenty's classic pair, Flinders Peak to Buninyong (GDA94, equal to WGS 84 here): 54,972.271 m
+    flinders = (144 + 25 / 60 + 29.52440 / 3600, -(37 + 57 / 60 + 3.72030 / 3600))
+    buninyong = (143 + 55 / 60 + 35.38390 / 3600, -(37 + 39 / 60 + 10.15610 / 3600))
+    assert geodesic_m(*flinders, *buninyong) == pytest.approx(54_972.271, abs=0.001)
+
+
+def test_broadcasting_keeps_shapes() -> None:
+    assert geodesic_m(np.zeros((3, 2)), 0.0, 1.0, np.zeros(2)).shape == (3, 2)
+    assert geodesic_m(0.0, 0.0, 0.0, 0.0).shape == ()
+
+
+@given(st.floats(-400, 400), st.floats(-400, 400))
+def test_frame_is_metric_and_reversible(east_m: float, north_m: float) -> None:
+    lon, lat = PENN.to_lonlat(east_m, north_m)
+    back_east_m, back_north_m = PENN.to_local(lon, lat)
+    assert back_east_m == pytest.approx(east_m, abs=1e-4)
+    assert back_north_m == pytest.approx(north_m, abs=1e-4)
+    distance_m = geodesic_m(PENN.origin_lon, PENN.origin_lat, lon, lat)
+    assert distance_m == pytest.approx(np.hypot(east_m, north_m), abs=1e-3)
+
+
+def test_axes_are_not_swapped() -> None:
+    east_m, north_m = PENN.to_local([-75.1904, -75.1914], [39.9517, 39.9527])
+    assert east_m[0] > 80
+    assert north_m[1] > 100
+    assert abs(north_m[0]) < 0.1
+    assert abs(east_m[1]) < 0.1
+    assert bearing_deg(-75.1914, 39.9517, -75.1904, 39.9517) == pytest.approx(90, abs=0.01)
+    assert bearing_deg(-75.1914, 39.9527, -75.1914, 39.9517) == pytest.approx(180)

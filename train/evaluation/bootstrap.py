@@ -1,0 +1,183 @@
+"""Intervals by resampling whole groups of photos, because photos of one burst or walk err together.
+
+The cluster bootstrap (Davison and Hinkley, "Bootstrap Methods and their Application", 1997, ch. 3.8): groups
+are drawn with replacement, every photo of a drawn group comes along. Percentile intervals of few groups
+are too narrow; they are widened as in Hesterberg, "What Teachers Should Know About the Bootstrap", The
+American Statistician 69 (2015), sec. 5.3 ("expanded percentile").
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from img2gps.geo import FloatArray
+from img2gps.metrics import WITHIN_M, metrics_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "FIGURES",
+    "Clusters",
+    "clusters_of",
+    "figure_intervals",
+    "figure_samples",
+    "figure_values",
+    "interval",
+    "mean_interval",
+]
+
+IntArray = NDArray[np.int64]
+
+FIGURES: Final = ("rmse_m", "mean_m", "median_m", "p90_m", *(f"within_m.{radius}" for radius in WITHIN_M))
+"""The figures of `img2gps.metrics.Metrics`, flattened, in the order of the last axis of `figure_samples`."""
+
+LEVEL: Final = 0.95
+REPLICATES: Final = 2000
+SEED: Final = 0
+_ENOUGH_WALKS: Final = 8
+_FEWEST_CLUSTERS: Final = 5
+_CHUNK_CELLS: Final = 2_000_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Clusters:
+    """Which photos err together: `codes` (N,) in 0..count-1, and what the groups are, in the plural."""
+
+    unit: str
+    codes: IntArray
+    count: int
+
+    @classmethod
+    def of(cls, unit: str, labels: Any) -> "Clusters":
+        """Return the clusters of equal `labels`, shape (N,)."""
+        values, codes = np.unique(np.asarray(labels), return_inverse=True)
+        return cls(unit=unit, codes=codes.reshape(-1).astype(np.int64), count=len(values))
+
+    def take(self, rows: Any) -> "Clusters":
+        """Return the clusters of some photos (a mask or indices), numbered anew."""
+        return Clusters.of(self.unit, self.codes[rows])
+
+
+def clusters_of(frame: "pd.DataFrame") -> Clusters:
+    """Return the walks of `frame` where there are eight or more, else its bursts and shared positions.
+
+    `frame` has the columns walk, burst (null outside bursts), ingest_lon and ingest_lat of the dataset's frame.
+    """
+    walks = Clusters.of("walks", frame["walk"].to_numpy(dtype=str))
+    if walks.count >= _ENOUGH_WALKS:
+        return walks
+    return Clusters.of("bursts and positions", _joined(frame))
+
+
+def _joined(frame: "pd.DataFrame") -> IntArray:
+    """Return a number per photo, equal where a chain of shared bursts and shared positions joins two photos."""
+    import pandas as pd
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    photos = len(frame)
+    bursts, _ = pd.factorize(frame["burst"])  # -1 where the photo belongs to none
+    places, distinct = pd.factorize(pd.MultiIndex.from_frame(frame[["ingest_lon", "ingest_lat"]].round(7)))
+    inside = np.flatnonzero(bursts >= 0)
+    nodes = np.concatenate([places + photos, bursts[inside] + photos + len(distinct)])
+    edges = (np.ones(len(nodes)), (np.concatenate([np.arange(photos), inside]), nodes))
+    size = photos + len(distinct) + int(bursts.max(initial=-1)) + 1
+    labels: IntArray = connected_components(coo_matrix(edges, shape=(size, size)), directed=False)[1]
+    return labels[:photos]
+
+
+def figure_values(error_m: FloatArray) -> FloatArray:
+    """Return the figures of errors (N,) as an array in the order of `FIGURES`."""
+    metrics = metrics_of(error_m)
+    return np.array([metrics.rmse_m, metrics.mean_m, metrics.median_m, metrics.p90_m, *metrics.within_m.values()])
+
+
+def figure_samples(
+    error_m: FloatArray, clusters: Clusters, *, replicates: int = REPLICATES, seed: int = SEED
+) -> FloatArray:
+    """Return the figures of `error_m` (N,) or (R, N) in every resample: (replicates, 8) or (R, replicates, 8).
+
+    The R rows see the same resamples, so that their differences are paired.
+    """
+    rows = np.atleast_2d(np.asarray(error_m, dtype=np.float64))
+    samples = np.empty((len(rows), replicates, len(FIGURES)))
+    done = 0
+    for weights in _resamples(clusters, replicates, seed):
+        chunk = slice(done, done + len(weights))
+        for index, errors in enumerate(rows):
+            samples[index, chunk] = _weighted_figures(errors, weights)
+        done += len(weights)
+    return samples if np.ndim(error_m) == 2 else samples[0]
+
+
+def interval(samples: FloatArray, clusters: int, *, level: float = LEVEL) -> tuple[float, float] | None:
+    """Return the expanded percentile interval of `samples` (B,), None for fewer than five clusters."""
+    if clusters < _FEWEST_CLUSTERS or not np.isfinite(samples).any():
+        return None
+    from scipy.stats import norm, t
+
+    spread = math.sqrt(clusters / (clusters - 1)) * float(t.ppf((1 + level) / 2, clusters - 1))
+    tail = float(norm.cdf(-spread))
+    low, high = np.nanquantile(samples, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def figure_intervals(error_m: FloatArray, clusters: Clusters, *, level: float = LEVEL) -> dict[str, Any] | None:
+    """Return the interval of every figure of errors (N,) under the keys of ``Metrics.to_dict``, or None."""
+    if clusters.count < _FEWEST_CLUSTERS:
+        return None
+    return nested([interval(column, clusters.count, level=level) for column in figure_samples(error_m, clusters).T])
+
+
+def nested(values: Any) -> dict[str, Any]:
+    """Return one value per figure, in the order of `FIGURES`, under the keys of ``Metrics.to_dict``."""
+    flat = dict(zip(FIGURES, values, strict=True))
+    within = {str(radius): flat.pop(f"within_m.{radius}") for radius in WITHIN_M}
+    return {**flat, "within_m": within}
+
+
+def mean_interval(
+    values: FloatArray, clusters: Clusters, *, level: float = LEVEL, seed: int = SEED
+) -> tuple[float, float] | None:
+    """Return the interval of the mean of `values` (N,), None for fewer than five clusters."""
+    if clusters.count < _FEWEST_CLUSTERS:
+        return None
+    samples = [weights @ values / weights.sum(axis=1) for weights in _resamples(clusters, REPLICATES, seed)]
+    return interval(np.concatenate(samples), clusters.count, level=level)
+
+
+def _resamples(clusters: Clusters, replicates: int, seed: int) -> Iterator[FloatArray]:
+    """Yield blocks of shape (b, N): how often each photo is in each resample."""
+    generator = np.random.default_rng(seed)
+    block = max(1, _CHUNK_CELLS // max(1, len(clusters.codes)))
+    for start in range(0, replicates, block):
+        size = min(block, replicates - start)
+        draws = generator.multinomial(clusters.count, np.full(clusters.count, 1 / clusters.count), size=size)
+        yield draws[:, clusters.codes].astype(np.float64)
+
+
+def _weighted_figures(errors: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the figures of `errors` (N,) repeated `weights` (b, N) times, shape (b, 8)."""
+    order = np.argsort(errors, kind="stable")
+    ordered, repeats = errors[order], weights[:, order]
+    cumulative = np.cumsum(repeats, axis=1)
+    total = cumulative[:, -1]
+    columns = [np.sqrt(repeats @ ordered**2 / total), repeats @ ordered / total]
+    columns += [_repeated_quantile(ordered, cumulative, share) for share in (0.5, 0.9)]
+    columns += [repeats @ (ordered <= radius) / total for radius in WITHIN_M]
+    return np.stack(columns, axis=1)
+
+
+def _repeated_quantile(ordered: FloatArray, cumulative: FloatArray, share: float) -> FloatArray:
+    """Return the type 7 quantile of each row, as `img2gps.metrics` takes it, without repeating the values."""
+    position = share * (cumulative[:, -1] - 1)
+    low, high = (
+        ordered[(cumulative <= bound[:, None]).sum(axis=1)] for bound in (np.floor(position), np.ceil(position))
+    )
+    blended: FloatArray = low + (high - low) * (position - np.floor(position))
+    return blended

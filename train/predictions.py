@@ -1,0 +1,75 @@
+"""Predictions at rest: one Parquet row per photo with its truth, the answer and the error."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from img2gps.errors import InvalidCheckpointError
+from img2gps.files import write_atomic
+from img2gps.geo import LocalFrame, geodesic_m
+from img2gps.text import safe_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from train.localizer import Estimate
+
+__all__ = ["PREDICTION_COLUMNS", "predictions_frame", "read_predictions", "write_predictions"]
+
+PREDICTION_COLUMNS: Final = (
+    *("id", "lon", "lat", "pred_lon", "pred_lat", "mean_lon", "mean_lat", "mode_lon", "mode_lat"),
+    *("error_m", "uncertainty_m", "radius_50_m", "radius_90_m", "fold"),
+)
+"""Degrees and metres in float64, NaN where the model has none; `fold` is -1 outside a fold.
+
+`uncertainty_m` is `radius_50_m`: half of the photos are expected to lie nearer than that.
+"""
+
+
+def predictions_frame(
+    *, ids: list[str], lon: ArrayLike, lat: ArrayLike, estimate: "Estimate", frame: LocalFrame, fold: int | None = None
+) -> "pd.DataFrame":
+    """Return the predictions of N photos at (lon, lat) degrees as rows of `PREDICTION_COLUMNS`.
+
+    `error_m` is the geodesic distance between truth and answer.
+    """
+    import pandas as pd
+
+    pred_lon, pred_lat = frame.to_lonlat(estimate.east_m, estimate.north_m)
+    missing = np.full(len(ids), np.nan)
+    columns: dict[str, Any] = {"id": ids, "lon": np.asarray(lon, np.float64), "lat": np.asarray(lat, np.float64)}
+    columns |= {"pred_lon": pred_lon, "pred_lat": pred_lat}
+    for name in ("mean", "mode"):
+        east_m, north_m = getattr(estimate, f"{name}_east_m"), getattr(estimate, f"{name}_north_m")
+        given = east_m is not None and north_m is not None
+        columns[f"{name}_lon"], columns[f"{name}_lat"] = frame.to_lonlat(east_m, north_m) if given else (missing,) * 2
+    columns["error_m"] = geodesic_m(columns["lon"], columns["lat"], pred_lon, pred_lat)
+    columns["radius_50_m"] = missing if estimate.radius_50_m is None else estimate.radius_50_m
+    columns["radius_90_m"] = missing if estimate.radius_90_m is None else estimate.radius_90_m
+    columns["uncertainty_m"] = columns["radius_50_m"]
+    columns["fold"] = np.full(len(ids), -1 if fold is None else fold, dtype=np.int32)
+    return pd.DataFrame({name: columns[name] for name in PREDICTION_COLUMNS})
+
+
+def write_predictions(path: Path, predictions: "pd.DataFrame") -> None:
+    """Replace `path` with the rows of `predictions` in one step; columns beyond the schema are kept."""
+    write_atomic(path, lambda file: predictions.to_parquet(file, index=False, compression="zstd"))
+
+
+def read_predictions(path: Path) -> "pd.DataFrame":
+    """Return the rows of a predictions file. Raises InvalidCheckpointError where it is missing or damaged."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        predictions = pd.read_parquet(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InvalidCheckpointError(f"{safe_path(path)} cannot be read: make it again from its run.") from error
+    lacking = [name for name in PREDICTION_COLUMNS if name not in predictions.columns]
+    if lacking:
+        raise InvalidCheckpointError(
+            f"{safe_path(path)} lacks the column {lacking[0]}: make it again from its run with this version."
+        )
+    return predictions
