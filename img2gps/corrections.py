@@ -17,7 +17,16 @@ from img2gps.errors import InvalidDatasetError
 from img2gps.files import append_line, canonical_json, fsync_folder, sha256_bytes
 from img2gps.text import safe_path
 
-__all__ = ["FIELDS", "Action", "Correction", "append_corrections", "histories", "newest", "read_corrections"]
+__all__ = [
+    "FIELDS",
+    "Action",
+    "Correction",
+    "append_corrections",
+    "file_text",
+    "histories",
+    "newest",
+    "read_corrections",
+]
 
 Action = Literal["move", "unsure", "exclude", "confirm", "reset"]
 """move: a new position or heading; unsure, exclude: a mark; confirm: looked at, right; reset: back to ingest."""
@@ -142,6 +151,11 @@ def _plausible(numbers: dict[str, float | None]) -> bool:
         and all(value is None or abs(value) <= 360 for value in (*lons, numbers["heading_deg"]))
         and all(value is None or abs(value) <= 90 for value in lats)
     )
+
+
+def file_text(corrections: list[Correction]) -> str:
+    """Return the text of a file that holds `corrections` and nothing else, as `append_corrections` writes it."""
+    return "".join(f"{line}\n" for line in [",".join(FIELDS), *(_format(entry) for entry in corrections)])
 
 
 def _parse(row: dict[str, str], path: Path, number: int) -> Correction:

@@ -115,10 +115,10 @@ class Dataset:
     def read_frame(self) -> "gpd.GeoDataFrame":
         """Return the manifest with corrections applied, as a GeoDataFrame in EPSG:4326 indexed 0..N-1.
 
-        Beside the columns of `img2gps.manifest.COLUMNS`: `lon`, `lat` (degrees, corrected), `ingest_lon`, `ingest_lat`
-        (as ingested), `moved_m` (metres between the two), `label_state` ("" | move | unsure | exclude | confirm).
-        `geometry`, `heading_deg` and `gps_source` follow the correction; photos that a person excluded have the
-        split ``excluded``. `frame_info` returns what the manifest says about itself.
+        Beside the columns of `img2gps.manifest.COLUMNS`: `lon`, `lat` (degrees, corrected), `ingest_lon`, `ingest_lat`,
+        `ingest_heading_deg` (as ingested), `moved_m` (metres between the two positions), `label_state` ("" | move |
+        unsure | exclude | confirm). `geometry`, `heading_deg` and `gps_source` follow the correction; photos that a
+        person excluded have the split ``excluded``. `frame_info` returns what the manifest says about itself.
         """
         import geopandas as gpd
         import shapely
@@ -128,6 +128,7 @@ class Dataset:
         data = table.drop_columns(["geometry"]).to_pandas()
         data["ingest_lon"], data["ingest_lat"] = shapely.get_x(points), shapely.get_y(points)
         data["lon"], data["lat"] = data["ingest_lon"], data["ingest_lat"]
+        data["ingest_heading_deg"] = data["heading_deg"]
         data["label_state"] = ""
         latest = newest(read_corrections(self.corrections_path))
         row_of = {photo_id: row for row, photo_id in enumerate(data["id"]) if photo_id in latest}

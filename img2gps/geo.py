@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from pyproj import Geod, Transformer
 
-__all__ = ["FloatArray", "LocalFrame", "bearing_deg", "geodesic_m"]
+__all__ = ["FloatArray", "LocalFrame", "bearing_deg", "geocentric_m", "geodesic_m"]
 
 FloatArray = NDArray[np.float64]
 
@@ -36,6 +36,20 @@ def geodesic_m(lon_a: ArrayLike, lat_a: ArrayLike, lon_b: ArrayLike, lat_b: Arra
 def bearing_deg(lon_a: float, lat_a: float, lon_b: float, lat_b: float) -> float:
     """Return the initial geodesic bearing from a to b in degrees clockwise from true north, in [0, 360)."""
     return float(_geod().inv(lon_a, lat_a, lon_b, lat_b)[0]) % 360.0
+
+
+def geocentric_m(lon: ArrayLike, lat: ArrayLike) -> FloatArray:
+    """Return earth-centred x, y, z in metres on the WGS 84 ellipsoid, shape (N, 3), of positions in degrees.
+
+    Straight lines between them differ from geodesics by under a micrometre up to 100 m, anywhere on the
+    globe, which makes them the coordinates for neighbour searches (NIMA TR8350.2, WGS 84, 4.3.1).
+    """
+    lons, lats = (np.radians(np.asarray(value, dtype=np.float64).ravel()) for value in (lon, lat))
+    axis_m, eccentricity_squared = 6_378_137.0, 6.69437999014e-3
+    curvature_m = axis_m / np.sqrt(1.0 - eccentricity_squared * np.sin(lats) ** 2)
+    across_m = curvature_m * np.cos(lats)
+    up_m = curvature_m * (1.0 - eccentricity_squared) * np.sin(lats)
+    return np.stack([across_m * np.cos(lons), across_m * np.sin(lons), up_m], axis=1)
 
 
 @lru_cache(maxsize=64)

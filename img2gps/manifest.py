@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from img2gps import __version__
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import canonical_json, sha256_bytes, write_atomic
+from img2gps.imaging import WORKING_SHORT_SIDE_PX
 from img2gps.text import safe_path, safe_text
 from img2gps.types import Photo
 
@@ -91,13 +92,15 @@ COLUMNS: Final = _columns(
 class ManifestInfo:
     """What the manifest says about itself.
 
-    `device_salt` is the hash of the dataset's first site: device hashes must not change when the
-    site is redrawn. `split` is how the stored split was made, with the hashes of its ids and labels.
+    `device_salt` is the hash of the dataset's first site: device hashes must not change when the site is redrawn.
+    `short_side_px` is that of the working copies, all of one dataset alike. `split` is how the stored split was made,
+    with the hashes of its ids and labels.
     """
 
     site_name: str
     site_sha256: str
     device_salt: str
+    short_side_px: int = WORKING_SHORT_SIDE_PX
     split: Mapping[str, Any] | None = None
     schema_version: int = SCHEMA_VERSION
     tool_version: str = __version__

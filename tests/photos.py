@@ -1,7 +1,7 @@
 """Raw photos with any EXIF, as phones write them and as transfers break them.
 
-`photo_bytes` builds one photo in memory, `write_photo` puts one into a file, `write_walk` a folder of them. Every tag can be
-overridden or removed, so that a test states only what its photo is about.
+`photo_bytes` builds one photo in memory, `write_photo` puts one into a file, `write_walk` a folder of them. Every tag
+can be overridden or removed, so that a test states only what its photo is about.
 """
 
 import io
@@ -34,7 +34,7 @@ def scene(size: tuple[int, int] = (320, 240), seed: int = 0, *, detail: int = 8)
 
 
 def degrees(value: float, *, precision: int = 1_000_000) -> tuple[tuple[int, int], ...]:
-    """Return |value| degrees as EXIF rationals of degrees, minutes, seconds (`precision` is the seconds' denominator)."""
+    """Return |value| as EXIF rationals of degrees, minutes, seconds (`precision` is the seconds' denominator)."""
     ticks = round(abs(value) * 3600 * precision)
     minutes, seconds = divmod(ticks, 60 * precision)
     return ((minutes // 60, 1), (minutes % 60, 1), (seconds, precision))
@@ -186,15 +186,13 @@ def write_walk(
     prefix: str = "IMG_",
     **options: Any,
 ) -> list[Path]:
-    """Write `count` photos of one phone walking north from `start` (lon, lat) at 1.1 m/s, one every `every_s` seconds."""
+    """Write `count` photos of one phone that walks north from `start` (lon, lat), 1.1 m a second."""
     paths = []
     for index in range(count):
         lat = start[1] + index * every_s * 1e-5  # 1e-5 degrees of latitude are 1.11 m
         taken_at = first_at + timedelta(seconds=index * every_s)
         path = folder / f"{prefix}{index:04d}.jpg"
-        paths.append(
-            write_photo(path, seed=first_seed + index, lon=start[0], lat=lat, taken_at=taken_at, **options)
-        )
+        paths.append(write_photo(path, seed=first_seed + index, lon=start[0], lat=lat, taken_at=taken_at, **options))
     return paths
 
 

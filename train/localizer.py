@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 
 from img2gps.geo import FloatArray, LocalFrame
+from train.pixels import PixelSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,8 +52,8 @@ class Localizer(Protocol):
         ...
 
     @property
-    def input_size(self) -> tuple[int, int]:
-        """(height, width) in pixels of the portrait images it takes."""
+    def pixels(self) -> PixelSpec:
+        """The images it takes: their height and width, and how photos of another aspect are brought to it."""
         ...
 
     def locate(self, images: "Tensor") -> Estimate:

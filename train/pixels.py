@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from img2gps.imaging import open_image, upright_rgb
 from img2gps.text import safe_text
@@ -55,11 +55,11 @@ def read_pixels(path: Path, spec: PixelSpec) -> Pixels:
         return fit_pixels(upright_rgb(image), spec)
     except UnreadableImageError:
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise UnreadableImageError("not an image in a format that can be read") from error
     except OSError as error:
         raise UnreadableImageError(safe_text(error.strerror or str(error))) from error
-    except Exception as error:  # noqa: BLE001  # decoders raise SyntaxError, struct.error and more on broken files
+    except Exception as error:  # decoders raise SyntaxError, struct.error and more on broken files
         raise UnreadableImageError(f"the image is damaged ({safe_text(str(error) or type(error).__name__)})") from error
 
 

@@ -57,4 +57,6 @@ class Canvas:
 
     def pixels(self) -> Bytes:
         """The drawing as (rows, columns, 4), row 0 at the top, `PIXELS_PER_M` to the metre."""
-        return np.asarray(self._image.reduce(OVERSAMPLING))
+        # Channel by channel: reducing RGBA at once would weigh colours by the fourth channel.
+        bands = [band.reduce(OVERSAMPLING) for band in self._image.split()]
+        return np.asarray(Image.merge("RGBA", bands))

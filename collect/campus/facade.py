@@ -73,8 +73,10 @@ def _draw_windows(canvas: Canvas, design: Design, eaves_m: float, rng: np.random
 def _draw_features(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
     """One or two features, by the length of the wall; each wall of a building draws its own."""
     count = 1 + (canvas.length_m > 24) + (canvas.length_m > 40)
-    for k in rng.permutation(len(design.features))[:count]:
-        features.DRAWERS[design.features[k]](canvas, design, eaves_m, rng)
+    for place, k in enumerate(rng.permutation(len(design.features))[:count]):
+        low, high = canvas.length_m * place / count, canvas.length_m * (place + 1) / count
+        slot = features.Slot(low=low, high=high, eaves=eaves_m)
+        features.DRAWERS[design.features[k]](canvas, design, slot, rng)
 
 
 def _draw_roof(canvas: Canvas, design: Design, eaves_m: float) -> None:

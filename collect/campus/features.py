@@ -1,6 +1,7 @@
 """The one-off features of a wall: signs, murals, clocks, banners, roundels, big letters and ivy."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -9,29 +10,44 @@ from collect.campus.arrays import Colour, jitter, shade
 from collect.campus.canvas import SMOOTH, Canvas
 from collect.campus.designs import ACCENTS, Design
 
-Drawer: TypeAlias = Callable[[Canvas, Design, float, np.random.Generator], None]
-
 WHITE: Colour = (240, 238, 230)
 
 
-def _place(canvas: Canvas, half: float, rng: np.random.Generator) -> float:
-    low, high = min(half + 0.5, canvas.length_m / 2), max(canvas.length_m - half - 0.5, canvas.length_m / 2)
-    return float(rng.uniform(low, high))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """The stretch of wall that a feature has to itself, and the height of the eaves, in metres."""
+
+    low: float
+    high: float
+    eaves: float
+
+    @property
+    def length(self) -> float:
+        """Length of the stretch in metres."""
+        return self.high - self.low
+
+    def place(self, half: float, rng: np.random.Generator) -> float:
+        """A middle for a feature `half` metres to each side."""
+        middle, play = (self.low + self.high) / 2, max(0.0, self.length / 2 - half - 0.3)
+        return float(middle + rng.uniform(-play, play))
 
 
-def sign(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+Drawer: TypeAlias = Callable[[Canvas, Design, Slot, np.random.Generator], None]
+
+
+def sign(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) -> None:
     """The building's name on a board above the ground floor."""
-    half = min(canvas.length_m * 0.4, 5.5)
-    x, y = _place(canvas, half, rng), min(design.storey_m + 0.5, eaves_m - 1)
+    half = min(slot.length * 0.48, 5.5)
+    x, y = slot.place(half, rng), min(design.storey_m + 0.5, slot.eaves - 1)
     canvas.rect(x - half - 0.12, y - 0.82, x + half + 0.12, y + 0.82, WHITE, SMOOTH)
     canvas.rect(x - half, y - 0.7, x + half, y + 0.7, design.accent, SMOOTH)
     canvas.text(x, y, design.name, 1.3, WHITE, widest=2 * half - 0.6)
 
 
-def mural(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def mural(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) -> None:
     """A wall painting of large shapes."""
-    width, height = min(canvas.length_m * 0.55, 13.0), eaves_m * 0.8
-    x0, y0 = _place(canvas, width / 2, rng) - width / 2, eaves_m * 0.1
+    width, height = min(slot.length * 0.8, 13.0), slot.eaves * 0.8
+    x0, y0 = slot.place(width / 2, rng) - width / 2, slot.eaves * 0.12
     canvas.rect(x0, y0, x0 + width, y0 + height, jitter(rng, design.trim, 0.15))
     for _ in range(9):
         colour = ACCENTS[int(rng.integers(len(ACCENTS)))]
@@ -46,9 +62,9 @@ def mural(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generat
             canvas.line(x0 + 0.3, y, x0 + width - 0.3, y0 + height * rng.uniform(0.1, 0.9), 0.6, colour)
 
 
-def clock(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def clock(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) -> None:
     """A large clock face below the eaves."""
-    x, y, radius = _place(canvas, 2.2, rng), eaves_m - 2.3, 1.7
+    x, y, radius = slot.place(2.2, rng), slot.eaves - 2.3, 1.7
     canvas.disc(x, y, radius + 0.3, design.accent)
     canvas.disc(x, y, radius, WHITE, SMOOTH)
     for k in range(12):
@@ -58,20 +74,21 @@ def clock(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generat
         canvas.line(x, y, x + reach * np.sin(angle), y + reach * np.cos(angle), 0.14, (30, 30, 34), SMOOTH)
 
 
-def banners(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def banners(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) -> None:
     """Upright banners in a row."""
-    x, second = _place(canvas, 6.0, rng), ACCENTS[int(rng.integers(len(ACCENTS)))]
-    low, high = eaves_m * 0.3, eaves_m * 0.88
+    gap = min(2.4, slot.length / 5.5)
+    x, second = slot.place(2.5 * gap, rng), ACCENTS[int(rng.integers(len(ACCENTS)))]
+    low, high = slot.eaves * 0.3, slot.eaves * 0.88
     for k in range(-2, 3):
-        left = x + 2.4 * k - 0.6
+        left = x + gap * k - 0.6
         canvas.rect(left, low, left + 1.2, high, design.accent if k % 2 else second, SMOOTH)
         canvas.disc(left + 0.6, (low + high) / 2, 0.4, WHITE, SMOOTH)
 
 
-def roundel(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def roundel(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) -> None:
     """Rings like a rose window or a target."""
-    radius = min(3.0, eaves_m * 0.28, canvas.length_m * 0.3)
-    x, y = _place(canvas, radius, rng), eaves_m * 0.6
+    radius = min(3.0, slot.eaves * 0.28, slot.length * 0.3)
+    x, y = slot.place(radius, rng), slot.eaves * 0.6
     second = ACCENTS[int(rng.integers(len(ACCENTS)))]
     for k, colour in enumerate((design.trim, second, WHITE, design.accent)):
         canvas.disc(x, y, radius * (1 - 0.22 * k), colour, SMOOTH)
@@ -80,18 +97,18 @@ def roundel(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Gener
         canvas.line(x, y, x + radius * np.cos(angle), y + radius * np.sin(angle), 0.12, shade(design.trim, 0.7))
 
 
-def letters(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def letters(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) -> None:
     """Two or three letters as tall as a storey."""
-    words = design.name.split()[-1][: 3 if canvas.length_m > 12 else 1]
-    x = _place(canvas, 5.0, rng)
-    canvas.text(x + 0.12, eaves_m * 0.62 - 0.12, words, eaves_m * 0.42, (40, 38, 36), widest=canvas.length_m * 0.8)
-    canvas.text(x, eaves_m * 0.62, words, eaves_m * 0.42, design.accent, widest=canvas.length_m * 0.8)
+    words = design.name.split()[-1][: 3 if slot.length > 12 else 1]
+    x = slot.place(5.0, rng)
+    canvas.text(x + 0.12, slot.eaves * 0.62 - 0.12, words, slot.eaves * 0.42, (40, 38, 36), widest=slot.length * 0.8)
+    canvas.text(x, slot.eaves * 0.62, words, slot.eaves * 0.42, design.accent, widest=slot.length * 0.8)
 
 
-def ivy(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def ivy(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) -> None:
     """Ivy climbing from the ground."""
     del design
-    x, width, reach = _place(canvas, 4.0, rng), float(rng.uniform(2.5, 5)), eaves_m * rng.uniform(0.6, 0.95)
+    x, width, reach = slot.place(4.0, rng), float(rng.uniform(2.5, 5)), slot.eaves * rng.uniform(0.6, 0.95)
     for _ in range(700):
         up = rng.random() ** 1.3
         across = rng.normal() * width * 0.42 * (1 - 0.55 * up)

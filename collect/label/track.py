@@ -29,6 +29,7 @@ _NOISES_M: Final = (1.5, 3.0, 6.0, 9.0, 13.0, 19.0)
 _REVIEWED_NOISE_M: Final = 3.0
 _ROUNDING_M: Final = 1.0
 _ROUNDS: Final = 6
+_SETTLED: Final = 0.01
 _RUN_S, _RUN_STEP_M = 20.0, 15.0
 _CHUNK, _OVERLAP = 160, 24
 
@@ -133,13 +134,13 @@ class _Walk:
 
 
 def _runs(time_s: FloatArray, position_m: FloatArray) -> list[Integers]:
-    """Return the index arrays of runs: neighbours in time and place, over at most `_RUN_S` seconds."""
+    """Return the index arrays of runs of two or more: neighbours in time and place, over at most `_RUN_S` seconds."""
     steps = np.hypot(*np.diff(position_m, axis=0).T)
     starts = [0]
     for index in range(1, len(time_s)):
         if steps[index - 1] > _RUN_STEP_M or time_s[index] - time_s[starts[-1]] > _RUN_S:
             starts.append(index)
-    return [np.arange(a, b) for a, b in zip(starts, [*starts[1:], len(time_s)], strict=True)]
+    return [np.arange(a, b) for a, b in zip(starts, [*starts[1:], len(time_s)], strict=True) if b - a > 1]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,12 +161,15 @@ def _fit(walk: _Walk, speed_m_s: float, noise_m: float) -> _Fit:
     share = np.where(walk.reviewed, GROSS_SHARE / 10, GROSS_SHARE)
     gross = share.copy()
     for _ in range(_ROUNDS):
+        before = gross
         noise = 1 / ((1 - gross) / ordinary + gross / (ordinary + GROSS_M**2))
         mean, latent = _without_own_run(walk, prior, noise)
         spread = np.sqrt(latent + ordinary)
         distance = np.hypot(*(walk.position_m - mean).T)
         ratio = log_ratio(distance, spread, np.sqrt(spread**2 + GROSS_M**2))
         gross = 1 / (1 + np.exp(-np.clip(ratio + np.log(share / (1 - share)), -40, 40)))
+        if np.abs(gross - before).max() < _SETTLED:
+            break
     density = -(distance**2) / (2 * spread**2) - 2 * np.log(spread)
     score = float(np.sum(density + np.logaddexp(np.log(1 - share), np.log(share) + ratio)))
     return _Fit(mean_m=mean, spread_m=spread, noise_m=np.sqrt(ordinary), log_ratio=ratio, score=score)
@@ -177,7 +181,8 @@ def _without_own_run(walk: _Walk, prior: FloatArray, noise: FloatArray) -> tuple
     covariance[np.diag_indices_from(covariance)] += _ROUNDING_M**2
     precision = np.linalg.inv(covariance)
     pull = precision @ walk.position_m
-    mean, latent = np.empty_like(walk.position_m), np.empty(len(noise))
+    mean = walk.position_m - pull / np.diag(precision)[:, None]
+    latent = np.maximum(1 / np.diag(precision) - noise, _ROUNDING_M**2)
     for run in walk.runs:
         block = np.linalg.inv(precision[np.ix_(run, run)])
         mean[run] = walk.position_m[run] - block @ pull[run]

@@ -6,16 +6,16 @@ and bars carry their values as tooltips.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 __all__ = ["Series", "bar_chart", "line_chart", "nice_ticks", "rose_chart", "scatter_chart", "share_bar"]
 
 _WIDTH: Final = 360
 _HEIGHT: Final = 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 12, 38
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 12, 38
 _COMPASS: Final = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 
@@ -147,14 +147,15 @@ def rose_chart(counts: Sequence[int], *, title: str) -> Markup:
         reach = radius * math.sqrt(count / largest)
         start, end = (index - 0.46) * width, (index + 0.46) * width
         corners = [(centre + reach * math.sin(a), centre - reach * math.cos(a)) for a in (start, end)]
-        path = f"M{centre} {centre}L{corners[0][0]:.1f} {corners[0][1]:.1f}A{reach:.1f} {reach:.1f} 0 0 1 {corners[1][0]:.1f} {corners[1][1]:.1f}Z"
+        (x, y), (to_x, to_y) = corners
+        path = f"M{centre} {centre}L{x:.1f} {y:.1f}A{reach:.1f} {reach:.1f} 0 0 1 {to_x:.1f} {to_y:.1f}Z"
         name = _COMPASS[index] if len(counts) == len(_COMPASS) else f"{math.degrees(index * width):.0f}°"
         parts.append(Markup('<path class="bar" d="{}"><title>{}</title></path>').format(path, f"{name}: {count:,}"))
         at = radius + 13
         parts.append(
             _text(centre + at * math.sin(index * width), centre - at * math.cos(index * width) + 4, name, "middle")
         )
-    return _svg(parts, title, size, size)
+    return _svg(parts, title, size, size, "chart rose")
 
 
 def share_bar(share: float | None, label: str = "") -> Markup:
@@ -167,7 +168,7 @@ def share_bar(share: float | None, label: str = "") -> Markup:
 
 
 def nice_ticks(low: float, high: float, *, most: int = 5, whole: bool = False) -> list[float]:
-    """Return round values at a step of 1, 2 or 5 times a power of ten; the first is at most `low`, the last at least `high`."""
+    """Return values at a step of 1, 2 or 5 times a power of ten, the first at most `low`, the last at least `high`."""
     span = high - low if high > low else 1.0
     raw = span / most
     power = 10.0 ** math.floor(math.log10(raw))
@@ -178,8 +179,8 @@ def nice_ticks(low: float, high: float, *, most: int = 5, whole: bool = False) -
     return [index * step for index in range(first, last + 1)]
 
 
-def _largest(values: "object") -> float:
-    finite = [value for value in values if math.isfinite(value)]  # type: ignore[attr-defined]
+def _largest(values: Iterable[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
     return max(finite, default=1.0) or 1.0
 
 
@@ -224,7 +225,7 @@ def _legend(series: Sequence[Series]) -> Markup:
     return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
 
 
-def _svg(parts: Sequence[Markup], title: str, height: int, width: int = _WIDTH) -> Markup:
-    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        width, height, escape(title), Markup("").join(parts)
+def _svg(parts: Sequence[Markup], title: str, height: int, width: int = _WIDTH, kind: str = "chart") -> Markup:
+    return Markup('<svg class="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        kind, width, height, title, Markup("").join(parts)
     )

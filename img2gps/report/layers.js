@@ -56,7 +56,7 @@ function drawCells(context, view, cells, fill) {
 
 /** Dots for photo indices; `paint(index)` is their colour. Batched by colour: 10,000 are drawn in one frame. */
 function drawDots(context, view, photos, indices, paint) {
-  const radius = Math.max(2.2, Math.min(6, 2.2 + view.scale * 0.35));
+  const radius = Math.max(2.6, Math.min(6.5, 2.6 + view.scale * 0.45));
   const batches = new Map();
   const ticks = new Path2D();
   for (const i of indices) {
@@ -78,11 +78,11 @@ function drawDots(context, view, photos, indices, paint) {
   context.lineWidth = 1.6;
   context.stroke(ticks);
   context.strokeStyle = colour("map-halo");
-  context.lineWidth = 1;
+  context.lineWidth = 2.4;
   for (const [shade, path] of batches) {
+    context.stroke(path);
     context.fillStyle = shade;
     context.fill(path);
-    context.stroke(path);
   }
 }
 

@@ -42,7 +42,7 @@ def render_page(
     `context` are escaped by jinja2; text from files must have passed `img2gps.text.safe_text` before. Raises
     ValueError where `data` holds NaN or infinity, jinja2.UndefinedError where the template misses a value.
     """
-    style = (_FOLDER / "report.css").read_text(encoding="utf-8")
+    style = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "atlas.css"))
     script = "\n".join(_find(name, template.parent).read_text(encoding="utf-8") for name in scripts)
     return (
         _environment(template.parent)

@@ -56,7 +56,8 @@ def make_thumbnails(
 def _note(made: int, total: int) -> str:
     if made == total:
         return ""
-    return f"{format_count(made, 'thumbnail')} for {format_count(total, 'photo')}: the rest were left out to keep this page small, or could not be read."
+    counts = f"{format_count(made, 'thumbnail')} for {format_count(total, 'photo')}"
+    return f"{counts}: the rest were left out to keep this page small, or could not be read."
 
 
 def _encode(path: Path, long_side_px: int) -> str | None:

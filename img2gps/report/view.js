@@ -17,6 +17,10 @@ class View {
     this.pointers = new Map();
     this.moved = 0;
     new ResizeObserver(() => this.resize()).observe(canvas);
+    // a long, flat site gets a flatter map
+    const [west, south, east, north] = bounds;
+    const height = (canvas.clientWidth * (north - south)) / Math.max(east - west, 1);
+    canvas.style.height = `${Math.round(Math.min(Math.max(height * 1.15, 460), 680))}px`;
     canvas.addEventListener("pointerdown", (event) => this.press(event));
     canvas.addEventListener("pointermove", (event) => this.drag(event));
     canvas.addEventListener("pointerup", (event) => this.release(event));

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from img2gps.geo import LocalFrame, bearing_deg, geodesic_m
+from img2gps.geo import LocalFrame, bearing_deg, geocentric_m, geodesic_m
 
 PENN = LocalFrame(origin_lon=-75.1914, origin_lat=39.9517)
 
@@ -40,3 +40,10 @@ def test_axes_are_not_swapped() -> None:
     assert abs(east_m[1]) < 0.1
     assert bearing_deg(-75.1914, 39.9517, -75.1904, 39.9517) == pytest.approx(90, abs=0.01)
     assert bearing_deg(-75.1914, 39.9527, -75.1914, 39.9517) == pytest.approx(180)
+
+
+@given(st.floats(-180, 180), st.floats(-85, 85), st.floats(-1e-4, 1e-4), st.floats(-1e-4, 1e-4))
+def test_straight_lines_are_geodesics_over_metres(lon: float, lat: float, step_lon: float, step_lat: float) -> None:
+    points_m = geocentric_m([lon, lon + step_lon], [lat, lat + step_lat])
+    straight_m = np.linalg.norm(points_m[1] - points_m[0])
+    assert straight_m == pytest.approx(geodesic_m(lon, lat, lon + step_lon, lat + step_lat), abs=1e-5)

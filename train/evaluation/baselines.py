@@ -16,6 +16,7 @@ from img2gps.geo import FloatArray
 from img2gps.imaging import open_image, upright_rgb
 
 __all__ = [
+    "THUMBNAIL_LIMIT",
     "Thumbnails",
     "colour_thumbnail",
     "colour_thumbnails",
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 Thumbnails = NDArray[np.float32]
+
+THUMBNAIL_LIMIT: Final = 20_000
+"""Photos above which the comparison of thumbnails is left out: it would take longer than the model."""
 
 _THUMBNAIL: Final = (16, 16)
 _BLOCK_ROWS: Final = 512

@@ -29,6 +29,7 @@ __all__ = [
     "figure_values",
     "interval",
     "mean_interval",
+    "nested",
 ]
 
 IntArray = NDArray[np.int64]
@@ -64,31 +65,15 @@ class Clusters:
 
 
 def clusters_of(frame: "pd.DataFrame") -> Clusters:
-    """Return the walks of `frame` where there are eight or more, else its bursts and shared positions.
+    """Return the walks of `frame` where there are eight or more, else its groups: bursts and shared positions.
 
-    `frame` has the columns walk, burst (null outside bursts), ingest_lon and ingest_lat of the dataset's frame.
+    `frame` has the columns walk and group of the manifest. Intervals over the groups of few walks say how sure the
+    figures are for these walks; another walk can lie outside them.
     """
     walks = Clusters.of("walks", frame["walk"].to_numpy(dtype=str))
     if walks.count >= _ENOUGH_WALKS:
         return walks
-    return Clusters.of("bursts and positions", _joined(frame))
-
-
-def _joined(frame: "pd.DataFrame") -> IntArray:
-    """Return a number per photo, equal where a chain of shared bursts and shared positions joins two photos."""
-    import pandas as pd
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    photos = len(frame)
-    bursts, _ = pd.factorize(frame["burst"])  # -1 where the photo belongs to none
-    places, distinct = pd.factorize(pd.MultiIndex.from_frame(frame[["ingest_lon", "ingest_lat"]].round(7)))
-    inside = np.flatnonzero(bursts >= 0)
-    nodes = np.concatenate([places + photos, bursts[inside] + photos + len(distinct)])
-    edges = (np.ones(len(nodes)), (np.concatenate([np.arange(photos), inside]), nodes))
-    size = photos + len(distinct) + int(bursts.max(initial=-1)) + 1
-    labels: IntArray = connected_components(coo_matrix(edges, shape=(size, size)), directed=False)[1]
-    return labels[:photos]
+    return Clusters.of("bursts and positions", frame["group"].to_numpy(dtype=str))
 
 
 def figure_values(error_m: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Two runs on the same photos: is the difference more than chance?"""
+"""Whether two runs, scored on the same photos, differ by more than chance."""
 
 import dataclasses
 import itertools
@@ -51,14 +51,16 @@ class Comparison:
     def sentence(self, figure: str = "median_m") -> str:
         """Return the verdict on one figure (rmse_m, mean_m or median_m) in plain words."""
         noun = _NOUNS[figure]
-        values = f"{self.figures_a[figure]:.1f} m against {self.figures_b[figure]:.1f} m"
+        start = (
+            f"The {noun} of {self.run_a} is {self.figures_a[figure]:.1f} m, "
+            f"that of {self.run_b} {self.figures_b[figure]:.1f} m"
+        )
         basis = f"{format_count(self.photos, 'photo')}, {self.clusters} {self.unit}"
-        start = f"{self.run_a} has a {noun} of {values} of {self.run_b}"
         bounds = self.intervals[figure] if self.intervals else None
         if bounds is None:
             return f"{start} ({basis}): too few groups to say whether that is more than chance."
         low, high = bounds
-        spread = f"difference {self.differences[figure]:+.1f} m, {self.level:.1%} interval {low:+.1f} to {high:+.1f} m"
+        spread = f"difference {self.differences[figure]:+.1f} m, {100 * self.level:.3g} % interval {low:+.1f} to {high:+.1f} m"
         if low > 0 or high < 0:
             better = self.run_a if high < 0 else self.run_b
             return f"{start} ({spread}; {basis}): {better} is better by more than chance."

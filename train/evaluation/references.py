@@ -44,19 +44,18 @@ def reference_errors(
 ) -> ReferenceErrors:
     """Return the references' errors on `photos`, each photo against the photos its own model was trained on.
 
-    `photos` has lon, lat and fold; `training` has lon, lat and fold. A photo of fold k was predicted by a model
-    trained on every training row whose fold is not k; a photo without a fold, by one trained on all rows.
+    `photos` and `training` have lon, lat and fold. A photo of fold k was predicted by a model trained on every
+    training row of another fold; a photo of fold -1, by one trained on all rows.
     """
     truth_m = np.stack(frame.to_local(photos["lon"], photos["lat"]), axis=1)
     train_m = np.stack(frame.to_local(training["lon"], training["lat"]), axis=1)
     answers = {key: np.full_like(truth_m, np.nan) for key in REFERENCES if key != "oracle"}
     oracle = np.full(len(photos), np.nan)
     thumbnails = _thumbnails(photo_paths, training_paths)
-    folds = photos["fold"].to_numpy(dtype=np.float64)
-    train_folds = training["fold"].to_numpy(dtype=np.float64)
-    for fold in np.unique(folds[np.isfinite(folds)]).tolist() + ([np.nan] if np.isnan(folds).any() else []):
-        rows = np.flatnonzero(np.isnan(folds) if np.isnan(fold) else folds == fold)
-        seen = np.flatnonzero(train_folds != fold)  # NaN differs from everything: a row without a fold is always seen
+    folds, train_folds = (table["fold"].to_numpy(dtype=np.int64) for table in (photos, training))
+    for fold in np.unique(folds):
+        rows = np.flatnonzero(folds == fold)
+        seen = np.flatnonzero((train_folds != fold) | (fold < 0))
         answers["mean_predictor"][rows] = baselines.mean_position(train_m[seen])
         answers["training_median"][rows] = baselines.median_position(train_m[seen])
         answers["random_training_photo"][rows] = baselines.random_positions(train_m[seen], len(rows))

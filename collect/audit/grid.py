@@ -1,0 +1,136 @@
+"""The cells of a site: squares along east and north, clipped to the outline, less the buildings."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from img2gps.errors import NotFoundError, UsageError
+from img2gps.geo import FloatArray
+from img2gps.site import Site
+from img2gps.text import safe_path
+
+__all__ = ["MIN_SHARE", "Grid", "make_grid", "read_shapes", "walkable"]
+
+MIN_SHARE: Final = 0.25
+"""A square belongs to the grid when this share of it can be stood on: nobody can fill a sliver with photos."""
+
+MAX_CELLS: Final = 50_000
+_POLYGONS = ("Polygon", "MultiPolygon")
+_LINES = ("LineString", "MultiLineString")
+
+Numbers = NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Cells as column and row numbers of squares of `size_m`, shape (C,); square (0, 0) starts at the frame's origin."""
+
+    size_m: float
+    columns: Numbers
+    rows: Numbers
+    spots_m: FloatArray
+    """A place inside each cell's part of the site, shape (C, 2): where to send somebody."""
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @property
+    def corners_m(self) -> FloatArray:
+        """South-west corners in metres, shape (C, 2)."""
+        return np.stack([self.columns, self.rows], axis=1) * self.size_m
+
+    def cell_of(self, east_north_m: FloatArray) -> Numbers:
+        """Return the cell of each place (N, 2), -1 where none is."""
+        squares = np.floor(east_north_m / self.size_m).astype(np.int64)
+        known = {place: cell for cell, place in enumerate(zip(self.columns.tolist(), self.rows.tolist(), strict=True))}
+        return np.array([known.get((column, row), -1) for column, row in squares.tolist()], dtype=np.int64)
+
+
+def walkable(site: Site, buildings: BaseGeometry | None) -> BaseGeometry:
+    """Return the part of the site that photos can be taken from, in metres of its frame."""
+    outline = shapely.make_valid(site.local_polygon)
+    if buildings is None:
+        return outline
+    rest = shapely.difference(outline, buildings)
+    if rest.is_empty:
+        raise UsageError("The buildings cover the whole site: check the file given with --buildings.")
+    return rest
+
+
+def make_grid(area: BaseGeometry, size_m: float) -> Grid:
+    """Return the cells of an area in metres; the size is raised (2, 5, 10 times, ...) where there would be too many."""
+    west, south, east, north = area.bounds
+    while (east - west) * (north - south) / size_m**2 > 4 * MAX_CELLS or area.area / size_m**2 > MAX_CELLS:
+        size_m = _next_size(size_m)
+    columns = np.arange(np.floor(west / size_m), np.ceil(east / size_m))
+    rows = np.arange(np.floor(south / size_m), np.ceil(north / size_m))
+    grid_columns, grid_rows = (axis.ravel() for axis in np.meshgrid(columns, rows))
+    squares = shapely.box(
+        grid_columns * size_m, grid_rows * size_m, (grid_columns + 1) * size_m, (grid_rows + 1) * size_m
+    )
+    shapely.prepare(area)
+    touching = np.flatnonzero(shapely.intersects(area, squares))
+    parts = squares[touching].copy()
+    crossing = ~shapely.contains(area, parts)
+    parts[crossing] = shapely.intersection(area, parts[crossing])
+    # A site smaller than a square still has a cell.
+    enough = shapely.area(parts) >= min(MIN_SHARE * size_m**2, area.area / 2)
+    kept = touching[enough]
+    spots = shapely.point_on_surface(parts[enough])
+    centroids = shapely.centroid(parts[enough])
+    spots = np.where(shapely.covers(parts[enough], centroids), centroids, spots)
+    return Grid(
+        size_m=size_m,
+        columns=grid_columns[kept].astype(np.int64),
+        rows=grid_rows[kept].astype(np.int64),
+        spots_m=np.stack([shapely.get_x(spots), shapely.get_y(spots)], axis=1),
+    )
+
+
+def read_shapes(path: Path, site: Site, *, lines: bool = False) -> BaseGeometry:
+    """Return the polygons (or, with `lines`, the lines and polygons) of a GeoJSON file in metres of the site's frame.
+
+    Raises NotFoundError, or UsageError saying what is wrong with the file.
+    """
+    where = safe_path(path)
+    if not path.exists():
+        raise NotFoundError(f"No file {where}: give a GeoJSON file in EPSG:4326.")
+    try:
+        found = _geometries(json.loads(path.read_text(encoding="utf-8")))
+        kinds = (*_POLYGONS, *_LINES) if lines else _POLYGONS
+        shapes = [shapely.from_geojson(json.dumps(found_one)) for found_one in found if found_one["type"] in kinds]
+    except (OSError, ValueError, shapely.errors.GEOSException) as error:
+        raise UsageError(f"{where} is not GeoJSON ({error}); export it in EPSG:4326 again.") from error
+    if not shapes:
+        raise UsageError(f"{where} holds no {'lines' if lines else 'polygons'}: export them as GeoJSON in EPSG:4326.")
+    return shapely.make_valid(shapely.union_all([shapely.make_valid(_project(shape, site)) for shape in shapes]))
+
+
+def _next_size(size_m: float) -> float:
+    """Return the next larger size of the 1-2-5 series times ten to a power."""
+    power = 10.0 ** np.floor(np.log10(size_m))
+    return float(next(step * power for step in (1, 2, 5, 10) if step * power > size_m * 1.001))
+
+
+def _geometries(document: Any) -> list[dict[str, Any]]:
+    if not isinstance(document, dict):
+        return []
+    inner = document.get("features") or document.get("geometries")
+    if isinstance(inner, list):
+        return [geometry for item in inner for geometry in _geometries(item)]
+    if document.get("type") == "Feature":
+        return _geometries(document.get("geometry"))
+    return [document] if "coordinates" in document and isinstance(document.get("type"), str) else []
+
+
+def _project(shape: BaseGeometry, site: Site) -> BaseGeometry:
+    def to_local(coordinates: FloatArray) -> FloatArray:
+        return np.stack(site.frame.to_local(coordinates[:, 0], coordinates[:, 1]), axis=1)
+
+    return shapely.transform(shapely.force_2d(shape), to_local)

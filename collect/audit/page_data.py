@@ -1,0 +1,173 @@
+"""What the script of audit/report.html reads: photos, cells and stops as plain columns."""
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+
+from img2gps.geo import FloatArray
+from img2gps.reasons import FLAGS
+from img2gps.report.columns import coded, device_names, flag_bits, local_minutes, short_ids, split_names, walk_names
+from img2gps.report.shapes import decimetres, lines_dm, rings_dm, whole
+from img2gps.site import Site
+from img2gps.splits import SPLITS
+from img2gps.text import safe_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from shapely.geometry.base import BaseGeometry
+
+__all__ = ["backdrop", "cell_columns", "photo_columns", "report_data"]
+
+_BACKDROP_MARGIN_M = 40.0
+
+
+def report_data(
+    frame: "pd.DataFrame", site: Site, audit: dict[str, Any], *, redact: bool, thumbnails: list[str | None]
+) -> dict[str, Any]:
+    """Return the page's data but for the backdrop."""
+    cells = audit["cells"]
+    minutes = local_minutes(frame, site.zone)
+    devices, walks = device_names(frame), walk_names(frame, minutes)
+    flag_words, flags = flag_bits(frame["flags"].tolist(), list(FLAGS))
+    split_words, split = coded(split_names(frame), (*SPLITS, "excluded", "no split"))
+    walk_order = list(walks)
+    device_words, device = coded(frame["device"].astype(str).tolist())
+    _, walk = coded(frame["walk"].astype(str).tolist(), walk_order)
+    words = {
+        "split": split_words,
+        "device": [devices[word] for word in device_words],
+        "walk": [walks[word] for word in walk_order],
+        "flags": [word.replace("_", " ") for word in flag_words],
+    }
+    photos = photo_columns(frame, site, cells, redact=redact)
+    photos |= {"minute": minutes, "split": split, "device": device, "walk": walk, "flags": flags}
+    if redact:
+        photos["minute"] = [None if minute is None else minute // 60 * 60 for minute in minutes]
+    return {
+        "photos": photos,
+        "thumbnails": thumbnails,
+        "cells": cell_columns(cells),
+        "stops": _stops(audit.get("walk_list") or [], site),
+        "facets": _facets(words),
+        "facts": _facts(words),
+        "today": int(datetime.now(UTC).timestamp() // 60),
+    }
+
+
+def photo_columns(frame: "pd.DataFrame", site: Site, cells: dict[str, Any], *, redact: bool) -> dict[str, Any]:
+    """Return ids, names and positions of photos; those outside the outline have neither position nor cell.
+
+    Redacted positions are the middle of the part of the photo's cell that lies inside the site, and redacted names
+    are the ids: a file name may hold a person's.
+    """
+    ids = short_ids(frame)
+    east_m, north_m = site.frame.to_local(frame["lon"].to_numpy(), frame["lat"].to_numpy())
+    inside = shapely.covers(site.local_polygon, shapely.points(east_m, north_m))
+    cell = _cell_of(cells, east_m, north_m)
+    cell[~inside] = -1
+    if redact:
+        east_m, north_m = _coarse(cells, site, cell)
+    return {
+        "id": ids,
+        "name": ids if redact else [safe_text(name, limit=80) for name in frame["source_name"]],
+        "east": decimetres(np.where(inside, east_m, np.nan)),
+        "north": decimetres(np.where(inside, north_m, np.nan)),
+        "heading": whole(frame["heading_deg"].to_numpy(dtype=np.float64, na_value=np.nan)),
+        "accuracy": decimetres(frame["gps_accuracy_m"].to_numpy(dtype=np.float64, na_value=np.nan)),
+        "cell": [None if index < 0 else index for index in cell.tolist()],
+    }
+
+
+def cell_columns(cells: dict[str, Any]) -> dict[str, Any]:
+    """Return the cells with corners in decimetres and the age of the last visit in days."""
+    now = datetime.now(UTC)
+    return {
+        "size": round(10 * cells["size_m"]),
+        "east": decimetres(cells["east_m"]),
+        "north": decimetres(cells["north_m"]),
+        "photos": cells["photos"],
+        "walks": cells["walks"],
+        "headings": cells["headings"],
+        "age": [None if last is None else _age_days(last, now) for last in cells["last_visit"]],
+    }
+
+
+def backdrop(
+    site: Site, buildings: "BaseGeometry | None", paths: "BaseGeometry | None", margin_m: float = _BACKDROP_MARGIN_M
+) -> dict[str, Any]:
+    """Return outline, buildings and paths (both in metres of the site's frame) near the site, and the map's bounds."""
+    outline = site.local_polygon
+    west, south, east, north = outline.bounds
+    near = (west - margin_m, south - margin_m, east + margin_m, north + margin_m)
+    return {
+        "bounds": decimetres(outline.bounds),
+        "outline": rings_dm(outline),
+        "buildings": [] if buildings is None else rings_dm(shapely.clip_by_rect(buildings, *near)),
+        "paths": [] if paths is None else lines_dm(shapely.clip_by_rect(paths, *near)),
+    }
+
+
+def _cell_of(cells: dict[str, Any], east_m: FloatArray, north_m: FloatArray) -> Any:
+    """Return the index of the cell that holds each place, -1 where none does."""
+    if not cells["east_m"]:
+        return np.full(len(east_m), -1)
+    size = float(cells["size_m"])
+    west, south = min(cells["east_m"]), min(cells["north_m"])
+    corners = zip(cells["east_m"], cells["north_m"], strict=True)
+    index = {(round((e - west) / size), round((n - south) / size)): i for i, (e, n) in enumerate(corners)}
+    columns = np.floor((east_m - west) / size).astype(np.int64).tolist()
+    rows = np.floor((north_m - south) / size).astype(np.int64).tolist()
+    return np.array([index.get(place, -1) for place in zip(columns, rows, strict=True)], dtype=np.int64)
+
+
+def _coarse(cells: dict[str, Any], site: Site, cell: Any) -> tuple[FloatArray, FloatArray]:
+    size = float(cells["size_m"])
+    east_m, north_m = np.full(len(cell), np.nan), np.full(len(cell), np.nan)
+    for index in set(cell[cell >= 0].tolist()):
+        west, south = cells["east_m"][index], cells["north_m"][index]
+        part = site.local_polygon.intersection(shapely.box(west, south, west + size, south + size))
+        point = part.centroid if part.covers(part.centroid) else part.representative_point()
+        east_m[cell == index], north_m[cell == index] = point.x, point.y
+    return east_m, north_m
+
+
+def _age_days(last_visit: str, now: datetime) -> int:
+    last = datetime.fromisoformat(last_visit)
+    last = last if last.tzinfo else last.replace(tzinfo=UTC)
+    return max(0, math.floor((now - last).total_seconds() / 86400))
+
+
+def _stops(stops: list[dict[str, Any]], site: Site) -> list[dict[str, Any]]:
+    return [
+        {
+            "east": round(10 * stop["east_m"]),
+            "north": round(10 * stop["north_m"]),
+            "headings": [] if stop.get("heading_deg") is None else [round(stop["heading_deg"])],
+        }
+        for stop in stops
+    ]
+
+
+def _facets(words: dict[str, list[str]]) -> list[dict[str, Any]]:
+    return [
+        {"key": "split", "label": "Split", "values": words["split"], "swatch": "dot"},
+        {"key": "device", "label": "Device", "values": words["device"], "swatch": "dot"},
+        {"key": "walk", "label": "Walk", "values": words["walk"], "swatch": "dot"},
+        {"key": "flags", "label": "Flags (any of)", "values": words["flags"], "bits": True},
+    ]
+
+
+def _facts(words: dict[str, list[str]]) -> list[dict[str, Any]]:
+    return [
+        {"key": "minute", "label": "Taken", "kind": "minute"},
+        {"key": "device", "label": "Device", "kind": "word", "words": words["device"]},
+        {"key": "walk", "label": "Walk", "kind": "word", "words": words["walk"]},
+        {"key": "split", "label": "Split", "kind": "word", "words": words["split"]},
+        {"key": "heading", "label": "Heading", "kind": "degrees"},
+        {"key": "accuracy", "label": "Accuracy", "kind": "metres"},
+        {"key": "flags", "label": "Flags", "kind": "bits", "words": words["flags"]},
+        {"key": "id", "label": "Id", "kind": "text"},
+    ]

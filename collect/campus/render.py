@@ -1,0 +1,110 @@
+"""Renders what a phone sees on the campus: sky, walls, ground, then everything that stands on it from far to near."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from collect.campus import sprites
+from collect.campus.arrays import Doubles, Floats
+from collect.campus.camera import Camera
+from collect.campus.paint import haze, paint_ground, paint_walls
+from collect.campus.scene import PERSON_M, Scene
+from collect.campus.sky import view_of_sky
+from collect.campus.solids import CAR_COLOURS, Face, Patch, bench, car, draw
+from collect.campus.walls import cast
+
+SPRITE_REACH_M = 130.0
+SOLID_REACH_M = 90.0
+LAMP_M = 4.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A rendered view: colours (height, width, 3) in 0..255 and distance of walls and things (height, width), inf elsewhere."""
+
+    colours: Floats
+    depth_m: Floats
+
+
+def render(scene: Scene, camera: Camera) -> View:
+    """Render the view of `camera`."""
+    colours = view_of_sky(scene.sky, camera)
+    depth = np.full((camera.height, camera.width), np.inf, np.float32)
+    hits = cast(scene.world.walls, camera)
+    begins = paint_walls(colours, depth, scene, camera, hits)
+    paint_ground(colours, scene, camera, begins)
+    things = [*_billboards(scene, camera), *_solids(scene, camera)]
+    for thing in sorted(things, key=lambda thing: -thing.depth_m):
+        _compose(colours, depth, scene, camera, thing)
+    return View(colours=colours, depth_m=depth)
+
+
+def _billboards(scene: Scene, camera: Camera) -> Iterator[Patch]:
+    """Trees, lamps and people in view, scaled to their distance."""
+    season = scene.light.season.name
+    plan = scene.world.plan
+    for east, north, height, variant in _near(plan.trees, camera, 0.7):
+        sprite = sprites.tree(season, int(variant * sprites.TREES_PER_SEASON))
+        yield from _stand(sprite, camera, east, north, height)
+    for east, north in _near(plan.lamps, camera, 0.15):
+        yield from _stand(sprites.lamp(), camera, east, north, LAMP_M)
+    for east, north, variant in _near(scene.people, camera, 0.3):
+        yield from _stand(sprites.person(int(variant)), camera, east, north, PERSON_M * (0.93 + 0.012 * (variant % 10)))
+
+
+def _near(things: Doubles, camera: Camera, beside: float) -> Doubles:
+    """The rows of `things` between 1.2 m and SPRITE_REACH_M ahead whose middle is about in view."""
+    ahead, right = camera.ahead_and_right(things[:, 0], things[:, 1])
+    limit = camera.width / 2 / camera.focal_px
+    return things[(ahead > 1.2) & (ahead < SPRITE_REACH_M) & (np.abs(right) < limit * ahead + 6 * beside)]
+
+
+def _stand(sprite: sprites.Sprite, camera: Camera, east: float, north: float, height_m: float) -> Iterator[Patch]:
+    """The cut of a sprite that falls inside the image, at the size it has there; none where it has left it."""
+    ahead, right = camera.ahead_and_right(np.array([east]), np.array([north]))
+    far, scale = float(ahead[0]), camera.focal_px / float(ahead[0])
+    middle = camera.width / 2 + scale * float(right[0])
+    horizon = float(np.interp(middle, np.arange(camera.width) + 0.5, camera.horizon_rows()))
+    foot, tall = horizon + scale * camera.eye_m, scale * height_m
+    wide = tall * sprite.width_to_height
+    left, right_end = max(0, round(middle - wide / 2)), min(camera.width, round(middle + wide / 2))
+    top, bottom = max(0, round(foot - tall)), min(camera.height, round(foot))
+    if right_end <= left or bottom <= top or tall < 3:
+        return
+    ratio = sprite.levels[0].shape[0] / tall
+    level = int(np.clip(np.round(np.log2(max(ratio, 1e-3))), 0, len(sprite.levels) - 1))
+    texture = sprite.levels[level]
+    u = (np.arange(left, right_end) + 0.5 - (middle - wide / 2)) / wide * texture.shape[1]
+    v = (np.arange(top, bottom) + 0.5 - (foot - tall)) / tall * texture.shape[0]
+    columns = np.clip(u.astype(np.intp), 0, texture.shape[1] - 1)
+    rows = np.clip(v.astype(np.intp), 0, texture.shape[0] - 1)
+    yield Patch(pixels=texture[rows[:, None], columns], left=left, top=top, depth_m=far)
+
+
+def _solids(scene: Scene, camera: Camera) -> Iterator[Patch]:
+    """Cars and benches in view."""
+    for east, north, angle, colour in _near(scene.cars, camera, 0.5):
+        yield from _solid(car(CAR_COLOURS[int(colour)]), camera, east, north, angle)
+    for east, north, angle in _near(scene.world.plan.benches, camera, 0.3):
+        yield from _solid(bench(), camera, east, north, angle)
+
+
+def _solid(faces: tuple[Face, ...], camera: Camera, east: float, north: float, angle: float) -> Iterator[Patch]:
+    patch = draw(faces, camera, east, north, angle)
+    if patch is not None:
+        yield patch
+
+
+def _compose(colours: Floats, depth: Floats, scene: Scene, camera: Camera, thing: Patch) -> None:
+    """Lay a thing over what is farther away, in the light that it stands in."""
+    height, width, _ = thing.pixels.shape
+    window = np.s_[thing.top : thing.top + height, thing.left : thing.left + width]
+    opacity = thing.pixels[..., 3].astype(np.float32) / 255
+    opacity *= depth[window] > thing.depth_m
+    light = scene.light
+    lit = np.array(light.ambient, np.float32) + 0.6 * np.array(light.direct, np.float32)
+    shown = thing.pixels[..., :3] * lit
+    shown += (np.array(light.weather.horizon, np.float32) - shown) * haze(np.array([thing.depth_m]), light)
+    colours[window] += (shown - colours[window]) * opacity[..., None]
+    depth[window][opacity > 0.5] = thing.depth_m

@@ -1,0 +1,37 @@
+"""The built campus: its plan with ground, walls and painted facades. One per process, facades painted when first seen."""
+
+from dataclasses import dataclass, field
+
+from shapely import wkb
+
+from collect.campus.designs import design_of
+from collect.campus.facade import Facade, paint
+from collect.campus.ground import Ground, lay_ground
+from collect.campus.layout import lay_out
+from collect.campus.plan import CampusPlan
+from collect.campus.walls import Walls, walls_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What stands on the campus whoever walks there and whenever."""
+
+    seed: int
+    plan: CampusPlan
+    ground: Ground
+    walls: Walls
+    _painted: dict[int, Facade] = field(default_factory=dict)
+
+    def facade(self, wall: int) -> Facade:
+        """The facade of wall number `wall`."""
+        if wall not in self._painted:
+            design = design_of(self.seed, int(self.walls.design[wall]))
+            length, eaves = float(self.walls.length_m[wall]), float(self.walls.eaves_m[wall])
+            self._painted[wall] = paint(design, length, eaves, self.seed, f"wall {wall}")
+        return self._painted[wall]
+
+
+def build_world(site_wkb: bytes, seed: int) -> World:
+    """Build the campus inside the polygon `site_wkb` (local metres). Raises ValueError where it has no room for one."""
+    plan = lay_out(wkb.loads(site_wkb), seed)
+    return World(seed=seed, plan=plan, ground=lay_ground(plan, seed), walls=walls_of(plan.buildings))

@@ -1,0 +1,56 @@
+"""``img2gps audit``."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import rich_click as click
+
+from img2gps.console import PATH, command, config_option, json_option, print_json, print_text, say
+from img2gps.text import safe_path
+
+__all__ = ["audit"]
+
+
+@command("audit", example="img2gps audit quad --fail-under coverage=0.6,leakage_5m=0.05")
+@click.argument("dataset", type=PATH)
+@click.option("--cell", "cell_m", type=float, default=10.0, metavar="METRES", help="The side of a cell.")
+@click.option("--buildings", type=PATH, help="GeoJSON polygons to leave out of the site.")
+@click.option("--paths", type=PATH, help="GeoJSON lines to draw behind the report's map.")
+@click.option("--stops", type=click.IntRange(min=1, max=200), default=24, help="The most stops of the next walk.")
+@click.option("--redact", is_flag=True, help="Coarsen positions and times in the report; leave out thumbnails.")
+@click.option("--fail-under", metavar="KEY=SHARE,...", help="Exit 1 below coverage, walks, headings; above leakage_5m.")
+@config_option
+@json_option
+def audit(
+    dataset: Path,
+    cell_m: float,
+    buildings: Path | None,
+    paths: Path | None,
+    stops: int,
+    redact: bool,
+    fail_under: str | None,
+    as_json: bool,
+) -> None:
+    """Tell whether the site is covered, what can be trusted, and where to walk next.
+
+    Writes audit/report.html, audit.json, walk-list.gpx and walk-list.geojson into the dataset.
+    """
+    from collect.audit.audit import audit_dataset, write_audit
+    from collect.audit.gate import check_gate, parse_thresholds
+    from collect.audit.summary import summary_lines
+    from img2gps.dataset import Dataset
+
+    thresholds = parse_thresholds(fail_under) if fail_under is not None else {}
+    result = audit_dataset(Dataset.open(dataset), cell_m=cell_m, buildings=buildings, stops=stops)
+    if result.figures["cells"]["size_m"] > cell_m:
+        say(f"The site is large: its cells are {result.figures['cells']['size_m']:g} m instead of {cell_m:g} m.")
+    report = write_audit(result, redact=redact, paths=paths)
+    if as_json:
+        print_json(result.figures)
+    else:
+        unicode = "utf" in (sys.stdout.encoding or "").lower()
+        width = shutil.get_terminal_size((120, 40)).columns
+        print_text("\n".join(summary_lines(result.figures, unicode=unicode, width=width)))
+    say(f"Report: {safe_path(report)}")
+    check_gate(result.figures, thresholds)

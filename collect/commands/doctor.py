@@ -1,0 +1,32 @@
+"""`img2gps doctor`: the environment, and why photos would fail."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from img2gps.console import PATH, command, jobs_option, json_option, print_json, print_table, print_text
+
+
+@command("doctor", example="""img2gps doctor
+img2gps doctor ~/walks/monday --site penn-engineering-quad""")  # fmt: skip
+@click.argument("photos", nargs=-1, type=PATH)
+@click.option("--site", help="A packaged site or a GeoJSON polygon; without it, any position will do.")
+@jobs_option
+@json_option
+def doctor(photos: tuple[Path, ...], site: str | None, jobs: int, as_json: bool) -> None:
+    """Check the environment and say, for each folder of PHOTOS, what is wrong with them and what to do."""
+    from collect.doctor import diagnose, sentences
+    from img2gps.text import format_count
+
+    report = diagnose(photos, site=site, jobs=jobs)
+    if as_json:
+        print_json(report.to_dict())
+        return
+    rows = [(check.name, check.value, check.advice or "fine") for check in report.environment]
+    print_table("Environment", ("what", "found", "advice"), rows)
+    if photos:
+        print_text(f"\n{format_count(report.files, 'file')}, {format_count(report.usable, 'usable photo')}")
+        for sentence in sentences(report.findings):
+            print_text(f"- {sentence}")
+        if not report.findings:
+            print_text("Nothing stands in the way of an ingest.")

@@ -1,0 +1,41 @@
+"""`img2gps ingest`: photos into a dataset."""
+
+import sys
+from pathlib import Path
+
+import rich_click as click
+
+from collect.commands.reading_options import options_of, reading_options, strict_option
+from img2gps.console import PATH, command, config_option, dry_run_option, json_option
+
+
+@command(
+    "ingest",
+    example="""img2gps ingest ~/walks/monday quad --site penn-engineering-quad
+img2gps ingest ~/walks/tuesday quad
+img2gps ingest images campus --site campus.geojson --labels labels.csv""",
+)
+@click.argument("photos", nargs=-1, required=True, type=PATH)
+@click.argument("dataset", type=PATH)
+@click.option("--site", help="A packaged site or a GeoJSON polygon: for a new dataset, or to redraw an old one's.")
+@reading_options
+@click.option("--short-side", type=click.IntRange(min=64), help="Pixels of the working copies [default: 512].")
+@click.option("--rehash", is_flag=True, help="Read every file, also those that look unchanged.")
+@dry_run_option
+@strict_option
+@config_option
+@json_option
+def ingest(photos: tuple[Path, ...], dataset: Path, short_side: int | None, rehash: bool, dry_run: bool, strict: bool,
+           as_json: bool, **shared: object) -> None:  # fmt: skip
+    """Take PHOTOS (files or folders) into DATASET; photos that cannot be used are rejected with a reason.
+
+    The originals are never changed. Running it again over the same photos changes nothing.
+    """
+    from collect.ingesting.closing import close
+    from collect.ingesting.run import ingest as run
+
+    command_line = " ".join(["img2gps", *sys.argv[1:]])
+    options = options_of(shared, short_side_px=short_side, rehash=rehash, dry_run=dry_run, command=command_line)
+    outcomes = run(photos, dataset, options)
+    title = f"{dataset} (dry run: nothing was written)" if dry_run else f"{dataset}"
+    close(outcomes, title=title, as_json=as_json, strict=strict)

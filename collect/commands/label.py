@@ -1,0 +1,152 @@
+"""``img2gps label``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from img2gps.console import PATH, command, config_option, json_option, print_json, print_table, print_text, say, warn
+from img2gps.errors import UsageError
+from img2gps.text import format_count, safe_path
+
+if TYPE_CHECKING:
+    from collect.label.desk import LabelDesk
+
+__all__ = ["label"]
+
+_SHOWN = 40
+
+
+@command(
+    "label",
+    example=(
+        "img2gps label quad\nimg2gps label quad --run runs/quad-1 --buildings buildings.geojson\n"
+        "img2gps label quad --queue\nimg2gps label quad --import surveyed.csv"
+    ),
+)
+@click.argument("dataset", type=PATH)
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, help="Port of the page; 0 for any free one.")
+@click.option("--host", default="127.0.0.1", help="Address to listen on; any but this machine's own wants a token.")
+@click.option("--no-open", is_flag=True, help="Do not open the browser.")
+@click.option("--queue", "show_queue", is_flag=True, help="Print the labels to look at first, with the reasons.")
+@click.option("--import", "import_path", type=PATH, help="Take corrections over from a .csv, .geojson or .gpx file.")
+@click.option("--export", "export_path", type=PATH, help="Write the corrections to a .csv, .geojson or .gpx file.")
+@click.option("--replace", is_flag=True, help="With --import: overwrite corrections that differ, too.")
+@click.option("--run", type=PATH, help="A run of `train --folds`: its out-of-fold predictions join in.")
+@click.option("--buildings", type=PATH, help="Buildings for the map and the queue, GeoJSON polygons.")
+@click.option("--paths", type=PATH, help="Paths for the map, GeoJSON lines.")
+@click.option(
+    "--by", help="Whose corrections these are.  [default: the name of the user's account]", show_default=False
+)
+@config_option
+@json_option
+def label(
+    dataset: Path,
+    port: int,
+    host: str,
+    no_open: bool,
+    show_queue: bool,
+    import_path: Path | None,
+    export_path: Path | None,
+    replace: bool,
+    run: Path | None,
+    buildings: Path | None,
+    paths: Path | None,
+    by: str | None,
+    as_json: bool,
+) -> None:
+    """Look at labels on a map in the browser and correct those that are wrong.
+
+    Every action is saved at once in the dataset's corrections.csv; positions as ingested are never lost.
+    """
+    from collect.label.desk import open_desk
+
+    desk = open_desk(dataset, by=by, run=run, buildings=buildings, paths=paths)
+    if import_path or export_path or show_queue:
+        _report(desk, import_path, export_path, show_queue, replace=replace, as_json=as_json)
+        return
+    if replace:
+        raise UsageError("--replace belongs to --import: give the file of corrections too.")
+    _serve(desk, host, port, no_open=no_open, as_json=as_json)
+
+
+def _report(
+    desk: "LabelDesk",
+    import_path: Path | None,
+    export_path: Path | None,
+    show_queue: bool,
+    *,
+    replace: bool,
+    as_json: bool,
+) -> None:
+    """Import, export and print, in this order; no page."""
+    from collect.label.exchange import export_corrections, import_corrections
+
+    document: dict[str, object] = {}
+    if import_path:
+        report = import_corrections(desk, import_path, replace=replace)
+        document["import"] = report.to_dict()
+        say(
+            f"{safe_path(import_path)}: {report.applied} taken over, {report.unchanged} as they were, "
+            f"{format_count(len(report.conflicts), 'conflict')}, {len(report.unmatched)} without a photo, "
+            f"{len(report.unusable)} unusable."
+        )
+        problems = [("conflict", p) for p in report.conflicts] + [("without a photo", p) for p in report.unmatched]
+        problems += [("unusable", p) for p in report.unusable]
+        if problems and not as_json:
+            rows = [(kind, problem.where, problem.text) for kind, problem in problems]
+            print_table("Not taken over", ("what", "where", "why"), rows)
+    if export_path:
+        count = export_corrections(desk, export_path)
+        document["export"] = {"file": safe_path(export_path), "corrections": count}
+        say(f"{format_count(count, 'correction')} written to {safe_path(export_path)}.")
+    if show_queue:
+        document |= _print_queue(desk, as_json=as_json)
+    if as_json:
+        print_json(document)
+
+
+def _print_queue(desk: "LabelDesk", *, as_json: bool) -> dict[str, object]:
+    """Print the head of the queue as a table, and return all of it as plain values."""
+    entries = desk.queue_rows()
+    photos = len(desk.ids)
+    if not as_json:
+        shown = entries[: max(_SHOWN, round(photos / 10))]
+        rows = [
+            (
+                entry["rank"],
+                f"{entry['score']:.0%}",
+                entry["file"],
+                "; ".join(r["text"] for r in entry["reasons"]) or "-",
+            )
+            for entry in shown
+        ]
+        print_table("Labels to look at first", ("rank", "wrong", "photo", "why"), rows)
+        if len(entries) > len(shown):
+            print_text(f"… and {len(entries) - len(shown):,} more; --json lists all.")
+    return {"photos": photos, "reviewed": photos - len(entries), "queue": entries}
+
+
+def _serve(desk: "LabelDesk", host: str, port: int, *, no_open: bool, as_json: bool) -> None:
+    """Serve the page until Ctrl-C."""
+    try:
+        from collect.label.security import is_loopback
+        from collect.label.server import Address, serve
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"The page needs {error.name}, which is not installed: pip install 'img2gps[label]' "
+            "(--queue, --import and --export work without it)."
+        ) from error
+
+    def started(address: Address) -> None:
+        if as_json:
+            print_json({"url": address.url, "host": address.host, "port": address.port})
+        say(f"Labels of {safe_path(desk.dataset.root)}: {address.url} (Ctrl-C ends it)")
+        if not is_loopback(address.host):
+            warn("This page can be reached from other machines, and traffic is not encrypted: keep its address secret.")
+        if not no_open:
+            click.launch(address.url)
+
+    before = desk.line_count()
+    serve(desk, host=host, port=port, started=started)
+    say(f"Ended; {format_count(desk.line_count() - before, 'correction')} written.")

@@ -1,0 +1,62 @@
+"""The options that ingest and validate share: what photos are judged by, and how they are read."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import rich_click as click
+
+from img2gps.console import PATH, jobs_option
+
+if TYPE_CHECKING:
+    from collect.ingesting.run import IngestOptions
+
+__all__ = ["options_of", "reading_options", "strict_option"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--labels", type=PATH, help="A CSV with positions: file_name, latitude, longitude (any usual spelling)."
+    ),
+    click.option("--gpx", type=PATH, help="A track that gives positions to photos without one."),
+    click.option("--clock-offset", type=float, default=0.0, help="Seconds to add to the camera's clock for --gpx."),
+    click.option(
+        "--max-accuracy", type=click.FloatRange(min=0, min_open=True), help="Reject fixes that report worse, in metres."
+    ),
+    click.option(
+        "--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, help="Seconds that one file may take."
+    ),
+    jobs_option,
+)
+
+
+def reading_options(function: Function) -> Function:
+    """Add --labels, --gpx, --clock-offset, --max-accuracy, --timeout and --jobs."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def strict_option(function: Function) -> Function:
+    """Add ``--strict``: exit 7 where a file was rejected."""
+    return click.option("--strict", is_flag=True, help="Exit with 7 where files were rejected.")(function)
+
+
+def options_of(shared: Mapping[str, Any], **others: Any) -> "IngestOptions":
+    """Return the options of an ingest from the values that Click parsed."""
+    from collect.ingesting.run import IngestOptions
+
+    def path(name: str) -> Path | None:
+        return shared[name]  # type: ignore[no-any-return]
+
+    return IngestOptions(
+        site=shared["site"],
+        labels=path("labels"),
+        gpx=path("gpx"),
+        clock_offset_s=shared["clock_offset"],
+        max_accuracy_m=shared["max_accuracy"],
+        timeout_s=shared["timeout"],
+        jobs=shared["jobs"],
+        **others,
+    )

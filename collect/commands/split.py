@@ -1,0 +1,60 @@
+"""``img2gps split``."""
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from img2gps.console import (
+    PATH,
+    command,
+    config_option,
+    dry_run_option,
+    json_option,
+    print_json,
+    print_table,
+    print_text,
+    say,
+    seed_option,
+)
+
+__all__ = ["split"]
+
+_MANY_FOLDS = 40
+
+
+@command("split", example="img2gps split quad --by walk --val 60 --test 60\nimg2gps split quad --folds walk")
+@click.argument("dataset", type=PATH)
+@click.option("--by", type=click.Choice(["walk", "cell", "random"]), default="walk", help="What is held out together.")
+@click.option("--val", type=click.IntRange(min=0), default=60, help="Photos for validation; 0 for none.")
+@click.option("--test", type=click.IntRange(min=0), default=60, help="Photos for testing; 0 for none.")
+@click.option("--folds", metavar="walk|day|cell|K", help="Also number folds for cross-validation.")
+@seed_option
+@config_option
+@dry_run_option
+@json_option
+def split(
+    dataset: Path, by: Any, val: int, test: int, folds: str | None, seed: int, dry_run: bool, as_json: bool
+) -> None:
+    """Hold photos out for validation and testing, never breaking a burst, a place or a walk apart.
+
+    With the options of the stored split, only photos that came since are assigned; with others it is drawn anew.
+    """
+    from collect.split import split_dataset
+    from img2gps.dataset import Dataset
+
+    result = split_dataset(Dataset.open(dataset), by=by, val=val, test=test, folds=folds, seed=seed, dry_run=dry_run)
+    for note in result.notes:
+        say(note)
+    report = result.to_dict()
+    if as_json:
+        print_json(report)
+        return
+    rows = [(name, row["photos"], row["walks"], row["groups"]) for name, row in report["splits"].items()]
+    print_table(f"Split by {by}, seed {seed}", ("split", "photos", "walks", "groups"), rows)
+    sizes = report["fold_sizes"]
+    if sizes:
+        listed = ", ".join(map(str, sizes[:_MANY_FOLDS])) + (", ..." if len(sizes) > _MANY_FOLDS else "")
+        print_text(f"{len(sizes)} folds by {folds}, photos in each: {listed}")
+    if dry_run:
+        say("Dry run: nothing was written.")

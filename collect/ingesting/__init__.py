@@ -1,0 +1,1 @@
+"""The ingest itself: files in worker processes, outcomes, the index of sources, the order of writes."""

@@ -1,0 +1,60 @@
+"""How an ingest or a validation ends: the counts, each reason with its remedy, what else a person should know."""
+
+from collections import defaultdict
+
+from collect.ingesting.outcomes import Outcomes
+from img2gps.console import print_json, print_table, print_text, warn
+from img2gps.errors import RejectedFilesError
+from img2gps.reasons import FLAGS, REASONS
+from img2gps.text import format_count, safe_text
+
+__all__ = ["close"]
+
+_EXAMPLES = 3
+_NOTES_SHOWN = 20
+
+
+def close(outcomes: Outcomes, *, title: str, as_json: bool, strict: bool) -> None:
+    """Print the outcome on stdout, notes on stderr. Raises RejectedFilesError where `strict` asks for it."""
+    for note in outcomes.notes[:_NOTES_SHOWN]:
+        warn(note)
+    if len(outcomes.notes) > _NOTES_SHOWN:
+        warn(f"{len(outcomes.notes) - _NOTES_SHOWN:,} more of these.")
+    if outcomes.misnamed:
+        warn(
+            f"{format_count(len(outcomes.misnamed), 'skipped file is', 'skipped files are')} called like a photo "
+            f"but hold none: {_names(outcomes.misnamed)}."
+        )
+    if as_json:
+        print_json(outcomes.to_dict())
+    else:
+        _print_tables(outcomes, safe_text(title))
+    if strict and outcomes.rejected:
+        raise RejectedFilesError(
+            f"{format_count(outcomes.rejected.total(), 'file was', 'files were')} rejected and --strict was given: "
+            "mend or remove them (the reasons stand above)."
+        )
+
+
+def _print_tables(outcomes: Outcomes, title: str) -> None:
+    counts = [(word, getattr(outcomes, word)) for word in ("new", "unchanged", "duplicate")]
+    rejected = [(f"rejected: {code}", outcomes.rejected[code]) for code in REASONS if outcomes.rejected[code]]
+    rows = [*counts, *rejected, ("skipped (no photo)", outcomes.skipped), ("found", outcomes.found)]
+    print_table(title, ("outcome", "files"), [(word, f"{count:,}") for word, count in rows])
+    if outcomes.flags:
+        print_text("")
+        flagged = [(code, f"{outcomes.flags[code]:,}", FLAGS[code].text) for code in FLAGS if outcomes.flags[code]]
+        print_table("Flags of accepted photos", ("flag", "photos", "meaning"), flagged)
+    names: dict[str, list[str]] = defaultdict(list)
+    for rejection in outcomes.rejections:
+        detail = f" ({rejection.detail})" if rejection.detail else ""
+        names[rejection.reason].append(f"{safe_text(rejection.path)}{safe_text(detail)}")
+    for code in (code for code in REASONS if code in names):
+        print_text(f"\n{code}: {REASONS[code].text}")
+        print_text(f"  what to do: {REASONS[code].remedy}")
+        print_text(f"  such as: {_names(names[code])}")
+
+
+def _names(names: list[str]) -> str:
+    shown = ", ".join(safe_text(name) for name in names[:_EXAMPLES])
+    return shown if len(names) <= _EXAMPLES else f"{shown} and {len(names) - _EXAMPLES:,} more"

@@ -1,0 +1,179 @@
+"""From readings to outcomes: which file is new, which is known, which bytes came twice, what stands in a conflict."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from collect.ingesting.ledger import Ledger
+from collect.ingesting.outcomes import Outcomes
+from collect.ingesting.photo_file import FileTask, Reading, Skipped
+from collect.ingesting.rejected import RejectedFile
+from collect.ingesting.sources import SeenSource
+from collect.judging.labels import Label
+from collect.judging.rules import Rules
+from collect.reading.discover import FoundFile
+from img2gps.geo import geodesic_m
+from img2gps.text import safe_text
+from img2gps.types import Photo, Rejection
+
+__all__ = ["Intake", "Labelled"]
+
+Labelled = tuple[FoundFile, Label | None]
+
+
+class Intake:
+    """Takes files in, in the order of the walk, so that the same input always ends the same way."""
+
+    def __init__(self, *, ledger: Ledger, rules: Rules, outcomes: Outcomes, ingest: str, started: datetime) -> None:
+        self._ledger = ledger
+        self._rules = rules
+        self._outcomes = outcomes
+        self._ingest = ingest
+        self._started = started
+        self._seen: set[str] = set()
+        self._accepted: set[str] = set()
+        self._superseded: set[str] = set()
+        self._lost_rows: list[Labelled] = []
+        self._placed = False
+
+    def recognise(self, files: Sequence[FoundFile], labels: Sequence[Label | None], *, rehash: bool) -> list[Labelled]:
+        """Settle the files that need not be read, and return the others."""
+        unread: list[Labelled] = []
+        for file, label in zip(files, labels, strict=True):
+            seen = None if rehash else self._ledger.sources.get(file.path)
+            if file.obstacle is not None:
+                self._outcomes.skip(file.name)
+            elif file.unlistable is not None:
+                self._reject(Rejection(path=file.name, reason="unreadable", detail=file.unlistable), None)
+            elif seen is None or seen.status != file.status or not self._settle_known(file, seen, label):
+                unread.append((file, label))
+        return unread
+
+    def take(self, task: FileTask, reading: Reading) -> None:
+        """Settle a file that was read."""
+        outcome, digest = reading.outcome, reading.sha256
+        self._placed = False
+        if reading.disagreement_m is not None:
+            self._outcomes.notes.append(
+                f"{safe_text(task.name)}: the label lies {reading.disagreement_m:,.0f} m from its EXIF position; the "
+                "label stands."
+            )
+        if isinstance(outcome, Skipped):
+            self._outcomes.skip(task.name)
+        elif digest is not None and self._is_duplicate(digest, outcome):
+            self._outcomes.duplicate += 1
+            self._report_conflict(task, digest)
+        elif isinstance(outcome, Rejection):
+            self._reject(outcome, digest)
+        elif not self._accept(task, outcome, reading):
+            return
+        if reading.temporary is not None and not self._placed:
+            Path(reading.temporary).unlink(missing_ok=True)
+        self._remember(task, reading)
+        self._ledger.commit_if_due()
+
+    def rewritten(self) -> list[Labelled]:
+        """Return the files whose working copy is stored but whose row is not: they are read again."""
+        lost, self._lost_rows = self._lost_rows, []
+        return lost
+
+    def finish(self) -> None:
+        """Count the flags of the photos of this input."""
+        self._outcomes.count_flags(self._ledger.photos[photo_id] for photo_id in self._accepted)
+
+    def drop_superseded(self) -> None:
+        """Forget rejections of bytes that no source holds any more: the file was copied again or edited."""
+        if self._superseded:
+            held = {seen.sha256 for seen in self._ledger.sources.values()}
+            for digest in self._superseded - held:
+                self._ledger.rejected.pop(digest, None)
+
+    def _settle_known(self, file: FoundFile, seen: SeenSource, label: Label | None) -> bool:
+        """Count a file that the index knows; False where the index is not borne out or the rules have changed."""
+        digest = seen.sha256
+        if seen.outcome == "skipped":
+            self._outcomes.skip(file.name)
+            return True
+        in_manifest = digest in self._ledger.photos
+        if not in_manifest and (seen.outcome == "accepted" or seen.judged != self._rules.digest(label)):
+            return False
+        if digest is not None and digest in self._seen:
+            self._outcomes.duplicate += 1
+        elif in_manifest and digest is not None:
+            self._outcomes.unchanged += 1
+            self._accepted.add(digest)
+        else:
+            self._reject(
+                Rejection(path=file.name, reason=seen.reason or "unreadable", detail=seen.detail or ""), digest
+            )
+        if digest is not None:
+            self._seen.add(digest)
+        return True
+
+    def _is_duplicate(self, digest: str, outcome: Photo | Rejection) -> bool:
+        """Return whether these bytes came before; one copy that is accepted makes up for others that were not."""
+        if digest not in self._seen:
+            return False
+        return isinstance(outcome, Rejection) or digest in self._accepted
+
+    def _accept(self, task: FileTask, photo: Photo, reading: Reading) -> bool:
+        known = self._ledger.photos.get(photo.id)
+        if known is not None:
+            self._outcomes.unchanged += 1
+            if known.photo_sha256 == photo.photo_sha256:  # its copy had gone
+                self._ledger.put_copy(known, reading.temporary)
+                self._placed = True
+        elif not photo.photo_sha256 and self._ledger.dataset is not None:
+            self._lost_rows.append((FoundFile(path=task.path, name=task.name), task.label))
+            return False
+        else:
+            self._outcomes.new += 1
+            stamped = replace(photo, ingested_at=self._started, ingest=self._ingest)
+            self._ledger.accept(stamped, reading.temporary)
+            self._placed = True
+        self._seen.add(photo.id)
+        self._accepted.add(photo.id)
+        return True
+
+    def _reject(self, rejection: Rejection, digest: str | None) -> None:
+        self._outcomes.reject(rejection)
+        if digest is not None:
+            self._seen.add(digest)
+        if digest not in self._ledger.photos:
+            self._ledger.reject(RejectedFile.of(rejection, digest))
+
+    def _report_conflict(self, task: FileTask, digest: str) -> None:
+        first = self._ledger.photos.get(digest)
+        if first is None or task.label is None or first.gps_source != "labels":
+            return
+        apart_m = float(geodesic_m(first.lon, first.lat, task.label.lon, task.label.lat))
+        if apart_m > 0.1:
+            self._outcomes.notes.append(
+                f"{safe_text(task.name)} holds the same bytes as {safe_text(first.source_name)}, but its label lies "
+                f"{apart_m:,.1f} m away: the label of {safe_text(first.source_name)} stands."
+            )
+
+    def _remember(self, task: FileTask, reading: Reading) -> None:
+        """Enter a file into the index of sources."""
+        before = self._ledger.sources.get(task.path)
+        if before is not None and before.outcome == "rejected" and before.sha256 not in (None, reading.sha256):
+            self._superseded.add(str(before.sha256))
+        if reading.status is None:  # it could not be opened: nothing to recognise it by
+            self._ledger.sources.pop(task.path, None)
+            return
+        if reading.sha256 is not None:
+            self._ledger.rejected.pop(f"name:{safe_text(task.name)}", None)
+        size, mtime_ns, inode = reading.status
+        outcome = reading.outcome
+        rejection = outcome if isinstance(outcome, Rejection) else None
+        self._ledger.sources[task.path] = SeenSource(
+            size=size,
+            mtime_ns=mtime_ns,
+            inode=inode,
+            sha256=reading.sha256,
+            outcome="rejected" if rejection else "skipped" if isinstance(outcome, Skipped) else "accepted",
+            reason=rejection.reason if rejection else None,
+            detail=rejection.detail if rejection else None,
+            judged=self._rules.digest(task.label) if rejection else None,
+        )

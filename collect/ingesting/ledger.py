@@ -1,0 +1,163 @@
+"""The state of a dataset in memory, and the one place that writes it, in an order that survives a kill at any point.
+
+Order of writes of a commit (docs/ingest.md says why):
+
+1. working copies: temporary file, fsync, rename; then one fsync per folder
+2. rejected.csv
+3. sources.parquet
+4. site.next.geojson, where the site changes
+5. manifest.parquet, the commit itself: what it does not name does not exist
+6. site.next.geojson becomes site.geojson, where the site changes
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Final
+
+from collect.groups import assign_groups
+from collect.ingesting.copies import CopyStore
+from collect.ingesting.rejected import RejectedFile, read_rejected, write_rejected
+from collect.ingesting.site_change import finish_site_change, prepare_site_change
+from collect.ingesting.sources import SeenSource, read_sources, write_sources
+from collect.judging.flags import with_flags
+from collect.judging.rules import place
+from collect.split_inherit import inherit_splits
+from img2gps.dataset import Dataset
+from img2gps.errors import InvalidDatasetError
+from img2gps.files import read_json_lines
+from img2gps.manifest import ManifestInfo, photos_of, read_table, write_manifest
+from img2gps.site import Site
+from img2gps.types import Photo
+
+__all__ = ["Ledger", "empty_info"]
+
+_FIRST_COMMIT: Final = 64
+_GROWTH: Final = 2
+
+
+class Ledger:
+    """Photos, rejected files and seen sources of one dataset, or of none (a dry run, a validation)."""
+
+    def __init__(self, *, site: Site, info: ManifestInfo, dataset: Dataset | None = None) -> None:
+        self.site = site
+        self.info = info
+        self.dataset = dataset
+        self.photos: dict[str, Photo] = {}
+        self.rejected: dict[str, RejectedFile] = {}
+        self.sources: dict[bytes, SeenSource] = {}
+        self.notes: list[str] = []
+        self._copies = CopyStore(dataset.photos_path) if dataset else None
+        self._written: tuple[list[Photo], str] = ([], info.site_sha256)
+        self._written_rejected: dict[str, RejectedFile] = {}
+        self._written_sources: dict[bytes, SeenSource] = {}
+        self._uncommitted = 0
+        self._next_commit = _FIRST_COMMIT
+        self._ungrouped = False
+
+    @classmethod
+    def load(cls, dataset: Dataset, *, read_only: bool = False) -> "Ledger":
+        """Return the ledger of an existing dataset. Raises InvalidDatasetError where one of its files is damaged."""
+        table, info = read_table(dataset.manifest_path)
+        ledger = cls(site=dataset.site(), info=info, dataset=None if read_only else dataset)
+        photos = photos_of(table)
+        ledger.photos = {photo.id: photo for photo in photos}
+        ledger._written = (photos, info.site_sha256)
+        ledger._written_rejected = read_rejected(dataset.rejected_path)
+        # rows of a commit that never reached its manifest
+        ledger.rejected = {key: row for key, row in ledger._written_rejected.items() if key not in ledger.photos}
+        try:
+            ledger.sources = read_sources(dataset.sources_path)
+        except InvalidDatasetError:
+            ledger.notes.append("The index of sources was damaged and is rebuilt: every source is read again.")
+            dataset.sources_path.unlink()
+        ledger._written_sources = dict(ledger.sources)
+        finished = {line.get("ingest") for line in read_json_lines(dataset.ingests_path)}
+        ledger._ungrouped = any(photo.ingest not in finished for photo in photos)  # an ingest was killed midway
+        return ledger
+
+    def accept(self, photo: Photo, temporary: str | None) -> None:
+        """Take a photo in; its working copy goes to its place, and a rejection of the same bytes is forgotten."""
+        self.photos[photo.id] = photo
+        self.rejected.pop(photo.id, None)
+        self._uncommitted += 1
+        self._ungrouped = True
+        self.put_copy(photo, temporary)
+
+    def put_copy(self, photo: Photo, temporary: str | None) -> None:
+        """Put the working copy of a photo in its place."""
+        if temporary is not None and self._copies is not None and self.dataset is not None:
+            self._copies.place(temporary, self.dataset.photo_path(photo.id))
+
+    def reject(self, row: RejectedFile) -> None:
+        """Remember a file that was not accepted."""
+        self.rejected[row.key] = row
+
+    def change_site(self, site: Site) -> int:
+        """Judge every photo again by its stored position; return how many moved to the rejected files."""
+        self.site, self.info = site, _with_site(self.info, site)
+        self._ungrouped = True
+        before = len(self.photos)
+        for photo in list(self.photos.values()):
+            placed = place(photo, site)
+            if isinstance(placed, Photo):
+                self.photos[photo.id] = placed
+            else:
+                del self.photos[photo.id]
+                self.reject(RejectedFile.of(placed, photo.id))
+        return before - len(self.photos)
+
+    def commit_if_due(self) -> None:
+        """Commit in batches that grow geometrically, so that all commits together cost a multiple of the last."""
+        if self._uncommitted >= self._next_commit:
+            self._next_commit = max(self._next_commit * _GROWTH, len(self.photos))
+            self.commit()
+
+    def commit(self, *, final: bool = False) -> None:
+        """Group, flag and write what changed. Splits are inherited in the last commit only: they need every photo."""
+        if self._ungrouped:
+            self._regroup(inherit=final)
+            self._ungrouped = not final
+        if self.dataset is None or self._copies is None:
+            return
+        self._copies.settle()
+        if self.rejected != self._written_rejected:
+            write_rejected(self.dataset.rejected_path, self.rejected.values())
+            self._written_rejected = dict(self.rejected)
+        if self.sources != self._written_sources:
+            write_sources(self.dataset.sources_path, self.sources)
+            self._written_sources = dict(self.sources)
+        if self._written != (list(self.photos.values()), self.info.site_sha256):
+            self._write_manifest(self.dataset)
+        self._uncommitted = 0
+
+    def close(self) -> None:
+        """End the threads of the copies."""
+        if self._copies is not None:
+            self._copies.close()
+
+    def _regroup(self, *, inherit: bool) -> None:
+        photos: Iterable[Photo] = assign_groups(list(self.photos.values()))
+        if inherit:
+            photos = inherit_splits(list(photos), self.info)
+        self.photos = {photo.id: photo for photo in with_flags(list(photos))}
+
+    def _write_manifest(self, dataset: Dataset) -> None:
+        moved = self._written[1] != self.info.site_sha256
+        if moved:
+            prepare_site_change(dataset, self.site)
+        self.info = write_manifest(dataset.manifest_path, self.photos.values(), self.info)
+        if moved:
+            finish_site_change(dataset, self.info.site_sha256)
+        self._written = (list(self.photos.values()), self.info.site_sha256)
+
+
+def empty_info(site: Site, short_side_px: int) -> ManifestInfo:
+    """Return what the manifest of a new dataset says about itself."""
+    return ManifestInfo(
+        site_name=site.name, site_sha256=site.sha256, device_salt=site.sha256, short_side_px=short_side_px
+    )
+
+
+def _with_site(info: ManifestInfo, site: Site) -> ManifestInfo:
+    """Return `info` for a dataset whose site was redrawn: the salt of the devices stays."""
+    return dataclasses.replace(info, site_name=site.name, site_sha256=site.sha256)

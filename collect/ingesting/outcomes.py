@@ -1,0 +1,64 @@
+"""What became of every file: each ends in exactly one outcome, and the counts add up to the files found."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from img2gps.reasons import FLAGS, REASONS
+from img2gps.types import Photo, Rejection
+
+__all__ = ["Outcomes"]
+
+_PHOTO_ENDINGS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".mpo")
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class Outcomes:
+    """The running count of an ingest or a validation, and what a person should read about it.
+
+    `rejections` holds the first occurrence of every rejected file of this input, `misnamed` what is called
+    like a photo and is none, `notes` sentences.
+    """
+
+    new: int = 0
+    unchanged: int = 0
+    duplicate: int = 0
+    skipped: int = 0
+    rejected: Counter[str] = dataclasses.field(default_factory=Counter)
+    flags: Counter[str] = dataclasses.field(default_factory=Counter)
+    rejections: list[Rejection] = dataclasses.field(default_factory=list)
+    misnamed: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def found(self) -> int:
+        """How many files the inputs hold."""
+        return self.new + self.unchanged + self.duplicate + self.rejected.total() + self.skipped
+
+    def reject(self, rejection: Rejection) -> None:
+        """Count a rejected file."""
+        self.rejected[rejection.reason] += 1
+        self.rejections.append(rejection)
+
+    def skip(self, name: str) -> None:
+        """Count a file that is no photo."""
+        self.skipped += 1
+        if name.lower().endswith(_PHOTO_ENDINGS):
+            self.misnamed.append(name)
+
+    def count_flags(self, photos: Iterable[Photo]) -> None:
+        """Count the flags of the accepted photos of this input."""
+        self.flags.update(flag for photo in photos for flag in photo.flags)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts under the keys of the ``--json`` contract, reasons and flags in their usual order."""
+        return {
+            "found": self.found,
+            "new": self.new,
+            "unchanged": self.unchanged,
+            "duplicate": self.duplicate,
+            "rejected": {code: self.rejected[code] for code in REASONS if self.rejected[code]},
+            "skipped": self.skipped,
+            "flags": {code: self.flags[code] for code in FLAGS if self.flags[code]},
+        }

@@ -1,0 +1,223 @@
+"""One file from its path to an outcome: opened without following or blocking, read once, checked cheapest first.
+
+Runs in a worker process. Hash, EXIF and pixels come from the same bytes, however the file changes meanwhile.
+"""
+
+import dataclasses
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+from PIL import Image, UnidentifiedImageError
+
+from collect.judging.labels import Label
+from collect.judging.rules import Rules, Source, judge
+from collect.reading.exif import read_facts
+from collect.reading.formats import HEAD_BYTES, MAX_EXIF_BYTES, MAX_FILE_BYTES, Kind, max_pixels, sniff
+from collect.reading.structure import structure_of
+from collect.reading.working_copy import WorkingCopy, make_copy
+from img2gps.files import TEMPORARY_PREFIX, sha256_bytes
+from img2gps.imaging import open_image
+from img2gps.text import safe_text
+from img2gps.types import Photo, Rejection
+
+__all__ = ["FileTask", "ReadSettings", "Reading", "Skipped", "read_file", "read_files"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FileTask:
+    """A file to read. `again` asks for a working copy although one lies in the dataset (its row was lost)."""
+
+    path: bytes
+    name: str
+    label: Label | None = None
+    again: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReadSettings:
+    """How every file of an ingest is read.
+
+    `pixels`: ``write`` puts working copies below `photos_path`, ``check`` decodes and forgets them, ``doubtful``
+    decodes only what the structure of the file does not vouch for.
+    """
+
+    rules: Rules
+    short_side_px: int
+    pixels: Literal["write", "check", "doubtful"]
+    photos_path: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A file that is no photo, and what it is instead."""
+
+    detail: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What became of one file. `sha256` is None where it was not read to its end.
+
+    `temporary` is the unsynced working copy that the parent puts in its place; None beside a photo means that the
+    dataset already holds one of this id. `status` is (size, mtime_ns, inode) of the file that was read.
+    """
+
+    outcome: Photo | Rejection | Skipped
+    sha256: str | None = None
+    temporary: str | None = None
+    status: tuple[int, int, int] | None = None
+    disagreement_m: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    data: bytes
+    kind: Kind
+    size: int
+    status: tuple[int, int, int]
+
+
+def read_file(task: FileTask, settings: ReadSettings) -> Reading:
+    """Return the outcome of one file; every fault of the file is a value.
+
+    Raises OSError where the working copy cannot be written, MemoryError where the memory limit was reached.
+    """
+    try:
+        content = _load(task.path)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return Reading(outcome=Skipped(detail="a symbolic link"))
+        return Reading(outcome=_rejection(task, "unreadable", error.strerror or str(error)))
+    if isinstance(content, Skipped):
+        return Reading(outcome=content)
+    if content.size > MAX_FILE_BYTES:
+        detail = f"{content.size / 2**20:,.0f} MiB, {MAX_FILE_BYTES / 2**20:,.0f} allowed"
+        return Reading(outcome=_rejection(task, "too_large", detail), status=content.status)
+    reading = _examine(task, content, settings)
+    return dataclasses.replace(reading, status=content.status)
+
+
+def _load(path: bytes) -> _Content | Skipped:
+    """Return the bytes of a regular photo file; of anything else, only what it is."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123  a descriptor
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return Skipped(detail="not a regular file")
+        head = file.read(HEAD_BYTES) or b""
+        kind = sniff(head)
+        size = status.st_size
+        data = head
+        if kind.state != "other" and size <= MAX_FILE_BYTES:
+            data = _read_rest(descriptor, head, size)
+            size = len(data)
+        return _Content(data=data, kind=kind, size=size, status=(status.st_size, status.st_mtime_ns, status.st_ino))
+
+
+def _read_rest(descriptor: int, head: bytes, size: int) -> bytes:
+    parts = [head]
+    # a file that grows while it is read is cut at the limit, and one that shrinks ends early
+    missing = max(size - len(head), 0)
+    while missing > 0 and (part := os.read(descriptor, missing)):
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts) if len(parts) > 1 else head
+
+
+def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Reading:
+    data, kind = content.data, content.kind
+    if kind.state == "other":
+        return Reading(outcome=Skipped(detail="not a photo" if data else "an empty file"))
+    digest = sha256_bytes(data)
+    if kind.state == "unsupported":
+        return Reading(outcome=_rejection(task, "unsupported_format", kind.name), sha256=digest)
+    structure = structure_of(data, kind.name)
+    if structure.cut_off:
+        return Reading(outcome=_rejection(task, "truncated", structure.cut_off), sha256=digest)
+    try:
+        image = _open(data)
+        fault = _header_fault(image, kind)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  decoders raise anything on broken headers
+        return Reading(outcome=_decode_fault(task, error), sha256=digest)
+    if fault:
+        return Reading(outcome=_rejection(task, *fault), sha256=digest)
+    source = Source(sha256=digest, name=task.name, size=len(data))
+    verdict = judge(read_facts(image), source, settings.rules, task.label)
+    photo = verdict.outcome
+    reading = Reading(outcome=photo, sha256=digest, disagreement_m=verdict.disagreement_m)
+    if isinstance(photo, Rejection) or (settings.pixels == "doubtful" and structure.plain):
+        return reading
+    return _with_copy(reading, photo, image, task, settings)
+
+
+def _open(data: bytes) -> Image.Image:
+    # Pillow's own limit of pixels warns or raises at a size that phones exceed; `max_pixels` replaces it.
+    Image.MAX_IMAGE_PIXELS = None
+    return open_image(data)
+
+
+def _header_fault(image: Image.Image, kind: Kind) -> tuple[str, str] | None:
+    """Return (reason, detail) of an image that its header alone disqualifies."""
+    pixels, limit = image.width * image.height, max_pixels(kind.name)
+    if pixels > limit:
+        return "too_large", f"{image.width} x {image.height} pixels, {limit / 1e6:,.0f} megapixels allowed"
+    exif_size = len(image.info.get("exif") or b"")
+    if exif_size > MAX_EXIF_BYTES:
+        return "too_large", f"{exif_size:,} bytes of EXIF, {MAX_EXIF_BYTES:,} allowed"
+    if kind.name == "TIFF" and _is_camera_raw(image):
+        return "unsupported_format", "camera RAW"
+    return None
+
+
+def _is_camera_raw(image: Image.Image) -> bool:
+    """Return whether a TIFF is a DNG or starts with a reduced image, as NEF and ARW do: its pixels are no photo."""
+    tags = getattr(image, "tag_v2", {})
+    dng_version, new_subfile_type = 50706, 254
+    return dng_version in tags or bool(int(tags.get(new_subfile_type, 0)) & 1)
+
+
+def _with_copy(reading: Reading, photo: Photo, image: Image.Image, task: FileTask, settings: ReadSettings) -> Reading:
+    target = settings.photos_path / photo.id[:2] / f"{photo.id}.jpg" if settings.photos_path else None
+    if target is not None and not task.again and target.exists():
+        return reading
+    try:
+        copy = make_copy(image, short_side_px=settings.short_side_px)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  decoders raise anything on broken pixels
+        return dataclasses.replace(reading, outcome=_decode_fault(task, error))
+    photo = dataclasses.replace(photo, photo_sha256=copy.sha256, width=copy.width, height=copy.height, phash=copy.phash)
+    temporary = None if target is None or settings.pixels != "write" else _write_temporary(target, copy)
+    return dataclasses.replace(reading, outcome=photo, temporary=temporary)
+
+
+def _write_temporary(target: Path, copy: WorkingCopy) -> str:
+    """Write the copy beside its place, not yet synced: the parent syncs many at once."""
+    temporary = target.parent / f"{TEMPORARY_PREFIX}{uuid4().hex}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary.write_bytes(copy.data)
+    return str(temporary)
+
+
+def _decode_fault(task: FileTask, error: Exception) -> Rejection:
+    if isinstance(error, UnidentifiedImageError):
+        return _rejection(task, "unreadable", "the header is damaged")
+    message = str(error)
+    cut_off = "truncated" in message.lower() or isinstance(error, EOFError)
+    return _rejection(task, "truncated" if cut_off else "unreadable", message or type(error).__name__)
+
+
+def _rejection(task: FileTask, reason: str, detail: str) -> Rejection:
+    return Rejection(path=task.name, reason=reason, detail=safe_text(detail, limit=200))
+
+
+def read_files(tasks: Sequence[FileTask], settings: ReadSettings) -> list[Reading]:
+    """Return the outcome of each file, in order."""
+    return [read_file(task, settings) for task in tasks]

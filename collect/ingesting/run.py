@@ -1,0 +1,224 @@
+"""The ingest: walk, recognise, read, judge, store, commit. And the validation, which is the same without a store."""
+
+import contextlib
+import dataclasses
+import platform
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import PIL
+from shapely.geometry import box
+
+from collect.ingesting.intake import Intake, Labelled
+from collect.ingesting.ledger import Ledger, empty_info
+from collect.ingesting.opening import check_free_space, is_fresh, make_dataset, mend_dataset, require_site
+from collect.ingesting.outcomes import Outcomes
+from collect.ingesting.photo_file import FileTask, Reading, ReadSettings, read_files
+from collect.ingesting.workers import Failure, Settings, process_items
+from collect.judging.gpx import Track, read_track
+from collect.judging.labels import Labels, NamedFile, read_labels
+from collect.judging.rules import Rules
+from collect.reading.discover import FoundFile, discover
+from img2gps import __version__
+from img2gps.dataset import Dataset
+from img2gps.errors import UsageError
+from img2gps.files import append_line, canonical_json
+from img2gps.imaging import WORKING_SHORT_SIDE_PX
+from img2gps.progress import bar
+from img2gps.site import Site, load_site
+from img2gps.types import Photo, Rejection
+
+__all__ = ["IngestOptions", "examine", "ingest", "validate"]
+
+_WORLD = Site(name="the world", polygon=box(-180, -90, 180, 90))
+_CHUNK_FILES = 16
+_CHUNK_BYTES = 12 << 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class IngestOptions:
+    """What may be asked of an ingest or a validation; see the help of the commands.
+
+    `site` is a packaged name or a GeoJSON file, needed for a new dataset and to change the polygon of an old one.
+    `short_side_px` is the working copies' (None: the dataset's own).
+    """
+
+    site: str | Path | None = None
+    labels: Path | None = None
+    gpx: Path | None = None
+    clock_offset_s: float = 0.0
+    max_accuracy_m: float | None = None
+    short_side_px: int | None = None
+    jobs: int = 1
+    timeout_s: float = 60.0
+    rehash: bool = False
+    dry_run: bool = False
+    command: str = "ingest"
+
+
+def ingest(photos: Sequence[Path], root: Path, options: IngestOptions) -> Outcomes:
+    """Take the photos below `photos` into the dataset at `root` and return what became of every file.
+
+    Raises NotFoundError, UsageError, InvalidDatasetError, DatasetLockedError, or the OSError of a disk that is
+    full or read-only; the dataset then holds what was committed before.
+    """
+    site = load_site(options.site) if options.site is not None else None
+    labels, track = _side_files(options)
+    with _opened(root, site, options) as ledger:
+        site_moved = site is not None and site.sha256 != ledger.info.site_sha256
+        files = discover(photos, exclude=root)
+        outcomes = Outcomes(notes=list(ledger.notes))
+        if site_moved:
+            assert site is not None
+            moved = ledger.change_site(site)
+            outcomes.notes.append(f"The site is now {site.name}: {moved:,} photos fell outside and were rejected.")
+        rules = Rules(
+            site=ledger.site,
+            device_salt=ledger.info.device_salt,
+            track=track,
+            max_accuracy_m=options.max_accuracy_m,
+        )
+        settings = ReadSettings(
+            rules=rules,
+            short_side_px=ledger.info.short_side_px,
+            pixels="check" if ledger.dataset is None else "write",
+            photos_path=root / "photos" if root.exists() else None,
+        )
+        _take_in(files, labels, ledger, settings, outcomes, options)
+    return outcomes
+
+
+def validate(photos: Sequence[Path], options: IngestOptions) -> Outcomes:
+    """Return what an ingest into a new dataset would make of every file; nothing is written.
+
+    Pixels are decoded only where a file's structure leaves doubt (see `collect.reading.structure`).
+    """
+    return examine(photos, options)[0]
+
+
+def examine(photos: Sequence[Path], options: IngestOptions) -> tuple[Outcomes, list[Photo]]:
+    """Return the outcomes of a validation and its photos (without working copies); no site accepts every position."""
+    site = load_site(options.site) if options.site is not None else _WORLD
+    labels, track = _side_files(options)
+    ledger = Ledger(site=site, info=empty_info(site, WORKING_SHORT_SIDE_PX))
+    outcomes = Outcomes()
+    rules = Rules(site=site, device_salt=site.sha256, track=track, max_accuracy_m=options.max_accuracy_m)
+    settings = ReadSettings(rules=rules, short_side_px=WORKING_SHORT_SIDE_PX, pixels="doubtful")
+    _take_in(discover(photos), labels, ledger, settings, outcomes, options)
+    return outcomes, list(ledger.photos.values())
+
+
+def _side_files(options: IngestOptions) -> tuple[Labels, Track | None]:
+    labels = read_labels(options.labels) if options.labels else Labels(by_name={})
+    return labels, read_track(options.gpx, clock_offset_s=options.clock_offset_s) if options.gpx else None
+
+
+@contextlib.contextmanager
+def _opened(root: Path, site: Site | None, options: IngestOptions) -> Iterator[Ledger]:
+    """Yield the ledger of a dataset that is locked for writing; for a dry run, of one that nothing is written to."""
+    fresh = is_fresh(root)
+    short_side_px = options.short_side_px or WORKING_SHORT_SIDE_PX
+    if options.dry_run:
+        new_site = require_site(root, site) if fresh else None
+        yield (
+            Ledger(site=new_site, info=empty_info(new_site, short_side_px))
+            if new_site
+            else Ledger.load(Dataset.open(root), read_only=True)
+        )
+        return
+    dataset = make_dataset(root, require_site(root, site), short_side_px) if fresh else Dataset.open(root)
+    with dataset.lock():
+        mend_dataset(dataset)
+        ledger = Ledger.load(dataset)
+        if options.short_side_px not in (None, ledger.info.short_side_px):
+            raise UsageError(
+                f"The working copies of this dataset have a short side of {ledger.info.short_side_px} px, "
+                f"not {options.short_side_px}: leave --short-side out, or ingest into a new folder."
+            )
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+
+def _take_in(
+    files: Sequence[FoundFile],
+    labels: Labels,
+    ledger: Ledger,
+    settings: ReadSettings,
+    outcomes: Outcomes,
+    options: IngestOptions,
+) -> None:
+    started = datetime.now(UTC)
+    matched, notes = labels.match([NamedFile(name=file.name, size=file.size) for file in files])
+    outcomes.notes += [*labels.notes, *(notes if options.labels else [])]
+    intake = Intake(ledger=ledger, rules=settings.rules, outcomes=outcomes, ingest=ingest_id(started), started=started)
+    unread = intake.recognise(files, matched, rehash=options.rehash)
+    if ledger.dataset is not None:
+        check_free_space(ledger.dataset.root, [file for file, _ in unread], settings.short_side_px)
+    with bar("Reading photos", len(unread)) as advance:
+        for pass_again in (False, True):
+            work = intake.rewritten() if pass_again else unread
+            for task, reading in _readings(work, settings, options, again=pass_again):
+                intake.take(task, reading)
+                advance()
+    intake.drop_superseded()
+    ledger.commit(final=True)
+    intake.finish()
+    if ledger.dataset is not None:
+        _log(ledger, outcomes, started, options)
+
+
+def _readings(
+    work: Sequence[Labelled], settings: ReadSettings, options: IngestOptions, *, again: bool
+) -> Iterator[tuple[FileTask, Reading]]:
+    if not work:
+        return iter(())
+    chunks = _chunks(work, again=again)
+    worker_settings = Settings(
+        function=read_files,
+        argument=settings,
+        on_failure=_given_up,
+        jobs=max(1, min(options.jobs, len(work))),
+        timeout_s=options.timeout_s,
+    )
+    return process_items(chunks, worker_settings)
+
+
+def _chunks(work: Sequence[Labelled], *, again: bool) -> Iterator[list[FileTask]]:
+    """Yield the tasks in chunks of some megabytes: small files travel together, large ones alone."""
+    chunk: list[FileTask] = []
+    size = 0
+    for file, label in work:
+        chunk.append(FileTask(path=file.path, name=file.name, label=label, again=again))
+        size += file.size
+        if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_FILES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _given_up(task: FileTask, failure: Failure, detail: str) -> Reading:
+    return Reading(outcome=Rejection(path=task.name, reason=failure, detail=detail))
+
+
+def _log(ledger: Ledger, outcomes: Outcomes, started: datetime, options: IngestOptions) -> None:
+    assert ledger.dataset is not None
+    line = {
+        "ingest": ingest_id(started),
+        "started_at": started.isoformat(),
+        "finished_at": datetime.now(UTC).isoformat(),
+        "command": options.command,
+        "counts": outcomes.to_dict(),
+        "photos": len(ledger.photos),
+        "site": {"name": ledger.info.site_name, "sha256": ledger.info.site_sha256},
+        "versions": {"img2gps": __version__, "python": platform.python_version(), "Pillow": PIL.__version__},
+    }
+    append_line(ledger.dataset.ingests_path, canonical_json(line).decode())
+
+
+def ingest_id(started: datetime) -> str:
+    """Return the name of an ingest: when it started, to the millisecond."""
+    return f"{started:%Y%m%dT%H%M%S}.{started.microsecond // 1000:03d}Z"

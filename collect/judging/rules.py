@@ -1,0 +1,174 @@
+"""The validation rules: facts, a label and the site in; a photo or a rejection out."""
+
+import dataclasses
+import math
+from datetime import UTC
+from typing import Final
+
+from collect.judging.gpx import Track
+from collect.judging.labels import Label
+from collect.judging.times import CaptureTime, capture_time, local_to_utc
+from collect.reading.facts import Facts, Position, PositionProblem
+from collect.reading.gps_tags import NULL_ISLAND_DEG
+from img2gps.files import canonical_json, sha256_bytes
+from img2gps.geo import geodesic_m
+from img2gps.site import Site
+from img2gps.types import GpsSource, HeadingRef, Photo, Rejection
+
+__all__ = ["Rules", "Source", "Verdict", "judge", "place"]
+
+DISAGREEMENT_M: Final = 50.0
+_RULES_VERSION: Final = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What photos are judged against. `device_salt` is the hash of the dataset's first site."""
+
+    site: Site
+    device_salt: str
+    track: Track | None = None
+    max_accuracy_m: float | None = None
+
+    def digest(self, label: Label | None) -> str:
+        """Return a hash of what verdicts depend on beside the file: when it changes, rejections are judged again."""
+        track = (self.track.sha256, self.track.clock_offset_s) if self.track else None
+        parts = [_RULES_VERSION, self.site.sha256, track, self.max_accuracy_m, label.digest if label else None]
+        return sha256_bytes(canonical_json(parts))[:16]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The file that facts came from: its hash, its name relative to the input, its length in bytes."""
+
+    sha256: str
+    name: str
+    size: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The outcome, and how far label and EXIF lie apart where both gave a position and disagree."""
+
+    outcome: Photo | Rejection
+    disagreement_m: float | None = None
+
+
+def judge(facts: Facts, source: Source, rules: Rules, label: Label | None = None) -> Verdict:
+    """Return the photo (without its working copy's values) or the rejection.
+
+    A label's position wins over the EXIF's, which wins over the track's: a person gave it on purpose.
+    """
+    taken = _capture_time(facts, rules, label)
+    position, origin = _position(facts, rules, label, taken)
+    if isinstance(position, PositionProblem):
+        return Verdict(outcome=Rejection(path=source.name, reason=position.reason, detail=position.detail))
+    heading_deg, heading_ref = _heading(facts, label)
+    accuracy_m = {"labels": label.accuracy_m if label else None, "exif": facts.accuracy_m}.get(origin)
+    photo = Photo(
+        id=source.sha256,
+        file_name=f"photos/{source.sha256[:2]}/{source.sha256}.jpg",
+        photo_sha256="",
+        lon=position.lon,
+        lat=position.lat,
+        gps_source=origin,
+        width=0,
+        height=0,
+        phash="",
+        source_name=source.name,
+        bytes=source.size,
+        site_relation="inside",
+        device=_device(facts, label, rules.device_salt),
+        gps_accuracy_m=accuracy_m,
+        gps_dop=facts.dop if origin == "exif" else None,
+        captured_at=taken.captured_at,
+        utc_offset_min=taken.utc_offset_min,
+        time_source=taken.source,
+        fix_age_s=taken.fix_age_s if origin == "exif" else None,
+        heading_deg=heading_deg,
+        heading_ref=heading_ref,
+        altitude_m=facts.altitude_m,
+        make=facts.make,
+        model=facts.model,
+    )
+    placed = place(photo, rules.site)
+    if isinstance(placed, Photo) and _too_vague(accuracy_m, rules.max_accuracy_m):
+        detail = f"{accuracy_m:.0f} m reported, {rules.max_accuracy_m:g} m allowed"
+        placed = Rejection(path=source.name, reason="accuracy_too_low", detail=detail)
+    return Verdict(outcome=placed, disagreement_m=_disagreement_m(facts, label))
+
+
+def place(photo: Photo, site: Site) -> Photo | Rejection:
+    """Return `photo` with its relation to `site`, or the rejection of one that lies outside."""
+    relation, distance_m = site.relation(photo.lon, photo.lat, photo.gps_accuracy_m)
+    if relation == "outside":
+        detail = f"{distance_m:,.0f} m outside {site.name}, at lat {photo.lat:.6f}, lon {photo.lon:.6f}"
+        return Rejection(path=photo.source_name, reason="outside_site", detail=detail)
+    return dataclasses.replace(photo, site_relation=relation)
+
+
+def _position(
+    facts: Facts, rules: Rules, label: Label | None, taken: CaptureTime
+) -> tuple[Position | PositionProblem, GpsSource]:
+    if label is not None:
+        return _in_range(Position(lon=label.lon, lat=label.lat), f"row {label.row} of the labels: "), "labels"
+    by_exif = _in_range(facts.position, "") if isinstance(facts.position, Position) else facts.position
+    if isinstance(by_exif, Position) or rules.track is None or taken.captured_at is None:
+        return by_exif, "exif"
+    by_track = rules.track.at(taken.captured_at)
+    return (by_exif, "exif") if by_track is None else (_in_range(by_track, "the track: "), "gpx")
+
+
+def _in_range(position: Position, origin: str) -> Position | PositionProblem:
+    lat, lon = position.lat, position.lon
+    if not (math.isfinite(lat) and math.isfinite(lon)):  # first: NaN passes every comparison below
+        return PositionProblem(reason="gps_not_finite", detail=f"{origin}latitude or longitude is not a number")
+    detail = f"{origin}lat {lat:g}, lon {lon:g}"
+    if abs(lat) > 90 or abs(lon) > 180:
+        return PositionProblem(reason="gps_out_of_range", detail=detail)
+    if abs(lat) < NULL_ISLAND_DEG and abs(lon) < NULL_ISLAND_DEG:
+        return PositionProblem(reason="null_island", detail=detail)
+    return position
+
+
+def _capture_time(facts: Facts, rules: Rules, label: Label | None) -> CaptureTime:
+    """Return the photo's own time, else the label's: naive, it is local at the site, or UTC where that has no zone."""
+    taken = capture_time(facts, rules.site.zone)
+    if taken.captured_at is not None or label is None or label.captured_at is None:
+        return taken
+    moment, zone = label.captured_at, rules.site.zone
+    aware = moment.tzinfo is not None
+    captured_at = moment.astimezone(UTC) if aware else local_to_utc(moment, zone or UTC)
+    offset = moment.utcoffset() if aware else captured_at.astimezone(zone).utcoffset() if zone else None
+    return CaptureTime(
+        captured_at=captured_at,
+        utc_offset_min=None if offset is None else round(offset.total_seconds() / 60),
+        source="labels",
+    )
+
+
+def _heading(facts: Facts, label: Label | None) -> tuple[float | None, HeadingRef | None]:
+    if label is not None and label.heading_deg is not None:
+        return label.heading_deg, "T"
+    return facts.heading_deg, facts.heading_ref
+
+
+def _device(facts: Facts, label: Label | None, salt: str) -> str:
+    """Return a pseudonym of the phone: the same for one phone in every dataset that began with the same site."""
+    identity = (label.device,) if label is not None and label.device else (facts.make, facts.model, facts.serial)
+    return sha256_bytes(canonical_json([salt, *identity]))[:16]
+
+
+def _too_vague(accuracy_m: float | None, limit_m: float | None) -> bool:
+    return limit_m is not None and accuracy_m is not None and accuracy_m > limit_m
+
+
+def _disagreement_m(facts: Facts, label: Label | None) -> float | None:
+    if label is None or not isinstance(facts.position, Position):
+        return None
+    if isinstance(_in_range(facts.position, ""), PositionProblem):
+        return None
+    if isinstance(_in_range(Position(lon=label.lon, lat=label.lat), ""), PositionProblem):
+        return None
+    distance_m = float(geodesic_m(label.lon, label.lat, facts.position.lon, facts.position.lat))
+    return distance_m if distance_m > DISAGREEMENT_M else None

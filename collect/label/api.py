@@ -1,0 +1,122 @@
+"""The routes of the label page: its files, the photos by id, the dataset, the queue, and the corrections."""
+
+import dataclasses
+import json
+import re
+from importlib import resources
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from collect.label.actions import Label, clean_why, parse_changes
+from collect.label.desk import LabelDesk, Outcome, new_batch
+from img2gps.errors import DatasetLockedError, Img2GPSError, NotFoundError, UsageError
+
+__all__ = ["routes"]
+
+_FILES: Final = {
+    "page.html": "text/html",
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "map.js": "text/javascript",
+    "store.js": "text/javascript",
+}
+_BATCH: Final = re.compile(r"[0-9a-zA-Z-]{8,64}")
+
+
+def routes(desk: LabelDesk) -> list[Route]:
+    """Return the routes over one desk."""
+
+    def page(_request: Request) -> Response:
+        return _packaged("page.html")
+
+    def file(request: Request) -> Response:
+        return _packaged(request.path_params["name"])
+
+    def photo(request: Request) -> Response:
+        path = desk.photo_file(request.path_params["photo_id"])
+        return FileResponse(path, media_type="image/jpeg") if path else _error(404, "There is no such photo.")
+
+    def dataset(_request: Request) -> Response:
+        return _answer(desk.describe)
+
+    def labels(_request: Request) -> Response:
+        return _answer(lambda: {photo_id: dataclasses.asdict(label) for photo_id, label in desk.labels().items()})
+
+    def queue(_request: Request) -> Response:
+        return _answer(lambda: [dataclasses.asdict(suspicion) for suspicion in desk.queue()])
+
+    async def corrections(request: Request) -> Response:
+        try:
+            body = json.loads(await request.body())
+        except (ValueError, RecursionError):
+            return _error(400, "The body is not JSON.")
+        return await run_in_threadpool(_correct, desk, body)
+
+    return [
+        Route("/", page),
+        Route("/favicon.ico", lambda _request: Response(status_code=204)),
+        Route("/static/{name}", file),
+        Route("/photos/{photo_id}", photo),
+        Route("/api/dataset", dataset),
+        Route("/api/labels", labels),
+        Route("/api/queue", queue),
+        Route("/api/corrections", corrections, methods=["POST"]),
+    ]
+
+
+def _packaged(name: str) -> Response:
+    if name not in _FILES:
+        return _error(404, "There is no such file.")
+    content = (resources.files("collect.label") / name).read_bytes()
+    return Response(content, media_type=_FILES[name])
+
+
+def _correct(desk: LabelDesk, body: Any) -> Response:
+    """Carry a request out: ``{"changes": [...], "why", "batch"}``, or ``{"undo": batch or null, "batch"}``."""
+
+    def act() -> Outcome:
+        if not isinstance(body, dict) or ("undo" in body) == ("changes" in body):
+            raise UsageError("A request holds either `changes` or `undo`.")
+        batch = body.get("batch") or new_batch()
+        undone = body.get("undo")
+        if not all(value is None or (isinstance(value, str) and _BATCH.fullmatch(value)) for value in (batch, undone)):
+            raise UsageError("The name of a batch is 8 to 64 letters, digits or dashes.")
+        if "undo" in body:
+            return desk.undo(undone, batch=batch)
+        return desk.apply(parse_changes(body["changes"]), why=clean_why(body.get("why")), batch=batch)
+
+    try:
+        outcome = act()
+        touched = outcome.stale or tuple(line.photo_id for line in outcome.written)
+        labels = desk.labels()
+    except Img2GPSError as error:
+        return _error(_status(error), str(error))
+    shown = {photo_id: dataclasses.asdict(labels.get(photo_id, Label())) for photo_id in touched}
+    if outcome.stale:
+        sentence = "Somebody else changed this label in the meantime: nothing was saved, the newest is shown."
+        return JSONResponse({"error": sentence, "labels": shown}, status_code=409)
+    return JSONResponse({"batch": outcome.batch, "labels": shown})
+
+
+def _answer(produce: Any) -> Response:
+    try:
+        return JSONResponse(produce())
+    except Img2GPSError as error:
+        return _error(_status(error), str(error))
+
+
+def _status(error: Img2GPSError) -> int:
+    kinds: tuple[tuple[type[Img2GPSError], int], ...] = (
+        (DatasetLockedError, 423),
+        (NotFoundError, 404),
+        (UsageError, 400),
+    )
+    return next((status for kind, status in kinds if isinstance(error, kind)), 500)
+
+
+def _error(status: int, sentence: str) -> JSONResponse:
+    return JSONResponse({"error": sentence}, status_code=status)

@@ -1,0 +1,248 @@
+"""Corrections from elsewhere into a dataset, and a dataset's corrections out: QGIS, a surveyed list, a GNSS track."""
+
+import dataclasses
+from bisect import bisect_left
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from collect.label.actions import Label, clean_why
+from collect.label.desk import LabelDesk
+from collect.label.entries import Entry, read_entries, write_entries
+from img2gps.corrections import Action
+from img2gps.geo import geodesic_m
+from img2gps.text import safe_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ImportReport", "Problem", "export_corrections", "import_corrections"]
+
+_SAME_M: Final = 0.05
+_WAYPOINT_TOLERANCE: Final = timedelta(seconds=1)
+_TRACK_GAP: Final = timedelta(seconds=30)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One entry that was not taken over, and why, in words."""
+
+    where: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """What became of a file's entries, one by one; `conflicts` differ from what the dataset (or the file) says."""
+
+    found: int
+    applied: int
+    unchanged: int
+    conflicts: tuple[Problem, ...]
+    unmatched: tuple[Problem, ...]
+    unusable: tuple[Problem, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class _Sorting:
+    """The piles that entries are sorted into while a file is read."""
+
+    wanted: dict[str, tuple[Entry, Label]] = dataclasses.field(default_factory=dict)
+    unchanged: int = 0
+    conflicts: list[Problem] = dataclasses.field(default_factory=list)
+    unmatched: list[Problem] = dataclasses.field(default_factory=list)
+    unusable: list[Problem] = dataclasses.field(default_factory=list)
+
+
+def import_corrections(desk: LabelDesk, path: Path, *, replace: bool = False) -> ImportReport:
+    """Take corrections over from a CSV, GeoJSON or GPX file, in one action that one undo takes back.
+
+    Entries find their photo by id, by source name, and in GPX files also by time. An entry that differs from a
+    correction the dataset has already is a conflict and left alone, unless `replace`. Raises UsageError or
+    NotFoundError for the file, DatasetLockedError where another process is writing.
+    """
+    desk.refresh()
+    entries = read_entries(path)
+    photos = desk.frame
+    matched, unmatched = _match(entries, photos)
+    piles = _Sorting(unmatched=unmatched)
+    rows = {row["id"]: row for row in photos.to_dict("records")}
+    current = desk.labels()
+    twice = {photo_id for photo_id, count in Counter(photo_id for photo_id, _ in matched).items() if count > 1}
+    for photo_id, entry in matched:
+        _sort(
+            piles, entry, rows[photo_id], current.get(photo_id, Label()), desk, replace=replace, twice=photo_id in twice
+        )
+    afters = {photo_id: after for photo_id, (_, after) in piles.wanted.items()}
+    fallback = f"imported from {safe_text(path.name, limit=80)}"
+    why = {photo_id: clean_why(entry.why) or fallback for photo_id, (entry, _) in piles.wanted.items()}
+    overtaken = desk.apply_import(afters, why, replace=replace)
+    piles.conflicts += [_problem(piles.wanted[photo_id][0], "it was corrected just now") for photo_id in overtaken]
+    return ImportReport(
+        found=len(matched) + len(unmatched),
+        applied=len(afters) - len(overtaken),
+        unchanged=piles.unchanged,
+        conflicts=tuple(piles.conflicts),
+        unmatched=tuple(piles.unmatched),
+        unusable=tuple(piles.unusable),
+    )
+
+
+def export_corrections(desk: LabelDesk, path: Path) -> int:
+    """Write every photo with a correction to a CSV, GeoJSON or GPX file and return how many there are."""
+    desk.refresh()
+    labels = desk.labels()
+    rows = []
+    for row in desk.frame.to_dict("records"):
+        label = labels.get(row["id"])
+        if label is None or not label.state:
+            continue
+        rows.append(
+            {
+                "id": row["id"],
+                "source_name": row["source_name"],
+                "captured_at": _iso(row["captured_at"]),
+                "action": label.state,
+                **{name: float(row[name]) for name in ("lon", "lat", "ingest_lon", "ingest_lat")},
+                "heading_deg": label.heading_deg,
+                "moved_m": round(float(row["moved_m"]), 2),
+                **{name: getattr(label, name) for name in ("at", "by", "why")},
+            }
+        )
+    write_entries(path, rows)
+    return len(rows)
+
+
+def _sort(
+    piles: _Sorting, entry: Entry, row: dict[Any, Any], label: Label, desk: LabelDesk, *, replace: bool, twice: bool
+) -> None:
+    """Put one matched entry on its pile."""
+    complaint = _complaint(entry, desk)
+    if complaint:
+        piles.unusable.append(_problem(entry, complaint))
+        return
+    after = _label_of(entry, row)
+    if _agree(after, label, row):
+        piles.unchanged += 1
+    elif twice:
+        piles.conflicts.append(_problem(entry, "the file names this photo more than once"))
+    elif label.state and not replace:
+        lon, lat = _stands(label, row)
+        apart_m = float(geodesic_m(lon, lat, *_stands(after, row)))
+        text = f"{label.by or 'somebody'} has it as {label.state}, {apart_m:.1f} m from there"
+        piles.conflicts.append(_problem(entry, text))
+    else:
+        piles.wanted[row["id"]] = (entry, after)
+
+
+def _complaint(entry: Entry, desk: LabelDesk) -> str:
+    if entry.action not in get_args(Action) or entry.action == "reset":
+        return f"its action is {safe_text(entry.action, limit=40)!r}, not move, unsure, exclude or confirm"
+    if (entry.lon is None) != (entry.lat is None):
+        return "it has only one of lon and lat"
+    if entry.lon is None and entry.heading_deg is None and entry.action == "move":
+        return "it holds neither a position nor a heading"
+    return desk.complaint(entry.lon, entry.lat)
+
+
+def _label_of(entry: Entry, row: dict[Any, Any]) -> Label:
+    """Return the label that an entry asks for; a position that is the ingested one is none of its own."""
+    heading = None if entry.heading_deg is None else entry.heading_deg % 360.0
+    if entry.lon is None or entry.lat is None:
+        return Label(state=entry.action, heading_deg=heading)
+    away_m = float(geodesic_m(entry.lon, entry.lat, row["ingest_lon"], row["ingest_lat"]))
+    if away_m <= _SAME_M and (entry.action != "move" or heading is not None):
+        return Label(state=entry.action, heading_deg=heading)
+    return Label(state=entry.action, lon=entry.lon, lat=entry.lat, heading_deg=heading)
+
+
+def _agree(after: Label, label: Label, row: dict[Any, Any]) -> bool:
+    lon, lat = _stands(label, row)
+    close = float(geodesic_m(lon, lat, *_stands(after, row))) <= _SAME_M
+    return close and after.state == label.state and after.heading_deg in (None, label.heading_deg)
+
+
+def _stands(label: Label, row: dict[Any, Any]) -> tuple[float, float]:
+    if label.lon is None or label.lat is None:
+        return row["ingest_lon"], row["ingest_lat"]
+    return label.lon, label.lat
+
+
+def _match(entries: list[Entry], photos: "pd.DataFrame") -> tuple[list[tuple[str, Entry]], list[Problem]]:
+    """Return (photo id, entry) pairs, photos on a GPX track among them, and the entries without a photo."""
+    matched: list[tuple[str, Entry]] = []
+    unmatched: list[Problem] = []
+    ids = set(photos["id"])
+    by_name = _ids_by_name(photos)
+    times = sorted(
+        (time, photo_id) for time, photo_id in zip(photos["captured_at"], photos["id"], strict=True) if _iso(time)
+    )
+    for entry in entries:
+        if entry.on_track:
+            continue
+        named = by_name.get(entry.name, [])
+        if entry.photo_id in ids:
+            matched.append((entry.photo_id, entry))
+        elif len(named) == 1:
+            matched.append((named[0], entry))
+        elif len(named) > 1:
+            unmatched.append(_problem(entry, f"{len(named)} photos are called {safe_text(entry.name, limit=80)}"))
+        elif found := _at_time(entry, times):
+            matched += [(photo_id, entry) for photo_id in found]
+        else:
+            unmatched.append(_problem(entry, "no photo of the dataset has this id, name or time"))
+    matched += _on_track([entry for entry in entries if entry.on_track], times)
+    return matched, unmatched
+
+
+def _ids_by_name(photos: "pd.DataFrame") -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for photo_id, source in zip(photos["id"], photos["source_name"], strict=True):
+        for name in {source, PurePosixPath(source).name, safe_text(source)}:
+            names.setdefault(name, []).append(photo_id)
+    return names
+
+
+def _at_time(entry: Entry, times: list[tuple[Any, str]]) -> list[str]:
+    """Return the photos of the closest capture time to a waypoint's, within a second."""
+    if entry.time is None:
+        return []
+    gaps = [(abs(time - entry.time), photo_id) for time, photo_id in times]
+    closest = min((gap for gap, _ in gaps), default=_TRACK_GAP)
+    return [photo_id for gap, photo_id in gaps if gap == closest] if closest <= _WAYPOINT_TOLERANCE else []
+
+
+def _on_track(points: list[Entry], times: list[tuple[Any, str]]) -> list[tuple[str, Entry]]:
+    """Return the photos taken between two track points at most 30 s apart, each where the walker was by then."""
+    timed = sorted(
+        (point.time, point.lon, point.lat)
+        for point in points
+        if point.time and point.lon is not None and point.lat is not None
+    )
+    found = []
+    for time, photo_id in times:
+        after = bisect_left(timed, (time,))
+        if not 0 < after < len(timed):
+            continue
+        (t0, lon0, lat0), (t1, lon1, lat1) = timed[after - 1], timed[after]
+        if t1 - t0 > _TRACK_GAP:
+            continue
+        share = (time - t0) / (t1 - t0) if t1 > t0 else 0.0
+        lon, lat = lon0 + share * (lon1 - lon0), lat0 + share * (lat1 - lat0)
+        found.append((photo_id, Entry(where=f"the track at {time:%H:%M:%S} UTC", lon=lon, lat=lat)))
+    return found
+
+
+def _problem(entry: Entry, text: str) -> Problem:
+    return Problem(where=entry.where, text=text)
+
+
+def _iso(time: Any) -> str:
+    import pandas as pd
+
+    return "" if time is None or pd.isna(time) else time.isoformat()

@@ -1,0 +1,78 @@
+"""The label server: one starlette application on one socket, until Ctrl-C."""
+
+import dataclasses
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from collect.label.api import routes
+from collect.label.desk import LabelDesk
+from collect.label.security import Guard, Policy, policy_for
+from img2gps.errors import UsageError
+from img2gps.text import safe_text
+
+__all__ = ["Address", "create_app", "serve"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where the server answers; `url` carries the token where one is wanted."""
+
+    host: str
+    port: int
+    url: str
+
+
+def create_app(desk: LabelDesk, policy: Policy) -> Starlette:
+    """Return the application over one desk, guarded by `policy`."""
+    return Starlette(routes=routes(desk), middleware=[Middleware(Guard, policy=policy)])
+
+
+def serve(desk: LabelDesk, *, host: str, port: int, started: Callable[[Address], None]) -> None:
+    """Answer on `host` and `port` (0: any free one) until Ctrl-C; `started` is told the address once it listens.
+
+    Raises UsageError where the address cannot be had.
+    """
+    listener = _listen(host, port)
+    try:
+        policy = policy_for(host, listener.getsockname()[1])
+        # A page shows one message per failed request; the access log of a server for one person tells nobody anything.
+        config = uvicorn.Config(
+            create_app(desk, policy),
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+        started(_address(host, policy))
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:  # uvicorn has already closed everything in good order and passes the signal on
+        return
+    finally:
+        listener.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(64)
+    except OSError as error:
+        raise UsageError(
+            f"Cannot listen on {safe_text(host)}, port {port} ({error.strerror}): give another --port or --host."
+        ) from error
+    return listener
+
+
+def _address(host: str, policy: Policy) -> Address:
+    shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)  # noqa: S104  # shown, not bound
+    name = f"[{shown}]" if ":" in shown else shown
+    query = f"?token={policy.token}" if policy.token else ""
+    return Address(host=host, port=policy.port, url=f"http://{name}:{policy.port}/{query}")

@@ -1,0 +1,130 @@
+"""The walk over the inputs: every name below them ends up in the count, whatever it is.
+
+Names are bytes until they are shown. Symbolic links are never followed below an argument (the argument
+itself may be one, as with ``find -H``), so that loops cannot arise and nothing is counted twice.
+"""
+
+import dataclasses
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from img2gps.errors import NotFoundError
+from img2gps.text import safe_path
+
+__all__ = ["FoundFile", "discover", "portable_name"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFile:
+    """One name found below the inputs.
+
+    `path` is absolute; `name` is relative to the argument it was found under, with slashes. `obstacle` says why the
+    file must not be opened (a link, a FIFO, a device ...), `unlistable` that it is a folder that could not be read.
+    """
+
+    path: bytes
+    name: str
+    size: int = 0
+    mtime_ns: int = 0
+    inode: int = 0
+    obstacle: str | None = None
+    unlistable: str | None = None
+
+    @property
+    def status(self) -> tuple[int, int, int]:
+        """What tells an unchanged file without reading it: size, mtime_ns, inode."""
+        return self.size, self.mtime_ns, self.inode
+
+
+def discover(inputs: Sequence[Path], *, exclude: Path | None = None) -> list[FoundFile]:
+    """Return every file below `inputs` once, ordered by file name, then path; `exclude` is never entered.
+
+    Raises NotFoundError where an input does not exist.
+    """
+    excluded = _identity(os.fsencode(exclude)) if exclude is not None else None
+    entered = {excluded} if excluded else set[tuple[int, int]]()
+    found: dict[bytes, FoundFile] = {}
+    for argument in inputs:
+        root = os.path.realpath(os.fsencode(argument))
+        if not argument.exists():
+            raise NotFoundError(f"No file or folder {safe_path(argument)}: check the path.")
+        entries = _walk(root, root, entered) if argument.is_dir() else [_entry(root, _base(root))]
+        for entry in entries:
+            found.setdefault(entry.path, entry)
+    return sorted(found.values(), key=lambda entry: (_base(entry.path), entry.path))
+
+
+def portable_name(name: bytes) -> str:
+    r"""Return a file name as text that any encoding of files accepts: undecodable bytes become ``\xff``."""
+    return name.decode("utf-8", "backslashreplace")
+
+
+def _identity(path: bytes) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116  names are bytes here, which Path does not take
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _walk(folder: bytes, root: bytes, entered: set[tuple[int, int]]) -> Iterator[FoundFile]:
+    """Yield the files below `folder`, without recursion: folders may be nested deeper than the stack."""
+    pending = [folder]
+    while pending:
+        current = pending.pop()
+        identity = _identity(current)
+        if identity is None or identity in entered:  # gone, the dataset itself, or a folder mounted into itself
+            continue
+        entered.add(identity)
+        try:
+            with os.scandir(current) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            yield FoundFile(
+                path=current, name=portable_name(_relative(current, root)), unlistable=error.strerror or "unknown error"
+            )
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(entry.path)
+            else:
+                yield _entry(entry.path, _relative(entry.path, root, entry.name), entry)
+
+
+def _base(path: bytes) -> bytes:
+    return path.rsplit(b"/", 1)[-1]
+
+
+def _relative(path: bytes, root: bytes, name: bytes | None = None) -> bytes:
+    # the slice equals os.path.relpath, which normalises both paths anew for each of 100,000 files
+    return path[len(root) :].lstrip(b"/") or name or _base(root)
+
+
+def _entry(path: bytes, name: bytes, entry: "os.DirEntry[bytes] | None" = None) -> FoundFile:
+    shown = portable_name(name)
+    try:
+        status = os.lstat(path) if entry is None else entry.stat(follow_symlinks=False)
+    except OSError as error:
+        return FoundFile(path=path, name=shown, unlistable=error.strerror or "unknown error")
+    obstacle = None if stat.S_ISREG(status.st_mode) else _kind(status.st_mode)
+    return FoundFile(
+        path=path,
+        name=shown,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        inode=status.st_ino,
+        obstacle=obstacle,
+    )
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFLNK: "a symbolic link",
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "not a regular file")

@@ -1,0 +1,167 @@
+"""Whether a dataset is what ingest wrote: every hash, every row, every line of its side files."""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from collect.ingesting.rejected import read_rejected
+from collect.ingesting.site_change import pending_site
+from collect.ingesting.sources import read_sources
+from img2gps.corrections import file_text, read_corrections
+from img2gps.dataset import Dataset
+from img2gps.errors import InvalidDatasetError
+from img2gps.files import TEMPORARY_PREFIX, read_json_lines, sha256_file
+from img2gps.manifest import photos_of, read_table, rows_digest
+from img2gps.progress import track
+from img2gps.reasons import FLAGS
+from img2gps.site import Site
+from img2gps.text import format_count, safe_path, safe_text
+from img2gps.types import GpsSource, HeadingRef, Photo, SplitName, TimeSource
+
+__all__ = ["Problem", "Verification", "summary", "verify_dataset"]
+
+_ID: Final = re.compile(r"[0-9a-f]{64}")
+_ALLOWED: Final[dict[str, frozenset[Any]]] = {
+    "gps_source": frozenset(get_args(GpsSource)),
+    "time_source": frozenset({None, *get_args(TimeSource)}),
+    "heading_ref": frozenset({None, *get_args(HeadingRef)}),
+    "split": frozenset({None, *get_args(SplitName)}),
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong: the file or row, and what is wrong with it."""
+
+    where: str
+    what: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """The result: `problems` make a dataset invalid, `orphans` (files that no row names) do not."""
+
+    photos: int
+    problems: tuple[Problem, ...]
+    orphans: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result for ``verify --json``."""
+        return {"ok": not self.problems, **dataclasses.asdict(self)}
+
+
+def verify_dataset(root: Path) -> Verification:
+    """Check a dataset completely and return what is wrong with it.
+
+    Raises NotFoundError where there is none, InvalidDatasetError where the folder is no dataset.
+    """
+    dataset = Dataset.open(root)
+    problems = list(_side_files(dataset))
+    try:
+        table, info = read_table(dataset.manifest_path)
+        photos = photos_of(table)
+    except InvalidDatasetError as error:
+        problems.append(Problem(where="manifest.parquet", what=str(error)))
+        return Verification(photos=0, problems=tuple(problems), orphans=())
+    except Exception as error:  # noqa: BLE001  a geometry that is no WKB point
+        problems.append(Problem(where="manifest.parquet", what=f"a row cannot be read ({safe_text(str(error))})"))
+        return Verification(photos=0, problems=tuple(problems), orphans=())
+    if rows_digest(table) != info.rows_sha256:
+        problems.append(Problem(where="manifest.parquet", what="its rows were changed after they were written"))
+    try:
+        site = pending_site(dataset, info.site_sha256) or dataset.site()
+    except InvalidDatasetError as error:
+        problems.append(Problem(where="site.geojson", what=str(error)))
+    else:
+        if site.sha256 != info.site_sha256:
+            problems.append(Problem(where="site.geojson", what="it is not the polygon that the photos were judged by"))
+        problems += _misplaced(photos, site)
+    problems += _rows(photos)
+    problems += _working_copies(dataset, photos)
+    return Verification(photos=len(photos), problems=tuple(problems), orphans=tuple(_orphans(dataset, photos)))
+
+
+def _side_files(dataset: Dataset) -> Iterator[Problem]:
+    """Check the files beside the manifest."""
+    path = dataset.corrections_path
+    try:
+        corrections = read_corrections(path)
+        # the digests cover values; the comparison covers every byte, the last line end included
+        if path.exists() and path.read_bytes() not in (b"", file_text(corrections).encode()):
+            yield Problem(
+                where=path.name, what="its text was changed after it was written, or its last line was cut off"
+            )
+    except (InvalidDatasetError, UnicodeDecodeError) as error:
+        yield Problem(where=path.name, what=safe_text(str(error)))
+    for name, read in (("rejected.csv", read_rejected), ("sources.parquet", read_sources)):
+        try:
+            read(dataset.root / name)
+        except InvalidDatasetError as error:
+            yield Problem(where=name, what=str(error))
+    try:
+        read_json_lines(dataset.ingests_path)
+    except ValueError as error:
+        yield Problem(where=dataset.ingests_path.name, what=f"a line is not JSON ({safe_text(str(error))})")
+
+
+def _misplaced(photos: Sequence[Photo], site: Site) -> Iterator[Problem]:
+    for photo in photos:
+        relation, distance_m = site.relation(photo.lon, photo.lat, photo.gps_accuracy_m)
+        if relation != photo.site_relation:
+            what = f"it is called {safe_text(photo.site_relation)}, but lies {relation} ({distance_m:.0f} m)"
+            yield Problem(where=_row(photo), what=what)
+
+
+def _rows(photos: Sequence[Photo]) -> Iterator[Problem]:
+    for photo in photos:
+        if not _ID.fullmatch(photo.id):
+            yield Problem(where=_row(photo), what="its id is no SHA-256")
+        elif photo.file_name != f"photos/{photo.id[:2]}/{photo.id}.jpg":
+            yield Problem(where=_row(photo), what=f"its working copy is called {safe_text(photo.file_name)}")
+        for column, allowed in _ALLOWED.items():
+            if getattr(photo, column) not in allowed:
+                yield Problem(where=_row(photo), what=f"{column} is {safe_text(repr(getattr(photo, column)))}")
+        unknown = [flag for flag in photo.flags if flag not in FLAGS]
+        if unknown:
+            yield Problem(where=_row(photo), what=f"the flag {safe_text(unknown[0])} does not exist")
+
+
+def _working_copies(dataset: Dataset, photos: Sequence[Photo]) -> Iterator[Problem]:
+    for photo in track(photos, "Hashing working copies", len(photos)):
+        if not _ID.fullmatch(photo.id):
+            continue
+        path = dataset.photo_path(photo.id)
+        where = f"photos/{photo.id[:2]}/{photo.id}.jpg"
+        try:
+            digest = sha256_file(path)
+        except OSError as error:
+            yield Problem(where=where, what=f"{error.strerror}: ingest {safe_text(photo.source_name)} with --rehash")
+            continue
+        if digest != photo.photo_sha256:
+            what = f"its bytes were changed: delete it and ingest {safe_text(photo.source_name)} with --rehash"
+            yield Problem(where=where, what=what)
+
+
+def _orphans(dataset: Dataset, photos: Sequence[Photo]) -> list[str]:
+    """Return what a killed ingest left: copies without a row, temporary files, a polygon that waits."""
+    named = {photo.file_name for photo in photos}
+    stored = [path.relative_to(dataset.root) for path in dataset.photos_path.glob("*/*")]
+    loose = [path.relative_to(dataset.root) for path in dataset.root.glob(f"{TEMPORARY_PREFIX}*")]
+    loose += [path.relative_to(dataset.root) for path in dataset.root.glob("site.next.geojson")]
+    return [safe_path(path) for path in sorted([*stored, *loose]) if path.as_posix() not in named]
+
+
+def _row(photo: Photo) -> str:
+    return f"row {safe_text(photo.source_name)}"
+
+
+def summary(verification: Verification) -> str:
+    """Return the result as a sentence."""
+    orphans = format_count(len(verification.orphans), "file that no row names", "files that no row names")
+    left = f"; {orphans} left by an ingest that was cut off (harmless)" if verification.orphans else ""
+    count = format_count(verification.photos, "photo")
+    if verification.problems:
+        return f"{count}, {format_count(len(verification.problems), 'problem')}{left}."
+    return f"{count}, every hash and every row as written{left}."

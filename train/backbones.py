@@ -1,0 +1,80 @@
+"""Networks that turn a photo into features: torchvision's by name, any of timm's as ``timm/NAME``."""
+
+import dataclasses
+import difflib
+import re
+from typing import Any, Final
+
+from torch import nn
+
+from img2gps.errors import UsageError
+from img2gps.text import join_words, safe_text
+
+__all__ = ["Backbone", "build_backbone", "stage_of"]
+
+IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+
+# torchvision also holds segmentation, detection and video networks under names of their own
+_FAMILIES: Final = re.compile(
+    r"(resnet|resnext|wide_resnet|regnet|efficientnet|convnext|mobilenet|shufflenet|densenet|mnasnet|swin)"
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Backbone:
+    """A network without its classifier: (N, 3, height, width) normalised photos to (N, features)."""
+
+    module: nn.Module
+    features: int
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+def build_backbone(name: str, *, height: int, width: int) -> Backbone:
+    """Return the backbone of that name with random weights. Raises UsageError for an unknown name."""
+    if name.startswith("timm/"):
+        return _timm(name.removeprefix("timm/"), height, width)
+    from torchvision.models import get_model, list_models
+
+    known = [model for model in list_models() if _FAMILIES.match(model)]
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=3)
+        hint = f"did you mean {join_words(close, 'or')}?" if close else "use resnet18, resnet50 or timm/NAME."
+        raise UsageError(f"No model {safe_text(repr(name))}: {hint}")
+    model: nn.Module = get_model(name, weights=None)
+    return Backbone(module=model, features=_drop_classifier(model))
+
+
+def _timm(name: str, height: int, width: int) -> Backbone:
+    import timm
+
+    if not timm.is_model(name):
+        close = difflib.get_close_matches(name, timm.list_models(), n=3)
+        hint = f"did you mean {join_words(['timm/' + model for model in close], 'or')}?" if close else "see timm."
+        raise UsageError(f"timm has no model {safe_text(repr(name))}: {hint}")
+    options: dict[str, Any] = {"pretrained": False, "num_classes": 0}
+    try:
+        model = timm.create_model(name, img_size=(height, width), **options)
+    except TypeError:  # a convolutional network takes any size and knows no such option
+        model = timm.create_model(name, **options)
+    facts: Any = model  # timm's models describe themselves in attributes that no type declares
+    features = int(getattr(facts, "head_hidden_size", None) or facts.num_features)
+    given = facts.pretrained_cfg
+    return Backbone(module=model, features=features, mean=tuple(given["mean"]), std=tuple(given["std"]))
+
+
+def _drop_classifier(model: nn.Module) -> int:
+    """Replace the last linear layer, the classifier, by nothing and return the features it took."""
+    name, last = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
+    parent_name, _, own_name = name.rpartition(".")
+    setattr(model.get_submodule(parent_name), own_name, nn.Identity())
+    return last.in_features
+
+
+def stage_of(parameter_name: str) -> str:
+    """Return the stage a parameter of a backbone belongs to: ``layer1``, ``blocks.3``, ``conv1``, ..."""
+    parts = parameter_name.split(".")
+    return (
+        ".".join(parts[:2]) if len(parts) > 2 and parts[1].isdigit() and not parts[0].startswith("layer") else parts[0]
+    )

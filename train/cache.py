@@ -1,0 +1,108 @@
+"""Every photo of a dataset decoded once per input size, kept as uint8 in one file beside the photos.
+
+The file's name carries a hash of everything its content depends on, so a stale one is never read; it is
+safe to delete at any time.
+"""
+
+import contextlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import numpy as np
+
+from img2gps.errors import InvalidDatasetError
+from img2gps.files import TEMPORARY_PREFIX, canonical_json, sha256_bytes
+from img2gps.progress import stderr, track
+from img2gps.text import safe_path
+from train.data import DatasetPhotos
+from train.pixels import PREPROCESSING_VERSION, Pixels, PixelSpec, UnreadableImageError, read_pixels
+
+__all__ = ["cache_path", "cached_pixels"]
+
+_FOLDER: Final = ".cache"
+# https://bford.info/cachedir/: backup tools leave a folder out that holds this file
+_TAG: Final = "Signature: 8a477f597d28d172789f06886806bc55\n# Decoded photos of img2gps train; safe to delete.\n"
+
+
+def cached_pixels(source: DatasetPhotos, spec: PixelSpec, *, may_write: bool = True) -> Pixels:
+    """Return all photos of a dataset as uint8 of shape (N, 3, height, width), in the order of `source.photos`.
+
+    The array is mapped from the cache file, so that it costs memory only where it is touched; changes to
+    it never reach the file. Where the dataset cannot be written it is made in memory. Raises
+    InvalidDatasetError for a working copy that is missing or cannot be decoded.
+    """
+    path = cache_path(source, spec)
+    pixels = _open(path, _shape(source, spec))
+    if pixels is not None:
+        return pixels
+    if not may_write:
+        return _decode(source, spec, np.empty(_shape(source, spec), dtype=np.uint8))
+    try:
+        _write(path, source, spec)
+    except OSError as error:
+        stderr().print(f"No cache beside the dataset ({error.strerror}); the photos are decoded into memory.")
+        return _decode(source, spec, np.empty(_shape(source, spec), dtype=np.uint8))
+    written = _open(path, _shape(source, spec))
+    assert written is not None
+    return written
+
+
+def cache_path(source: DatasetPhotos, spec: PixelSpec) -> Path:
+    """Return where the pixels lie: named after their size and a hash of photos, size and preprocessing."""
+    photos = [source.photos.ids.tolist(), source.photos.photo_sha256.tolist()]
+    key = sha256_bytes(canonical_json([PREPROCESSING_VERSION, spec.height, spec.width, spec.fit, photos]))
+    return source.dataset.root / _FOLDER / f"pixels-{spec.height}x{spec.width}-{spec.fit}-{key[:16]}.npy"
+
+
+def _shape(source: DatasetPhotos, spec: PixelSpec) -> tuple[int, int, int, int]:
+    return len(source.photos), 3, spec.height, spec.width
+
+
+def _open(path: Path, shape: tuple[int, ...]) -> Pixels | None:
+    try:
+        # copy-on-write: writable to torch, yet the file never changes
+        pixels: Pixels = np.load(path, mmap_mode="c", allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
+
+
+def _write(path: Path, source: DatasetPhotos, spec: PixelSpec) -> None:
+    """Decode into a temporary file and rename it; files of the same size for other photos are then of no use."""
+    path.parent.mkdir(exist_ok=True)
+    (path.parent / "CACHEDIR.TAG").write_text(_TAG, encoding="ascii")
+    temporary = path.parent / f"{TEMPORARY_PREFIX}{uuid4().hex}"
+    try:
+        pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=_shape(source, spec))
+        _decode(source, spec, pixels)
+        pixels.flush()
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    for stale in path.parent.glob(f"pixels-{spec.height}x{spec.width}-{spec.fit}-*.npy"):
+        if stale != path:
+            with contextlib.suppress(OSError):
+                stale.unlink()
+
+
+def _decode(source: DatasetPhotos, spec: PixelSpec, into: Pixels) -> Pixels:
+    paths = [source.dataset.photo_path(photo_id) for photo_id in source.photos.ids]
+
+    def read(path: Path) -> Pixels:
+        try:
+            return read_pixels(path, spec)
+        except UnreadableImageError as error:
+            raise InvalidDatasetError(
+                f"The working copy {safe_path(path)} cannot be read ({error}): run `img2gps verify`, then ingest again."
+            ) from error
+
+    # Pillow decodes outside the interpreter lock: threads are enough
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        decoded = pool.map(read, paths)
+        for row, image in enumerate(track(decoded, "Decoding photos", len(paths))):
+            into[row] = image
+    return into

@@ -1,0 +1,74 @@
+"""``img2gps evaluate``: what a run is worth on photos it has not seen."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from img2gps.console import PATH, command, config_option, json_option, print_json, print_table, print_text, say
+
+__all__ = ["evaluate"]
+
+_EXAMPLE = """
+img2gps evaluate runs/default-001
+img2gps evaluate runs/default-001 --on other-walks --abstain 25
+img2gps evaluate runs/default-001 runs/quick-001
+"""
+
+
+@command("evaluate", example=_EXAMPLE, short_help="Errors of a run in metres, beside what needs no model.")
+@click.argument("runs", metavar="RUN...", type=PATH, nargs=-1, required=True)
+@click.option(
+    "--on", metavar="DATASET", type=PATH, help="Score the photos of this dataset; those of training are left out."
+)
+@click.option(
+    "--split",
+    type=click.Choice(["test", "val", "train", "all"]),
+    help="Photos to score; without it the run's own test, else val, or its folds, and of another dataset all.",
+)
+@click.option(
+    "--abstain",
+    metavar="METRES",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Also score only the photos whose uncertainty is at most this.",
+)
+@click.option("--force", is_flag=True, help="Score a split whose photos changed since the run.")
+@click.option("--device", default="auto", help="cpu, cuda, mps, or auto for the best there is.")
+@config_option
+@json_option
+def evaluate(
+    runs: tuple[Path, ...],
+    on: Path | None,
+    split: str | None,
+    abstain: float | None,
+    force: bool,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Score runs on photos whose place is known: errors in metres with intervals, beside the mean position.
+
+    Several runs are compared in pairs on the same photos. Writes predictions.parquet, evaluation.json, plots and
+    report.html to RUN/evaluations.
+    """
+    from train.evaluation import summary
+    from train.evaluation.document import contract_of
+    from train.evaluation.evaluate import evaluate_runs
+
+    evaluations, comparisons = evaluate_runs(runs, on=on, split=split, force=force, abstain_m=abstain, device=device)
+    if as_json:
+        documents = [contract_of(evaluation.document) for evaluation in evaluations]
+        pairs = [comparison.to_dict() for comparison in comparisons]
+        print_json(documents[0] if len(documents) == 1 else {"runs": documents, "comparisons": pairs})
+        return
+    for evaluation in evaluations:
+        print_text(summary.headline(evaluation.document))
+        for table in (summary.figures_table(evaluation.document), summary.walks_table(evaluation.document)):
+            print_table(table.title, table.columns, table.rows)
+        for line in summary.remarks(evaluation.document):
+            print_text(line)
+        print_text("")
+    for comparison in comparisons:
+        print_text(comparison.sentence("rmse_m"))
+        print_text(comparison.sentence("median_m"))
+    for evaluation in evaluations:
+        for step in summary.next_steps(evaluation.document):
+            say(step)

@@ -1,0 +1,71 @@
+"""``img2gps predict``."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from img2gps.console import PATH, command, json_option, print_json, print_table, print_text, say
+from img2gps.errors import RejectedFilesError, UsageError
+from img2gps.text import format_count
+
+__all__ = ["predict"]
+
+# "-" is stdout; anything else a file
+TARGET = click.Path(path_type=Path, allow_dash=True)
+
+
+@command(
+    "predict",
+    example="img2gps predict runs/default-001 IMG_0042.HEIC\nimg2gps predict runs/default-001 photos --geojson -",
+)
+@click.argument("run", type=PATH)
+@click.argument("photos", type=PATH, nargs=-1, required=True)
+@json_option
+@click.option("--csv", "csv_path", type=TARGET, metavar="FILE", help="Write CSV to FILE, or - for stdout.")
+@click.option("--geojson", "geojson_path", type=TARGET, metavar="FILE", help="Write GeoJSON points to FILE, or -.")
+@click.option(
+    "--abstain", type=click.FloatRange(min=0), metavar="METRES", help="Not sure: 90 % region wider than this."
+)
+@click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option("--strict", is_flag=True, help="Exit with 7 where a file could not be read.")
+def predict(
+    *,
+    run: Path,
+    photos: tuple[Path, ...],
+    as_json: bool,
+    csv_path: Path | None,
+    geojson_path: Path | None,
+    abstain: float | None,
+    device: str,
+    strict: bool,
+) -> None:
+    """Say where PHOTOS (files or folders) were taken; their EXIF is not needed.
+
+    Photos are located on the site of the RUN wherever they were taken.
+    """
+    from train.loading import load_localizer
+    from train.predict import find_photos, predict_files
+    from train.reporting import predictions_csv, predictions_geojson, predictions_json, table_rows, write_text
+
+    on_stdout = [target for target in (csv_path, geojson_path) if target is not None and str(target) == "-"]
+    if len(on_stdout) + as_json > 1:
+        raise UsageError("Only one of --json, --csv - and --geojson - can have stdout: give the others a file.")
+    localizer = load_localizer(run, device=device)
+    paths, skipped = find_photos(photos)
+    found = predict_files(localizer, paths)
+    if skipped:
+        say(f"{format_count(skipped, 'file')} in the folders left out: no photos by their names.")
+    if csv_path is not None:
+        write_text(csv_path, predictions_csv(found, abstain_m=abstain))
+    if geojson_path is not None:
+        write_text(geojson_path, predictions_geojson(found, abstain_m=abstain))
+    if as_json:
+        print_json(predictions_json(found, abstain_m=abstain))
+    elif not on_stdout and found:
+        columns = ("photo", "latitude", "longitude", "50 % within m", "90 % within m", "")
+        print_table(format_count(len(found), "photo"), columns, table_rows(found, abstain_m=abstain))
+    elif not found:
+        print_text("No photos.")
+    unread = sum(prediction.error is not None for prediction in found)
+    if unread and strict:
+        raise RejectedFilesError(f"{format_count(unread, 'file')} could not be read.")

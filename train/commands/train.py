@@ -1,0 +1,80 @@
+"""``img2gps train``."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from img2gps.console import PATH, command, dry_run_option, json_option, print_json, print_text, say
+from img2gps.errors import UsageError
+from img2gps.text import safe_path
+
+__all__ = ["train"]
+
+
+@command(
+    "train",
+    example="img2gps train quad --preset published --epochs 15\nimg2gps train --resume runs/published-001",
+)
+@click.argument("dataset", type=PATH, required=False)
+@click.option("--preset", "preset_name", help="quick, default or published.  [default: default]")
+@click.option("--model", help="A torchvision network (resnet18, resnet50, ...) or timm/NAME.")
+@click.option("--weights", help="First weights: imagenet (downloaded), bundled (installed), none, or a file.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Times that every training photo is seen.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Photos per step.")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="Highest learning rate.")
+@click.option("--size", type=click.IntRange(min=16), help="Short side of the input in pixels.")
+@click.option("--seed", type=click.IntRange(min=0), help="The same seed, the same weights.  [default: 0]")
+@click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.  [default: auto]")
+@click.option("--threads", type=click.IntRange(min=0), help="CPU threads; 0 for torch's choice.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any other field of the config.")
+@click.option("--name", help="Name of the run.  [default: the preset, counted up]")
+@click.option("--folds", is_flag=True, help="Train one model per fold of the dataset; locate each fold by its own.")
+@click.option("--config", "config_path", type=PATH, help="A TOML file of these options, or a run's config.toml.")
+@click.option("--resume", type=PATH, metavar="RUN", help="Go on with a run; with --epochs, for longer.")
+@dry_run_option
+@json_option
+def train(
+    *,
+    dataset: Path | None,
+    preset_name: str | None,
+    assignments: tuple[str, ...],
+    name: str | None,
+    folds: bool,
+    config_path: Path | None,
+    resume: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    **options: str | int | float | None,
+) -> None:
+    """Train a model on DATASET; the run is a new folder in runs/.
+
+    Without a split every photo trains, none judges, and the last epoch is kept. Ctrl-C keeps every finished
+    epoch; --resume goes on from there.
+    """
+    from train.interrupts import sigterm_as_interrupt
+    from train.options import resolve
+    from train.session import plan, resume_run, start_run, summary
+
+    with sigterm_as_interrupt():
+        if resume is not None:
+            others = [key for key, value in options.items() if value is not None and key != "epochs"]
+            if others or dataset or preset_name or assignments or name or folds or config_path:
+                raise UsageError("--resume goes on with a run as it was begun: only --epochs may be given with it.")
+            epochs = options["epochs"]
+            run = resume_run(resume, epochs=None if epochs is None else int(epochs))
+        else:
+            config, file_dataset, file_folds = resolve(
+                preset_name=preset_name, options=options, assignments=assignments, config_path=config_path
+            )
+            root = dataset or file_dataset
+            if root is None:
+                raise UsageError("No dataset: give the folder that `img2gps ingest` made, or --resume RUN.")
+            if dry_run:
+                print_json(plan(root, config, folds=folds or file_folds))
+                return
+            run = start_run(root, config, folds=folds or file_folds, name=name)
+    if as_json:
+        print_json(summary(run))
+    else:
+        print_text(safe_path(run.root))
+        say(f"Score it: img2gps evaluate {safe_path(run.root)}")

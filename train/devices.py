@@ -1,0 +1,95 @@
+"""Where the arithmetic happens: the device, its precision and its threads."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from img2gps.errors import DeviceError
+from img2gps.text import safe_text
+
+__all__ = ["autocast", "device_name", "explaining_memory", "fitting_batch_size", "pick_device", "use_threads"]
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return the device of that name; ``auto`` is CUDA where there is one, then MPS, then the CPU.
+
+    Raises DeviceError where the named one is missing.
+    """
+    if name == "auto":
+        return torch.device(_best_device())
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(
+            f"No device is called {safe_text(repr(name))}: use auto, cpu, cuda, cuda:1 or mps."
+        ) from error
+    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if (device.index or 0) >= count.get(device.type, 0):
+        raise DeviceError(f"There is no {name} here: leave --device out, or use --device cpu.")
+    return device
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        # torchrun gives every process of a machine its own number
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def device_name(device: torch.device) -> str:
+    """Return the device as a person knows it: the GPU's model, or the CPU with its threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
+
+
+def use_threads(count: int) -> None:
+    """Set torch's CPU threads; 0 leaves its own choice. The count is part of what makes weights repeatable."""
+    if count:
+        torch.set_num_threads(count)
+
+
+def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Return the precision of forward passes: bfloat16 on CUDA devices that compute in it, else float32."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def explaining_memory(batch_size: int, attempt: Callable[[int], object]) -> Iterator[None]:
+    """Turn running out of device memory in the block into a DeviceError that names a batch size that fits.
+
+    `attempt` does one step of the given batch size, to find out.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        # left here, the exception would keep the failed step's tensors alive while others are tried
+        failed = True
+    else:
+        failed = False
+    if failed:
+        fits = fitting_batch_size(batch_size, attempt)
+        raise DeviceError(
+            f"The device ran out of memory at batch size {batch_size}: "
+            + (f"--batch-size {fits} fits." if fits else "not even one photo fits; use a smaller --size or --model.")
+        )
+
+
+def fitting_batch_size(batch_size: int, attempt: Callable[[int], object]) -> int:
+    """Return the largest halving of `batch_size` whose `attempt` does not run out of memory; 0 for none."""
+    smaller = batch_size // 2
+    while smaller:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        try:
+            attempt(smaller)
+        except torch.OutOfMemoryError:
+            smaller //= 2
+        else:
+            return smaller
+    return 0

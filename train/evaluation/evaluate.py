@@ -1,0 +1,191 @@
+"""Score runs on photos whose place is known, and write what came out: the facade of this package."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from img2gps.console import jsonable
+from img2gps.errors import UsageError
+from img2gps.files import write_json
+from train.evaluation.baselines import THUMBNAIL_LIMIT
+from train.evaluation.bootstrap import clusters_of
+from train.evaluation.compare import Comparison, compare_pairs
+from train.evaluation.document import evaluation_document
+from train.evaluation.figures import write_plots
+from train.evaluation.references import reference_errors
+from train.evaluation.scores import scores_frame
+from train.evaluation.subject import Subject, choose_subject
+from train.predictions import PREDICTION_COLUMNS, predictions_frame, write_predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Evaluation", "compare_evaluations", "evaluate_run", "evaluate_runs", "read_evaluation"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """One run's evaluation: its document (see `train.evaluation.document`), a row per photo, and where it lies."""
+
+    document: dict[str, Any]
+    scores: "pd.DataFrame"
+    folder: Path
+
+    @property
+    def run(self) -> str:
+        """The run's name."""
+        return str(self.document["run"])
+
+
+def evaluate_run(
+    path: Path,
+    *,
+    on: Path | None = None,
+    split: str | None = None,
+    force: bool = False,
+    abstain_m: float | None = None,
+    device: str = "auto",
+) -> Evaluation:
+    """Score the run at `path` and write predictions.parquet, evaluation.json, plots and report.html into the run.
+
+    `on` is a dataset other than the run's own; `split` one of train, val, test, all. Without it another dataset
+    is scored whole, the run's own on test, or val where there is no test, or by its pooled
+    out-of-fold predictions where it has folds. Raises what `choose_subject` raises, UsageError where
+    `abstain_m` is asked of a model without uncertainty, InvalidCheckpointError, DeviceError.
+    """
+    subject = choose_subject(path, on=on, split=split, force=force)
+    predictions = _predictions(subject, device)
+    site = subject.dataset.site()
+    photo_paths, training_paths = _thumbnail_paths(subject)
+    references = reference_errors(
+        site.frame, subject.rows, subject.training, photo_paths=photo_paths, training_paths=training_paths
+    )
+    scores = scores_frame(subject.rows, predictions, references, site)
+    if abstain_m is not None and not np.isfinite(scores["uncertainty_m"].to_numpy(dtype=np.float64)).all():
+        raise UsageError(f"{subject.run_name} states no uncertainty to abstain by: leave --abstain out.")
+    folder = subject.run.evaluations_path / _folder_name(subject)
+    document = {
+        "run": subject.run_name,
+        "dataset": subject.dataset_name,
+        "split": subject.split,
+        "training_photos": len(subject.training),
+        "left_out": subject.left_out,
+        "notes": list(subject.notes),
+        "report": str(folder / "report.html"),
+        "provenance": _provenance(subject),
+        **evaluation_document(scores, references, site, abstain_m=abstain_m),
+    }
+    evaluation = Evaluation(document=jsonable(document), scores=scores, folder=folder)
+    _write(evaluation, _today(predictions, scores), subject)
+    return evaluation
+
+
+def evaluate_runs(
+    paths: Sequence[Path],
+    *,
+    on: Path | None = None,
+    split: str | None = None,
+    force: bool = False,
+    abstain_m: float | None = None,
+    device: str = "auto",
+) -> tuple[list[Evaluation], list[Comparison]]:
+    """Evaluate every run and compare each pair on the photos that all of them were scored on."""
+    evaluations = [
+        evaluate_run(path, on=on, split=split, force=force, abstain_m=abstain_m, device=device) for path in paths
+    ]
+    return evaluations, compare_evaluations(evaluations)
+
+
+def compare_evaluations(evaluations: Sequence[Evaluation]) -> list[Comparison]:
+    """Return each pair of evaluations on the photos that all share; none for a single one.
+
+    Raises UsageError where two have the same name or no photo is shared.
+    """
+    if len(evaluations) < 2:
+        return []
+    names = [evaluation.run for evaluation in evaluations]
+    if len(set(names)) < len(names):
+        raise UsageError("Two of the runs have the same name: give each run once, or rename a folder.")
+    shared = set(evaluations[0].scores["id"]).intersection(*(evaluation.scores["id"] for evaluation in evaluations[1:]))
+    if not shared:
+        raise UsageError("The runs were scored on different photos: name one dataset for all with --on.")
+    rows = [
+        evaluation.scores[evaluation.scores["id"].isin(shared)].sort_values("id").reset_index(drop=True)
+        for evaluation in evaluations
+    ]
+    errors = {name: part["error_m"].to_numpy(dtype=np.float64) for name, part in zip(names, rows, strict=True)}
+    return compare_pairs(errors, clusters_of(rows[0]))
+
+
+def read_evaluation(folder: Path) -> dict[str, Any]:
+    """Return the document of an evaluation folder."""
+    document: dict[str, Any] = json.loads((folder / _DOCUMENT).read_text(encoding="utf-8"))
+    return document
+
+
+_DOCUMENT: Final = "evaluation.json"
+
+
+def _predictions(subject: Subject, device: str) -> "pd.DataFrame":
+    if subject.predictions is not None:
+        return subject.predictions
+    from train.loading import load_localizer
+    from train.predict import locate_files
+
+    localizer = load_localizer(subject.path, device=device)
+    paths = [subject.dataset.photo_path(photo_id) for photo_id in subject.rows["id"]]
+    return predictions_frame(
+        ids=subject.rows["id"].tolist(),
+        lon=subject.rows["lon"],
+        lat=subject.rows["lat"],
+        estimate=locate_files(localizer, paths),
+        frame=localizer.frame,
+    )
+
+
+def _provenance(subject: Subject) -> dict[str, str]:
+    info = subject.info
+    trained = f"preset {info.config.preset}, {info.config.model}, seed {info.config.seed}"
+    manifest = f"SHA-256 of its rows {info.rows_sha256}"
+    return {"Training": f"{trained}, img2gps {info.made_by.get('img2gps', '?')}", "Manifest at training": manifest}
+
+
+def _today(predictions: "pd.DataFrame", scores: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the predictions of the scored photos with today's labels and the errors against them."""
+    rows = predictions.set_index("id").loc[scores["id"]].reset_index()
+    for name in ("lon", "lat", "error_m"):
+        rows[name] = scores[name].to_numpy()
+    return rows[list(PREDICTION_COLUMNS)]
+
+
+def _thumbnail_paths(subject: Subject) -> tuple[list[Path] | None, list[Path] | None]:
+    """Return the working copies of the scored and of the training photos, None where some are not at hand."""
+    source = subject.training_dataset
+    if source is None or len(subject.rows) + len(subject.training) > THUMBNAIL_LIMIT:
+        return None, None
+    training = [source.photo_path(photo_id) for photo_id in subject.training["id"]]
+    if not all(path.is_file() for path in training):
+        return None, None
+    return [subject.dataset.photo_path(photo_id) for photo_id in subject.rows["id"]], training
+
+
+def _folder_name(subject: Subject) -> str:
+    """Return ``<dataset>-<split>``; a checkpoint or fold of the run adds its name in front."""
+    part = subject.run_name.partition("/")[2].replace("/", "-")
+    name = "-".join(filter(None, (part, subject.dataset_name, subject.split)))
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)
+
+
+def _write(evaluation: Evaluation, predictions: "pd.DataFrame", subject: Subject) -> None:
+    from train.evaluation.page import write_report
+
+    folder = evaluation.folder
+    write_predictions(folder / "predictions.parquet", predictions)
+    write_plots(folder / "plots", evaluation.document)
+    write_report(folder / "report.html", evaluation.document, dataset=subject.dataset)
+    write_json(folder / _DOCUMENT, evaluation.document)

@@ -1,0 +1,312 @@
+"""What an evaluation scores: which photos of which dataset, and what the run has already seen of them."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from img2gps.dataset import Dataset
+from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
+from img2gps.splits import in_split, split_hashes
+from img2gps.text import format_count, safe_path
+from train.predictions import read_predictions
+from train.run import RunFolder, RunInfo, open_run
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import pandas as pd
+
+__all__ = ["FOLDS", "Subject", "choose_subject"]
+
+FOLDS: Final = "folds"
+"""The name of the pooled out-of-fold predictions where a split is named."""
+
+_INFORMATIVE_BITS: Final = range(8, 57)  # of 64; the hash of a black or blank photo has hardly any bit set
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """The photos to score and those the model learned from.
+
+    `rows` are rows of the dataset's frame with a column `fold` (the fold whose model predicts the photo, -1: the
+    run's one model). `training` has id, photo_sha256, lon, lat, fold: the photos the run's models learned from.
+    `predictions` are the stored out-of-fold ones, None where the model is to be run.
+    """
+
+    path: Path
+    run: RunFolder
+    info: RunInfo
+    dataset: Dataset
+    split: str
+    rows: "gpd.GeoDataFrame"
+    training: "pd.DataFrame"
+    training_dataset: Dataset | None
+    predictions: "pd.DataFrame | None"
+    left_out: dict[str, int]
+    notes: tuple[str, ...]
+
+    @property
+    def run_name(self) -> str:
+        """The run's name; of one of its checkpoints or folds, with the part of the path inside the run."""
+        inside = self.path.resolve().relative_to(self.run.root.resolve())
+        return "/".join((self.run.root.resolve().name, *inside.parts))
+
+    @property
+    def dataset_name(self) -> str:
+        """The dataset folder's name."""
+        return self.dataset.root.resolve().name
+
+
+def choose_subject(path: Path, *, on: Path | None = None, split: str | None = None, force: bool = False) -> Subject:
+    """Return what `evaluate` scores for the run at `path`, by the rules of the command.
+
+    Raises NotFoundError, UsageError where the question makes no sense, InvalidDatasetError where the photos
+    of the split changed since the run and not `force`.
+    """
+    run = open_run(path)
+    info = run.read_info()
+    dataset = _dataset(info, on)
+    frame = dataset.read_frame()
+    own = _is_own(info, dataset, frame)
+    if info.folds and not own and _fold_of(path, run) is None:
+        raise UsageError(
+            f"{safe_path(run.root)} holds one model per fold and none for all: "
+            f"give {safe_path(run.root)}/folds/0, or train without --folds."
+        )
+    if own and info.folds:
+        return _pooled_folds(path, run, info, dataset, frame, split, force)
+    if own:
+        return _own_split(path, run, info, dataset, frame, split, force)
+    return _other_dataset(path, run, info, dataset, frame, split)
+
+
+def _dataset(info: RunInfo, on: Path | None) -> Dataset:
+    try:
+        return Dataset.open(info.dataset if on is None else on)
+    except NotFoundError as error:
+        if on is not None:
+            raise
+        raise NotFoundError(
+            f"The run's dataset is no longer at {safe_path(info.dataset)}: say where it is with --on DATASET."
+        ) from error
+
+
+def _fold_of(path: Path, run: RunFolder) -> int | None:
+    """Return the fold whose folder or checkpoint `path` is, None for the run itself."""
+    parts = path.resolve().relative_to(run.root.resolve()).parts
+    return int(parts[1]) if len(parts) > 1 and parts[0] == "folds" and parts[1].isdigit() else None
+
+
+def _is_own(info: RunInfo, dataset: Dataset, frame: "gpd.GeoDataFrame") -> bool:
+    """Tell whether this is the dataset of the run: by its place, or by its photos where it was moved or copied."""
+    if dataset.root.resolve() == info.dataset.resolve():
+        return True
+    return split_hashes(frame).ids["all"] == info.split_ids["all"]
+
+
+def _own_split(
+    path: Path,
+    run: RunFolder,
+    info: RunInfo,
+    dataset: Dataset,
+    frame: "gpd.GeoDataFrame",
+    split: str | None,
+    force: bool,
+) -> Subject:
+    name = split or _held_out_split(frame, dataset)
+    rows = in_split(frame, name)
+    if rows.empty:
+        raise UsageError(
+            f"{safe_path(dataset.root)} has no photos in {name}: "
+            "choose another --split, or make one with `img2gps split`."
+        )
+    changed = split_hashes(frame).ids[name] != info.split_ids[name]
+    if changed and not force:
+        raise InvalidDatasetError(
+            f"The photos of {name} in {safe_path(dataset.root)} changed since {safe_path(run.root)} was trained: "
+            "train again, or score the photos of today that were not in training with --force."
+        )
+    seen = run.read_photos()
+    notes = _label_notes(info, frame, name)
+    left_out: dict[str, int] = {}
+    if changed:
+        notes.append(f"the photos of {name} changed since the run was trained; scored all the same (--force)")
+        rows, left_out = _without_seen(rows, seen, _training_phashes(dataset, seen))
+    notes += _seen_notes(name, rows, seen)
+    return Subject(
+        path=path,
+        run=run,
+        info=info,
+        dataset=dataset,
+        split=name,
+        rows=_filled(rows, dataset).assign(fold=-1),
+        training=_learned_from(seen),
+        training_dataset=dataset,
+        predictions=None,
+        left_out=left_out,
+        notes=tuple(notes),
+    )
+
+
+def _held_out_split(frame: "gpd.GeoDataFrame", dataset: Dataset) -> str:
+    for name in ("test", "val"):
+        if not in_split(frame, name).empty:
+            return name
+    raise UsageError(
+        f"{safe_path(dataset.root)} holds nothing back for a test, the run learned from all of it: "
+        "evaluate --on another dataset, or train with `--folds`."
+    )
+
+
+def _other_dataset(
+    path: Path, run: RunFolder, info: RunInfo, dataset: Dataset, frame: "gpd.GeoDataFrame", split: str | None
+) -> Subject:
+    name = split or "all"
+    rows = in_split(frame, name)
+    fold = _fold_of(path, run)
+    seen = (run if fold is None else run.fold(fold)).read_photos()
+    source = Dataset(root=info.dataset) if info.dataset.is_dir() else None
+    rows, left_out = _without_seen(rows, seen, _training_phashes(source, seen))
+    if rows.empty:
+        raise UsageError(
+            f"{safe_path(dataset.root)} leaves nothing to score in {name}: "
+            "every photo of it was in training, or none is there."
+        )
+    notes = []
+    if sum(left_out.values()):
+        notes.append(f"{format_count(sum(left_out.values()), 'photo')} left out that the run has seen in training")
+    if dataset.site().sha256 != info.site_sha256:
+        notes.append("the dataset's site differs from the one the run was trained on")
+    return Subject(
+        path=path,
+        run=run,
+        info=info,
+        dataset=dataset,
+        split=name,
+        rows=_filled(rows, dataset).assign(fold=-1),
+        training=_learned_from(seen),
+        training_dataset=source,
+        predictions=None,
+        left_out=left_out,
+        notes=tuple(notes),
+    )
+
+
+def _pooled_folds(
+    path: Path,
+    run: RunFolder,
+    info: RunInfo,
+    dataset: Dataset,
+    frame: "gpd.GeoDataFrame",
+    split: str | None,
+    force: bool,
+) -> Subject:
+    stored = run.folds_path / "predictions.parquet"
+    if not stored.is_file():
+        raise NotFoundError(
+            f"{safe_path(run.root)} has no pooled predictions yet: "
+            f"finish its folds with `img2gps train --resume {safe_path(run.root)}`."
+        )
+    predictions = read_predictions(stored)
+    in_folds = frame[(frame["fold"].fillna(-1) >= 0) & (frame["split"].fillna("") != "excluded")]
+    changed = set(in_folds["id"]) != set(predictions["id"])
+    if changed and not force:
+        raise InvalidDatasetError(
+            f"The photos of the folds in {safe_path(dataset.root)} changed since {safe_path(run.root)} was trained: "
+            "train again, or score the photos that both have with --force."
+        )
+    rows = in_split(frame, split or "all")
+    fold = _fold_of(path, run)
+    asked = predictions if fold is None else predictions[predictions["fold"] == fold]
+    rows = rows[rows["id"].isin(asked["id"])]
+    if rows.empty:
+        raise UsageError(f"No photo asked for in {safe_path(dataset.root)} has an out-of-fold prediction.")
+    folds = predictions.set_index("id")["fold"]
+    notes = _label_notes(info, frame, "all")
+    if changed:
+        notes.append("the photos of the folds changed since the run was trained; those that both have are scored")
+    training = frame[frame["id"].isin(predictions["id"])]
+    columns = training[["id", "photo_sha256", "lon", "lat"]]
+    return Subject(
+        path=path,
+        run=run,
+        info=info,
+        dataset=dataset,
+        split=FOLDS if split is None else split,
+        rows=_filled(rows, dataset).assign(fold=rows["id"].map(folds).astype(int)),
+        training=columns.assign(fold=training["id"].map(folds).astype(int)).reset_index(drop=True),
+        training_dataset=dataset,
+        predictions=predictions,
+        left_out={},
+        notes=tuple(notes),
+    )
+
+
+def _filled(rows: "gpd.GeoDataFrame", dataset: Dataset) -> "gpd.GeoDataFrame":
+    missing = [photo_id for photo_id in rows["id"] if not dataset.photo_path(photo_id).is_file()]
+    if missing:
+        raise InvalidDatasetError(
+            f"{safe_path(dataset.root)} lacks the working copies of {format_count(len(missing), 'photo')}, "
+            f"such as {missing[0][:12]}: run `img2gps verify {safe_path(dataset.root)}`."
+        )
+    return rows.reset_index(drop=True)
+
+
+def _learned_from(seen: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the photos whose positions fitted the weights: those that only chose the epoch do not count."""
+    learned = seen[seen["role"] == "train"].drop(columns="role").reset_index(drop=True)
+    return learned.assign(fold=-1)
+
+
+def _without_seen(
+    rows: "gpd.GeoDataFrame", seen: "pd.DataFrame", phashes: set[str]
+) -> tuple["gpd.GeoDataFrame", dict[str, int]]:
+    """Return the rows that neither trained nor chose the epoch, and how many were dropped for which likeness."""
+    left_out: dict[str, int] = {}
+    tests: dict[str, Any] = {
+        "same_file": rows["id"].isin(seen["id"]),
+        "same_pixels": rows["photo_sha256"].isin(seen["photo_sha256"]),
+        "same_picture": rows["phash"].isin(phashes),
+    }
+    gone = rows["id"].isna()
+    for reason, hit in tests.items():
+        left_out[reason] = int((hit & ~gone).sum())
+        gone |= hit
+    return rows[~gone], left_out
+
+
+def _training_phashes(dataset: Dataset | None, seen: "pd.DataFrame") -> set[str]:
+    """Return the perceptual hashes of the photos seen in training; those of blank pictures say nothing."""
+    if "phash" in seen.columns:
+        found = seen["phash"]
+    elif dataset is not None and dataset.manifest_path.is_file():
+        frame = dataset.read_frame()
+        found = frame.loc[frame["id"].isin(seen["id"]), "phash"]
+    else:
+        return set()
+    return {text for text in found if text and int(text, 16).bit_count() in _INFORMATIVE_BITS}
+
+
+def _label_notes(info: RunInfo, frame: "gpd.GeoDataFrame", split: str) -> list[str]:
+    """Return a note where positions of the split or of the training photos were corrected since the run."""
+    now = split_hashes(frame)
+    notes: list[str] = []
+    for name in dict.fromkeys((split, "train")):
+        same_photos = now.ids[name] == info.split_ids[name]
+        if same_photos and now.labels[name] != info.split_labels[name]:
+            notes.append(f"labels of {name} photos changed since the run was trained; today's are used")
+    return notes
+
+
+def _seen_notes(split: str, rows: "gpd.GeoDataFrame", seen: "pd.DataFrame") -> list[str]:
+    trained = set(seen.loc[seen["role"] == "train", "id"])
+    count = int(rows["id"].isin(trained).sum())
+    if count:
+        return [
+            f"{format_count(count, 'photo')} of {split} were in training: these figures are no measure of a new photo"
+        ]
+    twins = int(rows["photo_sha256"].isin(seen.loc[seen["role"] == "train", "photo_sha256"]).sum())
+    if twins:
+        return [f"{format_count(twins, 'photo')} of {split} have the very pixels of a training photo"]
+    if split == "val" and (seen["role"] == "val").any():
+        return ["the validation photos chose the epoch: expect somewhat larger errors on others"]
+    return []

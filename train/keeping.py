@@ -1,0 +1,198 @@
+"""What an epoch leaves behind: a line of figures, the checkpoint to go on from, the best so far."""
+
+import math
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from rich.markup import escape
+from torch import Tensor
+
+from img2gps import __version__
+from img2gps.errors import DeviceError, InvalidCheckpointError
+from img2gps.progress import stderr
+from img2gps.text import safe_path
+from train.checkpoint import Checkpoint, load_into, read_tensors, rotate_checkpoint, write_checkpoint
+from train.config import TrainConfig
+from train.data import TrainingData
+from train.devices import device_name
+from train.networks import CoordinateNetwork, network_state
+from train.run import RunFolder
+from train.targets import TargetScale
+
+__all__ = ["Keeper", "epoch_line", "made_by"]
+
+_OPTIMIZER = "optimizer"
+
+
+class Keeper:
+    """Writes a run's metrics and checkpoints, and takes training up again from them.
+
+    Order per epoch: the line of metrics, ``best``, ``last``. Killed anywhere in between, the run resumes from
+    the ``last`` of the epoch before, drops the line and writes the same ``best`` again.
+    """
+
+    def __init__(
+        self,
+        *,
+        run: RunFolder,
+        config: TrainConfig,
+        data: TrainingData,
+        scale: TargetScale,
+        device: torch.device,
+        writes: bool,
+    ) -> None:
+        self._run, self._config, self._writes = run, config, writes
+        self._chooses = data.val is not None
+        self._device = device
+        self._state = network_state(config, scale, data.source.frame) | {
+            "site": data.source.site_name,
+            "fold": data.fold,
+            "made_by": made_by(device),
+        }
+        self._best: dict[str, Any] = {"epoch": 0, "val/rmse_m": None}
+        self._final: tuple[dict[str, Tensor], dict[str, Any]] | None = None
+
+    def restore(
+        self,
+        resume: Checkpoint | None,
+        network: CoordinateNetwork,
+        average: CoordinateNetwork | None,
+        optimizer: torch.optim.Optimizer,
+    ) -> int:
+        """Return the number of epochs that are done, having loaded their result; epoch 0 is saved at once."""
+        if resume is None:
+            self._save(0, {}, network, average, optimizer)
+            return 0
+        where = safe_path(resume.folder)
+        extra = read_tensors(resume.folder, _OPTIMIZER)
+        load_into(average or network, resume.tensors, where=where)
+        if average is not None:
+            raw = {name.removeprefix("raw."): tensor for name, tensor in extra.items() if name.startswith("raw.")}
+            load_into(network, raw, where=where)
+        _restore_optimizer(optimizer, extra, where)
+        try:
+            epoch, self._best = int(resume.state["epoch"]), dict(resume.state["best"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidCheckpointError(f"{where} has a damaged state.json ({error}): train again.") from error
+        if self._writes:
+            self._run.cut_metrics(epoch)
+        self._final = (_tensors_of(average or network), self._state_of(epoch, resume.state.get("metrics", {})))
+        return epoch
+
+    def keep(
+        self,
+        epoch: int,
+        figures: Mapping[str, Any],
+        network: CoordinateNetwork,
+        average: CoordinateNetwork | None,
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        """Keep what epoch number `epoch` (from 1) gave. Raises DeviceError where weights are not finite."""
+        _check_weights(network, epoch, figures)
+        rmse_m = figures.get("val/rmse_m")
+        best_rmse_m = self._best["val/rmse_m"]
+        is_best = rmse_m is not None and (best_rmse_m is None or rmse_m < best_rmse_m)
+        if is_best:
+            self._best = {"epoch": epoch, "val/rmse_m": rmse_m}
+        if not self._writes:
+            return
+        self._run.append_metrics(figures)
+        if is_best:
+            tensors = _tensors_of(average or network)
+            write_checkpoint(self._run.best, tensors=tensors, state=self._state_of(epoch, figures))
+        self._save(epoch, figures, network, average, optimizer)
+        stderr().print(escape(epoch_line(figures, self._config.epochs, is_best=is_best)))
+
+    def finish(self) -> None:
+        """Make the last epoch the model where no validation photos chose one."""
+        if self._writes and self._final is not None and (not self._chooses or not self._run.best.is_dir()):
+            tensors, state = self._final
+            write_checkpoint(self._run.best, tensors=tensors, state=state)
+
+    def _save(
+        self,
+        epoch: int,
+        figures: Mapping[str, Any],
+        network: CoordinateNetwork,
+        average: CoordinateNetwork | None,
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        if not self._writes:
+            return
+        tensors, state = _tensors_of(average or network), self._state_of(epoch, figures)
+        extra = _optimizer_tensors(optimizer)
+        if average is not None:
+            extra |= {f"raw.{name}": tensor for name, tensor in _tensors_of(network).items()}
+        rotate_checkpoint(self._run.last, tensors=tensors, state=state, extra={_OPTIMIZER: extra})
+        self._final = (tensors, state)
+
+    def _state_of(self, epoch: int, figures: Mapping[str, Any]) -> dict[str, Any]:
+        # Every random number is a function of the seed, the epoch and the photo: these two are the random states.
+        random = {"seed": self._config.seed, "epochs_done": epoch}
+        return self._state | {"epoch": epoch, "best": self._best, "metrics": dict(figures), "random": random}
+
+
+def epoch_line(figures: Mapping[str, Any], epochs: int, *, is_best: bool) -> str:
+    """Return one epoch as a person reads it."""
+    parts = [f"epoch {figures['epoch']:>{len(str(epochs))}}/{epochs}", f"train loss {figures['train/loss']:.4f}"]
+    if figures.get("val/rmse_m") is not None:
+        parts.append(f"val loss {figures['val/loss']:.4f}")
+        parts.append(f"val RMSE {figures['val/rmse_m']:.1f} m, median {figures['val/median_m']:.1f} m")
+    parts.append(f"lr {figures['lr']:.2e}")
+    parts.append(f"{figures['images_per_s']:.0f} photos/s")
+    return "  ".join(parts) + ("  best" if is_best else "")
+
+
+def made_by(device: torch.device) -> dict[str, Any]:
+    """Return what a repetition must share to give the same bits."""
+    return {
+        "img2gps": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _tensors_of(network: CoordinateNetwork) -> dict[str, Tensor]:
+    return dict(network.state_dict())
+
+
+def _check_weights(network: CoordinateNetwork, epoch: int, figures: Mapping[str, Any]) -> None:
+    finite = all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values())
+    if not finite or not math.isfinite(figures["train/loss"]):
+        raise DeviceError(
+            f"The weights stopped being finite in the last step of epoch {epoch}, at learning rate "
+            f"{figures['lr']:.3g}: the run keeps epoch {epoch - 1}; train again with a smaller --lr."
+        )
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the optimiser's tensors under ``<parameter number>.<name>``."""
+    state: Mapping[int, Mapping[str, Any]] = optimizer.state_dict()["state"]
+    return {
+        f"{number}.{name}": value
+        for number, values in state.items()
+        for name, value in values.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Put the tensors back, each in the memory layout of its parameter, which the fused kernels rely on."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for name, tensor in tensors.items():
+        number, _, key = name.partition(".")
+        if number == "raw":
+            continue
+        if not number.isdigit() or int(number) >= len(parameters):
+            raise InvalidCheckpointError(f"{where} holds the optimiser of another model: train again.")
+        parameter = parameters[int(number)]
+        if tensor.ndim == 0:
+            optimizer.state[parameter][key] = tensor.to(parameter.device)
+        elif tensor.shape == parameter.shape:
+            optimizer.state[parameter][key] = torch.empty_like(parameter, requires_grad=False).copy_(tensor)
+        else:
+            raise InvalidCheckpointError(f"{where} holds the optimiser of another model: train again.")

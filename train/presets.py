@@ -1,0 +1,82 @@
+"""Sets of choices that belong together, as data. A preset means one thing on every machine."""
+
+from typing import Final
+
+from img2gps.errors import UsageError
+from img2gps.text import safe_text
+from train.config import TrainConfig
+
+__all__ = ["PRESETS", "PUBLISHED_ASSUMPTIONS", "preset"]
+
+_PUBLISHED: Final = TrainConfig(
+    preset="published",
+    # Stated by the authors: the network, both batch sizes, optimiser, schedule, input, epochs and loss.
+    model="resnet18",
+    batch_size=16,
+    val_batch_size=32,
+    optimizer="adam",
+    lr=1e-3,
+    schedule="step",
+    step_epochs=5,
+    step_gamma=0.1,
+    size=224,
+    aspect=1.0,
+    epochs=15,
+    loss="mse",
+    # Not stated: see PUBLISHED_ASSUMPTIONS.
+    target="degrees",
+    weights="none",
+    fit="squash",
+    head="linear",
+)
+
+PUBLISHED_ASSUMPTIONS: Final = (
+    "latitude and longitude are scaled, each by the mean and standard deviation of the training photos",
+    "no augmentation",
+    "weights start from random values (none are stated)",
+    "photos are stretched to the square input, pixels scaled by ImageNet's mean and deviation",
+    "the coordinate head is one linear layer in place of the classifier",
+    "the epoch with the lowest validation RMSE is the model",
+)
+"""What the authors of the published recipe do not state and this preset therefore chooses."""
+
+_FINE_TUNED: Final = TrainConfig(
+    # Weights that arrive with the package: no download, no hub, the same result on every machine.
+    model="timm/tf_efficientnet_lite0",
+    weights="bundled",
+    size=192,
+    aspect=4 / 3,  # the upright photo of a phone, uncropped
+    fit="pad",
+    target="metres",  # one shared scale: an error east weighs as much as one north
+    loss="huber",  # wrong labels exist; their pull is bounded
+    huber_delta_m=10.0,
+    head="mlp",
+    hidden=512,
+    dropout=0.2,
+    optimizer="adamw",
+    weight_decay=0.05,
+    lr=1e-3,
+    schedule="cosine",
+    warmup_epochs=1.0,
+    batch_size=32,
+    val_batch_size=64,
+    epochs=15,
+    layer_lr_decay=0.7,
+    ema=0.98,
+    grad_clip=1.0,
+    augment_crop=0.15,
+    augment_rotate_deg=5.0,
+    augment_colour=0.3,
+)
+
+PRESETS: Final[dict[str, TrainConfig]] = {
+    "published": _PUBLISHED,
+    "default": _FINE_TUNED,
+}
+
+
+def preset(name: str) -> TrainConfig:
+    """Return a preset by its name. Raises UsageError."""
+    if name not in PRESETS:
+        raise UsageError(f"No preset {safe_text(repr(name))}: there are {', '.join(PRESETS)}.")
+    return PRESETS[name]

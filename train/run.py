@@ -1,0 +1,237 @@
+"""The run folder: where its files lie, what it was made from, its metrics."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import tomli_w
+
+from img2gps import __version__
+from img2gps.errors import InvalidCheckpointError, NotFoundError, UsageError
+from img2gps.files import append_line, read_json_lines, write_atomic
+from img2gps.text import safe_path, safe_text
+from train.config import TrainConfig, changed, config_values, read_toml
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from train.data import DatasetPhotos, TrainingData
+
+__all__ = ["RunFolder", "RunInfo", "create_run", "open_run", "photo_rows"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunFolder:
+    """A run, or one fold of a run, which is laid out the same."""
+
+    root: Path
+
+    @property
+    def config_path(self) -> Path:
+        """Everything needed to run it again."""
+        return self.root / "config.toml"
+
+    @property
+    def metrics_path(self) -> Path:
+        """One JSON line per epoch."""
+        return self.root / "metrics.jsonl"
+
+    @property
+    def photos_path(self) -> Path:
+        """Which photos trained and which chose the epoch, with the positions they had."""
+        return self.root / "photos.parquet"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint that is the model."""
+        return self.root / "best"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint that training goes on from."""
+        return self.root / "last"
+
+    @property
+    def previous(self) -> Path:
+        """The checkpoint before the last."""
+        return self.root / "previous"
+
+    @property
+    def folds_path(self) -> Path:
+        """The folder of the folds and of their pooled predictions."""
+        return self.root / "folds"
+
+    @property
+    def plots_path(self) -> Path:
+        """The folder of the curves."""
+        return self.root / "plots"
+
+    @property
+    def evaluations_path(self) -> Path:
+        """The folder that evaluations go to, one folder each."""
+        return self.root / "evaluations"
+
+    def fold(self, number: int) -> "RunFolder":
+        """Return the folder of one fold."""
+        return RunFolder(root=self.folds_path / str(number))
+
+    def append_metrics(self, figures: Mapping[str, Any]) -> None:
+        """Add the line of one epoch."""
+        append_line(self.metrics_path, json.dumps(figures, allow_nan=False))
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Return the lines of all epochs so far."""
+        return read_json_lines(self.metrics_path)
+
+    def cut_metrics(self, epoch: int) -> None:
+        """Drop the lines of epochs after `epoch`: they will be trained again."""
+        kept = [line for line in self.read_metrics() if line["epoch"] <= epoch]
+        write_atomic(self.metrics_path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+
+    def write_info(self, info: "RunInfo") -> None:
+        """Write config.toml."""
+        write_atomic(self.config_path, tomli_w.dumps(info.to_toml()).encode())
+
+    def read_info(self) -> "RunInfo":
+        """Return what the run was made from. Raises InvalidCheckpointError where config.toml is damaged."""
+        if not self.config_path.is_file():
+            raise InvalidCheckpointError(f"{safe_path(self.root)} is no run, config.toml is missing: train again.")
+        try:
+            return RunInfo.from_toml(read_toml(self.config_path))
+        except (UsageError, KeyError, TypeError, ValueError) as error:
+            raise InvalidCheckpointError(
+                f"{safe_path(self.config_path)} is damaged ({safe_text(str(error))})."
+            ) from error
+
+    def write_photos(self, photos: "pd.DataFrame") -> None:
+        """Write photos.parquet: id, photo_sha256, lon, lat, role (train | val | fold), fold (-1: none)."""
+        write_atomic(self.photos_path, lambda file: photos.to_parquet(file, index=False, compression="zstd"))
+
+    def read_photos(self) -> "pd.DataFrame":
+        """Return the rows of photos.parquet. Raises InvalidCheckpointError where it is missing or damaged."""
+        import pandas as pd
+        import pyarrow as pa
+
+        try:
+            return pd.read_parquet(self.photos_path)
+        except (OSError, pa.ArrowException) as error:
+            raise InvalidCheckpointError(f"{safe_path(self.photos_path)} cannot be read: train again.") from error
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """What a run was made from: its config, the dataset and the fingerprints of its split, the tools."""
+
+    config: TrainConfig
+    dataset: Path
+    folds: bool
+    site_sha256: str
+    rows_sha256: str
+    split_ids: Mapping[str, str]
+    """SHA-256 per split (train, val, test, all) of `img2gps.splits.split_hashes`."""
+    split_labels: Mapping[str, str]
+    made_by: Mapping[str, Any]
+
+    def to_toml(self) -> dict[str, Any]:
+        """Return the table of config.toml; ``[train]`` is what `train --config` reads back."""
+        return {
+            "train": {"dataset": str(self.dataset), "folds": self.folds, **config_values(self.config)},
+            "dataset": {"site_sha256": self.site_sha256, "rows_sha256": self.rows_sha256},
+            "split": {"ids": dict(self.split_ids), "labels": dict(self.split_labels)},
+            "made_by": dict(self.made_by),
+        }
+
+    @classmethod
+    def from_toml(cls, table: Mapping[str, Any]) -> "RunInfo":
+        """Return the info of a config.toml. Raises KeyError, TypeError or UsageError where it is damaged."""
+        values = dict(table["train"])
+        dataset, folds = Path(values.pop("dataset")), bool(values.pop("folds"))
+        return cls(
+            config=changed(TrainConfig(), values),
+            dataset=dataset,
+            folds=folds,
+            site_sha256=table["dataset"]["site_sha256"],
+            rows_sha256=table["dataset"]["rows_sha256"],
+            split_ids=table["split"]["ids"],
+            split_labels=table["split"]["labels"],
+            made_by=table["made_by"],
+        )
+
+    @classmethod
+    def of(cls, config: TrainConfig, source: "DatasetPhotos", *, folds: bool, made_by: Mapping[str, Any]) -> "RunInfo":
+        """Return the info of a run that begins now."""
+        return cls(
+            config=config,
+            dataset=source.dataset.root.resolve(),
+            folds=folds,
+            site_sha256=source.site_sha256,
+            rows_sha256=source.rows_sha256,
+            split_ids=source.hashes.ids,
+            split_labels=source.hashes.labels,
+            made_by={"img2gps": __version__, **made_by},
+        )
+
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def create_run(runs: Path, *, prefix: str, name: str | None = None) -> RunFolder:
+    """Make and return a new folder in `runs`: `name`, or `prefix` with the next free number.
+
+    Raises UsageError where `name` is taken or no plain name.
+    """
+    if name is not None:
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{safe_text(repr(name))} is no name for a run: use letters, digits, dots and dashes.")
+        try:
+            (runs / name).mkdir(parents=True)
+        except FileExistsError as error:
+            raise UsageError(
+                f"{safe_path(runs / name)} exists: give another --name, or go on with it by --resume."
+            ) from error
+        return RunFolder(root=runs / name)
+    runs.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((_number(path.name, prefix) for path in runs.iterdir()), default=0)
+    while True:
+        root = runs / f"{prefix}-{number:03d}"
+        try:
+            root.mkdir()
+        except FileExistsError:  # another process took the number first
+            number += 1
+        else:
+            return RunFolder(root=root)
+
+
+def _number(name: str, prefix: str) -> int:
+    match = re.fullmatch(rf"{re.escape(prefix)}-(\d{{1,9}})", name)
+    return int(match[1]) if match else 0
+
+
+def open_run(path: Path) -> RunFolder:
+    """Return the run at `path`: a run folder, or a checkpoint or fold inside one. Raises NotFoundError."""
+    for candidate in (path, *path.parents[:3]):
+        if (candidate / "config.toml").is_file():
+            return RunFolder(root=candidate)
+    if not path.exists():
+        raise NotFoundError(f"No run at {safe_path(path)}: train one with `img2gps train DATASET`.")
+    raise NotFoundError(
+        f"{safe_path(path)} is no run, config.toml is missing: give a folder that `img2gps train` made."
+    )
+
+
+def photo_rows(data: "TrainingData") -> "pd.DataFrame":
+    """Return the rows of photos.parquet for one model's data."""
+    import pandas as pd
+
+    roles = {"train": data.train, "val": data.val}
+    parts = [
+        pd.DataFrame(
+            {"id": part.ids, "photo_sha256": part.photo_sha256, "lon": part.lon, "lat": part.lat, "role": role}
+        )
+        for role, part in roles.items()
+        if part is not None
+    ]
+    return pd.concat(parts, ignore_index=True).assign(fold=-1 if data.fold is None else data.fold)

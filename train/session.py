@@ -1,0 +1,254 @@
+"""A run from beginning to end: folder, data, model or models, predictions of folds, card and curves."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from img2gps.errors import InvalidDatasetError, UsageError
+from img2gps.progress import stderr
+from img2gps.text import format_count, safe_path
+from train.config import TrainConfig, config_values
+from train.data import DatasetPhotos, TrainingData, fold_numbers, read_photos, select_fold, select_split
+from train.devices import pick_device, use_threads
+from train.distributed import World, joined
+from train.loading import read_resumable
+from train.methods import fit_method
+from train.predict import locate_files
+from train.predictions import predictions_frame, read_predictions, write_predictions
+from train.run import RunFolder, RunInfo, create_run, open_run, photo_rows
+
+if TYPE_CHECKING:
+    import torch
+
+    from train.checkpoint import Checkpoint
+
+__all__ = ["RUNS", "plan", "resume_run", "start_run", "summary"]
+
+RUNS = Path("runs")
+
+
+def start_run(
+    root: Path, config: TrainConfig, *, folds: bool = False, name: str | None = None, runs: Path = RUNS
+) -> RunFolder:
+    """Train on the dataset at `root` and return the finished run, a new folder in `runs`.
+
+    With `folds`, one model per fold of the dataset is trained on the other folds, and the photos it has not
+    seen are located by it (``folds/predictions.parquet``). Raises what `fit_method` functions raise.
+    """
+    from train.keeping import made_by
+
+    use_threads(config.threads)
+    device = pick_device(config.device)
+    with joined(device) as world:
+        source = read_photos(root)
+        parts = _selections(source, folds=folds)
+        run = create_run(runs, prefix=config.preset, name=name) if world.leads else RunFolder(root=runs)
+        if world.leads:
+            run.write_info(RunInfo.of(config, source, folds=folds, made_by=made_by(device)))
+        _announce(run, config, parts, device, world)
+        _train(config, parts, run, device=device, world=world)
+    return run
+
+
+def resume_run(path: Path, *, epochs: int | None = None) -> RunFolder:
+    """Go on with a run where its last checkpoint stands, or where `path` (``RUN/previous``) does; return it.
+
+    `epochs` makes the run longer, on the schedule of a run of that length. Raises NotFoundError,
+    InvalidCheckpointError naming a damaged file, InvalidDatasetError where the training photos have changed.
+    """
+    from train.checkpoint import read_checkpoint
+
+    run = open_run(path)
+    info = run.read_info()
+    config = info.config if epochs is None else dataclasses.replace(info.config, epochs=epochs)
+    use_threads(config.threads)
+    device = pick_device(config.device)
+    with joined(device) as world:
+        source = read_photos(info.dataset)
+        _check_same_photos(source, info, run)
+        if world.leads and config != info.config:
+            run.write_info(dataclasses.replace(info, config=config))
+        chosen = read_checkpoint(path) if (path / "state.json").is_file() else None
+        if chosen is not None and info.folds:
+            raise UsageError(f"{safe_path(run.root)} holds a model per fold: resume the run itself.")
+        _train(config, _selections(source, folds=info.folds), run, device=device, world=world, resume=chosen)
+    return run
+
+
+def plan(root: Path, config: TrainConfig, *, folds: bool = False) -> Mapping[str, Any]:
+    """Return what `start_run` would do, as JSON values; nothing is written."""
+    parts = _selections(read_photos(root), folds=folds)
+    counts = [
+        {"fold": data.fold, "train": len(data.train), "val": len(data.val or ()), "held_out": len(data.held_out or ())}
+        for data in parts
+    ]
+    return {"dataset": str(root), "models": counts, "config": config_values(config)}
+
+
+def _selections(source: DatasetPhotos, *, folds: bool) -> list[TrainingData]:
+    return [select_fold(source, number) for number in fold_numbers(source)] if folds else [select_split(source)]
+
+
+def _train(
+    config: TrainConfig,
+    parts: list[TrainingData],
+    run: RunFolder,
+    *,
+    device: "torch.device",
+    world: World,
+    resume: "Checkpoint | None" = None,
+) -> None:
+    """Fit each part that is not finished; what is finished is left alone."""
+    try:
+        for data in parts:
+            folder = run if data.fold is None else run.fold(data.fold)
+            _fit_part(config, data, folder, device=device, world=world, resume=resume)
+    except KeyboardInterrupt:
+        if world.leads:
+            where = safe_path(run.root)
+            stderr().print(escape(f"Every finished epoch is kept: go on with `img2gps train --resume {where}`."))
+        raise
+    if not world.leads:
+        return
+    if parts[0].fold is not None:
+        _pool_folds(run, parts)
+    _describe(run, config, parts)
+
+
+def _fit_part(
+    config: TrainConfig,
+    data: TrainingData,
+    folder: RunFolder,
+    *,
+    device: "torch.device",
+    world: World,
+    resume: "Checkpoint | None",
+) -> None:
+    if data.fold is not None and _fold_predictions(folder).is_file():
+        return
+    if world.leads:
+        folder.root.mkdir(parents=True, exist_ok=True)
+        folder.write_photos(photo_rows(data))
+        _clean(folder)
+    if data.fold is not None and world.leads:
+        stderr().print(f"Fold {data.fold}: {format_count(len(data.train), 'photo')} train.")
+    found = resume if resume is not None else read_resumable(folder)
+    localizer = fit_method(config.method)(config, data, folder, device=device, resume=found)
+    if data.fold is None or data.held_out is None or not world.leads:
+        return
+    held_out = data.held_out
+    ids = [str(photo_id) for photo_id in held_out.ids]
+    estimate = locate_files(localizer, [data.source.dataset.photo_path(photo_id) for photo_id in ids])
+    rows = predictions_frame(
+        ids=ids, lon=held_out.lon, lat=held_out.lat, estimate=estimate, frame=localizer.frame, fold=data.fold
+    )
+    write_predictions(_fold_predictions(folder), rows)
+
+
+def _fold_predictions(folder: RunFolder) -> Path:
+    return folder.root / "predictions.parquet"
+
+
+def _pool_folds(run: RunFolder, parts: list[TrainingData]) -> None:
+    import pandas as pd
+
+    folders = [run.fold(data.fold) for data in parts if data.fold is not None]
+    pooled = pd.concat([read_predictions(_fold_predictions(folder)) for folder in folders], ignore_index=True)
+    write_predictions(run.folds_path / "predictions.parquet", pooled)
+    run.write_photos(pd.concat([folder.read_photos() for folder in folders], ignore_index=True))
+
+
+def _clean(folder: RunFolder) -> None:
+    """Remove what a process killed while writing left behind."""
+    import shutil
+
+    from img2gps.files import TEMPORARY_PREFIX
+
+    for leftover in folder.root.glob(f"{TEMPORARY_PREFIX}*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
+
+
+def _check_same_photos(source: DatasetPhotos, info: RunInfo, run: RunFolder) -> None:
+    names = ("all",) if info.folds or source.hashes.ids["train"] == _nothing() else ("train", "val")
+    where = safe_path(run.root)
+    for name in names:
+        if source.hashes.ids[name] != info.split_ids[name]:
+            raise InvalidDatasetError(
+                f"The {name} photos of {safe_path(info.dataset)} are not those that {where} began with: "
+                f"train anew with `img2gps train --config {where}/config.toml`."
+            )
+        if source.hashes.labels[name] != info.split_labels[name]:
+            stderr().print(f"Labels of {name} photos have changed since {escape(where)} began.")
+
+
+def _nothing() -> str:
+    from img2gps.files import canonical_json, sha256_bytes
+
+    return sha256_bytes(canonical_json([]))
+
+
+def _announce(
+    run: RunFolder, config: TrainConfig, parts: list[TrainingData], device: "torch.device", world: World
+) -> None:
+    if not world.leads:
+        return
+    from train.devices import device_name
+
+    data = parts[0]
+    if data.fold is not None:
+        photos = f"{len(parts)} folds, {format_count(sum(len(part.held_out or ()) for part in parts), 'photo')}"
+    elif data.val is None:
+        why = "there is no split" if not any(data.source.photos.split) else "the split has no validation photos"
+        photos = f"{format_count(len(data.train), 'photo')}, none held back ({why}); the last epoch is kept"
+    else:
+        photos = f"{format_count(len(data.train), 'photo')} train, {len(data.val):,} validate"
+    spec = config.pixels
+    stderr().print(
+        escape(
+            f"{safe_path(run.root)}: {config.preset}, {config.model} ({config.weights} weights) at "
+            f"{spec.width} x {spec.height} px on {device_name(device)}; {photos}."
+        )
+    )
+
+
+def _describe(run: RunFolder, config: TrainConfig, parts: list[TrainingData]) -> None:
+    from train.card import write_card
+    from train.curves import draw_curves
+
+    for data in parts:
+        folder = run if data.fold is None else run.fold(data.fold)
+        draw_curves(folder)
+    write_card(run, config, parts)
+
+
+def summary(run: RunFolder) -> Mapping[str, Any]:
+    """Return a finished run as JSON values: where it lies and, per model, its last and its best epoch."""
+    from train.checkpoint import read_checkpoint
+
+    folders = [run]
+    if run.folds_path.is_dir():
+        folders = sorted((RunFolder(root=path) for path in run.folds_path.iterdir() if path.is_dir()), key=_fold_key)
+    models = []
+    for folder in folders:
+        state = read_checkpoint(folder.best).state
+        lines = folder.read_metrics()
+        models.append(
+            {
+                "path": str(folder.root),
+                "fold": state.get("fold"),
+                "epoch": state.get("epoch"),
+                "metrics": state.get("metrics"),
+                "last": lines[-1] if lines else None,
+            }
+        )
+    return {"run": str(run.root), "models": models}
+
+
+def _fold_key(folder: RunFolder) -> int:
+    return int(folder.root.name)

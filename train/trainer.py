@@ -1,0 +1,245 @@
+"""Training a coordinate network, top to bottom: data, network, epochs, checkpoints."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from img2gps.errors import DeviceError
+from img2gps.geo import FloatArray, geodesic_m
+from img2gps.metrics import metrics_of
+from img2gps.progress import Advance, bar
+from train.augment import Augmentation, augment, epoch_order, photo_keys, photo_uniforms
+from train.cache import cached_pixels
+from train.checkpoint import Checkpoint
+from train.config import TrainConfig
+from train.data import Photos, TrainingData
+from train.devices import autocast, explaining_memory
+from train.distributed import World, parallel, world
+from train.ema import averaged_copy, update_average
+from train.keeping import Keeper
+from train.networks import (
+    CoordinateNetwork,
+    NetworkLocalizer,
+    build_network,
+    on_device,
+    parameter_groups,
+    set_training_mode,
+)
+from train.run import RunFolder
+from train.schedule import learning_rate
+from train.targets import TargetScale
+
+__all__ = ["fit_network"]
+
+# Looking at the loss makes the host wait for the device: on a GPU only now and then.
+_STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 64, "mps": 16}
+
+
+def fit_network(
+    config: TrainConfig,
+    data: TrainingData,
+    run: RunFolder,
+    *,
+    device: torch.device,
+    resume: Checkpoint | None = None,
+) -> NetworkLocalizer:
+    """Train a network on `data` and leave metrics and checkpoints in `run` (`train.methods.Fit`).
+
+    The weights are a function of config, data, device, thread count and torch alone, wherever training was
+    interrupted and resumed. Raises DeviceError where memory runs out or the loss leaves the finite.
+    """
+    here = world()
+    torch.manual_seed(config.seed)
+    scale = TargetScale.of(config.target, data.train)
+    network = build_network(config, device=device, with_weights=resume is None)
+    training = Training(
+        config=config,
+        network=network,
+        optimizer=_optimizer(network, config, device),
+        average=averaged_copy(network) if config.ema else None,
+        photos=_load_photos(config, data, data.train, scale, device, here),
+        scale=scale,
+        device=device,
+        world=here,
+    )
+    val = None if data.val is None else _load_photos(config, data, data.val, scale, torch.device("cpu"), here)
+    keeper = Keeper(run=run, config=config, data=data, scale=scale, device=device, writes=here.leads)
+    first = keeper.restore(resume, network, training.average, training.optimizer)
+    model = training.average or network
+    localizer = NetworkLocalizer(
+        network=model, scale=scale, frame=data.source.frame, pixels=config.pixels, device=device
+    )
+    stepping = parallel(network, device)
+    with bar("Training", (config.epochs - first) * training.steps) as advance:
+        for epoch in range(first, config.epochs):
+            started = time.perf_counter()
+            figures = _train_epoch(training, stepping, epoch, advance)
+            figures["images_per_s"] = len(data.train) / (time.perf_counter() - started)
+            if data.val is not None and val is not None and here.leads:
+                figures |= _validate(localizer, data.val, val, config)
+            keeper.keep(epoch + 1, figures, network, training.average, training.optimizer)
+    keeper.finish()
+    return localizer
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedPhotos:
+    """Photos as tensors: all pixels of the dataset (uint8), the rows of N photos in them, their targets (N, 2)."""
+
+    pixels: Tensor
+    rows: Tensor
+    targets: Tensor
+    keys: NDArray[np.uint64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What the epochs share."""
+
+    config: TrainConfig
+    network: CoordinateNetwork
+    optimizer: torch.optim.Optimizer
+    average: CoordinateNetwork | None
+    photos: LoadedPhotos
+    scale: TargetScale
+    device: torch.device
+    world: World
+
+    @property
+    def steps(self) -> int:
+        """Steps per epoch. A last batch of one photo is left out: BatchNorm has no variance of one."""
+        count, size = len(self.photos.rows), self.config.batch_size
+        whole, rest = divmod(count, size)
+        return max(1, whole + (rest > 1 or (rest == 1 and size == 1)))
+
+
+def _load_photos(
+    config: TrainConfig, data: TrainingData, photos: Photos, scale: TargetScale, device: torch.device, here: World
+) -> LoadedPhotos:
+    """Return photos as tensors, resident on the device where they take less than half of its free memory."""
+    if not here.leads:
+        here.wait()
+    pixels = torch.from_numpy(cached_pixels(data.source, config.pixels, may_write=here.leads))
+    if here.leads:
+        here.wait()
+    rows = torch.from_numpy(data.source.rows(photos))
+    if device.type == "cuda":
+        chosen = pixels[rows]
+        rows = torch.arange(len(rows))
+        resident = chosen.nbytes < torch.cuda.mem_get_info(device)[0] / 2
+        pixels = chosen.to(device) if resident else chosen.pin_memory()
+        rows = rows.to(pixels.device)
+    targets = torch.from_numpy(scale.encode(photos)).to(device)
+    return LoadedPhotos(pixels=pixels, rows=rows, targets=targets, keys=photo_keys(photos.ids))
+
+
+def _optimizer(network: CoordinateNetwork, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
+    groups = parameter_groups(network, config)
+    options: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=0.9, nesterov=True, **options)
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, fused=device.type in ("cpu", "cuda"), **options)
+
+
+def _train_epoch(training: Training, stepping: nn.Module, epoch: int, advance: Advance) -> dict[str, Any]:
+    """Visit every photo once and return the epoch's figures."""
+    config, photos = training.config, training.photos
+    count, steps = len(photos.rows), training.steps
+    torch.manual_seed(config.seed * 1_000_003 + epoch)  # dropout: the same whether resumed here or not
+    order = torch.from_numpy(epoch_order(count, seed=config.seed, epoch=epoch)).to(photos.rows.device)
+    strength = Augmentation.of(config)
+    draws = photo_uniforms(photos.keys, seed=config.seed, epoch=epoch).astype(np.float32)
+    uniforms = torch.from_numpy(draws).to(training.device)
+    losses = torch.zeros(steps, device=training.device)
+    set_training_mode(training.network, config)
+    rate = config.lr
+    looks = _STEPS_BETWEEN_LOOKS[training.device.type]
+
+    def attempt(size: int) -> None:
+        torch.autograd.backward(_step_loss(training, stepping, order[:size], uniforms, strength))
+
+    with explaining_memory(config.batch_size, attempt):
+        for step in range(steps):
+            rate = learning_rate(config, epoch + step / steps)
+            part, weight = training.world.share(order[step * config.batch_size : (step + 1) * config.batch_size])
+            loss = _step_loss(training, stepping, part, uniforms, strength) * weight
+            _update(training, loss, rate, step=epoch * steps + step)
+            losses[step] = loss.detach() / training.world.size
+            note = None
+            if (step + 1) % looks == 0:
+                _check_finite(losses[: step + 1], epoch, rate)
+                note = f"epoch {epoch + 1}/{config.epochs}  loss {losses[step].item():.4f}"
+            advance(note=note)
+    _check_finite(losses, epoch, rate)
+    sizes = [min(config.batch_size, count - step * config.batch_size) for step in range(steps)]
+    mean_loss = training.world.total(losses).double().cpu().numpy()
+    return {"epoch": epoch + 1, "train/loss": float(np.average(mean_loss, weights=sizes)), "lr": rate}
+
+
+def _update(training: Training, loss: Tensor, rate: float, *, step: int) -> None:
+    for group in training.optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
+    training.optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    if training.config.grad_clip:
+        nn.utils.clip_grad_norm_(training.network.parameters(), training.config.grad_clip)
+    training.optimizer.step()
+    if training.average is not None:
+        update_average(training.average, training.network, decay=training.config.ema, step=step)
+
+
+def _step_loss(
+    training: Training, stepping: nn.Module, part: Tensor, uniforms: Tensor, strength: Augmentation
+) -> Tensor:
+    """Return the summed loss of some training photos (indices into them)."""
+    photos, here = training.photos, part.to(training.device)
+    images = on_device(photos.pixels[photos.rows[part]], training.device)
+    if strength.active:
+        images = augment(images, uniforms[here], strength)
+    with autocast(training.device):
+        outputs = stepping(images)
+    return coordinate_loss(outputs.float(), photos.targets[here], training.config, training.scale).sum()
+
+
+def coordinate_loss(outputs: Tensor, targets: Tensor, config: TrainConfig, scale: TargetScale) -> Tensor:
+    """Return the loss per photo, shape (N,), of scaled coordinates of shape (N, 2).
+
+    ``huber`` is linear in the distance beyond `huber_delta_m` (Huber, "Robust Estimation", 1964), taken over
+    the distance and not per axis, so that it does not depend on where north is.
+    """
+    if config.loss == "mse":
+        return F.mse_loss(outputs, targets, reduction="none").mean(dim=1)
+    delta = config.huber_delta_m / scale.metres_per_unit
+    distance = torch.linalg.vector_norm(outputs - targets, dim=1)
+    return F.huber_loss(distance, torch.zeros_like(distance), reduction="none", delta=delta) / delta
+
+
+def _check_finite(losses: Tensor, epoch: int, rate: float) -> None:
+    finite = torch.isfinite(losses)
+    if not bool(finite.all()):
+        step = int((~finite).nonzero()[0, 0]) + 1
+        raise DeviceError(
+            f"The loss stopped being finite at step {step} of epoch {epoch + 1}, at learning rate {rate:.3g}: "
+            f"the run keeps epoch {epoch}; train again with a smaller --lr."
+        )
+
+
+def _validate(localizer: NetworkLocalizer, val: Photos, loaded: LoadedPhotos, config: TrainConfig) -> Mapping[str, Any]:
+    """Return loss and geodesic errors on the validation photos, through the very path of `predict`."""
+    batches = torch.split(loaded.rows, config.val_batch_size)
+    outputs: FloatArray = np.concatenate([localizer.outputs(loaded.pixels[rows]) for rows in batches])
+    loss = coordinate_loss(torch.from_numpy(outputs).float(), loaded.targets, config, localizer.scale).mean()
+    pred_lon, pred_lat = localizer.frame.to_lonlat(*localizer.scale.decode(outputs, localizer.frame))
+    figures = metrics_of(geodesic_m(val.lon, val.lat, pred_lon, pred_lat))
+    named = {"val/loss": float(loss), "val/rmse_m": figures.rmse_m, "val/mean_m": figures.mean_m}
+    named |= {"val/median_m": figures.median_m, "val/p90_m": figures.p90_m}
+    return {name: value if math.isfinite(value) else None for name, value in named.items()}
