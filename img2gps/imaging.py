@@ -5,14 +5,14 @@ pixels it was not trained for.
 """
 
 import io
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from PIL import (
     AvifImagePlugin,
+    ExifTags,
     Image,
     ImageCms,
-    ImageOps,
     JpegImagePlugin,
     MpoImagePlugin,
     PngImagePlugin,
@@ -32,6 +32,18 @@ FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "HEIF", "AVIF")
 _DECODERS = tuple(name for name in FORMATS if name != "MPO")
 
 WORKING_SHORT_SIDE_PX: Final = 512
+
+_RESAMPLED_MODES: Final = ("L", "RGB", "CMYK", "YCbCr")
+# How pixels stored under each EXIF orientation are turned upright (CIPA DC-008, table 5).
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @cache
@@ -59,8 +71,11 @@ def upright_rgb(image: Image.Image, *, short_side_px: int | None = WORKING_SHORT
     if short_side_px is not None and image.format in ("JPEG", "MPO"):
         image.draft("RGB", _covering_size(image.size, short_side_px))
     image.load()
-    oriented = ImageOps.exif_transpose(image)
-    return fit_short_side(_to_srgb(oriented), short_side_px)
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))  # after load: TIFF turns by itself
+    # small first: turning and colour conversion then cost a fraction; other modes cannot be resampled as they are
+    small = fit_short_side(image, short_side_px) if image.mode in _RESAMPLED_MODES else image
+    rgb = fit_short_side(_to_srgb(small), short_side_px)
+    return rgb if turn is None else rgb.transpose(turn)
 
 
 def fit_short_side(image: Image.Image, short_side_px: int | None) -> Image.Image:
@@ -87,13 +102,18 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         # 16-bit PNG and TIFF: the high byte; a plain convert would clip everything above 255 to white
         image = image.convert("I").point(lambda value: value / 256).convert("L")
-    rgb = image.convert("RGB") if image.mode != "CMYK" or not profile else image
+    rgb = image if image.mode == "RGB" or (image.mode == "CMYK" and profile) else image.convert("RGB")
     if not profile:
         return rgb
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(rgb, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError):  # a broken profile is no reason to lose the photo
+        converted = ImageCms.applyTransform(rgb, _srgb_transform(profile, rgb.mode))
+    except (ImageCms.PyCMSError, OSError, ValueError):  # a broken profile is no reason to lose the photo
         return image.convert("RGB")
     assert converted is not None
     return converted
+
+
+@lru_cache(maxsize=8)
+def _srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")

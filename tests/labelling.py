@@ -55,6 +55,11 @@ class Client:
     port: int
     policy: Policy
 
+    @property
+    def url(self) -> str:
+        """The address of the page."""
+        return f"http://127.0.0.1:{self.port}/"
+
     def request(
         self, method: str, path: str, body: object = None, *, headers: dict[str, str] | None = None
     ) -> tuple[int, Any, dict[str, str]]:

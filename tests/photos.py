@@ -14,8 +14,8 @@ import numpy as np
 import piexif
 from PIL import Image
 
-EAST_CAMPUS: Final = (8.0, 50.0)
-"""(lon, lat) of the middle of `SITE_GEOJSON`, a square of some 715 m by 1,112 m."""
+EAST_CAMPUS: Final = (8.000123, 50.000217)
+"""(lon, lat) near the middle of `SITE_GEOJSON`, a square of some 715 m by 1,112 m."""
 
 SITE_GEOJSON: Final = """{"type": "FeatureCollection", "features": [{"type": "Feature",
  "properties": {"name": "test-square", "time_zone": "Europe/Berlin"},

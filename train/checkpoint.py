@@ -37,6 +37,9 @@ MODEL: Final = "model"
 _SUMS: Final = "SHA256SUMS"
 _STATE: Final = "state.json"
 
+# Training goes on from last or previous; best holds no optimiser.
+_INSTEAD_OF: Final = {"best": ("last", "previous"), "last": ("previous", "best"), "previous": ("last", "best")}
+
 Tensors = Mapping[str, Tensor]
 
 
@@ -122,11 +125,11 @@ def load_into(module: nn.Module, tensors: Tensors, *, where: str) -> None:
 
 
 def whole_checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints beside `folder` whose sums hold, in the order a person would want them."""
+    """Return the checkpoints beside `folder` whose sums hold, the one that serves most like it first."""
     found: list[Path] = []
-    for name in ("best", "last", "previous"):
+    for name in _INSTEAD_OF.get(folder.name, ("best", "last", "previous")):
         candidate = folder.parent / name
-        if candidate == folder or not candidate.is_dir():
+        if not candidate.is_dir():
             continue
         try:
             _read_verified(candidate)

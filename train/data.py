@@ -28,6 +28,7 @@ class Photos:
 
     ids: TextArray
     photo_sha256: TextArray
+    phash: TextArray
     lon: FloatArray
     lat: FloatArray
     east_m: FloatArray
@@ -156,7 +157,7 @@ def _photos(rows: "pd.DataFrame", frame: LocalFrame) -> Photos:
 
     lon, lat = number("lon"), number("lat")
     east_m, north_m = frame.to_local(lon, lat)
-    columns: dict[str, Any] = {name: text(name) for name in ("photo_sha256", "walk", "group", "split")}
+    columns: dict[str, Any] = {name: text(name) for name in ("photo_sha256", "phash", "walk", "group", "split")}
     return Photos(
         ids=text("id"),
         lon=lon,

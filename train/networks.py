@@ -126,7 +126,7 @@ def parameter_groups(network: CoordinateNetwork, config: TrainConfig) -> list[di
 
 
 def set_training_mode(network: CoordinateNetwork, config: TrainConfig) -> None:
-    """Put the network into training mode, but for BatchNorm: that of frozen stages stays, or all (`freeze_batchnorm`)."""
+    """Put the network into training mode, but for the BatchNorm of frozen stages, or all (`freeze_batchnorm`)."""
     network.train()
     frozen = _frozen_stages(network, config.freeze)
     for name, module in network.backbone.named_modules():

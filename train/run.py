@@ -107,7 +107,7 @@ class RunFolder:
             ) from error
 
     def write_photos(self, photos: "pd.DataFrame") -> None:
-        """Write photos.parquet: id, photo_sha256, lon, lat, role (train | val | fold), fold (-1: none)."""
+        """Write photos.parquet: id, photo_sha256, phash, lon, lat, role (train | val | fold), fold (-1: none)."""
         write_atomic(self.photos_path, lambda file: photos.to_parquet(file, index=False, compression="zstd"))
 
     def read_photos(self) -> "pd.DataFrame":
@@ -227,10 +227,9 @@ def photo_rows(data: "TrainingData") -> "pd.DataFrame":
     import pandas as pd
 
     roles = {"train": data.train, "val": data.val}
+    names = {"id": "ids", "photo_sha256": "photo_sha256", "phash": "phash", "lon": "lon", "lat": "lat"}
     parts = [
-        pd.DataFrame(
-            {"id": part.ids, "photo_sha256": part.photo_sha256, "lon": part.lon, "lat": part.lat, "role": role}
-        )
+        pd.DataFrame({name: getattr(part, field) for name, field in names.items()}).assign(role=role)
         for role, part in roles.items()
         if part is not None
     ]

@@ -49,7 +49,12 @@ def start_run(
         if world.leads:
             run.write_info(RunInfo.of(config, source, folds=folds, made_by=made_by(device)))
         _announce(run, config, parts, device, world)
-        _train(config, parts, run, device=device, world=world)
+        try:
+            _train(config, parts, run, device=device, world=world, resuming=False)
+        except Exception:
+            if world.leads:
+                _drop_if_empty(run)
+            raise
     return run
 
 
@@ -74,7 +79,8 @@ def resume_run(path: Path, *, epochs: int | None = None) -> RunFolder:
         chosen = read_checkpoint(path) if (path / "state.json").is_file() else None
         if chosen is not None and info.folds:
             raise UsageError(f"{safe_path(run.root)} holds a model per fold: resume the run itself.")
-        _train(config, _selections(source, folds=info.folds), run, device=device, world=world, resume=chosen)
+        parts = _selections(source, folds=info.folds)
+        _train(config, parts, run, device=device, world=world, resuming=True, chosen=chosen)
     return run
 
 
@@ -99,13 +105,17 @@ def _train(
     *,
     device: "torch.device",
     world: World,
-    resume: "Checkpoint | None" = None,
+    resuming: bool,
+    chosen: "Checkpoint | None" = None,
 ) -> None:
     """Fit each part that is not finished; what is finished is left alone."""
     try:
         for data in parts:
             folder = run if data.fold is None else run.fold(data.fold)
-            _fit_part(config, data, folder, device=device, world=world, resume=resume)
+            if data.fold is not None and _fold_predictions(folder).is_file():
+                continue
+            found = chosen or (read_resumable(folder) if resuming else None)
+            _fit_part(config, data, folder, device=device, world=world, resume=found)
     except KeyboardInterrupt:
         if world.leads:
             where = safe_path(run.root)
@@ -127,16 +137,13 @@ def _fit_part(
     world: World,
     resume: "Checkpoint | None",
 ) -> None:
-    if data.fold is not None and _fold_predictions(folder).is_file():
-        return
     if world.leads:
         folder.root.mkdir(parents=True, exist_ok=True)
         folder.write_photos(photo_rows(data))
         _clean(folder)
     if data.fold is not None and world.leads:
         stderr().print(f"Fold {data.fold}: {format_count(len(data.train), 'photo')} train.")
-    found = resume if resume is not None else read_resumable(folder)
-    localizer = fit_method(config.method)(config, data, folder, device=device, resume=found)
+    localizer = fit_method(config.method)(config, data, folder, device=device, resume=resume)
     if data.fold is None or data.held_out is None or not world.leads:
         return
     held_out = data.held_out
@@ -159,6 +166,14 @@ def _pool_folds(run: RunFolder, parts: list[TrainingData]) -> None:
     pooled = pd.concat([read_predictions(_fold_predictions(folder)) for folder in folders], ignore_index=True)
     write_predictions(run.folds_path / "predictions.parquet", pooled)
     run.write_photos(pd.concat([folder.read_photos() for folder in folders], ignore_index=True))
+
+
+def _drop_if_empty(run: RunFolder) -> None:
+    """Remove the folder of a run that failed before its first checkpoint: an unknown model, no weights."""
+    import shutil
+
+    if not any(run.root.rglob("state.json")):
+        shutil.rmtree(run.root)
 
 
 def _clean(folder: RunFolder) -> None:

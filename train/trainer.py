@@ -37,7 +37,7 @@ from train.run import RunFolder
 from train.schedule import learning_rate
 from train.targets import TargetScale
 
-__all__ = ["fit_network"]
+__all__ = ["Training", "coordinate_loss", "fit_network", "prepare", "train_epoch"]
 
 # Looking at the loss makes the host wait for the device: on a GPU only now and then.
 _STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 64, "mps": 16}
@@ -56,11 +56,38 @@ def fit_network(
     The weights are a function of config, data, device, thread count and torch alone, wherever training was
     interrupted and resumed. Raises DeviceError where memory runs out or the loss leaves the finite.
     """
+    training = prepare(config, data, device=device, with_weights=resume is None)
+    network, here = training.network, training.world
+    val = None if data.val is None else _load_photos(config, data, data.val, training.scale, torch.device("cpu"), here)
+    keeper = Keeper(run=run, config=config, data=data, scale=training.scale, device=device, writes=here.leads)
+    first = keeper.restore(resume, network, training.average, training.optimizer)
+    localizer = NetworkLocalizer(
+        network=training.average or network,
+        scale=training.scale,
+        frame=data.source.frame,
+        pixels=config.pixels,
+        device=device,
+    )
+    stepping = parallel(network, device)
+    with bar("Training", (config.epochs - first) * training.steps) as advance:
+        for epoch in range(first, config.epochs):
+            started = time.perf_counter()
+            figures = train_epoch(training, stepping, epoch, advance)
+            figures["images_per_s"] = len(data.train) / (time.perf_counter() - started)
+            if data.val is not None and val is not None and here.leads:
+                figures |= _validate(localizer, data.val, val, config)
+            keeper.keep(epoch + 1, figures, network, training.average, training.optimizer)
+    keeper.finish()
+    return localizer
+
+
+def prepare(config: TrainConfig, data: TrainingData, *, device: torch.device, with_weights: bool = True) -> "Training":
+    """Return network, optimiser and photos, ready for the first epoch; a checkpoint may then take their place."""
     here = world()
     torch.manual_seed(config.seed)
     scale = TargetScale.of(config.target, data.train)
-    network = build_network(config, device=device, with_weights=resume is None)
-    training = Training(
+    network = build_network(config, device=device, with_weights=with_weights)
+    return Training(
         config=config,
         network=network,
         optimizer=_optimizer(network, config, device),
@@ -70,24 +97,6 @@ def fit_network(
         device=device,
         world=here,
     )
-    val = None if data.val is None else _load_photos(config, data, data.val, scale, torch.device("cpu"), here)
-    keeper = Keeper(run=run, config=config, data=data, scale=scale, device=device, writes=here.leads)
-    first = keeper.restore(resume, network, training.average, training.optimizer)
-    model = training.average or network
-    localizer = NetworkLocalizer(
-        network=model, scale=scale, frame=data.source.frame, pixels=config.pixels, device=device
-    )
-    stepping = parallel(network, device)
-    with bar("Training", (config.epochs - first) * training.steps) as advance:
-        for epoch in range(first, config.epochs):
-            started = time.perf_counter()
-            figures = _train_epoch(training, stepping, epoch, advance)
-            figures["images_per_s"] = len(data.train) / (time.perf_counter() - started)
-            if data.val is not None and val is not None and here.leads:
-                figures |= _validate(localizer, data.val, val, config)
-            keeper.keep(epoch + 1, figures, network, training.average, training.optimizer)
-    keeper.finish()
-    return localizer
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +159,7 @@ def _optimizer(network: CoordinateNetwork, config: TrainConfig, device: torch.de
     return kind(groups, fused=device.type in ("cpu", "cuda"), **options)
 
 
-def _train_epoch(training: Training, stepping: nn.Module, epoch: int, advance: Advance) -> dict[str, Any]:
+def train_epoch(training: Training, stepping: nn.Module, epoch: int, advance: Advance) -> dict[str, Any]:
     """Visit every photo once and return the epoch's figures."""
     config, photos = training.config, training.photos
     count, steps = len(photos.rows), training.steps

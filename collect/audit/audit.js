@@ -50,6 +50,7 @@ const atlas = new Atlas(pick("map"), {
     if (mode !== "none") drawCells(context, view, cells, (i) => colour(`ramp-${step(mode, i)}`));
   },
   draw(context, view) {
+    if (data.hole && pick("show-hole").checked) drawHole(context, view, data.hole);
     if (pick("dot-mode").value !== "none") drawDots(context, view, photos, atlas.shown, dotColour);
     if (stops.length && pick("show-walk").checked) drawStops(context, view, stops, chosenStop);
   },
@@ -96,6 +97,17 @@ function legendRow(name, items) {
   return element("ul", {}, element("li", {}, element("b", { text: name })), ...swatches);
 }
 
+/** The circle around the place farthest from any photo, through the nearest one. */
+function drawHole(context, view, hole) {
+  context.beginPath();
+  context.arc(view.x(hole.east / DM), view.y(hole.north / DM), (hole.radius / DM) * view.scale, 0, 2 * Math.PI);
+  context.setLineDash([6, 5]);
+  context.lineWidth = 2;
+  context.strokeStyle = colour("bad");
+  context.stroke();
+  context.setLineDash([]);
+}
+
 /** Say what is known of the cell at a place, in words. */
 function describeCell(east, north) {
   const size = cells.size / DM;
@@ -117,7 +129,7 @@ function chooseStop(index) {
   pick("map").scrollIntoView({ block: "center" });
 }
 
-for (const id of ["cell-mode", "dot-mode", "show-walk"]) {
+for (const id of ["cell-mode", "dot-mode", "show-walk", "show-hole"]) {
   pick(id)?.addEventListener("change", () => {
     legend();
     atlas.redraw();

@@ -56,7 +56,7 @@ def audit_dataset(
     info = frame_info(frame)
     used = frame[frame["label_state"] != "exclude"].reset_index(drop=True)
     subject = Subject(frame=used, site=site)
-    area = walkable(site, blocked)
+    area = walkable(site, blocked, subject.east_north_m)
     grid = make_grid(area, cell_m)
     cells = cell_table(subject, grid)
     walk = walk_list(subject, grid, cells, stops=stops)

@@ -96,8 +96,8 @@ def _distinct(cell: Numbers, values: Numbers, size: int) -> Numbers:
 
 
 def _last_visits(subject: Subject, cell: Numbers, size: int) -> list[str | None]:
-    taken = subject.frame["captured_at"]
-    seconds = np.array([-np.inf if missing else moment.timestamp() for moment, missing in zip(taken, taken.isna())])
+    taken = subject.frame["captured_at"].dt.as_unit("us")
+    seconds = np.where(taken.isna(), -np.inf, taken.astype("int64") / 1e6)
     latest = np.full(size, -np.inf)
     np.maximum.at(latest, cell[cell >= 0], seconds[cell >= 0])
     return [

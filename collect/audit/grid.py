@@ -21,6 +21,8 @@ MIN_SHARE: Final = 0.25
 """A square belongs to the grid when this share of it can be stood on: nobody can fill a sliver with photos."""
 
 MAX_CELLS: Final = 50_000
+_PLANE_DEG: Final = 5.0
+_MARGIN_M: Final = 100.0
 _POLYGONS = ("Polygon", "MultiPolygon")
 _LINES = ("LineString", "MultiLineString")
 
@@ -29,7 +31,7 @@ Numbers = NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Cells as column and row numbers of squares of `size_m`, shape (C,); square (0, 0) starts at the frame's origin."""
+    """Cells as column and row numbers, shape (C,), of squares of `size_m`; square (0, 0) starts at the origin."""
 
     size_m: float
     columns: Numbers
@@ -43,7 +45,7 @@ class Grid:
     @property
     def corners_m(self) -> FloatArray:
         """South-west corners in metres, shape (C, 2)."""
-        return np.stack([self.columns, self.rows], axis=1) * self.size_m
+        return np.asarray(np.stack([self.columns, self.rows], axis=1) * self.size_m, dtype=np.float64)
 
     def cell_of(self, east_north_m: FloatArray) -> Numbers:
         """Return the cell of each place (N, 2), -1 where none is."""
@@ -52,21 +54,30 @@ class Grid:
         return np.array([known.get((column, row), -1) for column, row in squares.tolist()], dtype=np.int64)
 
 
-def walkable(site: Site, buildings: BaseGeometry | None) -> BaseGeometry:
-    """Return the part of the site that photos can be taken from, in metres of its frame."""
-    outline = shapely.make_valid(site.local_polygon)
+def walkable(site: Site, buildings: BaseGeometry | None = None, photos_m: FloatArray | None = None) -> BaseGeometry:
+    """Return the part of the site that photos can be taken from, in metres of its frame.
+
+    On a site that spans more than 5 degrees (a country, the world) that is the box around the photos (N, 2): nobody
+    covers a country, and a plane does not hold it. Raises UsageError where `buildings` leave nothing.
+    """
+    west, south, east, north = site.polygon.bounds
+    if max(east - west, north - south) > _PLANE_DEG:
+        photos_m = photos_m if photos_m is not None and len(photos_m) else np.zeros((1, 2))
+        outline: BaseGeometry = shapely.box(*(photos_m.min(axis=0) - _MARGIN_M), *(photos_m.max(axis=0) + _MARGIN_M))
+    else:
+        outline = shapely.make_valid(site.local_polygon)
     if buildings is None:
         return outline
-    rest = shapely.difference(outline, buildings)
+    rest: BaseGeometry = shapely.difference(outline, buildings)
     if rest.is_empty:
         raise UsageError("The buildings cover the whole site: check the file given with --buildings.")
     return rest
 
 
 def make_grid(area: BaseGeometry, size_m: float) -> Grid:
-    """Return the cells of an area in metres; the size is raised (2, 5, 10 times, ...) where there would be too many."""
+    """Return the cells of an area in metres; on large ones the size is raised to 20, 50, 100, ... m."""
     west, south, east, north = area.bounds
-    while (east - west) * (north - south) / size_m**2 > 4 * MAX_CELLS or area.area / size_m**2 > MAX_CELLS:
+    while max(east - west, size_m) * max(north - south, size_m) > 4 * MAX_CELLS * size_m**2:
         size_m = _next_size(size_m)
     columns = np.arange(np.floor(west / size_m), np.ceil(east / size_m))
     rows = np.arange(np.floor(south / size_m), np.ceil(north / size_m))
@@ -79,8 +90,9 @@ def make_grid(area: BaseGeometry, size_m: float) -> Grid:
     parts = squares[touching].copy()
     crossing = ~shapely.contains(area, parts)
     parts[crossing] = shapely.intersection(area, parts[crossing])
-    # A site smaller than a square still has a cell.
-    enough = shapely.area(parts) >= min(MIN_SHARE * size_m**2, area.area / 2)
+    # A site smaller than a square still has cells: the largest parts it has.
+    areas_m2 = shapely.area(parts)
+    enough = areas_m2 >= min(MIN_SHARE * size_m**2, areas_m2.max() / 2)
     kept = touching[enough]
     spots = shapely.point_on_surface(parts[enough])
     centroids = shapely.centroid(parts[enough])

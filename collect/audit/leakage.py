@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from collect.audit.subject import Subject
 from collect.near_duplicates import Pairs, near_duplicate_pairs, parse_hashes
-from collect.split import METHODS, make_split
+from collect.split import METHODS
+from collect.split_assign import assign, layout_of
 from img2gps.geo import FloatArray
 from img2gps.types import Photo
 
@@ -42,11 +43,11 @@ def leakage_table(subject: Subject, photos: Sequence[Photo], options: dict[str, 
     val, test = options.get("val") or 0, options.get("test") or 0
     if not val and not test:
         val = test = min(_DEFAULT_COUNT, len(photos) // 4)
+    layout = layout_of(photos, subject.site)
     for by in METHODS:
-        drawn = make_split(photos, by=by, val=val, test=test, seed=options.get("seed") or 0, site=subject.site)
-        split_of = {photo.id: photo.split for photo in drawn.photos}
+        drawn = assign(layout, by=by, val=val, test=test, seed=options.get("seed") or 0)
+        split_of = {photo.id: split for photo, split in zip(layout.photos, drawn.splits, strict=True)}
         splits = np.array([split_of[photo_id] for photo_id in subject.frame["id"]], dtype=object)
-        splits[(subject.frame["label_state"] == "exclude").to_numpy()] = "excluded"
         rows.append({"by": by, "stored": False, **leakage_of(subject, splits, pairs)})
     return rows
 
@@ -54,14 +55,18 @@ def leakage_table(subject: Subject, photos: Sequence[Photo], options: dict[str, 
 def leakage_of(subject: Subject, splits: Splits, pairs: Pairs) -> dict[str, Any]:
     """Return what a split leaks; `splits` has shape (N,), `pairs` are near-duplicates, shape (P, 2).
 
-    `within_m`: the share of val and test photos with a training photo within so many metres; `within_m_heading`: the
-    same among those with a known heading, counting training photos whose heading is within 45 degrees. Then numbers
-    of near-duplicate pairs across splits, and of bursts, walks and days with photos in more than one split.
+    `within_m`: the share of val and test photos with a training photo within so many metres, `within_m_same_walk`: with
+    one of their own walk; `within_m_heading`: the same among those with a known heading, counting training photos
+    whose heading is within 45 degrees. Then numbers of near-duplicate pairs across splits, and of bursts, walks and
+    days with photos in more than one split.
     """
     held_out = np.flatnonzero(np.isin(splits, ("val", "test")))
     trained = np.flatnonzero(splits == "train")
     with_heading = held_out[~np.isnan(subject.headings_deg[held_out])]
-    distance_m = _nearest_m(subject, held_out, trained)
+    distance_m = _nearest_m(subject.points_m, held_out, trained)
+    # Walks stand a kilometre apart along a fourth axis: the nearest within 25 m is then of the same walk.
+    apart_m = np.column_stack([subject.points_m, subject.walks * 1000.0])
+    same_walk_m = _nearest_m(apart_m, held_out, trained)
     alike_m = _nearest_alike_m(subject, with_heading, trained)
     bursts = subject.frame["burst"].fillna("").to_numpy(dtype=object)
     days = np.where(subject.days >= 0, subject.days, -1)
@@ -69,6 +74,7 @@ def leakage_of(subject: Subject, splits: Splits, pairs: Pairs) -> dict[str, Any]
         "photos": len(held_out),
         "set_aside": int((splits == "excluded").sum()),
         "within_m": _shares(distance_m),
+        "within_m_same_walk": _shares(same_walk_m),
         "photos_with_heading": len(with_heading),
         "within_m_heading": _shares(alike_m),
         "median_m": float(np.median(distance_m)) if len(trained) and len(held_out) else None,
@@ -85,12 +91,12 @@ def _shares(distance_m: FloatArray) -> dict[str, float | None]:
     return {str(radius): float(np.mean(distance_m <= radius)) for radius in RADII_M}
 
 
-def _nearest_m(subject: Subject, rows: NDArray[np.int64], trained: NDArray[np.int64]) -> FloatArray:
+def _nearest_m(points_m: FloatArray, rows: NDArray[np.int64], trained: NDArray[np.int64]) -> FloatArray:
     from scipy.spatial import cKDTree
 
     if not len(trained):
         return np.full(len(rows), np.inf)
-    found = cKDTree(subject.points_m[trained]).query(subject.points_m[rows])[0]
+    found = cKDTree(points_m[trained]).query(points_m[rows])[0]
     return np.asarray(found, dtype=np.float64)
 
 

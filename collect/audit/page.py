@@ -1,29 +1,21 @@
-"""audit/report.html: the audit as one offline page with a map.
-
-Reads from the audit's dict (all shares 0..1, all lists parallel, east/north in metres of `Site.frame`):
-
-    photos, edge                              counts of accepted photos, and of those outside the outline
-    coverage, walks, headings, leakage_5m     the keys of the contract
-    cells    size_m, east_m, north_m (south-west corners), photos, walks, days, headings, last_visit (ISO or None)
-    holes    median_m, p95_m, largest_m
-    conditions   hours [24], sun_elevation {label: n}, seasons {label: n}, headings [8], heading_unknown
-    accuracy     median_m, devices [{device, photos, median_m, p90_m, unknown}]
-    flags        {flag: n}
-    leakage      [{by, photos, within_m: {"1", "5", "10", "25"}, near_duplicates, bursts, walks, days}]
-    rejections   {reason: n}
-    walk_list    [{east_m, north_m, heading_deg, hour, why}] in visiting order
-"""
+"""audit/report.html: the audit as one offline page with a map; reads the figures of `collect.audit.audit`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from markupsafe import Markup
+
+from collect.audit.leakage import RADII_M
 from collect.audit.page_data import backdrop, report_data
+from collect.audit.subject import SECTOR_DEG, SECTORS
+from collect.audit.walk_list import SECTOR_NAMES
 from img2gps.dataset import Dataset
 from img2gps.files import write_atomic
 from img2gps.reasons import FLAGS, REASONS
-from img2gps.report.charts import bar_chart, rose_chart, share_bar
+from img2gps.report.charts import bar_chart, rose_chart, row_chart, share_bar
 from img2gps.report.page import MAP_SCRIPTS, as_metres, as_percent, render_page
 from img2gps.report.thumbnails import Thumbnails, make_thumbnails
+from img2gps.text import join_words, safe_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +56,13 @@ def write_report(
         audit=audit,
         note=pictures.note,
         charts=_charts(audit["conditions"]),
+        stops=[_stop_words(stop) for stop in audit["walk_list"]],
+        devices=_evenness_rows(audit["evenness"]["devices"]),
+        splits=_evenness_rows(audit["evenness"]["splits"]),
+        accuracy=_accuracy_rows(audit["accuracy"]["devices"]),
         leakage=_leakage_rows(audit["leakage"]),
+        alike=_alike_rows(audit["leakage"]),
+        stored=[row for row, split in enumerate(audit["leakage"]) if split["stored"]],
         rejections=_explained(audit["rejections"], REASONS),
         flags=_explained(audit["flags"], FLAGS),
         share_bar=share_bar,
@@ -72,22 +70,73 @@ def write_report(
     write_atomic(path, html.encode("utf-8"))
 
 
-def _charts(conditions: dict[str, Any]) -> dict[str, Any]:
+def _charts(conditions: dict[str, Any]) -> dict[str, Markup]:
     hours = [str(hour) for hour in range(24)]
-    named = {"sun_elevation": "sun above the horizon", "seasons": "", "devices": ""}
-    charts = {"hours": bar_chart(hours, conditions["hours"], title="Photos by hour of the day", x_label="local hour")}
-    for key, x_label in named.items():
-        counts = conditions[key]
-        charts[key] = bar_chart(list(counts), list(counts.values()), title=f"Photos by {key}", x_label=x_label)
-    charts["headings"] = rose_chart(conditions["headings"], title="Photos by compass heading")
+    charts = {
+        "hours": bar_chart(hours, conditions["hours"], title="Photos by local hour", x_label="local hour"),
+        "headings": rose_chart(conditions["headings"], title="Photos by compass heading"),
+    }
+    for key, title in {"sun_elevation": "sun above the horizon", "seasons": "season", "devices": "device"}.items():
+        counts = {safe_text(name, limit=30): count for name, count in conditions[key].items()}
+        charts[key] = row_chart(list(counts), list(counts.values()), title=f"Photos by {title}")
     return charts
 
 
 def _leakage_rows(leakage: list[dict[str, Any]]) -> list[list[str]]:
+    counts = ("near_duplicates", "bursts", "walks", "days", "set_aside")
     return [
-        [row["by"], *(as_percent(row["within_m"][radius]) for radius in ("1", "5", "10", "25")), row["near_duplicates"]]
-        for row in leakage
+        [
+            safe_text(split["by"]),
+            f"{split['photos']:,}",
+            *(as_percent(split["within_m"][str(radius)]) for radius in RADII_M),
+            as_metres(split["median_m"]),
+            *(f"{split[key]:,}" for key in counts),
+        ]
+        for split in leakage
     ]
+
+
+def _alike_rows(leakage: list[dict[str, Any]]) -> list[list[str]]:
+    return [
+        [
+            safe_text(split["by"]),
+            f"{split['photos_with_heading']:,}",
+            *(as_percent(split["within_m_heading"][str(radius)]) for radius in RADII_M),
+        ]
+        for split in leakage
+        if split["photos_with_heading"]
+    ]
+
+
+def _evenness_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
+    return [
+        [safe_text(row["name"]), f"{row['photos']:,}", as_percent(row["cells"]), as_percent(row["unlike"])]
+        for row in rows
+    ]
+
+
+def _accuracy_rows(devices: list[dict[str, Any]]) -> list[list[str]]:
+    return [
+        [
+            safe_text(row["device"]),
+            f"{row['photos']:,}",
+            as_metres(row["median_m"]),
+            as_metres(row["p90_m"]),
+            as_percent(row["unknown"]),
+        ]
+        for row in devices
+    ]
+
+
+def _stop_words(stop: dict[str, Any]) -> dict[str, Any]:
+    """Return a stop as a person reads it."""
+    ways = [SECTOR_NAMES[round(heading / SECTOR_DEG) % SECTORS] for heading in stop["headings_deg"]]
+    return {
+        "look": join_words(ways),
+        "hour": f"{stop['hour']:02d}:00",
+        "why": stop["why"],
+        "near": stop["nearest_photo_m"],
+    }
 
 
 def _explained(counts: dict[str, int], table: Any) -> list[list[Any]]:

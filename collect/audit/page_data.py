@@ -50,7 +50,8 @@ def report_data(
         "photos": photos,
         "thumbnails": thumbnails,
         "cells": cell_columns(cells),
-        "stops": _stops(audit.get("walk_list") or [], site),
+        "stops": _stops(audit["walk_list"]),
+        "hole": _hole(audit["holes"]),
         "facets": _facets(words),
         "facts": _facts(words),
         "today": int(datetime.now(UTC).timestamp() // 60),
@@ -65,7 +66,7 @@ def photo_columns(frame: "pd.DataFrame", site: Site, cells: dict[str, Any], *, r
     """
     ids = short_ids(frame)
     east_m, north_m = site.frame.to_local(frame["lon"].to_numpy(), frame["lat"].to_numpy())
-    inside = shapely.covers(site.local_polygon, shapely.points(east_m, north_m))
+    inside = shapely.intersects_xy(site.polygon, frame["lon"].to_numpy(), frame["lat"].to_numpy())
     cell = _cell_of(cells, east_m, north_m)
     cell[~inside] = -1
     if redact:
@@ -140,15 +141,23 @@ def _age_days(last_visit: str, now: datetime) -> int:
     return max(0, math.floor((now - last).total_seconds() / 86400))
 
 
-def _stops(stops: list[dict[str, Any]], site: Site) -> list[dict[str, Any]]:
+def _stops(stops: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {
-            "east": round(10 * stop["east_m"]),
-            "north": round(10 * stop["north_m"]),
-            "headings": [] if stop.get("heading_deg") is None else [round(stop["heading_deg"])],
-        }
+        {"east": round(10 * stop["east_m"]), "north": round(10 * stop["north_m"]), "headings": stop["headings_deg"]}
         for stop in stops
     ]
+
+
+def _hole(holes: dict[str, Any]) -> dict[str, int] | None:
+    """Return the place of the site that is farthest from a photo, and how far."""
+    if holes["largest_at"] is None:
+        return None
+    lengths = {
+        "east": holes["largest_at"]["east_m"],
+        "north": holes["largest_at"]["north_m"],
+        "radius": holes["largest_m"],
+    }
+    return {key: round(10 * value) for key, value in lengths.items()}
 
 
 def _facets(words: dict[str, list[str]]) -> list[dict[str, Any]]:

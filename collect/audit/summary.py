@@ -12,8 +12,8 @@ from img2gps.text import format_count, safe_text
 
 __all__ = ["map_lines", "summary_lines"]
 
-_MAP_COLUMNS: Final = 30
-_MAP_ROWS: Final = 26
+_BESIDE: Final = (30, 26)
+_MAP_ROWS_ABOVE: Final = 12
 _UNICODE: Final = ("  ", "··", "░░", "▒▒", "██")
 _ASCII: Final = ("  ", "..", "--", "++", "##")
 _GAP: Final = 3
@@ -24,7 +24,7 @@ def summary_lines(figures: dict[str, Any], *, unicode: bool = True, width: int =
 
     Where `width` allows, the map stands beside the figures, else above them. `unicode=False` draws in ASCII.
     """
-    drawn = map_lines(figures, unicode=unicode)
+    drawn = map_lines(figures, unicode=unicode, width=width)
     said = [*_headline(figures), "", *_coverage(figures), "", *_conditions(figures), "", *_labels(figures)]
     column = max((len(line) for line in drawn), default=0) + _GAP
     if column + max(map(len, said)) > width:
@@ -37,8 +37,11 @@ def summary_lines(figures: dict[str, Any], *, unicode: bool = True, width: int =
     return [*together, "", *_leakage(figures), "", *_next_walk(figures)]
 
 
-def map_lines(figures: dict[str, Any], *, unicode: bool = True) -> list[str]:
-    """Return the map, north up, two characters per cell (or block of cells on a large site), with its legend."""
+def map_lines(figures: dict[str, Any], *, unicode: bool = True, width: int = 100) -> list[str]:
+    """Return the map, north up, two characters per cell (or block of cells on a large site), with its legend.
+
+    A map to stand beside the figures is small; a wide, flat site may take the whole width above them instead.
+    """
     glyphs = _UNICODE if unicode else _ASCII
     cells = figures["cells"]
     if not cells["photos"]:
@@ -47,7 +50,10 @@ def map_lines(figures: dict[str, Any], *, unicode: bool = True) -> list[str]:
     columns = np.round(np.array(cells["east_m"]) / size_m).astype(int)
     rows = np.round(np.array(cells["north_m"]) / size_m).astype(int)
     columns, rows = columns - columns.min(), rows - rows.min()
-    block = max(1, -(-(int(columns.max()) + 1) // _MAP_COLUMNS), -(-(int(rows.max()) + 1) // _MAP_ROWS))
+    block = min(
+        max(-(-(int(columns.max()) + 1) // most[0]), -(-(int(rows.max()) + 1) // most[1]))
+        for most in (_BESIDE, (max(1, width // 2), _MAP_ROWS_ABOVE))
+    )
     levels = _levels(cells)
     board = np.full((int(rows.max()) // block + 1, int(columns.max()) // block + 1), -1.0)
     total, count = np.zeros_like(board), np.zeros_like(board)

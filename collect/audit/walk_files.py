@@ -25,9 +25,9 @@ def write_gpx(path: Path, stops: list[Stop], *, name: str) -> None:
     route = gpxpy.gpx.GPXRoute(name=name)
     for stop in stops:
         text = f"{stop.why}; about {stop.hour:02d}:00"
-        place = {"latitude": stop.lat, "longitude": stop.lon, "name": stop_title(stop), "description": text}
-        document.waypoints.append(gpxpy.gpx.GPXWaypoint(**place))
-        route.points.append(gpxpy.gpx.GPXRoutePoint(**place))
+        title = stop_title(stop)
+        document.waypoints.append(gpxpy.gpx.GPXWaypoint(stop.lat, stop.lon, name=title, description=text))
+        route.points.append(gpxpy.gpx.GPXRoutePoint(stop.lat, stop.lon, name=title, description=text))
     document.routes.append(route)
     write_atomic(path, document.to_xml(version="1.1").encode("utf-8"))
 

@@ -89,7 +89,7 @@ def walk_list(subject: Subject, grid: Grid, cells: dict[str, Any], *, stops: int
 
 
 def shortest_order(points_m: FloatArray) -> list[int]:
-    """Return an order (row numbers) of points (N, 2) whose open path is short: the best nearest-neighbour tour, 2-opted."""
+    """Return an order (row numbers) of points (N, 2) whose open path is short: nearest neighbours, then 2-opt."""
     if len(points_m) < 3:
         return list(range(len(points_m)))
     distances_m = np.linalg.norm(points_m[:, None] - points_m[None, :], axis=2)
@@ -161,7 +161,7 @@ def _missing_headings(bits: int, grid: Grid, cell: int) -> tuple[float, ...]:
 
 
 def _start_hour(subject: Subject, grid: Grid, chosen: list[int]) -> int:
-    """Return the start whose three hours have the fewest photos near the stops, then on the site, the earliest first."""
+    """Return the start whose three hours have the fewest photos near the stops, then on the whole site."""
     from scipy.spatial import cKDTree
 
     if not len(subject):

@@ -42,7 +42,7 @@ def paint_walls(view: Floats, depth: Floats, scene: Scene, camera: Camera, hits:
         tint = np.array(scene.light.on_wall(float(east), float(north)), np.float32)
         _paint_wall(view, depth, scene.light, camera, facade, tint, hits.depth_m[number], hits.along_m[number], tops[number], limits[number])
     nearest = np.min(hits.depth_m, axis=0, initial=np.inf)
-    begins: Ints = np.clip(np.ceil(horizon + camera.focal_px * camera.eye_m / nearest), 0, camera.height).astype(np.intp)
+    begins: Ints = np.clip(np.ceil(horizon + camera.focal_px * camera.eye_m / nearest - 0.5), 0, camera.height).astype(np.intp)
     return begins
 
 

@@ -11,14 +11,16 @@ from collect.campus.camera import Camera
 from collect.campus.devices import DEVICES, Device
 from collect.campus.light import WEATHERS, Exposure, Light, light_at
 from collect.campus.routes import Route, path_graph, stroll
-from collect.campus.walls import cast
+from collect.campus.sights import appeal, find_sights
 from collect.campus.world import World
 
 PHOTOS_PER_WALK = 30
 STOP_GAP_M = 40.0
 PACE_M_PER_S = 1.25
 BURST_SHARE = 0.14
-OPEN_VIEW_M = 11.0
+SPOT_SPREAD_M = 1.6
+HEADING_SPREAD_DEG = 9.0
+STRAY_LOOK_SHARE = 0.15
 FIRST_DAY = datetime(2025, 4, 5, tzinfo=UTC)
 YEAR_SPAN_DAYS = 310
 
@@ -103,29 +105,33 @@ def _exposure(rng: np.random.Generator, device: Device) -> Exposure:
 
 def take_photos(world: World, walks: tuple[Walk, ...], photos: int, seed: int) -> tuple[Shot, ...]:
     """`photos` shots in all, spread evenly over `walks`."""
-    graph = path_graph(world.plan.footpaths)
+    graph, sights = path_graph(world.plan.footpaths), find_sights(world)
     shots: list[Shot] = []
     for walk in walks:
         share = (walk.number + 1) * photos // len(walks) - walk.number * photos // len(walks)
-        shots += _shots_of(world, graph, walk, share, len(shots), seed)
+        shots += _shots_of(world, graph, sights, walk, share, len(shots), seed)
     return tuple(shots)
 
 
-def _shots_of(world: World, graph: Route, walk: Walk, count: int, first: int, seed: int) -> list[Shot]:
+def _shots_of(
+    world: World, graph: Route, sights: Doubles, walk: Walk, count: int, first: int, seed: int
+) -> list[Shot]:
     rng = generator(seed, "shots", walk.number)
     bursts = _burst_sizes(rng, count)
     route = stroll(rng, graph, STOP_GAP_M * (len(bursts) + 1))
     at = np.cumsum(rng.uniform(0.5, 1.5, len(bursts)))
     at *= route.length / (at[-1] + 1)
-    seconds = 0.0
-    before = 0.0
+    seconds = before = 0.0
+    unseen = np.arange(len(sights))
     shots: list[Shot] = []
     for burst, (size, along) in enumerate(zip(bursts, at, strict=True)):
         seconds += (along - before) / PACE_M_PER_S + rng.uniform(3, 12)
         before = float(along)
-        here, ahead = route.interpolate(along), route.interpolate(along + 1.0)
-        travel = math.degrees(math.atan2(ahead.x - here.x, ahead.y - here.y))
-        camera = _aim(rng, world, np.array([here.x, here.y]), travel, walk.device)
+        here = route.interpolate(along)
+        left = sights[unseen]
+        nearest = int(np.argmin(np.hypot(left[:, 0] - here.x, left[:, 1] - here.y)))
+        camera = _aim(rng, world, left[nearest], walk.device)
+        unseen = np.delete(unseen, nearest) if len(unseen) > 1 else np.arange(len(sights))
         for _ in range(size):
             shots.append(
                 Shot(
@@ -151,37 +157,27 @@ def _burst_sizes(rng: np.random.Generator, count: int) -> list[int]:
     return sizes
 
 
-def _aim(rng: np.random.Generator, world: World, here: Doubles, travel_deg: float, device: Device) -> Camera:
-    """Hold the phone somewhere on the path and look along it or to a side, where something can be seen."""
+def _aim(rng: np.random.Generator, world: World, sight: Doubles, device: Device) -> Camera:
+    """Stand near the sight and look at it, or now and then somewhere else where something can be seen."""
     portrait = bool(rng.random() < device.portrait_share)
-    width, height = (480, 640) if portrait else (640, 480)
-    spot = here + rng.normal(0, 0.7, 2)
-    tried: list[tuple[float, Camera]] = []
-    for turn in rng.permutation([0.0, 0.0, -90.0, 90.0, -45.0, 45.0]):
-        camera = Camera(
-            east_m=float(spot[0]),
-            north_m=float(spot[1]),
-            heading_deg=float((travel_deg + turn + rng.normal(0, 10)) % 360),
-            eye_m=float(rng.normal(1.58, 0.05)),
-            view_deg=device.view_deg,
-            pitch_deg=float(rng.normal(5 if portrait else 4, 2.2)),
-            roll_deg=float(rng.normal(0, 1.0)),
-            width=width,
-            height=height,
-        )
-        openness = _openness(world, camera)
-        if openness >= OPEN_VIEW_M:
-            return camera
-        tried.append((openness, camera))
-    return max(tried, key=lambda pair: pair[0])[1]
-
-
-def _openness(world: World, camera: Camera) -> float:
-    """How far the nearest fifth of the view is away, in metres."""
-    coarse = replace(camera, width=camera.width // 16, height=camera.height // 16)
-    hits = cast(world.walls, coarse)
-    nearest = np.min(hits.depth_m, axis=0, initial=200.0)
-    return float(np.quantile(nearest, 0.3))
+    spot = sight[:2] + rng.normal(0, SPOT_SPREAD_M, 2)
+    if not world.walkable(spot):
+        spot = sight[:2]
+    heading = sight[2]
+    if rng.random() < STRAY_LOOK_SHARE:
+        others = rng.uniform(0, 360, 8)
+        heading = max(others, key=lambda other: appeal(world.walls, *spot, other))
+    return Camera(
+        east_m=float(spot[0]),
+        north_m=float(spot[1]),
+        heading_deg=float((heading + rng.normal(0, HEADING_SPREAD_DEG)) % 360),
+        eye_m=float(rng.normal(1.58, 0.05)),
+        view_deg=device.view_deg,
+        pitch_deg=float(rng.normal(5, 2.2)),
+        roll_deg=float(rng.normal(0, 1.0)),
+        width=480 if portrait else 640,
+        height=640 if portrait else 480,
+    )
 
 
 def _shaken(rng: np.random.Generator, camera: Camera) -> Camera:

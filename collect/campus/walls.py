@@ -22,6 +22,7 @@ class Walls:
     length_m: Doubles
     eaves_m: Doubles
     design: Ints
+    on_site: NDArray[np.bool_]
 
     @property
     def normals(self) -> Doubles:
@@ -44,7 +45,7 @@ class Hits:
 
 def walls_of(buildings: tuple[Building, ...]) -> Walls:
     """The edges of all footprints as walls."""
-    starts, ends, eaves, designs = [], [], [], []
+    starts, ends, eaves, designs, on_site = [], [], [], [], []
     for building in buildings:
         corners = np.array(orient(building.footprint).exterior.coords)
         for start, end in zip(corners[:-1], corners[1:], strict=True):
@@ -53,6 +54,7 @@ def walls_of(buildings: tuple[Building, ...]) -> Walls:
                 ends.append(end)
                 eaves.append(building.height_m)
                 designs.append(building.design)
+                on_site.append(building.on_site)
     start, end = np.array(starts), np.array(ends)
     length = np.hypot(*(end - start).T)
     return Walls(
@@ -61,6 +63,7 @@ def walls_of(buildings: tuple[Building, ...]) -> Walls:
         length_m=length,
         eaves_m=np.array(eaves),
         design=np.array(designs, np.intp),
+        on_site=np.array(on_site),
     )
 
 

@@ -3,13 +3,18 @@
 from dataclasses import dataclass, field
 
 from shapely import wkb
+from shapely.geometry import Point
 
+from collect.campus.arrays import Doubles
 from collect.campus.designs import design_of
 from collect.campus.facade import Facade, paint
 from collect.campus.ground import Ground, lay_ground
 from collect.campus.layout import lay_out
 from collect.campus.plan import CampusPlan
 from collect.campus.walls import Walls, walls_of
+
+
+ARM_M = 1.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +34,12 @@ class World:
             length, eaves = float(self.walls.length_m[wall]), float(self.walls.eaves_m[wall])
             self._painted[wall] = paint(design, length, eaves, self.seed, f"wall {wall}")
         return self._painted[wall]
+
+    def walkable(self, spot: Doubles) -> bool:
+        """Whether one can stand at `spot` (east, north): on the site and an arm's length away from walls."""
+        point = Point(spot[0], spot[1])
+        clear = all(building.footprint.distance(point) > ARM_M for building in self.plan.buildings)
+        return clear and self.plan.outline.contains(point)
 
 
 def build_world(site_wkb: bytes, seed: int) -> World:

@@ -29,6 +29,6 @@ def verify(dataset: Path, as_json: bool) -> None:
     if result.problems:
         first = result.problems[0]
         raise InvalidDatasetError(
-            f"{safe_path(dataset)} is not as it was written: {first.where}: {first.what}"
+            f"{safe_path(dataset)} is not as it was written: {first.where}: {first.what.rstrip(".")}"
             + (f" (and {len(result.problems) - 1:,} more)." if len(result.problems) > 1 else ".")
         )

@@ -7,9 +7,9 @@ import dataclasses
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 from PIL import Image, UnidentifiedImageError
@@ -26,6 +26,10 @@ from img2gps.text import safe_text
 from img2gps.types import Photo, Rejection
 
 __all__ = ["FileTask", "ReadSettings", "Reading", "Skipped", "read_file", "read_files"]
+
+_NEW_SUBFILE_TYPE: Final = 254
+_STRIP_OFFSETS, _STRIP_BYTE_COUNTS, _TILE_OFFSETS, _TILE_BYTE_COUNTS = 273, 279, 324, 325
+_DNG_VERSION: Final = 50706
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,28 +109,24 @@ def read_file(task: FileTask, settings: ReadSettings) -> Reading:
 def _load(path: bytes) -> _Content | Skipped:
     """Return the bytes of a regular photo file; of anything else, only what it is."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123  a descriptor
+    with os.fdopen(descriptor, "rb", buffering=0):
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             return Skipped(detail="not a regular file")
-        head = file.read(HEAD_BYTES) or b""
-        kind = sniff(head)
-        size = status.st_size
-        data = head
+        data = os.pread(descriptor, HEAD_BYTES, 0)
+        kind, size = sniff(data), status.st_size
         if kind.state != "other" and size <= MAX_FILE_BYTES:
-            data = _read_rest(descriptor, head, size)
+            data = _read_all(descriptor, size)
             size = len(data)
         return _Content(data=data, kind=kind, size=size, status=(status.st_size, status.st_mtime_ns, status.st_ino))
 
 
-def _read_rest(descriptor: int, head: bytes, size: int) -> bytes:
-    parts = [head]
-    # a file that grows while it is read is cut at the limit, and one that shrinks ends early
-    missing = max(size - len(head), 0)
-    while missing > 0 and (part := os.read(descriptor, missing)):
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts) if len(parts) > 1 else head
+def _read_all(descriptor: int, size: int) -> bytes:
+    """Return the first `size` bytes: a file that grows meanwhile is cut there, one that shrinks ends early."""
+    data = os.pread(descriptor, size, 0)
+    while 0 < len(data) < size and (part := os.pread(descriptor, size - len(data), len(data))):
+        data += part
+    return data
 
 
 def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Reading:
@@ -141,7 +141,7 @@ def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Readi
         return Reading(outcome=_rejection(task, "truncated", structure.cut_off), sha256=digest)
     try:
         image = _open(data)
-        fault = _header_fault(image, kind)
+        fault = _header_fault(image, kind, len(data))
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  decoders raise anything on broken headers
@@ -163,7 +163,7 @@ def _open(data: bytes) -> Image.Image:
     return open_image(data)
 
 
-def _header_fault(image: Image.Image, kind: Kind) -> tuple[str, str] | None:
+def _header_fault(image: Image.Image, kind: Kind, file_bytes: int) -> tuple[str, str] | None:
     """Return (reason, detail) of an image that its header alone disqualifies."""
     pixels, limit = image.width * image.height, max_pixels(kind.name)
     if pixels > limit:
@@ -171,16 +171,23 @@ def _header_fault(image: Image.Image, kind: Kind) -> tuple[str, str] | None:
     exif_size = len(image.info.get("exif") or b"")
     if exif_size > MAX_EXIF_BYTES:
         return "too_large", f"{exif_size:,} bytes of EXIF, {MAX_EXIF_BYTES:,} allowed"
-    if kind.name == "TIFF" and _is_camera_raw(image):
-        return "unsupported_format", "camera RAW"
+    if kind.name == "TIFF":
+        return _tiff_fault(getattr(image, "tag_v2", {}), file_bytes)
     return None
 
 
-def _is_camera_raw(image: Image.Image) -> bool:
-    """Return whether a TIFF is a DNG or starts with a reduced image, as NEF and ARW do: its pixels are no photo."""
-    tags = getattr(image, "tag_v2", {})
-    dng_version, new_subfile_type = 50706, 254
-    return dng_version in tags or bool(int(tags.get(new_subfile_type, 0)) & 1)
+def _tiff_fault(tags: Mapping[int, Any], file_bytes: int) -> tuple[str, str] | None:
+    """Return (reason, detail) of a camera's RAW file in a TIFF's clothes, or of one whose strips or tiles were cut off.
+
+    A DNG says so; NEF and ARW start with a reduced image, whose pixels are no photo.
+    """
+    if _DNG_VERSION in tags or int(tags.get(_NEW_SUBFILE_TYPE, 0)) & 1:
+        return "unsupported_format", "camera RAW"
+    for offsets, counts in ((_STRIP_OFFSETS, _STRIP_BYTE_COUNTS), (_TILE_OFFSETS, _TILE_BYTE_COUNTS)):
+        ends = [start + count for start, count in zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False)]
+        if ends and max(ends) > file_bytes:
+            return "truncated", f"{file_bytes:,} of {max(ends):,} bytes are there"
+    return None
 
 
 def _with_copy(reading: Reading, photo: Photo, image: Image.Image, task: FileTask, settings: ReadSettings) -> Reading:

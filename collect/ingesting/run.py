@@ -14,12 +14,12 @@ from collect.ingesting.intake import Intake, Labelled
 from collect.ingesting.ledger import Ledger, empty_info
 from collect.ingesting.opening import check_free_space, is_fresh, make_dataset, mend_dataset, require_site
 from collect.ingesting.outcomes import Outcomes
-from collect.ingesting.photo_file import FileTask, Reading, ReadSettings, read_files
+from collect.ingesting.photo_file import FileTask, Reading, ReadSettings, read_file, read_files
 from collect.ingesting.workers import Failure, Settings, process_items
 from collect.judging.gpx import Track, read_track
 from collect.judging.labels import Labels, NamedFile, read_labels
 from collect.judging.rules import Rules
-from collect.reading.discover import FoundFile, discover
+from collect.reading.discover import FoundFile, check_inputs, discover
 from img2gps import __version__
 from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
@@ -41,7 +41,8 @@ class IngestOptions:
     """What may be asked of an ingest or a validation; see the help of the commands.
 
     `site` is a packaged name or a GeoJSON file, needed for a new dataset and to change the polygon of an old one.
-    `short_side_px` is the working copies' (None: the dataset's own).
+    `short_side_px` is the working copies' (None: the dataset's own). `jobs` of 0 reads in this process, where a file
+    that crashes the decoder takes everything with it: for debugging.
     """
 
     site: str | Path | None = None
@@ -63,6 +64,7 @@ def ingest(photos: Sequence[Path], root: Path, options: IngestOptions) -> Outcom
     Raises NotFoundError, UsageError, InvalidDatasetError, DatasetLockedError, or the OSError of a disk that is
     full or read-only; the dataset then holds what was committed before.
     """
+    check_inputs(photos)
     site = load_site(options.site) if options.site is not None else None
     labels, track = _side_files(options)
     with _opened(root, site, options) as ledger:
@@ -176,11 +178,13 @@ def _readings(
     if not work:
         return iter(())
     chunks = _chunks(work, again=again)
+    if options.jobs == 0:
+        return ((task, read_file(task, settings)) for chunk in chunks for task in chunk)
     worker_settings = Settings(
         function=read_files,
         argument=settings,
         on_failure=_given_up,
-        jobs=max(1, min(options.jobs, len(work))),
+        jobs=min(options.jobs, len(work)),
         timeout_s=options.timeout_s,
     )
     return process_items(chunks, worker_settings)

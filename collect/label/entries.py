@@ -124,12 +124,12 @@ def _read_geojson(text: str, where: str) -> list[Entry]:
     for number, feature in enumerate(features, start=1):
         place = f"{where}, feature {number}"
         geometry = feature.get("geometry") if isinstance(feature, dict) else None
-        if not isinstance(geometry, dict) or geometry.get("type") != "Point" or len(geometry["coordinates"]) < 2:
+        spot = geometry.get("coordinates") if isinstance(geometry, dict) and geometry.get("type") == "Point" else None
+        if not isinstance(spot, list) or len(spot) < 2:
             raise UsageError(f"{place}, is no point: corrections are points, one per photo.")
         given = feature.get("properties") or {}
         properties = {"id": feature.get("id", ""), **{str(key).lower(): value for key, value in given.items()}}
-        lon, lat = geometry["coordinates"][:2]
-        entries.append(_entry({**properties, "lon": lon, "lat": lat}, place))
+        entries.append(_entry({**properties, "lon": spot[0], "lat": spot[1]}, place))
     return entries
 
 

@@ -31,11 +31,11 @@ def read_layer(path: Path | None, *, kinds: tuple[str, ...]) -> list[BaseGeometr
     try:
         found = [shape(entry) for entry in _geometries(json.loads(path.read_text(encoding="utf-8")))]
         usable = [shapely.force_2d(item) for item in found if item.geom_type.removeprefix("Multi") in kinds]
-        bounds = shapely.total_bounds(usable)
     except Exception as error:
         raise UsageError(f"{safe_path(path)} is not GeoJSON that can be read ({type(error).__name__}).") from error
     if not usable:
         raise UsageError(f"{safe_path(path)} holds no {' or '.join(kinds)}: export it as GeoJSON.")
+    bounds = shapely.total_bounds(usable)
     if not (abs(bounds[[0, 2]]).max() <= 360 and abs(bounds[[1, 3]]).max() <= 90):
         raise UsageError(f"{safe_path(path)} is not in degrees: export it in EPSG:4326 (WGS 84).")
     return [shapely.make_valid(item) if "Polygon" in item.geom_type else item for item in usable]

@@ -59,16 +59,12 @@ def serve(desk: LabelDesk, *, host: str, port: int, started: Callable[[Address],
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(64)
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
     except OSError as error:
         raise UsageError(
             f"Cannot listen on {safe_text(host)}, port {port} ({error.strerror}): give another --port or --host."
         ) from error
-    return listener
 
 
 def _address(host: str, policy: Policy) -> Address:

@@ -59,6 +59,7 @@ export class Store extends EventTarget {
       this.#jobs.push({ body: { changes: sent, why, batch }, started: false });
     }
     this.#changed();
+    if (!this.#failing) this.#report("", "Saving …");
     this.#send();
   }
 
@@ -67,6 +68,7 @@ export class Store extends EventTarget {
     this.#remember(this.#undo.slice(0, -1));
     this.#jobs.push({ body: { undo: batch, batch: name() }, started: false });
     this.#changed();
+    if (!this.#failing) this.#report("", "Saving …");
     this.#send();
   }
 
@@ -114,7 +116,8 @@ export class Store extends EventTarget {
     for (const { photo_id: id } of job.body.changes ?? []) {
       if (!this.#pending(id)) this.photos.get(id).draft = null;
     }
-    this.#report(answer.error ? "bad" : "good", answer.error ? "Not saved" : this.#jobs.length ? "Saving …" : "Saved");
+    if (answer.error) this.#report("bad", "Not saved");
+    else if (!this.#jobs.length) this.#report("good", "Saved");
     if (answer.error) this.dispatchEvent(new CustomEvent("refused", { detail: answer.error }));
     else if ("undo" in job.body) this.dispatchEvent(new CustomEvent("undone", { detail: ids }));
     this.#changed();

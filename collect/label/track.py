@@ -4,8 +4,10 @@ Every walk is a Gaussian process over time, one for east and one for north, with
 walker's position is continuous and so is the speed), and every label is the track plus noise that is
 either ordinary or gross: a two-part mixture. The prediction for a photo leaves out its whole run (photos
 taken within seconds of it that show nearly the same position), because such photos share their fix and
-would only confirm one another. Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006),
-ch. 4.2.1 (Matérn) and 5.4.2 (leave-one-out in closed form).
+would only confirm one another. A fix that has jumped away often stays there for some photos, so the last
+step weighs, around every photo, all stretches of up to six photos that may share one gross offset against
+one another and against none. Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), ch. 4.2.1
+(Matérn) and 5.4.2 (leaving out in closed form).
 """
 
 import dataclasses
@@ -30,6 +32,8 @@ _REVIEWED_NOISE_M: Final = 3.0
 _ROUNDING_M: Final = 1.0
 _ROUNDS: Final = 6
 _SETTLED: Final = 0.01
+_LONGEST: Final = 6
+_LENGTH_COST: Final = 0.7  # a stretch is half as likely to go on as to end
 _RUN_S, _RUN_STEP_M = 20.0, 15.0
 _CHUNK, _OVERLAP = 160, 24
 
@@ -87,7 +91,7 @@ def _chunk(
         return _no_evidence(position_m[first:last])
     walk = _Walk.of(time_s[window], position_m[window], reviewed[window])
     fits = [_fit(walk, speed, noise) for speed in _SPEEDS_M_S for noise in _NOISES_M]
-    best = max(fits, key=lambda fit: fit.score)
+    best = _with_stretches(walk, max(fits, key=lambda fit: fit.score))
     return TrackEvidence(
         expected_m=(best.mean_m + walk.centre_m)[kept],
         distance_m=np.hypot(*(walk.position_m - best.mean_m).T)[kept],
@@ -149,20 +153,21 @@ class _Fit:
     spread_m: FloatArray
     noise_m: FloatArray
     log_ratio: FloatArray
+    prior: FloatArray
     score: float
 
 
 def _fit(walk: _Walk, speed_m_s: float, noise_m: float) -> _Fit:
     """Alternate between the track given who is grossly wrong, and who is grossly wrong given the track."""
-    length_s = np.sqrt(3.0) * walk.extent_m / speed_m_s
-    lag = np.sqrt(3.0) * np.abs(walk.time_s[:, None] - walk.time_s[None, :]) / length_s
+    # A Matérn 3/2 process of standard deviation A and length scale l moves at A sqrt(3) / l per axis (rms).
+    lag = np.abs(walk.time_s[:, None] - walk.time_s[None, :]) * speed_m_s / walk.extent_m
     prior = walk.extent_m**2 * (1 + lag) * np.exp(-lag)
     ordinary = np.where(walk.reviewed, _REVIEWED_NOISE_M, noise_m) ** 2
     share = np.where(walk.reviewed, GROSS_SHARE / 10, GROSS_SHARE)
     gross = share.copy()
     for _ in range(_ROUNDS):
         before = gross
-        noise = 1 / ((1 - gross) / ordinary + gross / (ordinary + GROSS_M**2))
+        noise = _mixed(gross, ordinary)
         mean, latent = _without_own_run(walk, prior, noise)
         spread = np.sqrt(latent + ordinary)
         distance = np.hypot(*(walk.position_m - mean).T)
@@ -172,14 +177,17 @@ def _fit(walk: _Walk, speed_m_s: float, noise_m: float) -> _Fit:
             break
     density = -(distance**2) / (2 * spread**2) - 2 * np.log(spread)
     score = float(np.sum(density + np.logaddexp(np.log(1 - share), np.log(share) + ratio)))
-    return _Fit(mean_m=mean, spread_m=spread, noise_m=np.sqrt(ordinary), log_ratio=ratio, score=score)
+    return _Fit(mean_m=mean, spread_m=spread, noise_m=np.sqrt(ordinary), log_ratio=ratio, prior=prior, score=score)
+
+
+def _mixed(gross: FloatArray, ordinary: FloatArray) -> FloatArray:
+    """Return the variance of labels that are gross with probability `gross`: the mean of the two precisions."""
+    return 1 / ((1 - gross) / ordinary + gross / (ordinary + GROSS_M**2))
 
 
 def _without_own_run(walk: _Walk, prior: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the track's mean (N, 2) and variance (N,) at each photo, predicted without the photos of its run."""
-    covariance = prior + np.where(walk.same_fix, np.sqrt(np.outer(noise, noise)), 0.0)
-    covariance[np.diag_indices_from(covariance)] += _ROUNDING_M**2
-    precision = np.linalg.inv(covariance)
+    precision = np.linalg.inv(prior + _noise_covariance(walk, noise))
     pull = precision @ walk.position_m
     mean = walk.position_m - pull / np.diag(precision)[:, None]
     latent = np.maximum(1 / np.diag(precision) - noise, _ROUNDING_M**2)
@@ -188,3 +196,70 @@ def _without_own_run(walk: _Walk, prior: FloatArray, noise: FloatArray) -> tuple
         mean[run] = walk.position_m[run] - block @ pull[run]
         latent[run] = np.maximum(np.diag(block) - noise[run], _ROUNDING_M**2)
     return mean, latent
+
+
+def _noise_covariance(walk: _Walk, noise: FloatArray) -> FloatArray:
+    """Return the covariance (N, N) of label errors of variance `noise`: photos of one fix share theirs."""
+    shared = np.where(walk.same_fix, np.sqrt(np.outer(noise, noise)), 0.0)
+    return np.asarray(shared + _ROUNDING_M**2 * np.eye(len(noise)), dtype=np.float64)
+
+
+def _with_stretches(walk: _Walk, fit: _Fit) -> _Fit:
+    """Return the fit with its ratios from stretches that share an offset, starting over from nobody being gross."""
+    ordinary = fit.noise_m**2
+    share = np.where(walk.reviewed, GROSS_SHARE / 10, GROSS_SHARE)
+    gross = share.copy()
+    for _ in range(_ROUNDS):
+        logit = _stretch_logit(walk, fit.prior, ordinary, _mixed(gross, ordinary), share)
+        before, gross = gross, 1 / (1 + np.exp(-np.clip(logit, -40, 40)))
+        if np.abs(gross - before).max() < _SETTLED:
+            break
+    mean, latent = _without_own_run(walk, fit.prior, _mixed(gross, ordinary))
+    ratio = logit - np.log(share / (1 - share))
+    return dataclasses.replace(fit, mean_m=mean, spread_m=np.sqrt(latent + ordinary), log_ratio=ratio)
+
+
+def _stretch_logit(
+    walk: _Walk, prior: FloatArray, ordinary: FloatArray, noise: FloatArray, share: FloatArray
+) -> FloatArray:
+    """Return for each photo the log odds that a stretch with it is displaced as one, against all nearby alternatives.
+
+    Leaving a stretch S out, its labels are Gaussian with covariance inv(inv(K)[S, S]) (`noise` on the diagonal of K
+    exchanged for `ordinary` within S) and the mean that goes with it; an offset shared by S adds the variance
+    `GROSS_M`² to every entry.
+    """
+    count = len(noise)
+    current = _noise_covariance(walk, noise)
+    precision = np.linalg.inv(prior + current)
+    pull = precision @ walk.position_m
+    exchange = _noise_covariance(walk, ordinary) - current
+    evidence = np.full((_LONGEST, count), -np.inf)  # by length - 1 and first photo
+    for length in range(1, min(_LONGEST, count - 2) + 1):
+        members = np.arange(count - length + 1)[:, None] + np.arange(length)
+        block = (members[:, :, None], members[:, None, :])
+        left_out = np.linalg.inv(precision[block])
+        residual = left_out @ pull[members]
+        inverse = np.linalg.inv(left_out + exchange[block])
+        weight = inverse.sum(axis=(1, 2))
+        push = np.einsum("ij,ijk->ik", inverse.sum(axis=1), residual)
+        gain = (push**2).sum(axis=1) * GROSS_M**2 / (2 * (1 + GROSS_M**2 * weight)) - np.log1p(GROSS_M**2 * weight)
+        odds = np.log(share[members].min(axis=1)) - _LENGTH_COST * (length - 1)
+        evidence[length - 1, : count - length + 1] = gain + odds
+    return _odds_of_photos(evidence)
+
+
+def _odds_of_photos(evidence: FloatArray) -> FloatArray:
+    """Return the log odds (N,) of stretches that hold a photo against no stretch and those close by that do not."""
+    longest, count = evidence.shape
+    with_it, without = np.full(count, -np.inf), np.zeros(count)
+    for length in range(1, longest + 1):
+        for offset in range(-longest - length + 1, longest + 1):
+            # the stretch that starts `offset` photos after photo i
+            first = np.arange(count) + offset
+            valid = (first >= 0) & (first < count)
+            value = np.where(valid, evidence[length - 1, np.clip(first, 0, count - 1)], -np.inf)
+            if -length < offset <= 0:
+                with_it = np.logaddexp(with_it, value)
+            else:
+                without = np.logaddexp(without, value)
+    return np.asarray(np.maximum(with_it - without, -50.0), dtype=np.float64)

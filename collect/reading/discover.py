@@ -13,7 +13,7 @@ from pathlib import Path
 from img2gps.errors import NotFoundError
 from img2gps.text import safe_path
 
-__all__ = ["FoundFile", "discover", "portable_name"]
+__all__ = ["FoundFile", "check_inputs", "discover", "portable_name"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,17 +43,23 @@ def discover(inputs: Sequence[Path], *, exclude: Path | None = None) -> list[Fou
 
     Raises NotFoundError where an input does not exist.
     """
+    check_inputs(inputs)
     excluded = _identity(os.fsencode(exclude)) if exclude is not None else None
     entered = {excluded} if excluded else set[tuple[int, int]]()
     found: dict[bytes, FoundFile] = {}
     for argument in inputs:
         root = os.path.realpath(os.fsencode(argument))
-        if not argument.exists():
-            raise NotFoundError(f"No file or folder {safe_path(argument)}: check the path.")
         entries = _walk(root, root, entered) if argument.is_dir() else [_entry(root, _base(root))]
         for entry in entries:
             found.setdefault(entry.path, entry)
     return sorted(found.values(), key=lambda entry: (_base(entry.path), entry.path))
+
+
+def check_inputs(inputs: Sequence[Path]) -> None:
+    """Raise NotFoundError where an input does not exist."""
+    for argument in inputs:
+        if not argument.exists():
+            raise NotFoundError(f"No file or folder {safe_path(argument)}: check the path.")
 
 
 def portable_name(name: bytes) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-__all__ = ["Series", "bar_chart", "line_chart", "nice_ticks", "rose_chart", "scatter_chart", "share_bar"]
+__all__ = ["Series", "bar_chart", "line_chart", "nice_ticks", "rose_chart", "row_chart", "scatter_chart", "share_bar"]
 
 _WIDTH: Final = 360
 _HEIGHT: Final = 210
@@ -78,6 +78,24 @@ def bar_chart(
     return _svg(parts, title, axes.height)
 
 
+def row_chart(labels: Sequence[str], values: Sequence[float], *, title: str) -> Markup:
+    """Return horizontal bars with their labels and values, for names that need room."""
+    total = sum(values)
+    largest = max([*values, 1])
+    parts = []
+    for index, (label, value) in enumerate(zip(labels, values, strict=True)):
+        top = 10 + 34 * index
+        share = f"{value:,.0f} ({100 * value / total:.0f} %)" if value else "0"
+        bar = Markup('<rect class="bar" x="8" y="{}" width="{:.1f}" height="9" rx="2"/>')
+        parts += [
+            _text(8, top + 10, label, "start", "label"),
+            _text(_WIDTH - 8, top + 10, share, "end"),
+            Markup('<rect class="track" x="8" y="{}" width="{}" height="9" rx="2"/>').format(top + 15, _WIDTH - 16),
+            bar.format(top + 15, (_WIDTH - 16) * value / largest),
+        ]
+    return _svg(parts, title, 14 + 34 * len(labels))
+
+
 def line_chart(
     series: Sequence[Series],
     *,
@@ -105,8 +123,7 @@ def line_chart(
                 Markup('<path class="band fill-{}" d="{}Z"/>').format(shade, forth + back.replace("M", "L", 1))
             )
         kind = "line dashed" if one.dashed else "line"
-        shown = [(x, y) for x, y in zip(one.x, one.y, strict=True) if x <= right]
-        path = axes.path([x for x, _ in shown], [y for _, y in shown])
+        path = axes.path(*_cut(one.x, one.y, right))
         parts.append(
             Markup('<path class="{} stroke-{}" d="{}"><title>{}</title></path>').format(kind, shade, path, one.name)
         )
@@ -177,6 +194,16 @@ def nice_ticks(low: float, high: float, *, most: int = 5, whole: bool = False) -
     first = math.floor(low / step + 1e-9)
     last = max(math.ceil(high / step - 1e-9), first + 1)
     return [index * step for index in range(first, last + 1)]
+
+
+def _cut(xs: Sequence[float], ys: Sequence[float], right: float) -> tuple[list[float], list[float]]:
+    """Return a line up to `right`, with the point where it leaves."""
+    points = list(zip(xs, ys, strict=True))
+    kept = [point for point in points if point[0] <= right]
+    if len(kept) < len(points) and kept:
+        (x, y), (next_x, next_y) = kept[-1], points[len(kept)]
+        kept.append((right, y + (next_y - y) * (right - x) / (next_x - x)))
+    return [x for x, _ in kept], [y for _, y in kept]
 
 
 def _largest(values: Iterable[float]) -> float:

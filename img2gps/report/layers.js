@@ -54,36 +54,56 @@ function drawCells(context, view, cells, fill) {
   }
 }
 
-/** Dots for photo indices; `paint(index)` is their colour. Batched by colour: 10,000 are drawn in one frame. */
+const dotPictures = new Map();
+
+/** Return a picture of a dot, drawn once: thousands of copies of it are quicker than thousands of arcs. */
+function dotPicture(shade, radius, ratio) {
+  const key = `${shade} ${radius.toFixed(1)} ${ratio} ${colour("map-halo")}`;
+  if (!dotPictures.has(key)) {
+    if (dotPictures.size > 200) dotPictures.clear();
+    const side = Math.ceil((radius + 2) * 2 * ratio);
+    const picture = element("canvas", { width: side, height: side });
+    const context = picture.getContext("2d");
+    context.scale(ratio, ratio);
+    context.arc(side / ratio / 2, side / ratio / 2, radius, 0, 2 * Math.PI);
+    context.fillStyle = shade;
+    context.strokeStyle = colour("map-halo");
+    context.lineWidth = 2.4;
+    context.stroke();
+    context.fill();
+    dotPictures.set(key, picture);
+  }
+  return dotPictures.get(key);
+}
+
+/** Dots for photo indices; `paint(index)` is their colour. Of dots of one colour on one pixel, one is drawn. */
 function drawDots(context, view, photos, indices, paint) {
   const radius = Math.max(2.6, Math.min(6.5, 2.6 + view.scale * 0.45));
-  const batches = new Map();
-  const ticks = new Path2D();
+  const shades = new Map();
+  const drawn = new Set();
+  const ticks = view.scale > 5 && photos.heading ? new Path2D() : null;
   for (const i of indices) {
     const x = view.x(photos.east[i] / DM);
     const y = view.y(photos.north[i] / DM);
     if (x < -9 || y < -9 || x > view.width + 9 || y > view.height + 9) continue;
     const shade = paint(i);
-    if (!batches.has(shade)) batches.set(shade, new Path2D());
-    const path = batches.get(shade);
-    path.moveTo(x + radius, y);
-    path.arc(x, y, radius, 0, 2 * Math.PI);
-    if (view.scale > 5 && photos.heading && photos.heading[i] !== null) {
+    if (!shades.has(shade)) shades.set(shade, [shades.size, dotPicture(shade, radius, view.ratio)]);
+    const [number, picture] = shades.get(shade);
+    const spot = (Math.round(x) * 8192 + Math.round(y)) * 64 + number;
+    if (drawn.has(spot)) continue;
+    drawn.add(spot);
+    const side = picture.width / view.ratio;
+    if (ticks && photos.heading[i] !== null) {
       const angle = (photos.heading[i] * Math.PI) / 180;
       ticks.moveTo(x, y);
       ticks.lineTo(x + Math.sin(angle) * radius * 2.6, y - Math.cos(angle) * radius * 2.6);
     }
+    context.drawImage(picture, x - side / 2, y - side / 2, side, side);
   }
+  if (!ticks) return;
   context.strokeStyle = colour("map-tick");
   context.lineWidth = 1.6;
   context.stroke(ticks);
-  context.strokeStyle = colour("map-halo");
-  context.lineWidth = 2.4;
-  for (const [shade, path] of batches) {
-    context.stroke(path);
-    context.fillStyle = shade;
-    context.fill(path);
-  }
 }
 
 /** A ring around one photo. */
@@ -124,7 +144,7 @@ function drawArrows(context, view, photos, indices, paint) {
   }
 }
 
-/** Numbered stops joined by a line, each with a wedge the way to look; `reached` is highlighted. */
+/** Numbered stops joined by a line, from near each with wedges the ways to look; `chosen` is highlighted. */
 function drawStops(context, view, stops, chosen) {
   const points = stops.map((stop) => [view.x(stop.east / DM), view.y(stop.north / DM)]);
   for (const [width, shade] of [[5, "map-halo"], [2.5, "map-route"]]) {
@@ -134,8 +154,9 @@ function drawStops(context, view, stops, chosen) {
     context.strokeStyle = colour(shade);
     context.stroke();
   }
-  const radius = view.scale > 2 ? 10 : 8;
-  context.font = `600 ${view.scale > 2 ? 11 : 9}px system-ui, sans-serif`;
+  const near = view.scale > 2;
+  const radius = near ? 10 : view.scale > 1.2 ? 8 : 4;
+  context.font = `600 ${near ? 11 : 9}px system-ui, sans-serif`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   stops.forEach((stop, i) => {
@@ -143,11 +164,12 @@ function drawStops(context, view, stops, chosen) {
     context.fillStyle = colour(i === chosen ? "accent" : "map-route");
     context.strokeStyle = colour("map-halo");
     context.lineWidth = 1.5;
-    for (const heading of stop.headings) wedge(context, x, y, radius, (heading * Math.PI) / 180);
+    if (near) for (const heading of stop.headings) wedge(context, x, y, radius, (heading * Math.PI) / 180);
     context.beginPath();
-    context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.arc(x, y, i === chosen ? radius + 2 : radius, 0, 2 * Math.PI);
     context.fill();
     context.stroke();
+    if (radius < 8) return;
     context.fillStyle = colour("map-route-text");
     context.fillText(String(i + 1), x, y + 0.5);
   });

@@ -7,7 +7,7 @@ The page's one style and one script are inline and named by their SHA-256 in its
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -19,9 +19,12 @@ from markupsafe import Markup
 from img2gps import __version__
 from img2gps.text import format_count
 
-__all__ = ["MAP_SCRIPTS", "as_metres", "as_percent", "render_page"]
+__all__ = ["MAP_SCRIPTS", "NARROW", "as_metres", "as_percent", "render_page"]
 
 _FOLDER: Final = Path(__file__).parent
+
+NARROW: Final = "\u202f"
+"""The space between a number and its unit: narrow, and no line breaks at it (SI brochure, 5.4.3)."""
 
 MAP_SCRIPTS: Final = ("palette.js", "view.js", "layers.js", "facets.js", "facts.js", "atlas.js")
 """The shared scripts behind a page with a map, in the order they are joined in."""
@@ -102,12 +105,14 @@ def _environment(folder: Path) -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"metres": as_metres, "percent": as_percent, "counted": _counted, "number": _number}
+    environment.filters |= {"metres": _unbroken(as_metres), "percent": _unbroken(as_percent)}
+    environment.filters |= {"counted": format_count, "number": _number}
     return environment
 
 
-def _counted(count: int, noun: str, plural: str | None = None) -> str:
-    return format_count(count, noun, plural)
+def _unbroken(write: Callable[..., str]) -> Callable[..., str]:
+    """Return `write` with a space before the unit at which no line breaks."""
+    return lambda *given: write(*given).replace(" ", NARROW)
 
 
 def _number(value: float | None, digits: int = 0) -> str:

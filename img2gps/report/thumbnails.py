@@ -10,7 +10,7 @@ from typing import Final
 
 from PIL import Image
 
-from img2gps.imaging import FORMATS, upright_rgb
+from img2gps.imaging import upright_rgb
 from img2gps.progress import track
 from img2gps.text import format_count
 
@@ -62,7 +62,7 @@ def _note(made: int, total: int) -> str:
 
 def _encode(path: Path, long_side_px: int) -> str | None:
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(path, formats=("JPEG",)) as image:
             small = upright_rgb(image, short_side_px=long_side_px)
     except (OSError, SyntaxError, ValueError):  # a damaged working copy is `verify`'s business
         return None

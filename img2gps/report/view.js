@@ -20,7 +20,8 @@ class View {
     // a long, flat site gets a flatter map
     const [west, south, east, north] = bounds;
     const height = (canvas.clientWidth * (north - south)) / Math.max(east - west, 1);
-    canvas.style.height = `${Math.round(Math.min(Math.max(height * 1.15, 460), 680))}px`;
+    const least = Math.min(460, canvas.clientWidth * 0.8);
+    canvas.style.height = `${Math.round(Math.min(Math.max(height * 1.15, least), 680))}px`;
     canvas.addEventListener("pointerdown", (event) => this.press(event));
     canvas.addEventListener("pointermove", (event) => this.drag(event));
     canvas.addEventListener("pointerup", (event) => this.release(event));

@@ -1,5 +1,7 @@
 """The chain of corrections: what is written is read, and nothing that was changed passes."""
 
+import contextlib
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -33,8 +35,6 @@ lines = st.builds(
 def test_what_is_appended_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[object, object]]]
 ) -> None:
-    import dataclasses
-
     path = tmp_path_factory.mktemp("chain") / "corrections.csv"
     written = []
     for batch in batches:
@@ -57,10 +57,10 @@ def test_every_changed_byte_is_found(tmp_path_factory: pytest.TempPathFactory, d
     place = data.draw(st.integers(0, len(content) - 2))
     content[place] = data.draw(st.integers(0, 255).filter(lambda byte: byte != content[place]))
     path.write_bytes(content)
-    try:
-        assert read_corrections(path) == before  # a spelling of the same value: 1.0 and 1E0, a quoted cell
-    except InvalidDatasetError as error:
-        assert "corrections.csv" in str(error)
+    found = None
+    with contextlib.suppress(InvalidDatasetError):
+        found = read_corrections(path)
+    assert found in (None, before)  # another spelling of the same value (1.0 and 1E0) is no other value
 
 
 @pytest.mark.parametrize("drop", [1, 2])
@@ -124,7 +124,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> No
 )
 def test_what_could_not_be_read_back_is_not_written(tmp_path: Path, fields: dict[str, object]) -> None:
     path = tmp_path / "corrections.csv"
-    with pytest.raises(ValueError, match="cannot be stored|not a correction"):
+    with pytest.raises(ValueError, match="not a correction"):
         append_corrections(path, [correction("a", **fields)])
     assert not path.exists()
 

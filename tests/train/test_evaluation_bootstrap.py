@@ -112,6 +112,17 @@ def test_few_groups_give_no_interval() -> None:
     assert mean_interval(np.arange(6.0), clusters) is None
 
 
+def test_a_share_never_seen_is_not_called_impossible() -> None:
+    """Of 10 independent photos none is within 5 m: with 95 % confidence up to 31 % could be (Clopper-Pearson)."""
+    clusters = Clusters.of("walks", np.arange(10))
+    bounds = figure_intervals(np.full(10, 7.0), clusters)
+    assert bounds is not None
+    assert bounds["within_m"]["5"] == pytest.approx((0, 0.3085), abs=1e-4)
+    assert bounds["within_m"]["10"] == pytest.approx((0.6915, 1), abs=1e-4)
+    assert mean_interval(np.zeros(10), clusters) == pytest.approx((0, 0.3085), abs=1e-4)
+    assert mean_interval(np.full(10, 3.0), clusters) == (3, 3)
+
+
 def test_fewer_groups_widen_the_interval() -> None:
     samples = np.random.default_rng(0).normal(size=20_000)
     widths = [high - low for low, high in (interval(samples, n) or (0, 0) for n in (6, 12, 1000))]

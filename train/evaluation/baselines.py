@@ -10,10 +10,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile
 
 from img2gps.geo import FloatArray
-from img2gps.imaging import open_image, upright_rgb
+from train.pixels import PixelSpec, read_pixels
 
 __all__ = [
     "THUMBNAIL_LIMIT",
@@ -29,10 +28,10 @@ __all__ = [
 
 Thumbnails = NDArray[np.float32]
 
-THUMBNAIL_LIMIT: Final = 20_000
+THUMBNAIL_LIMIT: Final = 10_000
 """Photos above which the comparison of thumbnails is left out: it would take longer than the model."""
 
-_THUMBNAIL: Final = (16, 16)
+_THUMBNAIL: Final = PixelSpec(height=16, width=16, fit="squash")
 _BLOCK_ROWS: Final = 512
 
 
@@ -69,26 +68,22 @@ def colour_thumbnail(path: Path) -> Thumbnails:
     """Return a photo as a unit vector of 16 x 16 RGB values with mean zero: brightness and contrast are divided out.
 
     Torralba, Fergus and Freeman, "80 Million Tiny Images", PAMI 30 (2008), sec. 3.2, who find neighbours in just
-    such normalised thumbnails. Raises OSError where the photo cannot be read.
+    such normalised thumbnails. Raises UnreadableImageError.
     """
-    image = open_image(path.read_bytes())
-    if isinstance(image, ImageFile.ImageFile):
-        image.draft("RGB", (_THUMBNAIL[0] * 4, _THUMBNAIL[1] * 4))
-    small = upright_rgb(image, short_side_px=None).resize(_THUMBNAIL, Image.Resampling.BOX)
-    values = np.asarray(small, dtype=np.float32).ravel()
+    values = read_pixels(path, _THUMBNAIL).astype(np.float32).ravel()
     values -= values.mean()
     unit: Thumbnails = values / max(float(np.linalg.norm(values)), 1e-6)
     return unit
 
 
 def colour_thumbnails(paths: Sequence[Path]) -> Thumbnails:
-    """Return the thumbnails of `paths`, shape (N, 768); decoding runs in two threads."""
+    """Return the thumbnails of `paths`, shape (N, 768); decoding runs in two threads. Raises UnreadableImageError."""
     from concurrent.futures import ThreadPoolExecutor
 
     from img2gps.progress import track
 
     if not paths:
-        return np.empty((0, _THUMBNAIL[0] * _THUMBNAIL[1] * 3), dtype=np.float32)
+        return np.empty((0, 768), dtype=np.float32)
     with ThreadPoolExecutor(max_workers=2) as pool:
         return np.stack(list(track(pool.map(colour_thumbnail, paths), "Colour thumbnails", len(paths))))
 

@@ -116,7 +116,12 @@ def figure_intervals(error_m: FloatArray, clusters: Clusters, *, level: float = 
     """Return the interval of every figure of errors (N,) under the keys of ``Metrics.to_dict``, or None."""
     if clusters.count < _FEWEST_CLUSTERS:
         return None
-    return nested([interval(column, clusters.count, level=level) for column in figure_samples(error_m, clusters).T])
+    samples = figure_samples(error_m, clusters)
+    bounds = [interval(column, clusters.count, level=level) for column in samples.T]
+    for index, name in enumerate(FIGURES):
+        if name.startswith("within_m."):
+            bounds[index] = _never_certain(bounds[index], clusters.count, level)
+    return nested(bounds)
 
 
 def nested(values: Any) -> dict[str, Any]:
@@ -129,11 +134,27 @@ def nested(values: Any) -> dict[str, Any]:
 def mean_interval(
     values: FloatArray, clusters: Clusters, *, level: float = LEVEL, seed: int = SEED
 ) -> tuple[float, float] | None:
-    """Return the interval of the mean of `values` (N,), None for fewer than five clusters."""
+    """Return the interval of the mean of `values` (N,), None for fewer than five clusters.
+
+    Of shares (values 0 and 1) that are all or nothing, the interval still leaves room for what was not seen.
+    """
     if clusters.count < _FEWEST_CLUSTERS:
         return None
     samples = [weights @ values / weights.sum(axis=1) for weights in _resamples(clusters, REPLICATES, seed)]
-    return interval(np.concatenate(samples), clusters.count, level=level)
+    bounds = interval(np.concatenate(samples), clusters.count, level=level)
+    is_share = bool(np.isin(values, (0.0, 1.0)).all())
+    return _never_certain(bounds, clusters.count, level) if is_share else bounds
+
+
+def _never_certain(bounds: tuple[float, float] | None, clusters: int, level: float) -> tuple[float, float] | None:
+    """Widen the interval of a share that is 0 or 1 in every resample to the exact one of as many single photos.
+
+    Resampling cannot show what no group has; Clopper and Pearson, Biometrika 26 (1934), give the bound.
+    """
+    room = 1 - ((1 - level) / 2) ** (1 / clusters)
+    if bounds == (0.0, 0.0):
+        return 0.0, room
+    return (1 - room, 1.0) if bounds == (1.0, 1.0) else bounds
 
 
 def _resamples(clusters: Clusters, replicates: int, seed: int) -> Iterator[FloatArray]:

@@ -60,7 +60,8 @@ class Comparison:
         if bounds is None:
             return f"{start} ({basis}): too few groups to say whether that is more than chance."
         low, high = bounds
-        spread = f"difference {self.differences[figure]:+.1f} m, {100 * self.level:.3g} % interval {low:+.1f} to {high:+.1f} m"
+        spread = f"{100 * self.level:.3g} % interval {low:+.1f} to {high:+.1f} m"
+        spread = f"difference {self.differences[figure]:+.1f} m, {spread}"
         if low > 0 or high < 0:
             better = self.run_a if high < 0 else self.run_b
             return f"{start} ({spread}; {basis}): {better} is better by more than chance."

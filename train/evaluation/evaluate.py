@@ -50,8 +50,9 @@ def evaluate_run(
     force: bool = False,
     abstain_m: float | None = None,
     device: str = "auto",
+    write: bool = True,
 ) -> Evaluation:
-    """Score the run at `path` and write predictions.parquet, evaluation.json, plots and report.html into the run.
+    """Score the run at `path`; `write` predictions.parquet, evaluation.json, plots and report.html into the run.
 
     `on` is a dataset other than the run's own; `split` one of train, val, test, all. Without it another dataset
     is scored whole, the run's own on test, or val where there is no test, or by its pooled
@@ -81,7 +82,8 @@ def evaluate_run(
         **evaluation_document(scores, references, site, abstain_m=abstain_m),
     }
     evaluation = Evaluation(document=jsonable(document), scores=scores, folder=folder)
-    _write(evaluation, _today(predictions, scores), subject)
+    if write:
+        _write(evaluation, _today(predictions, scores), subject)
     return evaluation
 
 
@@ -93,10 +95,12 @@ def evaluate_runs(
     force: bool = False,
     abstain_m: float | None = None,
     device: str = "auto",
+    write: bool = True,
 ) -> tuple[list[Evaluation], list[Comparison]]:
     """Evaluate every run and compare each pair on the photos that all of them were scored on."""
     evaluations = [
-        evaluate_run(path, on=on, split=split, force=force, abstain_m=abstain_m, device=device) for path in paths
+        evaluate_run(path, on=on, split=split, force=force, abstain_m=abstain_m, device=device, write=write)
+        for path in paths
     ]
     return evaluations, compare_evaluations(evaluations)
 
@@ -169,9 +173,8 @@ def _thumbnail_paths(subject: Subject) -> tuple[list[Path] | None, list[Path] | 
     if source is None or len(subject.rows) + len(subject.training) > THUMBNAIL_LIMIT:
         return None, None
     training = [source.photo_path(photo_id) for photo_id in subject.training["id"]]
-    if not all(path.is_file() for path in training):
-        return None, None
-    return [subject.dataset.photo_path(photo_id) for photo_id in subject.rows["id"]], training
+    scored = [subject.dataset.photo_path(photo_id) for photo_id in subject.rows["id"]]
+    return (scored, training) if all(path.is_file() for path in (*scored, *training)) else (None, None)
 
 
 def _folder_name(subject: Subject) -> str:

@@ -7,24 +7,24 @@ from markupsafe import Markup
 
 from img2gps.dataset import Dataset
 from img2gps.files import write_atomic
-from img2gps.manifest import read_table
+from img2gps.manifest import ManifestInfo, read_table
 from img2gps.metrics import WITHIN_M
 from img2gps.report.charts import Series, line_chart, scatter_chart, share_bar
-from img2gps.report.page import MAP_SCRIPTS, as_metres, as_percent, render_page
+from img2gps.report.page import MAP_SCRIPTS, NARROW, as_metres, as_percent, render_page
 from img2gps.report.thumbnails import make_thumbnails
 from img2gps.text import safe_text
 from train.evaluation.page_data import inside_site, report_data
-from train.evaluation.summary import next_steps, remarks
+from train.evaluation.summary import next_steps
 
 __all__ = ["write_report"]
 
 _TEMPLATE: Final = Path(__file__).parent / "report.j2"
 _WORST_LONG_SIDE_PX: Final = 224
 _CURVES: Final = {
-    "model": "this run",
-    "mean_predictor": "mean position",
-    "nearest_thumbnail": "most similar thumbnail",
-    "oracle": "nearest training photo (limit of look-up)",
+    "model": "This run",
+    "mean_predictor": "Mean position",
+    "nearest_thumbnail": "Most similar thumbnail",
+    "oracle": "Nearest training photo",
 }
 _LENGTHS: Final = {"median_m": "Median", "rmse_m": "RMSE", "mean_m": "Mean", "p90_m": "90th percentile"}
 
@@ -36,24 +36,24 @@ def write_report(path: Path, document: dict[str, Any], *, dataset: Dataset) -> N
     their positions are not drawn. Raises OSError where `path` cannot be written.
     """
     site = dataset.site()
+    table, info = read_table(dataset.manifest_path)
+    names = dict(zip(table.column("id").to_pylist(), table.column("source_name").to_pylist(), strict=True))
     pictures = make_thumbnails([dataset.photo_path(photo_id) for photo_id in document["points"]["id"]])
     html = render_page(
         _TEMPLATE,
         title=f"{safe_text(document['run'])} on {safe_text(document['dataset'])}",
         scripts=(*MAP_SCRIPTS, "evaluation.js"),
-        data=report_data(document, site, pictures.images),
+        data=report_data(document, site, pictures.images, names),
         doc=document,
         note=pictures.note,
         outside=int((~inside_site(document["points"], site)).sum()),
-        remarks=[safe_text(line, limit=600) for line in remarks(document)],
-        next_steps=[
-            safe_text(line, limit=600) for line in next_steps(document)[:-1]
-        ],  # the last one points to this page
+        next_steps=next_steps(document)[:-1],  # the last one points to this page
         figures=_figure_rows(document),
         groups={title: _group_rows(rows) for title, rows in _groups(document).items()},
+        labels=_label_rows(document),
         charts=_charts(document, dataset),
-        worst=_worst(document, dataset),
-        provenance=_provenance(document, dataset),
+        worst=_worst(document, dataset, names),
+        provenance=_provenance(document, info),
         frame_names=[_CURVES[key] for key in _CURVES if key in document["frame"]],
         share_bar=share_bar,
         interval=_interval,
@@ -87,6 +87,23 @@ def _groups(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     return {"By walk": document["per_walk"], "By day": document["per_day"], **strata}
 
 
+def _label_rows(document: dict[str, Any]) -> list[list[str]]:
+    """Return the figures of labels as ingested, moved, confirmed and unsure; nothing where no label was touched."""
+    kinds = document["labels"]["scores"]
+    if set(kinds) <= {"as_ingested"}:
+        return []
+    return [
+        [
+            kind.replace("_", " "),
+            f"{row['figures']['photos']:,}",
+            as_metres(row["figures"]["median_m"]),
+            _interval((row["intervals"] or {}).get("median_m")),
+            as_metres(row["figures"]["rmse_m"]),
+        ]
+        for kind, row in kinds.items()
+    ]
+
+
 def _group_rows(rows: list[dict[str, Any]]) -> list[list[Any]]:
     return [
         [
@@ -105,12 +122,12 @@ def _group_rows(rows: list[dict[str, Any]]) -> list[list[Any]]:
 
 def _charts(document: dict[str, Any], dataset: Dataset) -> dict[str, Markup]:
     cdf = document["cdf"]
+    far = max(50.0, cdf["model"][int(0.97 * (len(cdf["model"]) - 1))], cdf["mean_predictor"][len(cdf["share"]) // 2])
     curves = [
-        Series(name=name, x=cdf[key], y=cdf["share"], dashed=key != "model")
+        Series(name=name, x=[*cdf[key], max(far, cdf[key][-1])], y=[*cdf["share"], 1.0], dashed=key != "model")
         for key, name in _CURVES.items()
         if key in cdf
     ]
-    far = max(50.0, cdf["model"][int(0.97 * (len(cdf["model"]) - 1))], cdf["mean_predictor"][len(cdf["share"]) // 2])
     labels = {"x_label": "error (m)", "y_label": "share of photos"}
     charts = {
         "cdf": line_chart(curves, title="Share of photos within each error", x_max=far, y_max=1, percent=True, **labels)
@@ -158,7 +175,7 @@ def _reliability_chart(rows: list[dict[str, float]]) -> Markup:
     )
 
 
-def _worst(document: dict[str, Any], dataset: Dataset) -> list[dict[str, Any]]:
+def _worst(document: dict[str, Any], dataset: Dataset, names: dict[str, str]) -> list[dict[str, Any]]:
     rows = document["worst"]
     paths = [dataset.photo_path(row["id"]) for row in rows]
     pictures = make_thumbnails(paths, long_side_px=_WORST_LONG_SIDE_PX)
@@ -167,7 +184,7 @@ def _worst(document: dict[str, Any], dataset: Dataset) -> list[dict[str, Any]]:
         {
             "id": row["id"][:12],
             "picture": picture,
-            "name": safe_text(row["file_name"], limit=80),
+            "name": safe_text(names.get(row["id"], row["file_name"]), limit=80),
             "walk": safe_text(str(row["walk"]), limit=60),
             "light": row["light"],
             **{key: row[key] for key in keys},
@@ -176,8 +193,7 @@ def _worst(document: dict[str, Any], dataset: Dataset) -> list[dict[str, Any]]:
     ]
 
 
-def _provenance(document: dict[str, Any], dataset: Dataset) -> dict[str, str]:
-    info = read_table(dataset.manifest_path)[1]
+def _provenance(document: dict[str, Any], info: ManifestInfo) -> dict[str, str]:
     return {
         "Run": safe_text(document["run"]),
         "Dataset": safe_text(document["dataset"]),
@@ -191,8 +207,8 @@ def _provenance(document: dict[str, Any], dataset: Dataset) -> dict[str, str]:
 def _interval(bounds: list[float] | None, *, percent: bool = False) -> str:
     if not bounds:
         return "–"
-    write = (lambda value: f"{100 * value:.0f}") if percent else (lambda value: f"{value:,.1f}")
-    return f"{write(bounds[0])} to {write(bounds[1])}{' %' if percent else ' m'}"
+    low, high = (f"{100 * bound:.0f}" if percent else f"{bound:,.1f}" for bound in bounds)
+    return f"{low} to {high}{NARROW}{'%' if percent else 'm'}"
 
 
 def _signed(value: float) -> str:

@@ -17,14 +17,16 @@ __all__ = ["inside_site", "report_data"]
 _SLIDER_SHARE = 0.98
 
 
-def report_data(document: dict[str, Any], site: Site, thumbnails: list[str | None]) -> dict[str, Any]:
-    """Return the page's data for an evaluation's document (see `train.evaluation.document`)."""
+def report_data(
+    document: dict[str, Any], site: Site, thumbnails: list[str | None], names: dict[str, str]
+) -> dict[str, Any]:
+    """Return the page's data for an evaluation's document (see `train.evaluation.document`); `names` are by id."""
     points = document["points"]
     columns = ("walk", "day", "device_name", "light", "fold")
     words, codes = _coded_columns(points, columns)
     photos = _positions(points, site) | codes
     photos["id"] = [photo_id[:12] for photo_id in points["id"]]
-    photos["name"] = [safe_text(name, limit=80) for name in points["file_name"]]
+    photos["name"] = [safe_text(names.get(photo_id, photo_id[:12]), limit=80) for photo_id in points["id"]]
     return {
         "photos": photos,
         "thumbnails": thumbnails,
@@ -37,7 +39,7 @@ def report_data(document: dict[str, Any], site: Site, thumbnails: list[str | Non
 
 def inside_site(points: dict[str, Any], site: Site) -> Any:
     """Return which truths lie inside the outline, shape (N,): only those are drawn."""
-    return shapely.covers(site.local_polygon, shapely.points(_floats(points["east_m"]), _floats(points["north_m"])))
+    return shapely.intersects_xy(site.polygon, _floats(points["lon"]), _floats(points["lat"]))
 
 
 def _floats(values: list[float | None]) -> FloatArray:

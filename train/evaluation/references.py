@@ -8,6 +8,7 @@ import numpy as np
 
 from img2gps.geo import FloatArray, LocalFrame, geodesic_m
 from train.evaluation import baselines
+from train.pixels import UnreadableImageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +76,10 @@ def _thumbnails(
     if photo_paths is None or training_paths is None:
         return None
     distinct = sorted({*photo_paths, *training_paths})
-    vectors = baselines.colour_thumbnails(distinct)
+    try:
+        vectors = baselines.colour_thumbnails(distinct)
+    except UnreadableImageError:  # a damaged training photo costs this reference, not the evaluation
+        return None
     row_of = {path: row for row, path in enumerate(distinct)}
     return vectors[[row_of[path] for path in photo_paths]], vectors[[row_of[path] for path in training_paths]]
 

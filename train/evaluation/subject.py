@@ -8,6 +8,7 @@ from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
 from img2gps.splits import in_split, split_hashes
 from img2gps.text import format_count, safe_path
+from train.evaluation.seen import label_notes, learned_from, seen_notes, without_seen
 from train.predictions import read_predictions
 from train.run import RunFolder, RunInfo, open_run
 
@@ -19,8 +20,6 @@ __all__ = ["FOLDS", "Subject", "choose_subject"]
 
 FOLDS: Final = "folds"
 """The name of the pooled out-of-fold predictions where a split is named."""
-
-_INFORMATIVE_BITS: Final = range(8, 57)  # of 64; the hash of a black or blank photo has hardly any bit set
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +125,12 @@ def _own_split(
             "train again, or score the photos of today that were not in training with --force."
         )
     seen = run.read_photos()
-    notes = _label_notes(info, frame, name)
+    notes = label_notes(info, frame, name)
     left_out: dict[str, int] = {}
     if changed:
         notes.append(f"the photos of {name} changed since the run was trained; scored all the same (--force)")
-        rows, left_out = _without_seen(rows, seen, _training_phashes(dataset, seen))
-    notes += _seen_notes(name, rows, seen)
+        rows, left_out = without_seen(rows, seen)
+    notes += seen_notes(name, rows, seen)
     return Subject(
         path=path,
         run=run,
@@ -139,7 +138,7 @@ def _own_split(
         dataset=dataset,
         split=name,
         rows=_filled(rows, dataset).assign(fold=-1),
-        training=_learned_from(seen),
+        training=learned_from(seen),
         training_dataset=dataset,
         predictions=None,
         left_out=left_out,
@@ -165,7 +164,7 @@ def _other_dataset(
     fold = _fold_of(path, run)
     seen = (run if fold is None else run.fold(fold)).read_photos()
     source = Dataset(root=info.dataset) if info.dataset.is_dir() else None
-    rows, left_out = _without_seen(rows, seen, _training_phashes(source, seen))
+    rows, left_out = without_seen(rows, seen)
     if rows.empty:
         raise UsageError(
             f"{safe_path(dataset.root)} leaves nothing to score in {name}: "
@@ -183,7 +182,7 @@ def _other_dataset(
         dataset=dataset,
         split=name,
         rows=_filled(rows, dataset).assign(fold=-1),
-        training=_learned_from(seen),
+        training=learned_from(seen),
         training_dataset=source,
         predictions=None,
         left_out=left_out,
@@ -221,24 +220,28 @@ def _pooled_folds(
     if rows.empty:
         raise UsageError(f"No photo asked for in {safe_path(dataset.root)} has an out-of-fold prediction.")
     folds = predictions.set_index("id")["fold"]
-    notes = _label_notes(info, frame, "all")
+    notes = label_notes(info, frame, "all")
+    training = frame[frame["id"].isin(predictions["id"])].reset_index(drop=True)
     if changed:
         notes.append("the photos of the folds changed since the run was trained; those that both have are scored")
-    training = frame[frame["id"].isin(predictions["id"])]
-    columns = training[["id", "photo_sha256", "lon", "lat"]]
     return Subject(
         path=path,
         run=run,
         info=info,
         dataset=dataset,
         split=FOLDS if split is None else split,
-        rows=_filled(rows, dataset).assign(fold=rows["id"].map(folds).astype(int)),
-        training=columns.assign(fold=training["id"].map(folds).astype(int)).reset_index(drop=True),
+        rows=_with_folds(rows.reset_index(drop=True), folds),
+        training=_with_folds(training[["id", "photo_sha256", "lon", "lat"]], folds),
         training_dataset=dataset,
         predictions=predictions,
         left_out={},
         notes=tuple(notes),
     )
+
+
+def _with_folds(rows: Any, folds: "pd.Series[int]") -> Any:
+    """Return the rows with the fold of each id, which is the run's: the dataset's folds may have been drawn anew."""
+    return rows.assign(fold=rows["id"].map(folds).astype(int))
 
 
 def _filled(rows: "gpd.GeoDataFrame", dataset: Dataset) -> "gpd.GeoDataFrame":
@@ -249,64 +252,3 @@ def _filled(rows: "gpd.GeoDataFrame", dataset: Dataset) -> "gpd.GeoDataFrame":
             f"such as {missing[0][:12]}: run `img2gps verify {safe_path(dataset.root)}`."
         )
     return rows.reset_index(drop=True)
-
-
-def _learned_from(seen: "pd.DataFrame") -> "pd.DataFrame":
-    """Return the photos whose positions fitted the weights: those that only chose the epoch do not count."""
-    learned = seen[seen["role"] == "train"].drop(columns="role").reset_index(drop=True)
-    return learned.assign(fold=-1)
-
-
-def _without_seen(
-    rows: "gpd.GeoDataFrame", seen: "pd.DataFrame", phashes: set[str]
-) -> tuple["gpd.GeoDataFrame", dict[str, int]]:
-    """Return the rows that neither trained nor chose the epoch, and how many were dropped for which likeness."""
-    left_out: dict[str, int] = {}
-    tests: dict[str, Any] = {
-        "same_file": rows["id"].isin(seen["id"]),
-        "same_pixels": rows["photo_sha256"].isin(seen["photo_sha256"]),
-        "same_picture": rows["phash"].isin(phashes),
-    }
-    gone = rows["id"].isna()
-    for reason, hit in tests.items():
-        left_out[reason] = int((hit & ~gone).sum())
-        gone |= hit
-    return rows[~gone], left_out
-
-
-def _training_phashes(dataset: Dataset | None, seen: "pd.DataFrame") -> set[str]:
-    """Return the perceptual hashes of the photos seen in training; those of blank pictures say nothing."""
-    if "phash" in seen.columns:
-        found = seen["phash"]
-    elif dataset is not None and dataset.manifest_path.is_file():
-        frame = dataset.read_frame()
-        found = frame.loc[frame["id"].isin(seen["id"]), "phash"]
-    else:
-        return set()
-    return {text for text in found if text and int(text, 16).bit_count() in _INFORMATIVE_BITS}
-
-
-def _label_notes(info: RunInfo, frame: "gpd.GeoDataFrame", split: str) -> list[str]:
-    """Return a note where positions of the split or of the training photos were corrected since the run."""
-    now = split_hashes(frame)
-    notes: list[str] = []
-    for name in dict.fromkeys((split, "train")):
-        same_photos = now.ids[name] == info.split_ids[name]
-        if same_photos and now.labels[name] != info.split_labels[name]:
-            notes.append(f"labels of {name} photos changed since the run was trained; today's are used")
-    return notes
-
-
-def _seen_notes(split: str, rows: "gpd.GeoDataFrame", seen: "pd.DataFrame") -> list[str]:
-    trained = set(seen.loc[seen["role"] == "train", "id"])
-    count = int(rows["id"].isin(trained).sum())
-    if count:
-        return [
-            f"{format_count(count, 'photo')} of {split} were in training: these figures are no measure of a new photo"
-        ]
-    twins = int(rows["photo_sha256"].isin(seen.loc[seen["role"] == "train", "photo_sha256"]).sum())
-    if twins:
-        return [f"{format_count(twins, 'photo')} of {split} have the very pixels of a training photo"]
-    if split == "val" and (seen["role"] == "val").any():
-        return ["the validation photos chose the epoch: expect somewhat larger errors on others"]
-    return []

@@ -109,9 +109,7 @@ def next_steps(document: dict[str, Any]) -> list[str]:
 def _skill_step(document: dict[str, Any]) -> str | None:
     skill = document["skill"].get("rmse_m")
     if skill and skill["interval"] and skill["interval"][0] <= 0:
-        return (
-            "No better than the mean position by more than chance: train longer, or on more walks, before trusting it."
-        )
+        return "Not better than the mean position by more than chance: train longer, or on more walks."
     return None
 
 

@@ -1,0 +1,237 @@
+"""Corrections in and out: CSV, GeoJSON and GPX."""
+
+import csv
+import dataclasses
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from collect.label.desk import LabelDesk
+from collect.label.exchange import export_corrections, import_corrections
+from img2gps.corrections import Correction, append_corrections, read_corrections
+from img2gps.dataset import Dataset
+from img2gps.errors import DatasetLockedError, NotFoundError, UsageError
+from tests.datasets import NOON, make_photo
+from tests.labelling import labelled_dataset
+
+PHOTOS = [make_photo(f"p{i}", 10 * i, 0, captured_at=NOON + timedelta(seconds=10 * i)) for i in range(5)]
+NORTH = 1e-4  # degrees of latitude, 11.1 m
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return labelled_dataset(tmp_path / "quad", PHOTOS)
+
+
+@pytest.fixture
+def desk(dataset: Dataset) -> LabelDesk:
+    return LabelDesk(dataset, by="kim")
+
+
+def write_csv(path: Path, rows: list[dict[str, object]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def moved(dataset: Dataset) -> list[float]:
+    frame = dataset.read_frame().set_index("id")
+    return [round(float(frame.loc[photo.id, "moved_m"]), 1) for photo in PHOTOS]
+
+
+def gpx(body: str) -> str:
+    return f'<gpx version="1.1" creator="t" xmlns="http://www.topografix.com/GPX/1/1">{body}</gpx>'
+
+
+def at(seconds: float) -> str:
+    return f"<time>{(NOON + timedelta(seconds=seconds)).isoformat().replace('+00:00', 'Z')}</time>"
+
+
+def test_rows_find_their_photo_by_id_or_by_name(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"id": PHOTOS[0].id, "Longitude": PHOTOS[0].lon, "Latitude": PHOTOS[0].lat + NORTH},
+        {
+            "source_name": "p1.jpg",
+            "Longitude": PHOTOS[1].lon,
+            "Latitude": PHOTOS[1].lat + 2 * NORTH,
+            "why": "=surveyed",
+        },
+        {"source_name": "nobody.jpg", "Longitude": 1, "Latitude": 2},
+    ]
+    report = import_corrections(desk, write_csv(tmp_path / "new.csv", rows))
+    assert (report.found, report.applied, report.unchanged, report.conflicts) == (3, 2, 0, ())
+    assert "row 4" in report.unmatched[0].where
+    assert moved(dataset) == [11.1, 22.2, 0, 0, 0]
+    assert [line.why for line in read_corrections(dataset.corrections_path)] == ["imported from new.csv", "'=surveyed"]
+
+
+def test_importing_twice_changes_nothing(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "new.csv", [{"id": PHOTOS[0].id, "lon": PHOTOS[0].lon, "lat": PHOTOS[0].lat + NORTH}])
+    import_corrections(desk, path)
+    report = import_corrections(desk, path)
+    assert (report.applied, report.unchanged, report.conflicts) == (0, 1, ())
+    assert len(read_corrections(dataset.corrections_path)) == 1
+
+
+def test_what_differs_from_a_correction_is_a_conflict_until_it_is_replaced(
+    desk: LabelDesk, dataset: Dataset, tmp_path: Path
+) -> None:
+    photo = PHOTOS[2]
+    line = Correction(
+        at="t", by="lee", photo_id=photo.id, action="move", from_lon=photo.lon, from_lat=photo.lat, lon=photo.lon,
+        lat=photo.lat - NORTH,
+    )  # fmt: skip
+    append_corrections(dataset.corrections_path, [line])
+    path = write_csv(tmp_path / "new.csv", [{"id": photo.id, "lon": photo.lon, "lat": photo.lat + NORTH}])
+    report = import_corrections(desk, path)
+    assert (report.applied, report.unchanged) == (0, 0)
+    assert "lee has it as move, 22.2 m from there" in report.conflicts[0].text
+    assert import_corrections(desk, path, replace=True).applied == 1
+    assert read_corrections(dataset.corrections_path)[-1].from_lat == photo.lat - NORTH
+
+
+def test_a_photo_named_twice_in_the_file_is_a_conflict(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"id": PHOTOS[0].id, "lon": PHOTOS[0].lon, "lat": PHOTOS[0].lat + step * NORTH} for step in (1, 2)
+    ]
+    report = import_corrections(desk, write_csv(tmp_path / "new.csv", rows))
+    assert (report.applied, len(report.conflicts)) == (0, 2)
+    assert moved(dataset) == [0.0] * 5
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".geojson"])
+def test_what_is_exported_is_imported_elsewhere(desk: LabelDesk, dataset: Dataset, tmp_path: Path, suffix: str) -> None:
+    base = {"at": "2025-06-02T16:00:00Z", "by": "lee"}
+    lines = [
+        Correction(**base, photo_id=photo.id, action=action, from_lon=photo.lon, from_lat=photo.lat, **fields)  # type: ignore[arg-type]
+        for photo, action, fields in zip(
+            PHOTOS,
+            ("move", "exclude", "confirm", "move", "unsure"),
+            (
+                {"lon": PHOTOS[0].lon, "lat": PHOTOS[0].lat + NORTH, "heading_deg": 33.0, "why": "seen, from the door"},
+                {"lon": PHOTOS[1].lon, "lat": PHOTOS[1].lat + NORTH},
+                {},
+                {"heading_deg": 270.0},
+                {},
+            ),
+            strict=True,
+        )
+    ]
+    append_corrections(dataset.corrections_path, lines)
+    assert export_corrections(desk, tmp_path / f"out{suffix}") == 5
+    twin = labelled_dataset(tmp_path / "twin", PHOTOS)
+    report = import_corrections(LabelDesk(twin, by="kim"), tmp_path / f"out{suffix}")
+    assert (report.applied, report.unmatched, report.unusable) == (5, (), ())
+    columns = ["id", "lon", "lat", "heading_deg", "label_state", "split", "moved_m"]
+    ours, theirs = (found.read_frame()[columns].to_csv() for found in (dataset, twin))
+    assert ours == theirs
+
+
+def test_waypoints_find_photos_by_name_or_by_time(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    def point(photo: int, inner: str) -> str:
+        return f'<wpt lat="{PHOTOS[photo].lat + NORTH}" lon="{PHOTOS[photo].lon}">{inner}</wpt>'
+
+    path = tmp_path / "walk.gpx"
+    path.write_text(gpx(point(0, "<name>p0.jpg</name>") + point(3, at(30.4)) + point(4, at(400)) + point(1, "")))
+    report = import_corrections(desk, path)
+    assert (report.applied, len(report.unmatched)) == (2, 2)
+    assert moved(dataset) == [11.1, 0, 0, 11.1, 0]
+
+
+def test_photos_on_a_track_lie_where_the_walker_was(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    step = (PHOTOS[2].lon - PHOTOS[0].lon) / 20
+    points = "".join(
+        f'<trkpt lat="{PHOTOS[0].lat + NORTH}" lon="{PHOTOS[0].lon + seconds * step}">{at(seconds)}</trkpt>'
+        for seconds in (0, 15, 20)
+    )
+    far = f'<trkpt lat="1" lon="1">{at(90)}</trkpt>'
+    path = tmp_path / "track.gpx"
+    path.write_text(gpx(f"<trk><trkseg>{points}{far}</trkseg></trk>"))
+    report = import_corrections(desk, path)
+    assert report.applied == 2
+    assert moved(dataset) == [0, 11.1, 11.1, 0, 0]
+
+
+def test_an_export_to_gpx_comes_back_by_name(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"id": PHOTOS[1].id, "lon": PHOTOS[1].lon, "lat": PHOTOS[1].lat + NORTH}]
+    import_corrections(desk, write_csv(tmp_path / "new.csv", rows))
+    assert export_corrections(desk, tmp_path / "out.gpx") == 1
+    twin = labelled_dataset(tmp_path / "twin", PHOTOS)
+    assert import_corrections(LabelDesk(twin, by="kim"), tmp_path / "out.gpx").applied == 1
+    assert moved(twin) == moved(dataset)
+
+
+def test_an_export_holds_no_formula(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    nasty = dataclasses.replace(PHOTOS[0], source_name='=HYPERLINK("x")')
+    desk = LabelDesk(labelled_dataset(tmp_path / "nasty", [nasty]), by="kim")
+    import_corrections(desk, write_csv(tmp_path / "new.csv", [{"id": nasty.id, "lon": nasty.lon, "lat": nasty.lat}]))
+    export_corrections(desk, tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as file:
+        assert next(csv.DictReader(file))["source_name"] == '\'=HYPERLINK("x")'
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ({"lon": "", "lat": ""}, "neither a position nor a heading"),
+        ({"lon": "1", "lat": ""}, "only one of lon and lat"),
+        ({"lon": "1", "lat": "91"}, "beyond 180 degrees"),
+        ({"lon": "1", "lat": "1"}, "outside the site"),
+        ({"lon": "1", "lat": "1", "action": "explode"}, "'explode', not move"),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_listed(
+    desk: LabelDesk, dataset: Dataset, tmp_path: Path, row: dict[str, object], complaint: str
+) -> None:
+    report = import_corrections(desk, write_csv(tmp_path / "new.csv", [{"id": PHOTOS[0].id, **row}]))
+    assert complaint in report.unusable[0].text
+    assert not dataset.corrections_path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("a.csv", "id,east\nx,1\n", "no column lon"),
+        ("a.csv", "lon,lat\n1,2\n", "neither a column id nor source_name"),
+        ("a.csv", "id,lon,lat\nx,east,2\n", "row 2, holds 'east'"),
+        ("a.csv", "id,lon,lat\nx,nan,2\n", "row 2, holds 'nan'"),
+        ("a.geojson", "{", "not GeoJSON"),
+        ("a.geojson", "[]", "no FeatureCollection"),
+        ("a.geojson", '{"features": [{"geometry": null}]}', "feature 1, is no point"),
+        ("a.geojson", '{"features": [{"geometry": {"type": "Point"}}]}', "feature 1, is no point"),
+        ("a.gpx", "nonsense", "not GPX"),
+        ("a.gpx", '<!DOCTYPE x [<!ENTITY a "a">]><gpx/>', "document type"),
+        ("a.xlsx", "", "none of .csv"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(
+    desk: LabelDesk, tmp_path: Path, name: str, content: str, complaint: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UsageError, match=complaint):
+        import_corrections(desk, tmp_path / name)
+
+
+def test_bytes_that_are_no_text_and_files_that_are_not_there(desk: LabelDesk, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"id,lon\xff,lat\n")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        import_corrections(desk, tmp_path / "a.csv")
+    with pytest.raises(NotFoundError):
+        import_corrections(desk, tmp_path / "b.csv")
+
+
+def test_nothing_is_imported_while_another_process_writes(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "new.csv", [{"id": PHOTOS[0].id, "lon": PHOTOS[0].lon, "lat": PHOTOS[0].lat + NORTH}])
+    with dataset.lock(), pytest.raises(DatasetLockedError):
+        import_corrections(desk, path)
+
+
+def test_a_feature_may_carry_its_id_itself(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    point = {"type": "Point", "coordinates": [PHOTOS[0].lon, PHOTOS[0].lat + NORTH, 12.0]}
+    feature = {"type": "Feature", "id": PHOTOS[0].id, "properties": None, "geometry": point}
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    assert import_corrections(desk, tmp_path / "a.geojson").applied == 1

@@ -1,0 +1,320 @@
+"""The label page in headless Chromium, used as a person would."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from collect.label.desk import LabelDesk
+from img2gps.corrections import Correction, read_corrections
+from img2gps.dataset import Dataset
+from tests.datasets import make_photo
+from tests.labelling import (
+    CHROMIUM,
+    Client,
+    LabelProcess,
+    drag,
+    label_process,
+    labelled_dataset,
+    open_page,
+    running_server,
+    walk_with_a_slip,
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs a chromium executable on the PATH"),
+]
+
+PHOTOS = walk_with_a_slip(16, 8)
+SLIP = PHOTOS[8]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1200, "height": 760})
+    context.set_default_timeout(8000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return labelled_dataset(tmp_path / "quad", PHOTOS, pictures=True)
+
+
+@pytest.fixture
+def served(dataset: Dataset) -> Iterator[Client]:
+    with running_server(LabelDesk(dataset, by="kim")) as server:
+        yield server
+
+
+@pytest.fixture
+def page(served: Client, context: BrowserContext) -> Iterator[Page]:
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    open_page(page, served.url)
+    yield page
+    assert complaints == []
+
+
+def saved(page: Page) -> None:
+    expect(page.locator("#saved")).to_have_text("Saved")
+
+
+def lines(dataset: Dataset) -> list[Correction]:
+    return read_corrections(dataset.corrections_path)
+
+
+def moved_m(dataset: Dataset, photo_id: str = SLIP.id) -> float:
+    return float(dataset.read_frame().set_index("id").loc[photo_id, "moved_m"])
+
+
+def centre(page: Page, selector: str) -> tuple[float, float]:
+    box = page.locator(selector).bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_the_most_suspicious_photo_is_shown_first_with_its_reasons(page: Page) -> None:
+    expect(page.locator("#name")).to_have_text(SLIP.source_name)
+    expect(page.locator("#reasons li").first).to_contain_text("photos before and after place it")
+    assert page.locator("#image").evaluate("image => image.decode().then(() => image.naturalWidth)") == 60
+
+
+def test_dragging_the_pin_moves_the_label_where_it_was_dropped(page: Page, dataset: Dataset) -> None:
+    before = centre(page, "#pin-hit")
+    drag(page, "#pin-hit", (30, 90))
+    saved(page)
+    after = centre(page, "#pin-hit")
+    np.testing.assert_allclose(np.subtract(after, before), (30, 90), atol=1)
+    (line,) = lines(dataset)
+    assert (line.photo_id, line.action) == (SLIP.id, "move")
+    assert line.lon is not None
+    assert line.lat is not None
+    assert line.lon > SLIP.lon
+    assert line.lat < SLIP.lat
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    expect(page.locator("#name")).to_have_text(SLIP.source_name)
+    np.testing.assert_allclose(centre(page, "#pin-hit"), after, atol=1)
+
+
+def test_a_click_puts_the_photo_there_and_shift_click_goes_to_another(page: Page, dataset: Dataset) -> None:
+    x, y = centre(page, "#map")
+    page.mouse.click(x + 40, y)
+    saved(page)
+    np.testing.assert_allclose(centre(page, "#pin-hit"), (x + 40, y), atol=1)
+    page.keyboard.down("Shift")
+    page.mouse.click(x - 300, y)
+    page.keyboard.up("Shift")
+    expect(page.locator("#name")).to_have_text(PHOTOS[0].source_name)
+    assert len(lines(dataset)) == 1
+
+
+def test_the_keyboard_alone_does_everything(page: Page, dataset: Dataset) -> None:
+    page.keyboard.press("ArrowDown")
+    saved(page)
+    assert moved_m(dataset) == pytest.approx(1.0, abs=0.02)
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press(".")
+    page.keyboard.press("s")
+    expect(page.locator("#unsure")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("s")
+    page.keyboard.press("x")
+    expect(page.locator("#exclude")).to_have_attribute("aria-pressed", "true")
+    saved(page)
+    row = dataset.read_frame().set_index("id").loc[SLIP.id]
+    assert row["moved_m"] == pytest.approx(np.hypot(10, 1), abs=0.05)
+    assert (row["label_state"], row["split"]) == ("exclude", "excluded")
+    assert row["heading_deg"] == (SLIP.heading_deg or 0) + 5
+    page.keyboard.press("n")
+    expect(page.locator("#name")).not_to_have_text(SLIP.source_name)
+    page.keyboard.press("p")
+    page.keyboard.press("Enter")
+    expect(page.locator("#name")).not_to_have_text(SLIP.source_name)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "zoom-in"
+
+
+def test_a_held_arrow_key_arrives_where_the_person_let_go(page: Page, dataset: Dataset) -> None:
+    for _ in range(25):
+        page.keyboard.press("ArrowDown")
+    saved(page)
+    assert moved_m(dataset) == pytest.approx(25.0, abs=0.1)
+
+
+def test_undo_takes_back_one_step_at_a_time_even_after_a_reload(page: Page, dataset: Dataset) -> None:
+    for key in ("ArrowDown", "x"):
+        page.keyboard.press(key)
+        saved(page)
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    page.locator("#undo").click()
+    expect(page.locator("#exclude")).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("Control+z")
+    expect(page.locator("#facts")).not_to_contain_text("moved")
+    page.keyboard.press("u")
+    expect(page.locator("#alert")).to_contain_text("nothing to undo")
+    assert moved_m(dataset) == 0
+    assert [line.why for line in lines(dataset)] == ["", "", "undo", "undo"]
+
+
+def test_turning_the_knob_sets_the_heading(page: Page, dataset: Dataset) -> None:
+    pin, knob = centre(page, "#pin-hit"), centre(page, "#knob-hit")
+    page.mouse.move(*knob)
+    page.mouse.down()
+    page.mouse.move(pin[0] + 60, pin[1] + 10, steps=4)
+    page.mouse.move(pin[0] + 60, pin[1], steps=2)
+    page.mouse.up()
+    saved(page)
+    assert lines(dataset)[-1].heading_deg == pytest.approx(90, abs=1)
+    assert lines(dataset)[-1].lon is None
+    page.locator("#heading").fill("181")
+    page.locator("#heading").press("Tab")
+    saved(page)
+    assert lines(dataset)[-1].heading_deg == 181.0
+
+
+def test_a_whole_walk_moves_by_one_offset_and_one_undo_brings_it_back(page: Page, dataset: Dataset) -> None:
+    page.locator("#why").fill("map shifted")
+    page.get_by_text(f"its walk ({len(PHOTOS)})").click()
+    drag(page, "#pin-hit", (0, 40))
+    saved(page)
+    written = lines(dataset)
+    assert {line.photo_id for line in written} == {photo.id for photo in PHOTOS}
+    assert len({line.batch for line in written}) == 1
+    assert {line.why for line in written} == {"map shifted"}
+    offsets = dataset.read_frame()["moved_m"]
+    assert offsets.max() - offsets.min() < 0.05
+    assert offsets.min() > 5
+    page.locator("#undo").click()
+    expect(page.locator("#progress")).to_contain_text("0 reviewed")
+    assert dataset.read_frame()["moved_m"].max() == 0
+
+
+def test_escape_lets_go_of_a_drag(page: Page, dataset: Dataset) -> None:
+    before = centre(page, "#pin-hit")
+    drag(page, "#pin-hit", (60, 60), drop=False)
+    page.keyboard.press("Escape")
+    page.mouse.up()
+    assert centre(page, "#pin-hit") == before
+    assert lines(dataset) == []
+
+
+def test_a_reload_in_the_middle_of_a_drag_moves_nothing(page: Page, dataset: Dataset) -> None:
+    before = centre(page, "#pin-hit")
+    drag(page, "#pin-hit", (60, 60), drop=False)
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    page.mouse.up()
+    np.testing.assert_allclose(centre(page, "#pin-hit"), before, atol=1)
+    assert lines(dataset) == []
+
+
+def test_two_tabs_cannot_overwrite_each_other_silently(
+    page: Page, served: Client, context: BrowserContext, dataset: Dataset
+) -> None:
+    other = open_page(context.new_page(), served.url)
+    drag(page, "#pin-hit", (40, 0))
+    saved(page)
+    drag(other, "#pin-hit", (-40, 0))
+    expect(other.locator("#alert")).to_contain_text("Somebody else changed this label")
+    expect(other.locator("#saved")).to_have_text("Not saved")
+    np.testing.assert_allclose(centre(other, "#pin-hit"), centre(page, "#pin-hit"), atol=1)
+    assert len(lines(dataset)) == 1
+    drag(other, "#pin-hit", (-40, 0))
+    saved(other)
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    page.wait_for_timeout(400)
+    np.testing.assert_allclose(centre(page, "#pin-hit"), centre(other, "#pin-hit"), atol=1)
+
+
+def test_a_server_killed_in_the_middle_of_a_drag_loses_nothing(context: BrowserContext, dataset: Dataset) -> None:
+    with label_process(dataset.root) as served:
+        _kill_in_the_middle(open_page(context.new_page(), served.url), served, dataset)
+
+
+def _kill_in_the_middle(page: Page, served: LabelProcess, dataset: Dataset) -> None:
+    page.keyboard.press("ArrowDown")
+    saved(page)
+    drag(page, "#pin-hit", (50, 50), drop=False)
+    served.end(signal.SIGKILL)
+    page.mouse.up()
+    expect(page.locator("#saved")).to_have_text("Not saved: the server does not answer")
+    dropped = centre(page, "#pin-hit")
+    assert len(lines(dataset)) == 1
+    served.start()
+    expect(page.locator("#saved")).to_have_text("Saved")
+    assert len(lines(dataset)) == 2
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    np.testing.assert_allclose(centre(page, "#pin-hit"), dropped, atol=1)
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_a_phone_has_everything_within_reach_of_a_finger(
+    served: Client, browser: Browser, dataset: Dataset, width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 720}, has_touch=True, is_mobile=True)
+    page = open_page(context.new_page(), served.url)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for control in ("previous", "next", "undo", "confirm", "unsure", "exclude", "reset", "zoom-in"):
+        box = page.locator(f"#{control}").bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert box["y"] + box["height"] <= 720
+        assert box["height"] >= 38
+    x, y = centre(page, "#pin-hit")
+    touch = context.new_cdp_session(page)
+
+    def send(kind: str, *points: tuple[float, float]) -> None:
+        given = [{"x": px, "y": py, "id": number} for number, (px, py) in enumerate(points)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": given})
+
+    send("touchStart", (x, y))
+    for step in range(1, 6):
+        send("touchMove", (x + 4 * step, y + 6 * step))
+    send("touchEnd")
+    saved(page)
+    np.testing.assert_allclose(centre(page, "#pin-hit"), (x + 20, y + 30), atol=2)
+    mx, my = centre(page, "#map")
+    scale = page.locator("#world").get_attribute("transform")
+    send("touchStart", (mx - 20, my), (mx + 20, my))
+    send("touchMove", (mx - 60, my), (mx + 60, my))
+    send("touchEnd")
+    assert page.locator("#world").get_attribute("transform") != scale
+    assert len(lines(dataset)) == 1
+    page.locator("#next").tap()
+    expect(page.locator("#name")).not_to_have_text(SLIP.source_name)
+    context.close()
+
+
+def test_an_empty_dataset_says_what_to_do(tmp_path: Path, context: BrowserContext) -> None:
+    labelled_dataset(tmp_path / "quad", [])
+    with running_server(LabelDesk(Dataset.open(tmp_path / "quad"), by="kim")) as running:
+        page = context.new_page()
+        page.goto(running.url)
+        expect(page.locator("#alert")).to_contain_text("ingest some first")
+
+
+def test_a_name_of_a_file_is_never_markup(tmp_path: Path, context: BrowserContext) -> None:
+    nasty = make_photo("p", source_name='<img src=x onerror="document.title=1">.jpg')
+    labelled_dataset(tmp_path / "quad", [nasty], pictures=True)
+    with running_server(LabelDesk(Dataset.open(tmp_path / "quad"), by="kim")) as running:
+        page = open_page(context.new_page(), running.url)
+        expect(page.locator("#name")).to_have_text('<img src=x onerror="document.title=1">.jpg')
+        assert page.locator("#name img").count() == 0

@@ -1,0 +1,170 @@
+"""An evaluation's report in headless Chromium: figures, filters and photos are those of its document."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from img2gps.console import jsonable
+from img2gps.dataset import Dataset
+from tests.browser import chromium, click_place, open_report, picture_colour
+from tests.datasets import FRAME, four_walks, make_dataset, make_photo
+from train.evaluation.document import evaluation_document
+from train.evaluation.page import write_report
+from train.evaluation.references import reference_errors
+from train.evaluation.scores import scores_frame
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+EDGE_PLACE_M = (107.3, 41.7)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    with chromium() as launched:
+        yield launched
+
+
+def evaluated(dataset: Dataset, *, sure: bool = True) -> dict[str, Any]:
+    """Return the document of answers that are off by 1 m, 2 m, 3 m, ... to the east."""
+    site, frame = dataset.site(), dataset.read_frame()
+    rows = frame.assign(fold=frame["walk"].astype("category").cat.codes.astype(int))
+    references = reference_errors(site.frame, rows, rows[["id", "photo_sha256", "lon", "lat", "fold"]])
+    east_m, north_m = site.frame.to_local(rows["lon"], rows["lat"])
+    off_m = np.arange(1.0, len(rows) + 1)
+    lon, lat = site.frame.to_lonlat(east_m + off_m, north_m)
+    radius = off_m if sure else np.full(len(rows), np.nan)
+    answers = {"pred_lon": lon, "pred_lat": lat, "uncertainty_m": radius, "radius_50_m": radius}
+    predictions = pd.DataFrame({"id": rows["id"], **answers, "radius_90_m": 2 * radius})
+    document = evaluation_document(
+        scores_frame(rows, predictions, references, site), references, site, abstain_m=25.0 if sure else None
+    )
+    about = {
+        "run": "default-001",
+        "dataset": "quad",
+        "split": "folds",
+        "training_photos": len(rows),
+        "notes": ["a <b>"],
+    }
+    whole: dict[str, Any] = jsonable({**about, "left_out": {}, "report": "report.html", **document})
+    return whole
+
+
+def painted_dataset(root: Path) -> Dataset:
+    photos = [
+        *four_walks(),
+        make_photo("edge-of-a-home", *EDGE_PLACE_M, site_relation="edge", source_name="=1+<i>.jpg"),
+    ]
+    dataset = make_dataset(root, photos)
+    for number, photo_id in enumerate(dataset.read_frame()["id"]):
+        path = dataset.photo_path(photo_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (60, 80), (number * 2, 80, 255 - number * 2)).save(path, quality=95)
+    return dataset
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return painted_dataset(tmp_path_factory.mktemp("evaluation") / "quad")
+
+
+@pytest.fixture(scope="module")
+def document(dataset: Dataset) -> dict[str, Any]:
+    return evaluated(dataset)
+
+
+@pytest.fixture(scope="module")
+def report(dataset: Dataset, document: dict[str, Any]) -> Path:
+    path = dataset.root / "report.html"
+    write_report(path, document, dataset=dataset)
+    return path
+
+
+def live(page: "Page") -> str:
+    return page.locator("#live").inner_text()
+
+
+@pytest.mark.browser
+def test_figures_are_those_of_the_document(browser: "Browser", report: Path, document: dict[str, Any]) -> None:
+    with open_report(browser, report) as page:
+        cards = page.locator("#figures .card .value").all_inner_texts()
+        plain = [card.replace("\u202f", " ") for card in cards]
+        assert plain[:2] == [f"{document['median_m']:.1f} m", f"{document['rmse_m']:.1f} m"]
+        assert plain[2] == f"{100 * document['within_m']['25']:.0f} %"
+        assert live(page).startswith(f"Median {document['median_m']:.1f} m, RMSE {document['rmse_m']:.1f} m")
+        assert page.locator("#shown").inner_text() == f"{document['photos']} photos"
+        assert page.locator("#worst li").count() == len(document["worst"]) == 20
+        assert page.locator("#groups table").first.locator("tbody tr").count() == len(document["per_walk"])
+        assert "A <b>." in page.locator(".callout").inner_text()
+
+
+@pytest.mark.browser
+def test_filters_change_the_figures(browser: "Browser", report: Path, document: dict[str, Any]) -> None:
+    errors = np.array(document["points"]["error_m"])
+    walks = np.array(document["points"]["walk"])
+    name = sorted(set(walks.tolist()))[1]
+    chosen = errors[walks == name]
+    with open_report(browser, report) as page:
+        page.locator(f"[data-facet=walk] [data-value='{name}']").click()
+        assert page.locator("#shown").inner_text() == f"{len(chosen)} of {len(errors)} photos shown"
+        assert f"Median {np.median(chosen):.1f} m, RMSE {np.sqrt(np.mean(chosen**2)):.1f} m" in live(page)
+        page.locator("#clear").click()
+        page.locator("[data-facet=error] input").fill("50")
+        assert page.locator("#shown").inner_text().startswith(f"{int((errors.round(1) >= 50).sum())} of")
+
+
+@pytest.mark.browser
+def test_a_click_opens_the_photo_with_its_error(browser: "Browser", report: Path, document: dict[str, Any]) -> None:
+    points = document["points"]
+    number = 30
+    with open_report(browser, report) as page:
+        page.locator("#show-mode").select_option("truth")
+        click_place(page, points["east_m"][number], points["north_m"][number])
+        assert page.locator("#panel").get_attribute("data-id") == points["id"][number][:12]
+        assert f"{points['error_m'][number]:.1f} m" in page.locator("#panel dl").inner_text()
+        red, _, blue = picture_colour(page, "#panel img")
+        assert abs(red - 2 * number) < 25
+        assert abs(blue - 255 + 2 * number) < 25
+
+
+@pytest.mark.browser
+def test_the_worst_photos_lead_to_the_map(browser: "Browser", report: Path, document: dict[str, Any]) -> None:
+    with open_report(browser, report) as page:
+        page.locator("#worst button").nth(1).click()
+        assert page.locator("#panel").get_attribute("data-id") == document["worst"][1]["id"][:12]
+        page.keyboard.press("Escape")
+        assert page.locator("#panel").is_hidden()
+
+
+@pytest.mark.browser
+def test_it_fits_a_phone_and_stays_quiet_without_uncertainty(
+    browser: "Browser", dataset: Dataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    write_report(path, evaluated(dataset, sure=False), dataset=dataset)
+    with open_report(browser, path, viewport={"width": 390, "height": 844}, color_scheme="dark") as page:
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.locator("#trust").count() == 0
+        page.locator("#show-cells").check()
+
+
+def test_a_photo_outside_the_outline_is_counted_not_drawn(report: Path) -> None:
+    html = report.read_text(encoding="utf-8")
+    found = re.search(r'id="data">(.*?)</script>', html, re.DOTALL)
+    assert found
+    photos = json.loads(found[1])["photos"]
+    edge = photos["name"].index("'=1+<i>.jpg")
+    assert all(photos[key][edge] is None for key in ("east", "north", "toEast", "toNorth"))
+    assert photos["east"].count(None) == 1
+    assert "1 photo just outside the outline" in html
+    lon, lat = FRAME.to_lonlat(*EDGE_PLACE_M)
+    assert f"{float(lon):.5f}" not in html
+    assert f"{float(lat):.5f}" not in html
+    assert "<i>" not in html

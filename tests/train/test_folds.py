@@ -1,0 +1,51 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from img2gps.dataset import Dataset
+from tests.train.colours import colour_dataset, tiny_config
+from train import trainer
+from train.loading import load_localizer
+from train.predictions import read_predictions
+from train.run import RunFolder
+from train.session import resume_run, start_run, summary
+
+
+def test_folds_resume_one_by_one_and_no_model_sees_its_own_fold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = colour_dataset(tmp_path / "ds", 12, folds=3).root
+    config = tiny_config(epochs=1)
+    whole = start_run(root, config, folds=True, runs=tmp_path, name="whole")
+    steps = [3]
+    real = trainer._update
+
+    def killing(*args: Any, **kwargs: Any) -> None:
+        steps[0] -= 1
+        if steps[0] == 0:
+            raise KeyboardInterrupt
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(trainer, "_update", killing)
+    with pytest.raises(KeyboardInterrupt):
+        start_run(root, config, folds=True, runs=tmp_path, name="killed")
+    killed = RunFolder(root=tmp_path / "killed")
+    first = (killed.fold(0).best / "model.safetensors").stat().st_mtime_ns
+    assert not (killed.folds_path / "predictions.parquet").exists()
+    resume_run(killed.root)
+    assert (killed.fold(0).best / "model.safetensors").stat().st_mtime_ns == first
+
+    rows = read_predictions(killed.folds_path / "predictions.parquet")
+    assert rows.equals(read_predictions(whole.folds_path / "predictions.parquet"))
+    frame = Dataset.open(root).read_frame().set_index("id")
+    assert sorted(rows["id"]) == sorted(frame.index)
+    assert rows["fold"].tolist() == frame.loc[rows["id"], "fold"].tolist()
+    trained = killed.read_photos()
+    for fold in range(3):
+        ids = trained.loc[trained["fold"] == fold, "id"]
+        assert (frame.loc[ids, "fold"] != fold).all()
+        assert set(trained["role"]) == {"train"}
+    assert len(summary(killed)["models"]) == 3
+    load_localizer(killed.root, fold=2, device="cpu")
+    load_localizer(killed.fold(2).root, device="cpu")

@@ -1,0 +1,38 @@
+"""What a decoder can do to its process, as functions that workers import by name."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def misbehave(items: Sequence[str], folder: str) -> list[str]:
+    """Return each item doubled, or do what it says; every visit is noted in `folder`."""
+    return [_one(item, Path(folder)) for item in items]
+
+
+def _one(item: str, folder: Path) -> str:
+    with (folder / item).open("a") as visits:
+        visits.write("x")
+    if item == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if item == "exit":
+        os._exit(3)
+    if item == "hang":
+        time.sleep(60)
+    if item == "eat":
+        _eat = bytearray(64 << 30)
+    if item == "disk-full":
+        raise OSError(28, "No space left on device", "target")
+    if item == "once" and len((folder / item).read_text()) == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item * 2
+
+
+def modules(_items: Sequence[str], _folder: str) -> list[str]:
+    """Return the heavy modules that a worker has loaded once it can read photos."""
+    import collect.ingesting.photo_file  # noqa: F401
+
+    return [",".join(name for name in ("torch", "geopandas", "pandas", "matplotlib") if name in sys.modules)]
