@@ -62,7 +62,7 @@ def assign_groups(photos: Sequence[Photo]) -> list[Photo]:
 
 
 def _timeline_key(photo: Photo) -> tuple[str, bool, float, str, str]:
-    """Sort by device, then time (none last); the file's name decides within a second, where phones count up."""
+    """Sort by device, then time (none last); the source's name decides within a second, where phones count up."""
     untimed = photo.captured_at is None
     return photo.device, untimed, 0.0 if untimed else _seconds(photo.captured_at), photo.source_name, photo.id
 

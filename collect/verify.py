@@ -20,7 +20,7 @@ from img2gps.site import Site
 from img2gps.text import format_count, safe_path, safe_text
 from img2gps.types import GpsSource, HeadingRef, Photo, SplitName, TimeSource
 
-__all__ = ["Problem", "Verification", "summary", "verify_dataset"]
+__all__ = ["Problem", "Verification", "corrections_problems", "summary", "verify_dataset"]
 
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 _ALLOWED: Final[dict[str, frozenset[Any]]] = {
@@ -83,8 +83,8 @@ def verify_dataset(root: Path) -> Verification:
     return Verification(photos=len(photos), problems=tuple(problems), orphans=tuple(_orphans(dataset, photos)))
 
 
-def _side_files(dataset: Dataset) -> Iterator[Problem]:
-    """Check the files beside the manifest."""
+def corrections_problems(dataset: Dataset) -> Iterator[Problem]:
+    """Check every byte of the corrections."""
     path = dataset.corrections_path
     try:
         corrections = read_corrections(path)
@@ -95,6 +95,11 @@ def _side_files(dataset: Dataset) -> Iterator[Problem]:
             )
     except (InvalidDatasetError, UnicodeDecodeError) as error:
         yield Problem(where=path.name, what=safe_text(str(error)))
+
+
+def _side_files(dataset: Dataset) -> Iterator[Problem]:
+    """Check the files beside the manifest."""
+    yield from corrections_problems(dataset)
     for name, read in (("rejected.csv", read_rejected), ("sources.parquet", read_sources)):
         try:
             read(dataset.root / name)

@@ -24,6 +24,11 @@ __all__ = ["DemoReport", "closing_block", "run_demo"]
 
 Run = Callable[[list[str]], None]
 
+# The figures of an evaluation; its file also holds every photo, for the map of its report.
+_EVALUATION_KEYS = (
+    *("run", "dataset", "split", "photos", "rmse_m", "mean_m", "median_m", "p90_m", "within_m"),
+    *("intervals", "mean_predictor"),
+)
 _CAMPUS, _DATASET, _RUNS = "campus", "quad", "runs"
 # Small enough for a laptop's two cores; the study's own size and length are what `--preset published` does alone.
 _RESNET = "train quad --preset published --size 112 --epochs 12 --name resnet18"
@@ -148,7 +153,7 @@ def _held_out_photo(dataset: Path) -> Path:
 
 def _figures(run: Path) -> dict[str, Any]:
     evaluation: dict[str, Any] = json.loads((run / "evaluations" / f"{_DATASET}-test" / "evaluation.json").read_text())
-    return evaluation
+    return {key: evaluation[key] for key in _EVALUATION_KEYS}
 
 
 def _tell(text: str) -> None:

@@ -33,9 +33,10 @@ def box_site(width_m: float = 200.0, height_m: float = 200.0, *, time_zone: str 
 def make_photo(name: str, east_m: float = 0.0, north_m: float = 0.0, **fields: Any) -> Photo:
     """Return a photo at a place of `FRAME`; its id is a hash of `name`, its perceptual hash is random but its own."""
     lon, lat = FRAME.to_lonlat(east_m, north_m)
+    photo_id = hashlib.sha256(name.encode()).hexdigest()
     defaults: dict[str, Any] = {
-        "id": hashlib.sha256(name.encode()).hexdigest(),
-        "file_name": f"{name}.jpg",
+        "id": photo_id,
+        "file_name": f"photos/{photo_id[:2]}/{photo_id}.jpg",
         "photo_sha256": hashlib.sha256(f"pixels of {name}".encode()).hexdigest(),
         "lon": float(lon),
         "lat": float(lat),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from img2gps.errors import InvalidCheckpointError, UsageError
 from img2gps.geo import FloatArray, LocalFrame
-from img2gps.text import safe_path
+from img2gps.text import safe_path, safe_text
 from train.backbones import Backbone, build_backbone, stage_of
 from train.checkpoint import Checkpoint, load_into
 from train.config import TrainConfig, changed
@@ -46,7 +46,10 @@ class CoordinateNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the scaled coordinates."""
-        coordinates: Tensor = self.head(self.backbone((images - self.mean) / self.std))
+        features: Tensor = self.backbone((images - self.mean) / self.std)
+        # bfloat16 holds three digits: a third of a metre on a site of a hundred
+        with torch.autocast(features.device.type, enabled=False):
+            coordinates: Tensor = self.head(features.float())
         return coordinates
 
 
@@ -88,7 +91,23 @@ def build_network(config: TrainConfig, *, device: torch.device, with_weights: bo
     network = CoordinateNetwork(backbone, _head(config, backbone.features))
     layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
     network.to(memory_format=layout)
-    return network.to(device)
+    return _checked_input(network.to(device), config)
+
+
+@torch.inference_mode()
+def _checked_input(network: CoordinateNetwork, config: TrainConfig) -> CoordinateNetwork:
+    """Return the network if it takes the config's input. Raises UsageError where it is too small or of another form."""
+    spec = config.pixels
+    network.eval()
+    try:
+        network(torch.zeros(1, 3, spec.height, spec.width, device=network.mean.device))
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise UsageError(
+            f"{safe_text(config.model)} takes no input of {spec.width} x {spec.height} px: give another --size."
+        ) from error
+    return network
 
 
 def _head(config: TrainConfig, features: int) -> nn.Module:

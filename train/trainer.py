@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from img2gps.errors import DeviceError
+from img2gps.errors import DeviceError, InvalidDatasetError, UsageError
 from img2gps.geo import FloatArray, geodesic_m
 from img2gps.metrics import metrics_of
 from img2gps.progress import Advance, bar
@@ -83,6 +83,10 @@ def fit_network(
 
 def prepare(config: TrainConfig, data: TrainingData, *, device: torch.device, with_weights: bool = True) -> "Training":
     """Return network, optimiser and photos, ready for the first epoch; a checkpoint may then take their place."""
+    if len(data.train) < 2:
+        raise InvalidDatasetError(
+            "One training photo is not enough: split with smaller --val and --test."
+        )
     here = world()
     torch.manual_seed(config.seed)
     scale = TargetScale.of(config.target, data.train)
@@ -214,8 +218,14 @@ def _step_loss(
     images = on_device(photos.pixels[photos.rows[part]], training.device)
     if strength.active:
         images = augment(images, uniforms[here], strength)
-    with autocast(training.device):
-        outputs = stepping(images)
+    try:
+        with autocast(training.device):
+            outputs = stepping(images)
+    except ValueError as error:  # torch's own check of BatchNorm
+        raise UsageError(
+            "BatchNorm has no variance of a single value: use a larger --batch-size or --size, "
+            "or --set freeze_batchnorm=true."
+        ) from error
     return coordinate_loss(outputs.float(), photos.targets[here], training.config, training.scale).sum()
 
 

@@ -40,8 +40,11 @@ function step(mode, index) {
   return value === null ? 0 : CELL_MODES[mode].steps.filter((least) => value >= least).length;
 }
 
-function dotColour(index) {
-  return colour(`series-${photos[pick("dot-mode").value][index] % 6}`);
+/** Return the function from a photo to the colour of its dot. */
+function dotColours() {
+  const codes = photos[pick("dot-mode").value];
+  const shades = [0, 1, 2, 3, 4, 5].map((i) => colour(`series-${i}`));
+  return (index) => shades[codes[index] % 6];
 }
 
 const atlas = new Atlas(pick("map"), {
@@ -51,7 +54,7 @@ const atlas = new Atlas(pick("map"), {
   },
   draw(context, view) {
     if (data.hole && pick("show-hole").checked) drawHole(context, view, data.hole);
-    if (pick("dot-mode").value !== "none") drawDots(context, view, photos, atlas.shown, dotColour);
+    if (pick("dot-mode").value !== "none") drawDots(context, view, photos, atlas.shown, dotColours());
     if (stops.length && pick("show-walk").checked) drawStops(context, view, stops, chosenStop);
   },
   onPick: (indices) => panel.open(indices),

@@ -30,6 +30,8 @@ def report_data(
     """Return the page's data but for the backdrop."""
     cells = audit["cells"]
     minutes = local_minutes(frame, site.zone)
+    if redact:
+        minutes = [None if minute is None else minute // 60 * 60 for minute in minutes]
     devices, walks = device_names(frame), walk_names(frame, minutes)
     flag_words, flags = flag_bits(frame["flags"].tolist(), list(FLAGS))
     split_words, split = coded(split_names(frame), (*SPLITS, "excluded", "no split"))
@@ -44,8 +46,6 @@ def report_data(
     }
     photos = photo_columns(frame, site, cells, redact=redact)
     photos |= {"minute": minutes, "split": split, "device": device, "walk": walk, "flags": flags}
-    if redact:
-        photos["minute"] = [None if minute is None else minute // 60 * 60 for minute in minutes]
     return {
         "photos": photos,
         "thumbnails": thumbnails,

@@ -59,7 +59,9 @@ def map_lines(figures: dict[str, Any], *, unicode: bool = True, width: int = 100
     total, count = np.zeros_like(board), np.zeros_like(board)
     np.add.at(total, (rows // block, columns // block), levels)
     np.add.at(count, (rows // block, columns // block), 1)
-    board = np.where(count > 0, np.round(total / np.maximum(count, 1)), -1).astype(int)
+    # A block with any photo shows some, however empty the rest of it is.
+    mean = np.maximum(np.round(total / np.maximum(count, 1)), total > 0)
+    board = np.where(count > 0, mean, -1).astype(int)
     drawn = ["".join(glyphs[level + 1] for level in line) for line in board[::-1].tolist()]
     scale = f"{block * size_m:g} m a square, north up"
     words = ("no photo", "some", f"{ENOUGH_PHOTOS}+ photos", f"and {ENOUGH_WALKS}+ walks, {ENOUGH_HEADINGS}+ headings")
@@ -146,13 +148,14 @@ def _labels(figures: dict[str, Any]) -> list[str]:
 def _leakage(figures: dict[str, Any]) -> list[str]:
     radii = "".join(f"{f'{radius} m':>7}" for radius in RADII_M)
     lines = ["Leakage: val and test photos with a training photo within ..."]
-    lines.append(
-        f"{'split':<18}{'photos':>7}{radii}{'near-dup.':>11}{'bursts':>8}{'walks':>7}{'days':>6}{'set aside':>11}"
-    )
+    spanning = f"{'near-dup.':>11}{'bursts':>8}{'walks':>7}{'days':>6}{'set aside':>11}"
+    lines.append(f"{'split':<15}{'photos':>8}{radii}{'same walk 5 m':>15}{spanning}")
     for row in figures["leakage"]:
         shares = "".join(f"{as_percent(row['within_m'][str(radius)]):>7}" for radius in RADII_M)
+        same_walk = f"{as_percent(row['within_m_same_walk']['5']):>15}"
         counts = f"{row['near_duplicates']:>11,}{row['bursts']:>8,}{row['walks']:>7,}{row['days']:>6,}"
-        lines.append(f"{safe_text(row['by']):<18}{row['photos']:>7,}{shares}{counts}{row['set_aside']:>11,}")
+        named = f"{safe_text(row['by']):<15}{row['photos']:>8,}"
+        lines.append(f"{named}{shares}{same_walk}{counts}{row['set_aside']:>11,}")
     if not any(row["stored"] for row in figures["leakage"]):
         lines.append("Nothing is held out yet: img2gps split DATASET")
     return lines

@@ -11,8 +11,8 @@ from shapely.ops import unary_union
 
 from collect.campus.plan import FAR_FRONT_M, FRONT_INSET_M, SIDEWALK_INSET_M, Building, Footpath
 
-BLOCK_M = 58.0
-PATH_HALF_M = 5.5
+BLOCK_M = 62.0
+PATH_HALF_M = 7.5
 SMALLEST_BLOCK_M2 = 160.0
 PAVINGS = ("brick", "slabs", "pavers", "cobbles", "gravel")
 

@@ -39,7 +39,9 @@ class Canvas:
         self._draw.polygon([self._at(x, y) for x, y in corners], fill=(*colour, detail))
 
     def disc(self, x: float, y: float, radius: float, colour: Colour, detail: int = PLAIN, *, tall: float = 1.0) -> None:
-        """Fill a circle, or an ellipse `tall` times as high as wide."""
+        """Fill a circle, or an ellipse `tall` times as high as wide; nothing where the radius is not positive."""
+        if radius <= 0:
+            return
         (left, bottom), (right, top) = self._at(x - radius, y - radius * tall), self._at(x + radius, y + radius * tall)
         self._draw.ellipse((left, top, right, bottom), fill=(*colour, detail))
 

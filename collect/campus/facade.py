@@ -13,6 +13,7 @@ from collect.campus.designs import Design
 SLATE: Colour = (92, 96, 104)
 TILES: Colour = (150, 82, 62)
 NARROW_M = 5.0
+NARROWEST_WITH_WINDOWS_M = 2.2
 ROOF_M = {
     "cornice": 0.7, "balustrade": 1.0, "flat": 0.3, "slab": 0.9, "crenels": 1.1, "sawtooth": 2.4, "gables": 3.4,
     "stepped": 3.0, "pediment": 3.2, "slant": 3.5, "mansard": 2.8,
@@ -54,7 +55,9 @@ def paint(design: Design, length_m: float, eaves_m: float, seed: int, key: str) 
 
 
 def _draw_windows(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
-    """Windows on each storey above the ground floor, and on the ground floor of a narrow wall."""
+    """Windows on each storey; a wall too narrow for one has none."""
+    if canvas.length_m < NARROWEST_WITH_WINDOWS_M:
+        return
     draw = windows.DRAWERS[design.archetype.window]
     storeys = max(1, int((eaves_m - 0.3) / design.storey_m))
     height = (eaves_m - 0.3) / storeys
@@ -72,7 +75,7 @@ def _draw_windows(canvas: Canvas, design: Design, eaves_m: float, rng: np.random
 
 def _draw_features(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
     """One or two features, by the length of the wall; each wall of a building draws its own."""
-    count = 1 + (canvas.length_m > 24) + (canvas.length_m > 40)
+    count = 1 + (canvas.length_m > 16) + (canvas.length_m > 32)
     for place, k in enumerate(rng.permutation(len(design.features))[:count]):
         low, high = canvas.length_m * place / count, canvas.length_m * (place + 1) / count
         slot = features.Slot(low=low, high=high, eaves=eaves_m)

@@ -9,6 +9,10 @@ from astral import Observer, sun
 
 from collect.campus.arrays import Colour
 
+# A camera brings the mean level of a photo towards this one, most of the way.
+METERED_LEVEL = 122.0
+METERING = 0.8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weather:
@@ -124,8 +128,9 @@ def develop(pixels: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]", exposur
     """Turn rendered colours (rows, columns, 3; 0..255 in float32) into an 8-bit photo."""
     rows, columns, _ = pixels.shape
     luma = pixels @ np.array([0.3, 0.59, 0.11], np.float32)
+    metered = float(np.clip(METERED_LEVEL / max(float(luma.mean()), 1.0), 0.6, 1.9)) ** METERING
     pixels = luma[..., None] + (pixels - luma[..., None]) * np.float32(exposure.saturation)
-    pixels *= np.array(exposure.gains, np.float32)
+    pixels *= np.array(exposure.gains, np.float32) * np.float32(metered)
     pixels = (pixels - 118) * np.float32(exposure.contrast) + 118
     # Highlights roll off instead of clipping.
     over = np.maximum(pixels - 205, 0)

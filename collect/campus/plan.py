@@ -8,7 +8,7 @@ from collect.campus.arrays import Doubles
 
 SIDEWALK_INSET_M = 9.0
 KERB_INSET_M = 6.0
-FRONT_INSET_M = 13.0
+FRONT_INSET_M = 17.0
 FAR_KERB_M = 7.0
 FAR_FRONT_M = 13.0
 

@@ -11,9 +11,9 @@ from collect.campus.camera import Camera
 from collect.campus.walls import Walls, cast
 from collect.campus.world import World
 
-SIGHT_GAP_M = 15.0
+SIGHT_GAP_M = 20.0
 DIRECTIONS = 16
-BEST_DISTANCE_M = 17.0
+BEST_DISTANCE_M = 19.0
 
 
 def find_sights(world: World) -> Doubles:
@@ -43,4 +43,4 @@ def appeal(walls: Walls, east_m: float, north_m: float, heading_deg: float) -> f
     facing = -(walls.normals[hits.wall[nearest]] @ camera.forward)
     good = np.exp(-(np.log(np.maximum(depth, 0.5) / BEST_DISTANCE_M) ** 2) / 0.5)
     own = np.where(walls.on_site[hits.wall[nearest]], 1.0, 0.15)
-    return float(np.mean(own * good * (0.35 + 0.65 * np.clip(facing, 0, 1))))
+    return float(np.mean(own * good * (0.2 + 0.8 * np.clip(facing, 0, 1))))

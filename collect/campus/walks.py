@@ -18,9 +18,9 @@ PHOTOS_PER_WALK = 30
 STOP_GAP_M = 40.0
 PACE_M_PER_S = 1.25
 BURST_SHARE = 0.14
-SPOT_SPREAD_M = 1.6
-HEADING_SPREAD_DEG = 9.0
-STRAY_LOOK_SHARE = 0.15
+SPOT_SPREAD_M = 1.2
+HEADING_SPREAD_DEG = 6.0
+STRAY_LOOK_SHARE = 0.05
 FIRST_DAY = datetime(2025, 4, 5, tzinfo=UTC)
 YEAR_SPAN_DAYS = 310
 
@@ -89,7 +89,7 @@ def _walk(place: Place, number: int, days: int, weather: int, seed: int) -> Walk
 
 def _exposure(rng: np.random.Generator, device: Device) -> Exposure:
     """How the phone develops on this walk: its own colours, and a white balance and brightness of the day."""
-    warmth, tint, brightness = rng.normal(0, 0.1), rng.normal(0, 0.03), np.exp(rng.normal(0, 0.2))
+    warmth, tint, brightness = rng.normal(0, 0.06), rng.normal(0, 0.025), np.exp(rng.normal(0, 0.13))
     red, green, blue = device.gains
     return Exposure(
         gains=(
@@ -98,8 +98,8 @@ def _exposure(rng: np.random.Generator, device: Device) -> Exposure:
             float(blue * brightness * (1 - warmth)),
         ),
         contrast=float(device.contrast * np.exp(rng.normal(0, 0.1))),
-        saturation=float(device.saturation * np.exp(rng.normal(0, 0.18))),
-        noise=float(rng.uniform(2, 6)),
+        saturation=float(device.saturation * np.exp(rng.normal(0, 0.12))),
+        noise=float(rng.uniform(1.5, 4)),
     )
 
 

@@ -27,8 +27,7 @@ def verify(dataset: Path, as_json: bool) -> None:
         if result.problems:
             print_table("Problems", ("where", "what"), [(problem.where, problem.what) for problem in result.problems])
     if result.problems:
+        more = f" (and {len(result.problems) - 1:,} more)" if len(result.problems) > 1 else ""
         first = result.problems[0]
-        raise InvalidDatasetError(
-            f"{safe_path(dataset)} is not as it was written: {first.where}: {first.what.rstrip(".")}"
-            + (f" (and {len(result.problems) - 1:,} more)." if len(result.problems) > 1 else ".")
-        )
+        told = f"{first.where}: {first.what}".rstrip(".")
+        raise InvalidDatasetError(f"{safe_path(dataset)} is not as it was written: {told}{more}.")

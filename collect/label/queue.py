@@ -142,7 +142,7 @@ def _track_reasons(track: TrackEvidence, speeds: dict[int, tuple[float, float, s
     stands_out = distance_m > _NOTABLE * spread_m
     if stands_out:
         text = (
-            f"{distance_m:.0f} m from where the photos before and after place it, "
+            f"{distance_m:.0f} m from where the rest of the walk places it, "
             f"{distance_m / spread_m:.1f} times what is usual there"
         )
         found = [Reason(code="walk", text=text, weight=weight)]

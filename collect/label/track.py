@@ -5,9 +5,9 @@ walker's position is continuous and so is the speed), and every label is the tra
 either ordinary or gross: a two-part mixture. The prediction for a photo leaves out its whole run (photos
 taken within seconds of it that show nearly the same position), because such photos share their fix and
 would only confirm one another. A fix that has jumped away often stays there for some photos, so the last
-step weighs, around every photo, all stretches of up to six photos that may share one gross offset against
-one another and against none. Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), ch. 4.2.1
-(Matérn) and 5.4.2 (leaving out in closed form).
+step asks of every stretch of up to six photos whether one gross offset that they share explains them.
+Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), ch. 4.2.1 (Matérn) and 5.4.2
+(leaving out in closed form).
 """
 
 import dataclasses
@@ -26,10 +26,11 @@ GROSS_SHARE: Final = 0.05
 GROSS_M: Final = 70.0
 """How far a gross error reaches: its standard deviation per axis, in metres (80 m in the median)."""
 
-_SPEEDS_M_S: Final = (0.2, 0.5, 1.0, 1.6)
-_NOISES_M: Final = (1.5, 3.0, 6.0, 9.0, 13.0, 19.0)
+_SPEEDS_M_S: Final = (0.6, 1.2)
+_NOISES_M: Final = (3.0, 6.0, 11.0, 18.0)
 _REVIEWED_NOISE_M: Final = 3.0
-_ROUNDING_M: Final = 1.0
+_ONE_POSITION_M: Final = 0.05
+_SMALLEST_M: Final = 1.0
 _ROUNDS: Final = 6
 _SETTLED: Final = 0.01
 _LONGEST: Final = 6
@@ -61,11 +62,16 @@ def track_evidence(time_s: FloatArray, position_m: FloatArray, reviewed: Flags) 
     """Return the evidence for the photos of one walk, in ascending `time_s`, shape (N,).
 
     `position_m` has shape (N, 2): east and north metres. Labels that a person has looked at (`reviewed`) are trusted.
-    A walk of fewer than three photos says nothing: its distances are zero and its ratios neutral.
+    Photos in a row on one position share one fix, and so one judgement. A walk of fewer than three fixes says
+    nothing: its distances are zero and its ratios neutral.
     """
-    parts = [_chunk(time_s, position_m, reviewed, *bounds) for bounds in _chunks(len(time_s))]
+    fix = _fixes(time_s, position_m, reviewed)
+    first = np.flatnonzero(np.diff(fix, prepend=-1))
+    mean_time = np.bincount(fix, time_s, len(first)) / np.bincount(fix, minlength=len(first))
+    fixes = mean_time, position_m[first], reviewed[first]
+    parts = [_chunk(*fixes, *bounds) for bounds in _chunks(len(first))]
     names = [field.name for field in dataclasses.fields(TrackEvidence)]
-    return TrackEvidence(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+    return TrackEvidence(**{name: np.concatenate([getattr(part, name) for part in parts])[fix] for name in names})
 
 
 def log_ratio(distance_m: FloatArray, ordinary_m: FloatArray, gross_m: FloatArray) -> FloatArray:
@@ -110,14 +116,13 @@ def _no_evidence(position_m: FloatArray) -> TrackEvidence:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Walk:
-    """A window of a walk, centred; `same_fix` (N, N) marks pairs with one position, `runs` lists index arrays."""
+    """A window of a walk, one row per fix, centred; `runs` lists index arrays."""
 
     time_s: FloatArray
     position_m: FloatArray
     centre_m: FloatArray
     extent_m: float
     reviewed: Flags
-    same_fix: Flags
     runs: list[Integers]
 
     @classmethod
@@ -125,26 +130,37 @@ class _Walk:
         centre = np.median(position_m, axis=0)
         centred = position_m - centre
         extent = float(np.clip(1.4826 * np.median(np.abs(centred), axis=0).max(), 30.0, 2000.0))
-        fix = np.cumsum(np.r_[True, np.any(np.abs(np.diff(centred, axis=0)) > 0.05, axis=1)])
         return cls(
             time_s=time_s,
             position_m=centred,
             centre_m=centre,
             extent_m=extent,
             reviewed=reviewed,
-            same_fix=np.asarray(fix[:, None] == fix[None, :]),
             runs=_runs(time_s, centred),
         )
 
 
+def _fixes(time_s: FloatArray, position_m: FloatArray, reviewed: Flags) -> Integers:
+    """Return the number of each photo's fix (N,): photos in a row on one position, over at most `_RUN_S` seconds."""
+    same = np.all(np.abs(np.diff(position_m, axis=0)) < _ONE_POSITION_M, axis=1) & (reviewed[1:] == reviewed[:-1])
+    return _numbers(time_s, same)
+
+
 def _runs(time_s: FloatArray, position_m: FloatArray) -> list[Integers]:
     """Return the index arrays of runs of two or more: neighbours in time and place, over at most `_RUN_S` seconds."""
-    steps = np.hypot(*np.diff(position_m, axis=0).T)
-    starts = [0]
+    number = _numbers(time_s, np.hypot(*np.diff(position_m, axis=0).T) <= _RUN_STEP_M)
+    return [run for run in np.split(np.arange(len(number)), np.flatnonzero(np.diff(number)) + 1) if len(run) > 1]
+
+
+def _numbers(time_s: FloatArray, joined: Flags) -> Integers:
+    """Return group numbers (N,) where `joined` (N - 1,) tells whom the next one may join, `_RUN_S` seconds at most."""
+    numbers = np.zeros(len(time_s), dtype=np.int64)
+    start = 0
     for index in range(1, len(time_s)):
-        if steps[index - 1] > _RUN_STEP_M or time_s[index] - time_s[starts[-1]] > _RUN_S:
-            starts.append(index)
-    return [np.arange(a, b) for a, b in zip(starts, [*starts[1:], len(time_s)], strict=True) if b - a > 1]
+        joins = joined[index - 1] and time_s[index] - time_s[start] <= _RUN_S
+        start = start if joins else index
+        numbers[index] = numbers[index - 1] + (not joins)
+    return numbers
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,21 +203,15 @@ def _mixed(gross: FloatArray, ordinary: FloatArray) -> FloatArray:
 
 def _without_own_run(walk: _Walk, prior: FloatArray, noise: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the track's mean (N, 2) and variance (N,) at each photo, predicted without the photos of its run."""
-    precision = np.linalg.inv(prior + _noise_covariance(walk, noise))
+    precision = np.linalg.inv(prior + np.diag(noise))
     pull = precision @ walk.position_m
     mean = walk.position_m - pull / np.diag(precision)[:, None]
-    latent = np.maximum(1 / np.diag(precision) - noise, _ROUNDING_M**2)
+    latent = np.maximum(1 / np.diag(precision) - noise, _SMALLEST_M**2)
     for run in walk.runs:
         block = np.linalg.inv(precision[np.ix_(run, run)])
         mean[run] = walk.position_m[run] - block @ pull[run]
-        latent[run] = np.maximum(np.diag(block) - noise[run], _ROUNDING_M**2)
+        latent[run] = np.maximum(np.diag(block) - noise[run], _SMALLEST_M**2)
     return mean, latent
-
-
-def _noise_covariance(walk: _Walk, noise: FloatArray) -> FloatArray:
-    """Return the covariance (N, N) of label errors of variance `noise`: photos of one fix share theirs."""
-    shared = np.where(walk.same_fix, np.sqrt(np.outer(noise, noise)), 0.0)
-    return np.asarray(shared + _ROUNDING_M**2 * np.eye(len(noise)), dtype=np.float64)
 
 
 def _with_stretches(walk: _Walk, fit: _Fit) -> _Fit:
@@ -222,24 +232,23 @@ def _with_stretches(walk: _Walk, fit: _Fit) -> _Fit:
 def _stretch_logit(
     walk: _Walk, prior: FloatArray, ordinary: FloatArray, noise: FloatArray, share: FloatArray
 ) -> FloatArray:
-    """Return for each photo the log odds that a stretch with it is displaced as one, against all nearby alternatives.
+    """Return for each photo the log odds that a stretch with it is displaced as one.
 
     Leaving a stretch S out, its labels are Gaussian with covariance inv(inv(K)[S, S]) (`noise` on the diagonal of K
     exchanged for `ordinary` within S) and the mean that goes with it; an offset shared by S adds the variance
     `GROSS_M`² to every entry.
     """
     count = len(noise)
-    current = _noise_covariance(walk, noise)
-    precision = np.linalg.inv(prior + current)
+    precision = np.linalg.inv(prior + np.diag(noise))
     pull = precision @ walk.position_m
-    exchange = _noise_covariance(walk, ordinary) - current
+    exchange = ordinary - noise
     evidence = np.full((_LONGEST, count), -np.inf)  # by length - 1 and first photo
     for length in range(1, min(_LONGEST, count - 2) + 1):
         members = np.arange(count - length + 1)[:, None] + np.arange(length)
         block = (members[:, :, None], members[:, None, :])
         left_out = np.linalg.inv(precision[block])
         residual = left_out @ pull[members]
-        inverse = np.linalg.inv(left_out + exchange[block])
+        inverse = np.linalg.inv(left_out + exchange[members][:, :, None] * np.eye(length))
         weight = inverse.sum(axis=(1, 2))
         push = np.einsum("ij,ijk->ik", inverse.sum(axis=1), residual)
         gain = (push**2).sum(axis=1) * GROSS_M**2 / (2 * (1 + GROSS_M**2 * weight)) - np.log1p(GROSS_M**2 * weight)
@@ -249,17 +258,20 @@ def _stretch_logit(
 
 
 def _odds_of_photos(evidence: FloatArray) -> FloatArray:
-    """Return the log odds (N,) of stretches that hold a photo against no stretch and those close by that do not."""
+    """Return the log odds (N,) that each photo is in a displaced stretch; `evidence` is by length - 1 and first photo.
+
+    What the rest of a stretch explains without the photo is taken off, or every neighbour of a gross label would
+    be accused along with it.
+    """
     longest, count = evidence.shape
-    with_it, without = np.full(count, -np.inf), np.zeros(count)
+    odds = np.full(count, -50.0)
     for length in range(1, longest + 1):
-        for offset in range(-longest - length + 1, longest + 1):
-            # the stretch that starts `offset` photos after photo i
-            first = np.arange(count) + offset
-            valid = (first >= 0) & (first < count)
-            value = np.where(valid, evidence[length - 1, np.clip(first, 0, count - 1)], -np.inf)
-            if -length < offset <= 0:
-                with_it = np.logaddexp(with_it, value)
-            else:
-                without = np.logaddexp(without, value)
-    return np.asarray(np.maximum(with_it - without, -50.0), dtype=np.float64)
+        starts = np.arange(count - length + 1)
+        for place in range(length):
+            gain = evidence[length - 1, starts]
+            if place > 0:
+                gain = gain - np.logaddexp(0, evidence[place - 1, starts])
+            if place < length - 1:
+                gain = gain - np.logaddexp(0, evidence[length - place - 2, starts + place + 1])
+            odds[starts + place] = np.logaddexp(odds[starts + place], gain)
+    return odds

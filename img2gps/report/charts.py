@@ -15,7 +15,7 @@ __all__ = ["Series", "bar_chart", "line_chart", "nice_ticks", "rose_chart", "row
 
 _WIDTH: Final = 360
 _HEIGHT: Final = 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 12, 12, 38
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 12, 38
 _COMPASS: Final = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 

@@ -26,7 +26,7 @@ function drawSite(context, view, site, insideOfIt) {
   context.clip(outline, "evenodd");
   insideOfIt();
   context.restore();
-  context.lineWidth = 1.2;
+  context.lineWidth = 1.8;
   context.strokeStyle = colour("map-path");
   context.stroke(ringPath(view, site.paths, false));
   const buildings = ringPath(view, site.buildings.flat());
@@ -52,58 +52,6 @@ function drawCells(context, view, cells, fill) {
     context.fillStyle = shade;
     context.fillRect(x, y, side - gap, side - gap);
   }
-}
-
-const dotPictures = new Map();
-
-/** Return a picture of a dot, drawn once: thousands of copies of it are quicker than thousands of arcs. */
-function dotPicture(shade, radius, ratio) {
-  const key = `${shade} ${radius.toFixed(1)} ${ratio} ${colour("map-halo")}`;
-  if (!dotPictures.has(key)) {
-    if (dotPictures.size > 200) dotPictures.clear();
-    const side = Math.ceil((radius + 2) * 2 * ratio);
-    const picture = element("canvas", { width: side, height: side });
-    const context = picture.getContext("2d");
-    context.scale(ratio, ratio);
-    context.arc(side / ratio / 2, side / ratio / 2, radius, 0, 2 * Math.PI);
-    context.fillStyle = shade;
-    context.strokeStyle = colour("map-halo");
-    context.lineWidth = 2.4;
-    context.stroke();
-    context.fill();
-    dotPictures.set(key, picture);
-  }
-  return dotPictures.get(key);
-}
-
-/** Dots for photo indices; `paint(index)` is their colour. Of dots of one colour on one pixel, one is drawn. */
-function drawDots(context, view, photos, indices, paint) {
-  const radius = Math.max(2.6, Math.min(6.5, 2.6 + view.scale * 0.45));
-  const shades = new Map();
-  const drawn = new Set();
-  const ticks = view.scale > 5 && photos.heading ? new Path2D() : null;
-  for (const i of indices) {
-    const x = view.x(photos.east[i] / DM);
-    const y = view.y(photos.north[i] / DM);
-    if (x < -9 || y < -9 || x > view.width + 9 || y > view.height + 9) continue;
-    const shade = paint(i);
-    if (!shades.has(shade)) shades.set(shade, [shades.size, dotPicture(shade, radius, view.ratio)]);
-    const [number, picture] = shades.get(shade);
-    const spot = (Math.round(x) * 8192 + Math.round(y)) * 64 + number;
-    if (drawn.has(spot)) continue;
-    drawn.add(spot);
-    const side = picture.width / view.ratio;
-    if (ticks && photos.heading[i] !== null) {
-      const angle = (photos.heading[i] * Math.PI) / 180;
-      ticks.moveTo(x, y);
-      ticks.lineTo(x + Math.sin(angle) * radius * 2.6, y - Math.cos(angle) * radius * 2.6);
-    }
-    context.drawImage(picture, x - side / 2, y - side / 2, side, side);
-  }
-  if (!ticks) return;
-  context.strokeStyle = colour("map-tick");
-  context.lineWidth = 1.6;
-  context.stroke(ticks);
 }
 
 /** A ring around one photo. */

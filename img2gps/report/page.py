@@ -7,6 +7,7 @@ The page's one style and one script are inline and named by their SHA-256 in its
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -14,19 +15,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from img2gps import __version__
 from img2gps.text import format_count
 
-__all__ = ["MAP_SCRIPTS", "NARROW", "as_metres", "as_percent", "render_page"]
+__all__ = ["MAP_SCRIPTS", "NARROW", "as_metres", "as_percent", "embed_json", "render_page"]
 
 _FOLDER: Final = Path(__file__).parent
 
 NARROW: Final = "\u202f"
 """The space between a number and its unit: narrow, and no line breaks at it (SI brochure, 5.4.3)."""
 
-MAP_SCRIPTS: Final = ("palette.js", "view.js", "layers.js", "facets.js", "facts.js", "atlas.js")
+MAP_SCRIPTS: Final = ("palette.js", "view.js", "layers.js", "dots.js", "facets.js", "facts.js", "atlas.js")
 """The shared scripts behind a page with a map, in the order they are joined in."""
 
 
@@ -106,13 +107,18 @@ def _environment(folder: Path) -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"metres": _unbroken(as_metres), "percent": _unbroken(as_percent)}
-    environment.filters |= {"counted": format_count, "number": _number}
+    environment.filters |= {"counted": format_count, "number": _number, "code": _with_code}
     return environment
 
 
 def _unbroken(write: Callable[..., str]) -> Callable[..., str]:
     """Return `write` with a space before the unit at which no line breaks."""
     return lambda *given: write(*given).replace(" ", NARROW)
+
+
+def _with_code(text: str) -> Markup:
+    """Return escaped text in which what stands between backticks is set as code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just before
 
 
 def _number(value: float | None, digits: int = 0) -> str:

@@ -67,7 +67,7 @@ def test_the_terminal_page_fits_and_says_it_all(tmp_path: Path) -> None:
 
 
 def test_the_map_has_north_up_and_an_ascii_form(tmp_path: Path) -> None:
-    photos = [photo for photo in four_walks() if photo.file_name.startswith("four")]  # 60 m north of the middle
+    photos = [photo for photo in four_walks() if photo.source_name.startswith("four")]  # 60 m north of the middle
     figures = audit_dataset(make_dataset(tmp_path / "quad", photos)).figures
     drawn = map_lines(figures)
     marked = [number for number, row in enumerate(drawn[:20]) if "░" in row]

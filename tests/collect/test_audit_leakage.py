@@ -43,6 +43,7 @@ def test_distances_and_headings(tmp_path: Path) -> None:
     assert found["photos"] == 4
     assert found["set_aside"] == 1
     assert found["within_m"] == {"1": 0.25, "5": 0.5, "10": 0.75, "25": 0.75}
+    assert set(found["within_m_same_walk"].values()) == {0.0}
     assert found["photos_with_heading"] == 3
     assert found["within_m_heading"] == {
         "1": 0.0,
@@ -87,7 +88,7 @@ def test_what_spans_splits_is_counted(tmp_path: Path) -> None:
     subject = subject_of(tmp_path / "quad", broken)
     found = leakage_of(subject, subject.splits, np.array([[0, 1], [0, 2]]))
     assert (found["bursts"], found["walks"], found["days"], found["near_duplicates"]) == (5, 1, 1, 1)
-    assert found["within_m"]["1"] == 1.0
+    assert found["within_m"]["1"] == found["within_m_same_walk"]["1"] == 1.0
 
 
 def test_the_table_shows_the_price_of_each_way(tmp_path: Path) -> None:
@@ -111,6 +112,7 @@ def test_the_table_shows_the_price_of_each_way(tmp_path: Path) -> None:
     assert by["cell"]["within_m"]["10"] == 0.0
     assert by["walk"]["within_m"]["25"] == 0.0
     assert by["walk"]["walks"] == 0 < by["random"]["walks"]
+    assert by["walk"]["within_m_same_walk"]["25"] == 0.0 < by["random"]["within_m_same_walk"]["10"]
     assert by["cell"]["set_aside"] > 0
     assert all(row["bursts"] == 0 for row in rows)
 

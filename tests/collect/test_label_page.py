@@ -90,7 +90,7 @@ def centre(page: Page, selector: str) -> tuple[float, float]:
 
 def test_the_most_suspicious_photo_is_shown_first_with_its_reasons(page: Page) -> None:
     expect(page.locator("#name")).to_have_text(SLIP.source_name)
-    expect(page.locator("#reasons li").first).to_contain_text("photos before and after place it")
+    expect(page.locator("#reasons li").first).to_contain_text("the rest of the walk places it")
     assert page.locator("#image").evaluate("image => image.decode().then(() => image.naturalWidth)") == 60
 
 

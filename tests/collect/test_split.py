@@ -105,7 +105,7 @@ def test_of_equally_long_walks_the_one_that_covers_more_is_held_out() -> None:
     long = make_walk("long", places=line((-90, -90), (90, 90), 20), start=NOON + timedelta(hours=9))
     photos = assign_groups([photo for walk in [*short, long] for photo in walk])
     result = make_split(photos, by="walk", val=0, test=20, site=SITE)
-    assert {photo.file_name[:4] for photo in result.photos if photo.split == "test"} == {"long"}
+    assert {photo.source_name[:4] for photo in result.photos if photo.split == "test"} == {"long"}
 
 
 def test_a_walk_larger_than_asked_is_said_in_one_line() -> None:
@@ -149,7 +149,7 @@ def test_a_near_duplicate_of_a_held_out_walk_is_set_aside() -> None:
     other = make_walk("big", places=line((0, 60), (90, 60), 30), start=NOON + timedelta(hours=5, minutes=1))
     first = make_photo("first", 0, 0, captured_at=NOON - timedelta(minutes=1), phash=phash)
     result = make_split(assign_groups([*walk, first, twin, *other]), by="walk", val=0, test=6, site=SITE)
-    split_of = {photo.file_name: photo.split for photo in result.photos}
+    split_of = {photo.source_name: photo.split for photo in result.photos}
     assert split_of["first.jpg"] == "test"
     assert split_of["twin.jpg"] == "excluded"
     assert counts(result.photos) == {"test": 6, "train": 30, "excluded": 1}

@@ -85,8 +85,8 @@ def test_the_buffer_holds_for_photos_that_come_later(tmp_path: Path) -> None:
     photos = photos_of(read_table(dataset.manifest_path)[0])
     held_out = [photo for photo in photos if photo.split in ("val", "test")]
     trained = [photo for photo in photos if photo.split == "train"]
-    assert any(photo.file_name.startswith("new") for photo in trained)
-    assert any(photo.file_name.startswith("new") and photo.split == "excluded" for photo in photos)
+    assert any(photo.source_name.startswith("new") for photo in trained)
+    assert any(photo.source_name.startswith("new") and photo.split == "excluded" for photo in photos)
     for photo in held_out:
         lons, lats = [other.lon for other in trained], [other.lat for other in trained]
         assert geodesic_m(photo.lon, photo.lat, lons, lats).min() > 10 - 1e-3

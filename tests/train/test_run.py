@@ -62,7 +62,7 @@ def test_photos_are_stored_with_their_role(tmp_path: Path) -> None:
     run = create_run(tmp_path, prefix="x")
     run.write_photos(photo_rows(select_split(read_photos(tmp_path / "ds"))))
     stored = run.read_photos()
-    assert list(stored.columns) == ["id", "photo_sha256", "lon", "lat", "role", "fold"]
+    assert list(stored.columns) == ["id", "photo_sha256", "phash", "lon", "lat", "role", "fold"]
     assert len(stored) == 110
     run.photos_path.write_bytes(b"PAR1")
     with pytest.raises(InvalidCheckpointError):

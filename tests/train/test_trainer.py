@@ -224,3 +224,20 @@ def test_huber_measures_the_distance_not_the_axes() -> None:
     losses = trainer.coordinate_loss(points, torch.zeros(20, 2), config, scale)
     assert losses.std() < 1e-6
     assert losses[0].item() == pytest.approx(1.0 - 0.1)
+
+
+def test_a_single_photo_per_step_needs_batchnorm_to_stand_still(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="freeze_batchnorm"):
+        start_run(dataset, tiny_config(epochs=1, batch_size=1), runs=tmp_path)
+
+
+def test_one_training_photo_is_not_enough(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 9).root
+    with pytest.raises(InvalidDatasetError, match="not enough"):
+        start_run(root, tiny_config(), runs=tmp_path)
+    assert not list(tmp_path.glob("published-*"))
+
+
+def test_an_input_that_is_too_small_is_a_usage_error(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--size"):
+        start_run(dataset, tiny_config(model="densenet121", size=16), runs=tmp_path)

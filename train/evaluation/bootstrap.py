@@ -90,13 +90,11 @@ def figure_samples(
     The R rows see the same resamples, so that their differences are paired.
     """
     rows = np.atleast_2d(np.asarray(error_m, dtype=np.float64))
-    samples = np.empty((len(rows), replicates, len(FIGURES)))
-    done = 0
-    for weights in _resamples(clusters, replicates, seed):
-        chunk = slice(done, done + len(weights))
-        for index, errors in enumerate(rows):
-            samples[index, chunk] = _weighted_figures(errors, weights)
-        done += len(weights)
+    blocks = [
+        np.stack([_resampled_figures(errors, clusters, drawn) for errors in rows])
+        for drawn in _drawn(clusters, replicates, seed)
+    ]
+    samples = np.concatenate(blocks, axis=1)
     return samples if np.ndim(error_m) == 2 else samples[0]
 
 
@@ -140,7 +138,8 @@ def mean_interval(
     """
     if clusters.count < _FEWEST_CLUSTERS:
         return None
-    samples = [weights @ values / weights.sum(axis=1) for weights in _resamples(clusters, REPLICATES, seed)]
+    sums, sizes = _cluster_sums(values[:, None], clusters), np.bincount(clusters.codes)
+    samples = [drawn @ sums[:, 0] / (drawn @ sizes) for drawn in _drawn(clusters, REPLICATES, seed)]
     bounds = interval(np.concatenate(samples), clusters.count, level=level)
     is_share = bool(np.isin(values, (0.0, 1.0)).all())
     return _never_certain(bounds, clusters.count, level) if is_share else bounds
@@ -157,33 +156,42 @@ def _never_certain(bounds: tuple[float, float] | None, clusters: int, level: flo
     return (1 - room, 1.0) if bounds == (1.0, 1.0) else bounds
 
 
-def _resamples(clusters: Clusters, replicates: int, seed: int) -> Iterator[FloatArray]:
-    """Yield blocks of shape (b, N): how often each photo is in each resample."""
+def _drawn(clusters: Clusters, replicates: int, seed: int) -> Iterator[IntArray]:
+    """Yield blocks of shape (b, clusters): how often each cluster is in each resample."""
     generator = np.random.default_rng(seed)
     block = max(1, _CHUNK_CELLS // max(1, len(clusters.codes)))
+    even = np.full(clusters.count, 1 / clusters.count)
     for start in range(0, replicates, block):
-        size = min(block, replicates - start)
-        draws = generator.multinomial(clusters.count, np.full(clusters.count, 1 / clusters.count), size=size)
-        yield draws[:, clusters.codes].astype(np.float64)
+        yield generator.multinomial(clusters.count, even, size=min(block, replicates - start))
 
 
-def _weighted_figures(errors: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the figures of `errors` (N,) repeated `weights` (b, N) times, shape (b, 8)."""
+def _resampled_figures(errors: FloatArray, clusters: Clusters, drawn: IntArray) -> FloatArray:
+    """Return the figures of `errors` (N,) in each resample of `drawn` (b, clusters), shape (b, 8)."""
+    within = [errors <= radius for radius in WITHIN_M]
+    sums = _cluster_sums(np.stack([errors**2, errors, *within], axis=1), clusters)
+    means = drawn @ sums / (drawn @ np.bincount(clusters.codes))[:, None]
+    quantiles = _resampled_quantiles(errors, clusters, drawn, (0.5, 0.9))
+    return np.concatenate([np.sqrt(means[:, :1]), means[:, 1:2], quantiles, means[:, 2:]], axis=1)
+
+
+def _cluster_sums(values: FloatArray, clusters: Clusters) -> FloatArray:
+    """Return the sum of `values` (N, V) over each cluster, shape (clusters, V)."""
+    sums = np.zeros((clusters.count, values.shape[1]))
+    np.add.at(sums, clusters.codes, values)
+    return sums
+
+
+def _resampled_quantiles(
+    errors: FloatArray, clusters: Clusters, drawn: IntArray, shares: tuple[float, ...]
+) -> FloatArray:
+    """Return the type 7 quantiles of each resample, as `img2gps.metrics` takes them, without repeating any value."""
     order = np.argsort(errors, kind="stable")
-    ordered, repeats = errors[order], weights[:, order]
-    cumulative = np.cumsum(repeats, axis=1)
-    total = cumulative[:, -1]
-    columns = [np.sqrt(repeats @ ordered**2 / total), repeats @ ordered / total]
-    columns += [_repeated_quantile(ordered, cumulative, share) for share in (0.5, 0.9)]
-    columns += [repeats @ (ordered <= radius) / total for radius in WITHIN_M]
-    return np.stack(columns, axis=1)
-
-
-def _repeated_quantile(ordered: FloatArray, cumulative: FloatArray, share: float) -> FloatArray:
-    """Return the type 7 quantile of each row, as `img2gps.metrics` takes it, without repeating the values."""
-    position = share * (cumulative[:, -1] - 1)
+    ordered = errors[order]
+    cumulative = np.cumsum(drawn[:, clusters.codes[order]], axis=1)
+    positions = (cumulative[:, -1:] - 1) * np.array(shares)
     low, high = (
-        ordered[(cumulative <= bound[:, None]).sum(axis=1)] for bound in (np.floor(position), np.ceil(position))
+        ordered[np.stack([np.searchsorted(row, at, side="right") for row, at in zip(cumulative, bound, strict=True)])]
+        for bound in (np.floor(positions).astype(np.int64), np.ceil(positions).astype(np.int64))
     )
-    blended: FloatArray = low + (high - low) * (position - np.floor(position))
+    blended: FloatArray = low + (high - low) * (positions - np.floor(positions))
     return blended

@@ -10,7 +10,8 @@ function grade(error) {
   return ERROR_STEPS.filter((least) => error > least * DM).length;
 }
 
-const errorColour = (index) => colour(`error-${grade(photos.error[index])}`);
+const grades = photos.error.map(grade);
+const errorColour = (index) => colour(`error-${grades[index]}`);
 
 /** The regions that the model claims hold the truth with 50 % and 90 %. */
 function drawRadii(context, view, index) {
@@ -35,11 +36,9 @@ const atlas = new Atlas(pick("map"), {
     const selected = atlas.selected;
     const mode = pick("show-mode").value;
     context.globalAlpha = selected === null ? 1 : 0.25;
-    // the largest errors last, on top
-    const order = [...atlas.shown].sort((a, b) => photos.error[a] - photos.error[b]);
-    if (mode === "arrows") drawArrows(context, view, photos, order, errorColour);
-    if (mode === "answers") drawDots(context, view, { east: photos.toEast, north: photos.toNorth }, order, errorColour);
-    if (mode === "truth") drawDots(context, view, photos, order, errorColour);
+    if (mode === "arrows") drawArrows(context, view, photos, atlas.shown, errorColour);
+    if (mode === "answers") drawDots(context, view, { east: photos.toEast, north: photos.toNorth }, atlas.shown, errorColour);
+    if (mode === "truth") drawDots(context, view, photos, atlas.shown, errorColour);
     context.globalAlpha = 1;
     if (selected === null) return;
     drawRadii(context, view, selected);
@@ -72,8 +71,9 @@ function show({ shown, active }) {
     ? `Median ${median.toFixed(1)} m, RMSE ${rmse.toFixed(1)} m, within 25 m ${(100 * within).toFixed(0)} %`
     : "No photo passes these filters.";
   pick("clear").hidden = !active;
-  list.fill([...shown].sort((a, b) => photos.error[b] - photos.error[a]));
-  atlas.show(shown);
+  const worstFirst = [...shown].sort((a, b) => photos.error[b] - photos.error[a]);
+  list.fill(worstFirst);
+  atlas.show(worstFirst.reverse()); // drawn last, on top
 }
 
 function legend() {

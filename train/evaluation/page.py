@@ -39,6 +39,7 @@ def write_report(path: Path, document: dict[str, Any], *, dataset: Dataset) -> N
     table, info = read_table(dataset.manifest_path)
     names = dict(zip(table.column("id").to_pylist(), table.column("source_name").to_pylist(), strict=True))
     pictures = make_thumbnails([dataset.photo_path(photo_id) for photo_id in document["points"]["id"]])
+    groups = _groups(document)
     html = render_page(
         _TEMPLATE,
         title=f"{safe_text(document['run'])} on {safe_text(document['dataset'])}",
@@ -49,7 +50,10 @@ def write_report(path: Path, document: dict[str, Any], *, dataset: Dataset) -> N
         outside=int((~inside_site(document["points"], site)).sum()),
         next_steps=next_steps(document)[:-1],  # the last one points to this page
         figures=_figure_rows(document),
-        groups={title: _group_rows(rows) for title, rows in _groups(document).items()},
+        groups={title: _group_rows(rows) for title, rows in groups.items()},
+        strong_rows={
+            title: [i for i, row in enumerate(rows) if row["photos"] is None] for title, rows in groups.items()
+        },
         labels=_label_rows(document),
         charts=_charts(document, dataset),
         worst=_worst(document, dataset, names),
@@ -84,7 +88,16 @@ def _groups(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
         "nearest_train_m": "By distance to the nearest training photo",
     }
     strata = {title: document["strata"][key] for key, title in titles.items() if key in document["strata"]}
-    return {"By walk": document["per_walk"], "By day": document["per_day"], **strata}
+    walks, days = document["per_walk"], document["per_day"]
+    macro = document["macro"]
+    return {"By walk": walks + _macro(macro["walks"]), "By day": days + _macro(macro["days"]), **strata}
+
+
+def _macro(macro: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the average over walks or days as one more row, where there is more than one."""
+    if len(macro["of"]) < 2:
+        return []
+    return [{**macro, "name": f"average of {len(macro['of'])}", "photos": None, "intervals": None, "bias": None}]
 
 
 def _label_rows(document: dict[str, Any]) -> list[list[str]]:
@@ -108,13 +121,13 @@ def _group_rows(rows: list[dict[str, Any]]) -> list[list[Any]]:
     return [
         [
             safe_text(str(row["name"]), limit=60),
-            f"{row['photos']:,}",
+            "" if row["photos"] is None else f"{row['photos']:,}",
             as_metres(row["figures"]["median_m"]),
-            _interval((row["intervals"] or {}).get("median_m")),
+            "" if row["photos"] is None else _interval((row["intervals"] or {}).get("median_m")),
             as_metres(row["figures"]["rmse_m"]),
             as_percent(row["figures"]["within_m"]["25"]),
             as_metres(row["mean_predictor"]["rmse_m"]),
-            f"{_signed(row['bias']['east_m'])}, {_signed(row['bias']['north_m'])}",
+            "" if row["bias"] is None else f"{_signed(row['bias']['east_m'])}, {_signed(row['bias']['north_m'])}",
         ]
         for row in rows
     ]

@@ -1,0 +1,133 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from img2gps.cli import run as img2gps
+from img2gps.errors import DeviceError, UsageError
+from tests.train.colours import TINY, colour_dataset, tiny_config
+from train import session
+from train.data import read_photos, select_split
+from train.predictions import PREDICTION_COLUMNS
+from train.presets import preset
+from train.run import RunFolder
+from train.study import runs as study_runs
+from train.study.grid import Cell, parse_axes, study_cells
+from train.study.results import study_result
+from train.study.runs import StudyRun, run_study, study_folder
+
+
+def test_axes_are_lists_of_typed_values() -> None:
+    axes = parse_axes({"lr": "1e-3, 3e-3", "batch_size": "8", "model": None}, ("loss=mse,huber",))
+    assert axes == {"lr": (1e-3, 3e-3), "batch_size": (8,), "loss": ("mse", "huber")}
+    for options, assignments in (({"lr": ","}, ()), ({"lr": "1"}, ("lr=2",)), ({}, ("lr",))):
+        with pytest.raises(UsageError):
+            parse_axes(options, assignments)
+
+
+def test_the_grid_is_the_product_of_axes_and_seeds() -> None:
+    cells = study_cells(preset("published"), {"lr": (1e-3, 3e-3), "model": ("resnet18", "resnet50")}, seeds=3)
+    assert len({cell.name for cell in cells}) == len(cells) == 12
+    assert cells[0].setting == "lr 0.001, model resnet18"
+    assert [cell.config.seed for cell in cells[:4]] == [0, 1, 2, 0]
+    for axes in ({"seed": (1, 2)}, {"colour": ("red",)}, {"lr": ("fast",)}):
+        with pytest.raises(UsageError):
+            study_cells(preset("published"), axes, seeds=1)
+
+
+@pytest.mark.parametrize(("rule", "rates"), [("none", (1, 1)), ("linear", (0.5, 2)), ("sqrt", (0.5**0.5, 2**0.5))])
+def test_the_learning_rate_scales_from_batch_32(rule: Any, rates: tuple[float, float]) -> None:
+    cells = study_cells(preset("published"), {"lr": (1.0,), "batch_size": (16, 64)}, seeds=1, scale_lr=rule)
+    assert tuple(cell.config.lr for cell in cells) == pytest.approx(rates)
+    assert all(dict(cell.values)["lr"] == 1.0 for cell in cells)
+
+
+def test_a_study_has_the_same_name_for_the_same_grid_and_photos(tmp_path: Path) -> None:
+    first, second = (colour_dataset(tmp_path / name, count).root for name, count in (("a", 10), ("b", 11)))
+    cells = study_cells(tiny_config(), {"lr": (1e-3,)}, seeds=1)
+    more = study_cells(tiny_config(), {"lr": (1e-3,)}, seeds=2)
+    names = {study_folder(tmp_path, root, grid) for root in (first, second) for grid in (cells, more)}
+    assert len(names) == 4
+    assert study_folder(tmp_path, first, cells) in names
+    assert study_folder(tmp_path, first, cells, name="mine") == tmp_path / "mine"
+
+
+def test_a_study_goes_on_after_an_interrupt_and_past_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = colour_dataset(tmp_path / "ds", 12).root
+    cells = study_cells(tiny_config(epochs=1), {"lr": (1e-3, 1e-2)}, seeds=2)
+    started: list[str] = []
+    real = session.start_run
+
+    def recorded(root: Path, config: Any, *, name: str, runs: Path) -> RunFolder:
+        started.append(name)
+        if name == "lr-0.001-seed-1":
+            raise DeviceError("no luck")
+        if len(started) == 3:
+            raise KeyboardInterrupt
+        return real(root, config, name=name, runs=runs)
+
+    monkeypatch.setattr(study_runs, "start_run", recorded)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(root, cells, tmp_path / "study")
+    finished = run_study(root, cells, tmp_path / "study")
+    assert [run.failure for run in finished] == [None, "no luck", None, None]
+    assert started.count("lr-0.001-seed-0") == 1
+    result = study_result(root, finished)
+    assert [len(setting.rmse_m) for setting in result.settings] == [1, 2]
+    assert result.photos == 6
+
+
+def _run_with_errors(folder: Path, root: Path, lr: float, seed: int, error_m: float) -> StudyRun:
+    """Return a run whose predictions lie `error_m` off, more or less, by photo."""
+    data = select_split(read_photos(root))
+    assert data.val is not None
+    run = RunFolder(root=folder / f"{lr}-{seed}")
+    run.root.mkdir(parents=True)
+    errors = error_m + np.random.default_rng([seed, round(lr * 10)]).normal(0, 0.1, len(data.val))
+    frame = pd.DataFrame({"id": data.val.ids, "error_m": errors})
+    for column in PREDICTION_COLUMNS:
+        if column not in frame:
+            frame[column] = 0.0
+    frame.to_parquet(run.root / "validation.parquet")
+    cell = Cell(values=(("lr", lr),), seed=seed, config=tiny_config(lr=lr, seed=seed))
+    return StudyRun(cell=cell, run=run)
+
+
+def test_a_difference_larger_than_the_noise_is_told_from_one_that_is_not(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 30, val=20).root
+    figures = {0.1: 20.0, 0.2: 20.005, 0.3: 40.0}
+    runs = [_run_with_errors(tmp_path, root, lr, seed, far) for lr, far in figures.items() for seed in range(2)]
+    result = study_result(root, runs)
+    assert result.best is not None
+    verdicts = {comparison.run_b: comparison.sentence("rmse_m") for comparison in result.comparisons}
+    assert "better by more than chance" in verdicts["lr 0.3"]
+    assert "the mean position" in verdicts
+    near = next(name for name in verdicts if name in ("lr 0.1", "lr 0.2"))
+    assert "do not tell the two apart" in verdicts[near]
+    assert result.tables()[0][2][2][1].startswith("40.")
+
+
+@pytest.mark.slow
+def test_the_command_prints_the_table_and_writes_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    colour_dataset(tmp_path / "ds", 12)
+    shared = ["--preset", "published", "--model", TINY, "--size", "32", "--epochs", "1", "--threads", "1"]
+    arguments = ["ablate", "ds", *shared, "--lr", "1e-3,1e-2", "--batch-size", "4,8", "--device", "cpu"]
+    assert img2gps([*arguments, "--dry-run"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["runs"]) == 4
+    assert img2gps([*arguments, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    report = Path(said["report"])
+    html = report.read_text()
+    assert "http://" not in html.replace("http://www.w3.org", "")
+    assert "batch 4" in html
+    assert (report.parent / "study.md").read_text().count("|") > 10
+    assert (report.parent / "plots" / "positions.png").is_file()
+    assert img2gps(arguments) == 0
+    assert "Mean position" in capsys.readouterr().out
+    assert img2gps(["ablate", "ds", *shared, "--set", "colour=1"]) == 2

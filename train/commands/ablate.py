@@ -1,0 +1,88 @@
+"""``img2gps ablate``."""
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from img2gps.console import PATH, command, dry_run_option, json_option, print_json, print_table, print_text, say
+from img2gps.errors import DeviceError
+from img2gps.text import format_count, safe_path
+
+__all__ = ["ablate"]
+
+
+@command(
+    "ablate",
+    example="img2gps ablate quad --preset published --lr 1e-3,3e-3 --batch-size 8,16,32 --seeds 3\n"
+    "img2gps ablate quad --model resnet18,resnet50 --set loss=mse,huber",
+)
+@click.argument("dataset", type=PATH)
+@click.option("--preset", "preset_name", help="What all runs share.  [default: default]")
+@click.option("--model", metavar="A,B,...", help="Networks to compare.")
+@click.option("--weights", metavar="A,B,...", help="First weights to compare.")
+@click.option("--lr", metavar="X,Y,...", help="Learning rates to compare.")
+@click.option("--batch-size", metavar="M,N,...", help="Batch sizes to compare.")
+@click.option("--size", metavar="M,N,...", help="Input sizes to compare.")
+@click.option("--epochs", metavar="M,N,...", help="Lengths to compare; one value for all.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=A,B,...", help="Any other field as an axis.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, help="Runs per setting.")
+@click.option(
+    "--scale-lr",
+    type=click.Choice(["none", "linear", "sqrt"]),
+    default="none",
+    help="Scale the learning rate with the batch; given rates are for batch 32.",
+)
+@click.option("--name", help="Name of the study.  [default: the same for the same photos and grid]")
+@click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.  [default: auto]")
+@click.option("--threads", type=click.IntRange(min=0), help="CPU threads; 0 for torch's choice.")
+@dry_run_option
+@json_option
+def ablate(
+    *,
+    dataset: Path,
+    preset_name: str | None,
+    assignments: tuple[str, ...],
+    seeds: int,
+    scale_lr: Any,
+    name: str | None,
+    device: str | None,
+    threads: int | None,
+    dry_run: bool,
+    as_json: bool,
+    **axes: str | None,
+) -> None:
+    """Train a grid of runs on DATASET and say which differences exceed the noise.
+
+    The same command goes on where it was interrupted: finished runs are not run again, failed ones are.
+    """
+    from train.interrupts import sigterm_as_interrupt
+    from train.options import resolve
+    from train.session import RUNS
+    from train.study.grid import parse_axes, study_cells
+    from train.study.report import write_study
+    from train.study.results import study_result
+    from train.study.runs import run_study, study_folder
+
+    shared = {"device": device, "threads": threads}
+    base, _, _ = resolve(preset_name=preset_name, options=shared, assignments=(), config_path=None)
+    cells = study_cells(base, parse_axes(axes, assignments), seeds=seeds, scale_lr=scale_lr)
+    folder = study_folder(RUNS, dataset, cells, name=name)
+    if dry_run:
+        print_json({"study": str(folder), "runs": [cell.name for cell in cells]})
+        return
+    with sigterm_as_interrupt():
+        runs = run_study(dataset, cells, folder)
+    result = study_result(dataset, runs)
+    report = write_study(folder, dataset, runs, result)
+    if as_json:
+        print_json(result.to_dict() | {"study": str(folder), "report": str(report)})
+    else:
+        for title, columns, rows in result.tables():
+            print_table(f"{title}: validation RMSE in metres ({format_count(result.photos, 'photo')})", columns, rows)
+        print_text(f"Mean position: {result.mean_predictor_rmse_m:.1f} m")
+        for comparison in result.comparisons:
+            say(comparison.sentence("rmse_m"))
+        print_text(safe_path(report))
+    if result.best is None:
+        raise DeviceError(f"Every run of {safe_path(folder)} failed; the first: {runs[0].failure}")

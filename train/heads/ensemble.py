@@ -1,0 +1,122 @@
+"""Several heads as one: the product of their distributions, sharpened or softened by an exponent."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Final, Protocol, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from img2gps.errors import UsageError
+from img2gps.progress import Advance
+from img2gps.text import join_words, safe_text
+from train.config import TrainConfig
+from train.heads.cells import Cells
+from train.heads.described import Described, Describer
+from train.heads.features import CHUNK, Features
+from train.heads.heat_map import HeatMap
+from train.heads.neighbours import Neighbours
+from train.heads.regression import Regression
+
+__all__ = ["HEADS", "Ensemble", "Head", "head_names"]
+
+HEADS: Final = ("neighbours", "heat_map", "regression")
+
+
+class Head(Protocol):
+    """Features in, a distribution over the site out."""
+
+    def log_shares(self, photos: Described) -> Tensor:
+        """Return log shares of the C cells for N photos, (N, C); they need not sum to one."""
+        ...
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything fitted, by name."""
+        ...
+
+
+def head_names(text: str) -> list[str]:
+    """Return the heads that `TrainConfig.heads` joins by ``+``. Raises UsageError for an unknown one."""
+    names = [name.strip() for name in text.split("+")]
+    for name in names:
+        if name not in HEADS:
+            raise UsageError(f"No head {safe_text(repr(name))}: heads joins {join_words(HEADS, 'or')} by +.")
+    return names
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Ensemble:
+    """Fitted heads over the same cells."""
+
+    describer: Describer
+    heads: Mapping[str, Head]
+    cells: Cells
+    exponent: float
+
+    @classmethod
+    def fit(
+        cls,
+        features: Features,
+        xy: Tensor,
+        cells: Cells,
+        config: TrainConfig,
+        *,
+        describer: Describer,
+        advance: Advance,
+    ) -> Self:
+        """Return the heads of `config` fitted on photos at `xy` (N, 2) metres."""
+        photos = describer(features)
+        heads: dict[str, Head] = {}
+        for name in head_names(config.heads):
+            if name == "neighbours":
+                heads[name] = Neighbours.fit(photos, xy, cells, config)
+            elif name == "heat_map":
+                heads[name] = HeatMap.fit(photos, xy, cells, config, seed=config.seed, advance=advance)
+            else:
+                heads[name] = Regression.fit(photos, xy, cells, config, seed=config.seed)
+        return cls(describer=describer, heads=heads, cells=cells, exponent=config.exponent)
+
+    @torch.inference_mode()
+    def log_shares(self, features: Features) -> Tensor:
+        """Return normalised log shares of the cells, (N, C), in passes of `CHUNK` photos.
+
+        A product asks every head to agree: Hinton, "Training Products of Experts by Minimizing Contrastive
+        Divergence", Neural Computation 14 (2002).
+        """
+        parts: list[Tensor] = []
+        for rows in torch.arange(len(features)).split(CHUNK):
+            # filled up by repeating the first photo: the same arithmetic for a photo, whatever comes with it
+            filled = torch.cat([rows, rows[:1].expand(CHUNK - len(rows))])
+            photos = self.describer(features.take(filled))
+            product = torch.stack([head.log_shares(photos) for head in self.heads.values()]).sum(dim=0)
+            parts.append(F.log_softmax(self.exponent * product, dim=1)[: len(rows)])
+        return torch.cat(parts)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all that was fitted, by name."""
+        named = {f"describer.{name}": tensor for name, tensor in self.describer.tensors().items()}
+        for head_name, head in self.heads.items():
+            named |= {f"{head_name}.{name}": tensor for name, tensor in head.tensors().items()}
+        return named | {"cells": self.cells.centres}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], config: TrainConfig, *, cell_m: float) -> Self:
+        """Return the ensemble of `tensors()`. Raises KeyError or RuntimeError where they do not fit the config."""
+        cells = Cells(centres=tensors["cells"], size_m=cell_m)
+        describer = Describer.from_tensors(_below("describer", tensors))
+        inputs = describer.pooled.matrix.shape[1]
+        heads: dict[str, Head] = {}
+        for name in head_names(config.heads):
+            own = _below(name, tensors)
+            if name == "neighbours":
+                heads[name] = Neighbours.from_tensors(own, cells, config)
+            elif name == "heat_map":
+                heads[name] = HeatMap.from_tensors(own, inputs, cells, config)
+            else:
+                heads[name] = Regression.from_tensors(own, inputs, cells, config)
+        return cls(describer=describer, heads=heads, cells=cells, exponent=config.exponent)
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}

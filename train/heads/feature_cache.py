@@ -1,0 +1,83 @@
+"""The features of every photo of a dataset, computed once and kept in one file beside the photos."""
+
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors import torch as safetensors
+
+from img2gps.files import TEMPORARY_PREFIX, canonical_json, sha256_bytes, sha256_file
+from img2gps.progress import bar, stderr
+from train.cache import cached_pixels
+from train.config import TrainConfig
+from train.data import DatasetPhotos
+from train.heads.features import CHUNK, FEATURES_VERSION, FeatureExtractor, Features
+from train.pixels import PREPROCESSING_VERSION
+
+__all__ = ["cached_features", "features_path"]
+
+_FOLDER: Final = ".cache"
+
+
+def cached_features(
+    source: DatasetPhotos, config: TrainConfig, extractor: FeatureExtractor, *, device: torch.device
+) -> Features:
+    """Return the features of all photos of a dataset, in the order of `source.photos`, on the CPU.
+
+    The file is named after a hash of all that its content depends on, and safe to delete at any time.
+    """
+    path = features_path(source, config, device)
+    features = _read(path, len(source.photos))
+    if features is None:
+        features = _extract(source, config, extractor)
+        _write(path, features)
+    return features
+
+
+def features_path(source: DatasetPhotos, config: TrainConfig, device: torch.device) -> Path:
+    """Return where the features lie: named after a hash of photos, preprocessing, backbones and device."""
+    weights = Path(config.weights)
+    spec = config.pixels
+    made_from = [
+        [FEATURES_VERSION, PREPROCESSING_VERSION, torch.__version__, device.type],
+        [config.model, config.weights, sha256_file(weights) if weights.is_file() else "", config.seed],
+        [spec.height, spec.width, spec.fit],
+        [source.photos.ids.tolist(), source.photos.photo_sha256.tolist()],
+    ]
+    return source.dataset.root / _FOLDER / f"features-{sha256_bytes(canonical_json(made_from))[:16]}.safetensors"
+
+
+def _extract(source: DatasetPhotos, config: TrainConfig, extractor: FeatureExtractor) -> Features:
+    pixels = torch.from_numpy(cached_pixels(source, config.pixels))
+    parts: list[Features] = []
+    with bar("Looking at photos", len(pixels)) as advance:
+        for images in torch.split(pixels, CHUNK):
+            parts.append(extractor(images).to(torch.device("cpu")))
+            advance(len(images))
+    return Features.concatenate(parts)
+
+
+def _read(path: Path, count: int) -> Features | None:
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = sorted(file.keys())
+            tensors = {name: file.get_tensor(name) for name in names}
+    except (OSError, SafetensorError):
+        return None
+    grids = tuple(tensors[name] for name in names if name.startswith("grid"))
+    features = Features(pooled=tensors["pooled"], grids=grids)
+    return features if len(features) == count else None
+
+
+def _write(path: Path, features: Features) -> None:
+    tensors = {"pooled": features.pooled, **{f"grid.{k:02d}": grid for k, grid in enumerate(features.grids)}}
+    temporary = path.parent / f"{TEMPORARY_PREFIX}{uuid4().hex}"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        safetensors.save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        stderr().print(f"No features kept beside the dataset ({type(error).__name__}); another run computes them anew.")

@@ -1,0 +1,146 @@
+"""What a frozen backbone says about a photo: pooled vectors of several depths, and a grid of local ones."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Final, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from train.backbones import build_backbone, stage_of
+from train.pixels import PixelSpec
+
+__all__ = ["CHUNK", "FEATURES_VERSION", "FeatureExtractor", "Features", "backbone_names"]
+
+FEATURES_VERSION: Final = 1
+"""Part of the cache's key: raised with every change to what this module returns."""
+
+CHUNK: Final = 8
+"""Photos per pass. Always the same, the last pass filled up, so that no photo's features depend on its neighbours."""
+
+_POOLED_ROWS, _POOLED_COLUMNS = 3, 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """Frozen features of N photos.
+
+    `pooled` (N, D) float32 holds unit-length parts side by side; `grids` has, per backbone with feature maps,
+    the last of them as (N, rows, columns, channels) float16.
+    """
+
+    pooled: Tensor
+    grids: tuple[Tensor, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pooled)
+
+    def take(self, rows: Tensor) -> Self:
+        """Return the photos at `rows` (indices or a mask)."""
+        return type(self)(pooled=self.pooled[rows], grids=tuple(grid[rows] for grid in self.grids))
+
+    def to(self, device: torch.device) -> Self:
+        """Return the features on a device."""
+        return type(self)(pooled=self.pooled.to(device), grids=tuple(grid.to(device) for grid in self.grids))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Return the photos of several parts as one."""
+        grids = zip(*(part.grids for part in parts), strict=True)
+        return cls(pooled=torch.cat([part.pooled for part in parts]), grids=tuple(torch.cat(grid) for grid in grids))
+
+
+def backbone_names(model: str) -> list[str]:
+    """Return the backbones that `TrainConfig.model` joins by ``+``."""
+    return [name.strip() for name in model.split("+")]
+
+
+class FeatureExtractor(nn.Module):
+    """(N, 3, height, width) uint8 RGB to `Features`; nothing in it is ever trained."""
+
+    def __init__(self, model: str, spec: PixelSpec) -> None:
+        super().__init__()
+        self.readers = nn.ModuleList(_Reader(name, spec) for name in backbone_names(model))
+        self.requires_grad_(requires_grad=False).eval()
+
+    @torch.inference_mode()
+    def forward(self, images: Tensor) -> Features:
+        """Return the features of a batch, computed in passes of `CHUNK` photos on the module's device."""
+        parts: list[Features] = []
+        for chunk in torch.split(images, CHUNK):
+            filled = F.pad(chunk, (0, 0, 0, 0, 0, 0, 0, CHUNK - len(chunk)))
+            parts.append(self._pass(filled).take(torch.arange(len(chunk))))
+        return Features.concatenate(parts)
+
+    def _pass(self, images: Tensor) -> Features:
+        pooled: list[Tensor] = []
+        grids: list[Tensor] = []
+        for reader in self.readers:
+            vectors, grid = reader(images)
+            pooled.append(vectors)
+            if grid is not None:
+                grids.append(grid)
+        return Features(pooled=torch.cat(pooled, dim=1), grids=tuple(grids))
+
+
+class _Reader(nn.Module):
+    """One backbone and the outputs of its stages."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str, spec: PixelSpec) -> None:
+        super().__init__()
+        backbone = build_backbone(name, height=spec.height, width=spec.width)
+        self.name, self.backbone = name, backbone.module
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) * 255.0 for values in (backbone.mean, backbone.std))
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
+        self._maps: list[Tensor] = []
+        for stage in _composite_stages(self.backbone):
+            stage.register_forward_hook(self._remember)
+
+    def _remember(self, _module: nn.Module, _inputs: object, output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4:
+            self._maps.append(output)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return pooled vectors (N, D) and the last feature map (N, rows, columns, channels), if there is one."""
+        self._maps = []
+        pixels = images.to(self.mean.device).to(torch.float32, memory_format=torch.channels_last)
+        final = self.backbone((pixels - self.mean) / self.std)
+        maps, self._maps = [_channels_first(found) for found in self._maps], []
+        parts = [F.normalize(final.flatten(1), dim=1)]
+        if not maps:
+            return parts[0], None
+        last = maps[-1]
+        finer = [found for found in maps if found.shape[2] >= 2 * last.shape[2] - 1]
+        parts += [_pooled_grid(found) for found in (last, *finer[-1:])]
+        return torch.cat(parts, dim=1), last.permute(0, 2, 3, 1).half()
+
+
+def _composite_stages(backbone: nn.Module) -> list[nn.Module]:
+    """Return the stages that hold several convolutions or layers; stems and final convolutions do not count."""
+    names = dict.fromkeys(stage_of(name) for name, _ in backbone.named_parameters())
+    stages = [backbone.get_submodule(name) for name in names if _is_module(backbone, name)]
+    return [stage for stage in stages if sum(isinstance(part, nn.Conv2d) for part in stage.modules()) > 1]
+
+
+def _is_module(backbone: nn.Module, name: str) -> bool:
+    try:
+        backbone.get_submodule(name)
+    except AttributeError:  # a parameter of the backbone itself, such as a class token
+        return False
+    return True
+
+
+def _channels_first(found: Any) -> Tensor:
+    """Return a feature map as (N, channels, rows, columns); some transformers keep their channels last."""
+    chosen: Tensor = found.permute(0, 3, 1, 2) if found.shape[3] > found.shape[1] else found
+    return chosen
+
+
+def _pooled_grid(found: Tensor) -> Tensor:
+    """Return a map averaged to 3 rows of 2 columns, flat and of unit length: what is where, coarsely."""
+    return F.normalize(F.adaptive_avg_pool2d(found, (_POOLED_ROWS, _POOLED_COLUMNS)).flatten(1), dim=1)
