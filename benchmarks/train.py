@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--size", type=int, help="input side in pixels; 64 on a CPU, 224 on a GPU")
     parser.add_argument("--model", default="resnet18")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     device = pick_device(arguments.device)
@@ -75,11 +75,11 @@ def main() -> None:
 def measure(folder: Path, device: torch.device, *, model: str, size: int, rounds: int) -> dict[str, Any]:
     """Return the report of one run; `folder` takes the generated photos."""
     on_cpu = device.type == "cpu"
-    root = make_photos(folder, count=512)
+    root = make_photos(folder, count=256 if on_cpu else 512)
     figures: dict[str, dict[str, float]] = {}
     ratios: list[float] = []
     for batch in BATCHES:
-        photos = (96 if batch == 16 else 512) if on_cpu else 512
+        photos = (96 if batch == 16 else 256) if on_cpu else 512
         config = dataclasses.replace(preset("published"), model=model, size=size, batch_size=batch)
         limit, ours = limit_of(config, device, photos), ours_of(config, device, root, photos)
         limit(), ours()  # warm-up: kernels are chosen, memory is taken

@@ -19,6 +19,8 @@ BUFFER_REASON: Final = "buffer: within 10 m of a val or test photo"
 
 SPLIT_CELL_M: Final = 20.0
 _DRAWS: Final = 300
+# Of two walks, one is for training and the other rather for test than for val.
+_NO_TEST: Final = 0.1
 
 Numbers = NDArray[np.int64]
 
@@ -154,10 +156,12 @@ def _best_draw(
     best: tuple[float, list[int], list[int]] | None = None
     for _ in range(_DRAWS):
         order = [int(walk) for walk in rng.permutation(len(sizes))]
-        in_test = fill(order, sizes, test)
+        # Test chooses among its share of the walks, or it would take the short ones that val needs.
+        offered = [walk for walk in order if rng.random() < test / max(1, val + test)]
+        in_test = fill(offered, sizes, test, leave=int(len(offered) == len(order)))
         rest = [walk for walk in order if walk not in set(in_test)]
         in_val = fill(rest, sizes, val)
-        total = cost(in_test, test) + cost(in_val, val)
+        total = cost(in_test, test) + cost(in_val, val) + (_NO_TEST if test and not in_test else 0.0)
         if best is None or total < best[0]:
             best = total, sorted(in_val), sorted(in_test)
     assert best is not None

@@ -19,6 +19,7 @@ Target = Literal["degrees", "metres"]
 Loss = Literal["mse", "huber"]
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["step", "cosine", "constant"]
+Answer = Literal["mean", "median", "mode"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class TrainConfig:
     preset: str = "default"
     method: Method = "network"
     model: str = "resnet18"
+    """A torchvision network or ``timm/NAME``; a probe takes several, joined by ``+``."""
     weights: str = "none"
     size: int = 224
     """Short side of the input in pixels."""
@@ -67,6 +69,35 @@ class TrainConfig:
     augment_rotate_deg: float = 0.0
     augment_colour: float = 0.0
     """Strength of random brightness, contrast and saturation."""
+    heads: str = "neighbours+heat_map"
+    """Of a probe: the heads (neighbours, heat_map, regression) whose distributions are multiplied, joined by ``+``."""
+    exponent: float = 1.0
+    """On the product; below 1 the heads count as saying partly the same."""
+    answer: Answer = "median"
+    """The point of the distribution: its mean, its geometric median (least expected distance) or its mode."""
+    cell_m: float = 4.0
+    """Side of the cells; larger where the site would have over 20,000."""
+    reach_m: float = 14.0
+    """Cells reach this far from the training photos."""
+    whiten_dims: int = 512
+    whiten_power: float = 0.35
+    """Eigenvalue ** power divides each principal axis: 0.5 whitens fully, 0 not at all."""
+    neighbours: int = 20
+    """Photos that carry the density."""
+    shortlist: int = 100
+    """Photos, most alike by pooled features, that are compared by local ones too; 0 compares none."""
+    temperature: float = 0.75
+    """Of the softmax over similarities, in their standard deviations."""
+    bandwidth_m: float = 12.0
+    """Standard deviation of the kernel around each neighbour's position."""
+    floor: float = 1e-4
+    """Share of the neighbours' density that lies anywhere."""
+    label_sigma_m: float = 10.0
+    """Standard deviation of the heat map's soft labels."""
+    heat_seeds: int = 1
+    """Heat maps that are trained and averaged."""
+    mixup: float = 0.4
+    """Parameter of the beta distribution that mixes pairs of photos for the heat map; 0 mixes none."""
     seed: int = 0
     device: str = "auto"
     threads: int = 0
@@ -108,6 +139,19 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "augment_crop": (0.0, 0.9),
     "augment_rotate_deg": (0.0, 45.0),
     "augment_colour": (0.0, 1.0),
+    "exponent": (1e-3, 10.0),
+    "cell_m": (0.1, 1e6),
+    "reach_m": (0.0, 1e6),
+    "whiten_dims": (1, 65536),
+    "whiten_power": (0.0, 0.5),
+    "neighbours": (1, 1_000_000),
+    "shortlist": (0, 1_000_000),
+    "temperature": (1e-3, 1e3),
+    "bandwidth_m": (0.1, 1e6),
+    "floor": (1e-12, 1.0),
+    "label_sigma_m": (0.1, 1e6),
+    "heat_seeds": (1, 100),
+    "mixup": (0.0, 100.0),
     "seed": (0, 2**63 - 1),
     "threads": (0, 4096),
 }

@@ -69,8 +69,27 @@ _FINE_TUNED: Final = TrainConfig(
     augment_colour=0.3,
 )
 
+_QUICK: Final = TrainConfig(
+    preset="quick",
+    method="probe",
+    model="timm/tf_efficientnet_lite0",
+    weights="bundled",
+    size=192,
+    aspect=4 / 3,
+    fit="pad",
+    heads="neighbours+heat_map",
+    head="linear",
+    dropout=0.3,
+    optimizer="adamw",
+    lr=3e-3,
+    weight_decay=0.05,
+    epochs=40,
+    batch_size=128,
+)
+
 PRESETS: Final[dict[str, TrainConfig]] = {
     "published": _PUBLISHED,
+    "quick": _QUICK,
     "default": _FINE_TUNED,
 }
 

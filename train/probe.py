@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from img2gps.errors import InvalidCheckpointError, UsageError
-from img2gps.geo import LocalFrame, geodesic_m
+from img2gps.geo import FloatArray, LocalFrame, geodesic_m
 from img2gps.metrics import metrics_of
 from img2gps.progress import Advance, bar, stderr
-from img2gps.text import safe_path
+from img2gps.text import safe_path, safe_text
 from train.checkpoint import Checkpoint, load_into, write_checkpoint
 from train.config import TrainConfig, changed
 from train.data import Photos, TrainingData
@@ -142,3 +142,96 @@ def _fitted(
         frame=data.source.frame,
         device=device,
     )
+
+
+def _held_out(
+    features: Features,
+    xy: Tensor,
+    part: np.ndarray[Any, np.dtype[np.int64]],
+    ensemble: Ensemble,
+    config: TrainConfig,
+    advance: Advance,
+) -> Tensor:
+    """Return log shares (N, C) of the training photos, each from heads fitted without its part."""
+    result = xy.new_zeros(len(xy), len(ensemble.cells))
+    for number in np.unique(part):
+        out = torch.from_numpy(part == number).to(xy.device)
+        inner = Ensemble.fit(
+            features.take(~out), xy[~out], ensemble.cells, config, describer=ensemble.describer, advance=advance
+        )
+        result[out] = inner.log_shares(features.take(out))
+    return result
+
+
+def _points(log_shares: Tensor, cells: Cells, config: TrainConfig) -> dict[str, Tensor]:
+    shares = log_shares.exp()
+    return {
+        "mean": mean_point(shares, cells),
+        "median": median_point(shares, cells),
+        "mode": mode_point(shares, cells, bandwidth_m=config.bandwidth_m),
+    }
+
+
+def _figures(localizer: ProbeLocalizer, data: TrainingData, features: Features) -> dict[str, Any]:
+    """Return the line of metrics: the errors on the validation photos, if there are any, and the calibration."""
+    calibration = dataclasses.asdict(localizer.calibration)
+    figures: dict[str, Any] = {"epoch": 1} | {f"calibration/{name}": value for name, value in calibration.items()}
+    if data.val is None:
+        return figures
+    estimate = localizer.locate_features(
+        features.take(torch.from_numpy(data.source.rows(data.val))).to(localizer.device)
+    )
+    lon, lat = localizer.frame.to_lonlat(estimate.east_m, estimate.north_m)
+    metrics = metrics_of(geodesic_m(data.val.lon, data.val.lat, lon, lat))
+    figures |= {"val/rmse_m": metrics.rmse_m, "val/mean_m": metrics.mean_m}
+    return figures | {"val/median_m": metrics.median_m, "val/p90_m": metrics.p90_m}
+
+
+def _save(localizer: ProbeLocalizer, data: TrainingData, run: RunFolder, figures: Mapping[str, Any]) -> None:
+    state = {
+        "method": "probe",
+        "config": dataclasses.asdict(localizer.config),
+        "frame": dataclasses.asdict(localizer.frame),
+        "cell_m": localizer.ensemble.cells.size_m,
+        "calibration": dataclasses.asdict(localizer.calibration),
+        "site": data.source.site_name,
+        "fold": data.fold,
+        "made_by": made_by(localizer.device),
+        "epoch": 1,
+        "best": {"epoch": 1, "val/rmse_m": figures.get("val/rmse_m")},
+        "metrics": dict(figures),
+    }
+    weights = {f"{_BACKBONE}{name}": tensor for name, tensor in localizer.extractor.state_dict().items()}
+    tensors = weights | localizer.ensemble.tensors()
+    for folder in (run.best, run.last):
+        write_checkpoint(folder, tensors=tensors, state=state)
+
+
+def restore_probe(checkpoint: Checkpoint, *, device: torch.device) -> ProbeLocalizer:
+    """Return the model of a checkpoint. Raises InvalidCheckpointError where tensors and state do not fit."""
+    where = safe_path(checkpoint.folder)
+    weights = {name.removeprefix(_BACKBONE): t for name, t in checkpoint.tensors.items() if name.startswith(_BACKBONE)}
+    others = {name: t.to(device) for name, t in checkpoint.tensors.items() if not name.startswith(_BACKBONE)}
+    try:
+        config = changed(TrainConfig(), checkpoint.state["config"], where=where)
+        frame = LocalFrame(**checkpoint.state["frame"])
+        calibration = Calibration(**checkpoint.state["calibration"])
+        extractor = _extractor(config, device, with_weights=False)
+        ensemble = Ensemble.from_tensors(others, config, cell_m=float(checkpoint.state["cell_m"]))
+    except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
+        reason = safe_text(str(error).splitlines()[0] if str(error) else type(error).__name__, limit=120)
+        raise InvalidCheckpointError(
+            f"{where} holds a model that does not fit together ({reason}): train again."
+        ) from error
+    load_into(extractor, weights, where=where)
+    return ProbeLocalizer(
+        extractor=extractor, ensemble=ensemble, calibration=calibration, config=config, frame=frame, device=device
+    )
+
+
+def _positions(photos: Photos) -> FloatArray:
+    return np.stack([photos.east_m, photos.north_m], axis=1)
+
+
+def _array(values: Tensor) -> FloatArray:
+    return np.asarray(values.double().cpu().numpy(), dtype=np.float64)

@@ -80,8 +80,13 @@ def _headline(figures: dict[str, Any]) -> list[str]:
     counts = f"{format_count(figures['photos'], 'photo')} on {format_count(figures['walk_count'], 'walk')}"
     days = format_count(figures["conditions"]["days"], "day")
     edge = f", {figures['edge']:,} just outside the outline" if figures["edge"] else ""
-    splits = ", ".join(f"{name} {count:,}" for name, count in figures["splits"].items())
-    return [safe_text(site["title"] or site["name"]), f"{counts} and {days}{edge}", f"Splits: {splits or 'none'}"]
+    reach = {row["name"]: as_percent(row["cells"]) for row in figures["evenness"]["splits"]}
+    splits = ", ".join(f"{name} {count:,} ({reach[name]})" for name, count in figures["splits"].items())
+    return [
+        safe_text(site["title"] or site["name"]),
+        f"{counts} and {days}{edge}",
+        f"Splits (of visited cells): {splits or 'none'}",
+    ]
 
 
 def _coverage(figures: dict[str, Any]) -> list[str]:
@@ -156,6 +161,9 @@ def _leakage(figures: dict[str, Any]) -> list[str]:
         counts = f"{row['near_duplicates']:>11,}{row['bursts']:>8,}{row['walks']:>7,}{row['days']:>6,}"
         named = f"{safe_text(row['by']):<15}{row['photos']:>8,}"
         lines.append(f"{named}{shares}{same_walk}{counts}{row['set_aside']:>11,}")
+        if row["stored"] and row["photos_with_heading"]:
+            alike = "".join(f"{as_percent(row['within_m_heading'][str(radius)]):>7}" for radius in RADII_M)
+            lines.append(f"{'  facing alike':<15}{row['photos_with_heading']:>8,}{alike}   (headings within 45°)")
     if not any(row["stored"] for row in figures["leakage"]):
         lines.append("Nothing is held out yet: img2gps split DATASET")
     return lines

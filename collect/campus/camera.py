@@ -47,8 +47,12 @@ class Camera:
 
     def horizon_rows(self) -> Doubles:
         """Per column: the row (fractional, 0 at the top) of the horizon."""
+        return self.horizon_at(np.arange(self.width) + 0.5)
+
+    def horizon_at(self, column: Doubles) -> Doubles:
+        """The row of the horizon at fractional columns."""
         middle = self.height / 2 + self.focal_px * math.tan(math.radians(self.pitch_deg))
-        return middle + self.focal_px * self.slopes() * math.tan(math.radians(self.roll_deg))
+        return middle + (column - self.width / 2) * math.tan(math.radians(self.roll_deg))
 
     def ahead_and_right(self, east_m: Doubles, north_m: Doubles) -> tuple[Doubles, Doubles]:
         """Depth along the heading and offset to the right of points, in metres."""

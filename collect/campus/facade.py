@@ -1,14 +1,14 @@
 """Paints the wall of a building: its texture, and the line of its roof against the sky."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from collect.campus import features, ornament, windows
-from collect.campus.arrays import Bytes, Colour, Doubles, Floats, generator, shade
+from collect.campus.arrays import Bytes, Colour, Doubles, Floats, generator, jitter, shade
 from collect.campus.canvas import PIXELS_PER_M, Canvas
-from collect.campus.designs import Design
+from collect.campus.designs import ACCENTS, RHYTHMS, Design
 
 SLATE: Colour = (92, 96, 104)
 TILES: Colour = (150, 82, 62)
@@ -37,6 +37,7 @@ class Facade:
 def paint(design: Design, length_m: float, eaves_m: float, seed: int, key: str) -> Facade:
     """Paint a wall `length_m` long and `eaves_m` high below its roof; `key` tells one wall of a building from the next."""
     rng = generator(seed, "facade", key)
+    design = _own_side(design, rng)
     height_m = eaves_m + ROOF_M[design.archetype.roof]
     canvas = Canvas(length_m, height_m, design.wall)
     kind = design.archetype
@@ -52,6 +53,16 @@ def paint(design: Design, length_m: float, eaves_m: float, seed: int, key: str) 
     return Facade(
         levels=_pyramid(pixels), roof_line_m=line.astype(np.float32), height_m=height_m, masonry=kind.masonry
     )
+
+
+def _own_side(design: Design, rng: np.random.Generator) -> Design:
+    """The design as this side of the building varies it: doors, awnings and trim in a colour of its own, another rhythm."""
+    accent = jitter(rng, ACCENTS[int(rng.integers(len(ACCENTS)))], 0.08)
+    grounds = (design.archetype.ground, *rng.choice(sorted(ornament.GROUNDS), 2))
+    archetype = replace(design.archetype, ground=str(grounds[int(rng.integers(3))]))
+    wall = jitter(rng, design.wall, 0.12)
+    rhythm = RHYTHMS[int(rng.integers(len(RHYTHMS)))]
+    return replace(design, archetype=archetype, accent=accent, wall=wall, rhythm=rhythm)
 
 
 def _draw_windows(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:

@@ -1,18 +1,12 @@
-"""Weather, season and sun of a walk, and what a phone's camera makes of them."""
+"""Weather, season and sun of a walk."""
 
 import math
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 from astral import Observer, sun
 
 from collect.campus.arrays import Colour
-
-# A camera brings the mean level of a photo towards this one, most of the way.
-METERED_LEVEL = 122.0
-METERING = 0.8
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weather:
@@ -86,16 +80,6 @@ class Light:
         return red, green, blue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exposure:
-    """How a phone develops one photo: gains of red, green and blue, contrast and saturation around 1, noise in levels."""
-
-    gains: tuple[float, float, float]
-    contrast: float
-    saturation: float
-    noise: float
-
-
 def season_of(moment: datetime, latitude: float) -> Season:
     """The season by month, half a year later south of the equator."""
     month = (moment.month + (6 if latitude < 0 else 0) - 1) % 12 + 1
@@ -122,24 +106,3 @@ def light_at(moment: datetime, latitude: float, longitude: float, weather: Weath
         direct=(strength * (1.04 + 0.1 * warmth), strength * (0.98 - 0.12 * warmth), strength * (0.9 - 0.38 * warmth)),
         ambient=(red * dusk, green * dusk, blue * dusk),
     )
-
-
-def develop(pixels: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]", exposure: Exposure, rng: np.random.Generator) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-    """Turn rendered colours (rows, columns, 3; 0..255 in float32) into an 8-bit photo."""
-    rows, columns, _ = pixels.shape
-    luma = pixels @ np.array([0.3, 0.59, 0.11], np.float32)
-    metered = float(np.clip(METERED_LEVEL / max(float(luma.mean()), 1.0), 0.6, 1.9)) ** METERING
-    pixels = luma[..., None] + (pixels - luma[..., None]) * np.float32(exposure.saturation)
-    pixels *= np.array(exposure.gains, np.float32) * np.float32(metered)
-    pixels = (pixels - 118) * np.float32(exposure.contrast) + 118
-    # Highlights roll off instead of clipping.
-    over = np.maximum(pixels - 205, 0)
-    pixels = np.minimum(pixels, 205) + 50 * (1 - np.exp(-over / 50))
-    down, across = np.linspace(-1, 1, rows, dtype=np.float32), np.linspace(-1, 1, columns, dtype=np.float32)
-    pixels *= (1 - 0.1 * (down[:, None] ** 2 + across**2))[..., None]
-    grain = rng.standard_normal((64, 4096), dtype=np.float32) * np.float32(exposure.noise)
-    # One stretch of noise, read from a random place on each row, costs a tenth of noise for every pixel.
-    flat = grain.ravel()
-    starts = rng.integers(0, flat.size - columns, rows)
-    pixels += flat[starts[:, None] + np.arange(columns)][..., None]
-    return np.clip(pixels, 0, 255).astype(np.uint8)

@@ -1,6 +1,7 @@
 """Paints walls and ground into a view: perspective, texture, light and haze."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collect.campus import tiles
 from collect.campus.arrays import Bytes, Colour, Doubles, Floats, Ints
@@ -27,8 +28,8 @@ def haze(depth_m: Doubles | Floats, light: Light) -> Floats:
     return (1 - np.exp2(-np.asarray(depth_m) / light.weather.haze_m)).astype(np.float32)
 
 
-def paint_walls(view: Floats, depth: Floats, scene: Scene, camera: Camera, hits: Hits) -> Ints:
-    """Paint what is seen of each wall into `view`, its distance into `depth`; return per column the row where ground begins."""
+def paint_walls(view: Floats, depth: Floats, scene: Scene, camera: Camera, hits: Hits) -> None:
+    """Paint what is seen of each wall into `view`, its distance into `depth`."""
     horizon = camera.horizon_rows()
     facades = [scene.world.facade(int(wall)) for wall in hits.wall]
     heights = _heights(facades, hits)
@@ -41,9 +42,6 @@ def paint_walls(view: Floats, depth: Floats, scene: Scene, camera: Camera, hits:
         east, north = scene.world.walls.normals[wall]
         tint = np.array(scene.light.on_wall(float(east), float(north)), np.float32)
         _paint_wall(view, depth, scene.light, camera, facade, tint, hits.depth_m[number], hits.along_m[number], tops[number], limits[number])
-    nearest = np.min(hits.depth_m, axis=0, initial=np.inf)
-    begins: Ints = np.clip(np.ceil(horizon + camera.focal_px * camera.eye_m / nearest - 0.5), 0, camera.height).astype(np.intp)
-    return begins
 
 
 def _heights(facades: list[Facade], hits: Hits) -> Doubles:
@@ -106,7 +104,7 @@ def _facade_colours(facade: Facade, camera: Camera, far: Doubles, along: Doubles
     for number in np.unique(level):
         chosen = np.flatnonzero(level[place] == number)
         scale = 0.5**number
-        texels[chosen] = _bilinear(facade.levels[number], u[chosen] * scale - 0.5, v[chosen] * scale - 0.5, smooth=number < 2)
+        texels[chosen] = _bilinear(facade.levels[number], u[chosen] * scale - 0.5, v[chosen] * scale - 0.5, smooth=number == 0)
     near = np.flatnonzero((far < 40)[place])
     fade = np.clip(1.6 - far / 25, 0, 1).astype(np.float32)[place[near]] * texels[near, 3] / 255
     bond = _masonry(facade.masonry, along, up, place, near, far, camera)
@@ -153,11 +151,18 @@ def _bilinear(texture: Bytes, u: Doubles, v: Doubles, *, smooth: bool) -> Floats
     return over * (1 - part_v) + under * part_v
 
 
-def paint_ground(view: Floats, scene: Scene, camera: Camera, begins: Ints) -> None:
-    """Paint the ground into `view` below the rows `begins`."""
-    rows = np.arange(camera.height)[:, None]
+def below_walls(camera: Camera, nearest_m: Doubles) -> NDArray[np.bool_]:
+    """The pixels (height, width) of the ground in front of walls `nearest_m` away per column (inf without one)."""
+    rows = np.arange(camera.height)[:, None] + 0.5
     horizon = camera.horizon_rows()
-    row, column = np.nonzero((rows >= begins) & (rows + 0.5 > horizon + 1.0))
+    below: NDArray[np.bool_] = (rows > horizon + camera.focal_px * camera.eye_m / nearest_m) & (rows > horizon + 1)
+    return below
+
+
+def paint_ground(view: Floats, scene: Scene, camera: Camera, below: NDArray[np.bool_]) -> None:
+    """Paint the ground into the pixels `below` of `view`."""
+    horizon = camera.horizon_rows()
+    row, column = np.nonzero(below)
     far = camera.focal_px * camera.eye_m / (row + 0.5 - horizon[column])
     aside = far * camera.slopes()[column]
     east = camera.east_m + far * camera.forward[0] + aside * camera.right[0]

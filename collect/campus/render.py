@@ -8,14 +8,14 @@ import numpy as np
 from collect.campus import sprites
 from collect.campus.arrays import Doubles, Floats
 from collect.campus.camera import Camera
-from collect.campus.paint import haze, paint_ground, paint_walls
+from collect.campus.paint import below_walls, haze, paint_ground, paint_walls
 from collect.campus.scene import PERSON_M, Scene
-from collect.campus.sky import view_of_sky
+from collect.campus.sky import paint_visible_sky
 from collect.campus.solids import CAR_COLOURS, Face, Patch, bench, car, draw
 from collect.campus.walls import cast
 
-SPRITE_REACH_M = 130.0
-SOLID_REACH_M = 90.0
+NEAREST_THING_M = 1.2
+REACH_M = 130.0
 LAMP_M = 4.2
 
 
@@ -29,35 +29,49 @@ class View:
 
 def render(scene: Scene, camera: Camera) -> View:
     """Render the view of `camera`."""
-    colours = view_of_sky(scene.sky, camera)
+    colours = np.zeros((camera.height, camera.width, 3), np.float32)
     depth = np.full((camera.height, camera.width), np.inf, np.float32)
     hits = cast(scene.world.walls, camera)
-    begins = paint_walls(colours, depth, scene, camera, hits)
-    paint_ground(colours, scene, camera, begins)
-    things = [*_billboards(scene, camera), *_solids(scene, camera)]
+    nearest_m = np.min(hits.depth_m, axis=0, initial=np.inf)
+    paint_walls(colours, depth, scene, camera, hits)
+    below = below_walls(camera, nearest_m)
+    paint_ground(colours, scene, camera, below)
+    paint_visible_sky(colours, scene.sky, camera, below | np.isfinite(depth))
+    things = [*_billboards(scene, camera, nearest_m), *_solids(scene, camera, nearest_m)]
     for thing in sorted(things, key=lambda thing: -thing.depth_m):
-        _compose(colours, depth, scene, camera, thing)
+        _compose(colours, depth, scene, thing)
     return View(colours=colours, depth_m=depth)
 
 
-def _billboards(scene: Scene, camera: Camera) -> Iterator[Patch]:
+def _billboards(scene: Scene, camera: Camera, nearest_m: Doubles) -> Iterator[Patch]:
     """Trees, lamps and people in view, scaled to their distance."""
     season = scene.light.season.name
     plan = scene.world.plan
-    for east, north, height, variant in _near(plan.trees, camera, 0.7):
+    for east, north, height, variant in _near(plan.trees, camera, nearest_m, 4.5):
         sprite = sprites.tree(season, int(variant * sprites.TREES_PER_SEASON))
         yield from _stand(sprite, camera, east, north, height)
-    for east, north in _near(plan.lamps, camera, 0.15):
+    for east, north in _near(plan.lamps, camera, nearest_m, 0.4):
         yield from _stand(sprites.lamp(), camera, east, north, LAMP_M)
-    for east, north, variant in _near(scene.people, camera, 0.3):
+    for east, north, variant in _near(scene.people, camera, nearest_m, 0.5):
         yield from _stand(sprites.person(int(variant)), camera, east, north, PERSON_M * (0.93 + 0.012 * (variant % 10)))
 
 
-def _near(things: Doubles, camera: Camera, beside: float) -> Doubles:
-    """The rows of `things` between 1.2 m and SPRITE_REACH_M ahead whose middle is about in view."""
+def _near(things: Doubles, camera: Camera, nearest_m: Doubles, half_m: float) -> Doubles:
+    """The rows of `things`, about `half_m` metres to each side, that are ahead, in view and not hidden by walls.
+
+    `nearest_m` is the distance of the nearest wall per column.
+    """
     ahead, right = camera.ahead_and_right(things[:, 0], things[:, 1])
-    limit = camera.width / 2 / camera.focal_px
-    return things[(ahead > 1.2) & (ahead < SPRITE_REACH_M) & (np.abs(right) < limit * ahead + 6 * beside)]
+    in_reach = np.flatnonzero((ahead > NEAREST_THING_M) & (ahead < REACH_M))
+    ahead, right = ahead[in_reach], right[in_reach]
+    first = (camera.width / 2 + camera.focal_px * (right - half_m) / ahead).astype(np.intp)
+    last = (camera.width / 2 + camera.focal_px * (right + half_m) / ahead).astype(np.intp) + 1
+    shown = [
+        k
+        for k, low, high, far in zip(in_reach, np.maximum(first, 0), last, ahead, strict=True)
+        if low < min(high, camera.width) and nearest_m[low:high].max() > far
+    ]
+    return things[shown]
 
 
 def _stand(sprite: sprites.Sprite, camera: Camera, east: float, north: float, height_m: float) -> Iterator[Patch]:
@@ -65,8 +79,7 @@ def _stand(sprite: sprites.Sprite, camera: Camera, east: float, north: float, he
     ahead, right = camera.ahead_and_right(np.array([east]), np.array([north]))
     far, scale = float(ahead[0]), camera.focal_px / float(ahead[0])
     middle = camera.width / 2 + scale * float(right[0])
-    horizon = float(np.interp(middle, np.arange(camera.width) + 0.5, camera.horizon_rows()))
-    foot, tall = horizon + scale * camera.eye_m, scale * height_m
+    foot, tall = float(camera.horizon_at(np.array(middle))) + scale * camera.eye_m, scale * height_m
     wide = tall * sprite.width_to_height
     left, right_end = max(0, round(middle - wide / 2)), min(camera.width, round(middle + wide / 2))
     top, bottom = max(0, round(foot - tall)), min(camera.height, round(foot))
@@ -82,11 +95,11 @@ def _stand(sprite: sprites.Sprite, camera: Camera, east: float, north: float, he
     yield Patch(pixels=texture[rows[:, None], columns], left=left, top=top, depth_m=far)
 
 
-def _solids(scene: Scene, camera: Camera) -> Iterator[Patch]:
+def _solids(scene: Scene, camera: Camera, nearest_m: Doubles) -> Iterator[Patch]:
     """Cars and benches in view."""
-    for east, north, angle, colour in _near(scene.cars, camera, 0.5):
+    for east, north, angle, colour in _near(scene.cars, camera, nearest_m, 2.3):
         yield from _solid(car(CAR_COLOURS[int(colour)]), camera, east, north, angle)
-    for east, north, angle in _near(scene.world.plan.benches, camera, 0.3):
+    for east, north, angle in _near(scene.world.plan.benches, camera, nearest_m, 1.0):
         yield from _solid(bench(), camera, east, north, angle)
 
 
@@ -96,7 +109,7 @@ def _solid(faces: tuple[Face, ...], camera: Camera, east: float, north: float, a
         yield patch
 
 
-def _compose(colours: Floats, depth: Floats, scene: Scene, camera: Camera, thing: Patch) -> None:
+def _compose(colours: Floats, depth: Floats, scene: Scene, thing: Patch) -> None:
     """Lay a thing over what is farther away, in the light that it stands in."""
     height, width, _ = thing.pixels.shape
     window = np.s_[thing.top : thing.top + height, thing.left : thing.left + width]

@@ -1,13 +1,15 @@
 """The sky of a walk: a panorama of gradient, clouds and glow around the sun."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from collect.campus.arrays import Floats, smooth_noise
+from collect.campus.arrays import Floats, Ints, smooth_noise
 from collect.campus.camera import Camera
 from collect.campus.light import Light
 
 AROUND, UP = 1440, 360
 TOP_DEG = 75.0
+RISE_STEPS = 1000
 
 
 def paint_sky(light: Light, rng: np.random.Generator) -> Floats:
@@ -35,12 +37,20 @@ def _glow(light: Light) -> Floats:
     return glow
 
 
-def view_of_sky(panorama: Floats, camera: Camera) -> Floats:
-    """The sky behind everything: (height, width, 3)."""
-    slopes, rows = camera.slopes(), np.arange(camera.height)[:, None] + 0.5
-    azimuth = np.degrees(np.arctan(slopes)) + camera.heading_deg
-    columns = (azimuth / 360 * AROUND).astype(np.intp) % AROUND
-    rise = (camera.horizon_rows() - rows) / camera.focal_px / np.sqrt(1 + slopes**2)
-    elevation = np.degrees(np.arctan(rise))
-    up = np.clip((1 - elevation / TOP_DEG) * (UP - 1), 0, UP - 1).astype(np.intp)
-    return panorama[up, columns]
+def paint_visible_sky(view: Floats, panorama: Floats, camera: Camera, covered: NDArray[np.bool_]) -> None:
+    """Paint the sky into `view` (height, width, 3) wherever nothing has `covered` it."""
+    row, column = np.nonzero(~covered)
+    slopes = camera.slopes()
+    azimuth = (np.degrees(np.arctan(slopes)) + camera.heading_deg) / 360 * AROUND
+    rise = (camera.horizon_rows()[column] - row - 0.5) / (camera.focal_px * np.sqrt(1 + slopes**2))[column]
+    up = UP_OF_RISE[np.clip(rise * RISE_STEPS, 0, len(UP_OF_RISE) - 1).astype(np.intp)]
+    view[row, column] = panorama[up, (azimuth.astype(np.intp) % AROUND)[column]]
+
+
+def _up_of_rise() -> Ints:
+    """The panorama's row for each step of rise (metres up per metre away), a table in place of an arctangent per pixel."""
+    elevation = np.degrees(np.arctan(np.arange(2 * RISE_STEPS) / RISE_STEPS))
+    return np.clip((1 - elevation / TOP_DEG) * (UP - 1), 0, UP - 1).astype(np.intp)
+
+
+UP_OF_RISE = _up_of_rise()

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -10,6 +11,7 @@ from collect.campus.arrays import Bytes, Colour, Doubles, shade
 from collect.campus.camera import Camera
 
 OVERSAMPLING = 2
+NEAREST_CORNER_M = 0.4
 CAR_COLOURS: tuple[Colour, ...] = (
     (202, 204, 206), (60, 62, 66), (30, 32, 36), (140, 34, 36), (42, 66, 110), (232, 232, 228), (112, 116, 120),
     (74, 92, 78), (176, 142, 90),
@@ -45,6 +47,7 @@ class Patch:
     depth_m: float
 
 
+@lru_cache(maxsize=32)
 def car(colour: Colour) -> tuple[Face, ...]:
     """A saloon car."""
     glass: Colour = (52, 62, 70)
@@ -66,6 +69,7 @@ def car(colour: Colour) -> tuple[Face, ...]:
     return tuple(faces)
 
 
+@lru_cache(maxsize=1)
 def bench() -> tuple[Face, ...]:
     """A park bench that faces to the right of its direction."""
     wood: Colour = (142, 104, 68)
@@ -98,22 +102,20 @@ def draw(faces: tuple[Face, ...], camera: Camera, east: float, north: float, ang
 
     None where it is out of view or so close that a corner is behind the camera.
     """
-    ahead = np.array([math.cos(angle), math.sin(angle)])
-    left = np.array([-ahead[1], ahead[0]])
-    placed = [face.corners[:, :1] * ahead + face.corners[:, 1:2] * left + (east, north) for face in faces]
+    ahead, left = (math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle))
+    corners = np.concatenate([face.corners for face in faces])
+    depth, right = camera.ahead_and_right(
+        east + corners[:, 0] * ahead[0] + corners[:, 1] * left[0],
+        north + corners[:, 0] * ahead[1] + corners[:, 1] * left[1],
+    )
+    if depth.min() < NEAREST_CORNER_M:
+        return None
+    column = camera.width / 2 + camera.focal_px * right / depth
+    row = camera.horizon_at(column) + camera.focal_px * (camera.eye_m - corners[:, 2]) / depth
     near_side = 1 if (camera.east_m - east) * left[0] + (camera.north_m - north) * left[1] > 0 else -1
-    depths, columns, rows = [], [], []
-    for face, ground in zip(faces, placed, strict=True):
-        depth, right = camera.ahead_and_right(*ground.T)
-        if depth.min() < 0.4:
-            return None
-        column = camera.width / 2 + camera.focal_px * right / depth
-        horizon = np.interp(column, np.arange(camera.width) + 0.5, camera.horizon_rows())
-        depths.append(depth)
-        columns.append(column)
-        rows.append(horizon + camera.focal_px * (camera.eye_m - face.corners[:, 2]) / depth)
-    order = _painting_order(faces, depths, near_side)
-    return _rasterise([faces[k] for k in order], camera, *([listed[k] for k in order] for listed in (depths, columns, rows)))
+    ends = np.cumsum([len(face.corners) for face in faces])[:-1]
+    order = _painting_order(faces, np.split(depth, ends), near_side)
+    return _rasterise(faces, order, np.split(np.column_stack([column, row]), ends), camera, float(depth.mean()))
 
 
 def _painting_order(faces: tuple[Face, ...], depths: list[Doubles], near_side: int) -> list[int]:
@@ -123,19 +125,18 @@ def _painting_order(faces: tuple[Face, ...], depths: list[Doubles], near_side: i
 
 
 def _rasterise(
-    faces: list[Face], camera: Camera, depths: list[Doubles], columns: list[Doubles], rows: list[Doubles]
+    faces: tuple[Face, ...], order: list[int], places: list[Doubles], camera: Camera, depth_m: float
 ) -> Patch | None:
-    """Paint the faces in order, those that lie flat a little brighter."""
-    left, right = math.floor(min(c.min() for c in columns)), math.ceil(max(c.max() for c in columns))
-    top, bottom = math.floor(min(r.min() for r in rows)), math.ceil(max(r.max() for r in rows))
-    left, right, top, bottom = max(left, 0), min(right, camera.width), max(top, 0), min(bottom + 2, camera.height)
+    """Paint the faces, whose corners lie at `places` (column, row), in `order`, those that lie flat a little brighter."""
+    low, high = np.concatenate(places).min(axis=0), np.concatenate(places).max(axis=0)
+    left, top = max(math.floor(low[0]), 0), max(math.floor(low[1]), 0)
+    right, bottom = min(math.ceil(high[0]), camera.width), min(math.ceil(high[1]), camera.height)
     if right - left < 2 or bottom - top < 2:
         return None
     image = Image.new("RGBA", ((right - left) * OVERSAMPLING, (bottom - top) * OVERSAMPLING), (0, 0, 0, 0))
     pen = ImageDraw.Draw(image)
-    for number, face in enumerate(faces):
-        xs, ys = (columns[number] - left) * OVERSAMPLING, (rows[number] - top) * OVERSAMPLING
-        lit = 1.12 if np.ptp(face.corners[:, 2]) < 0.2 else 0.95
-        pen.polygon(list(zip(xs.tolist(), ys.tolist(), strict=True)), fill=(*shade(face.colour, lit), 255))
-    small = image.reduce(OVERSAMPLING)
-    return Patch(pixels=np.asarray(small), left=left, top=top, depth_m=float(np.mean([d.mean() for d in depths])))
+    for number in order:
+        lit = 1.12 if np.ptp(faces[number].corners[:, 2]) < 0.2 else 0.95
+        outline = [tuple(place) for place in ((places[number] - (left, top)) * OVERSAMPLING).tolist()]
+        pen.polygon(outline, fill=(*shade(faces[number].colour, lit), 255))
+    return Patch(pixels=np.asarray(image.reduce(OVERSAMPLING)), left=left, top=top, depth_m=depth_m)

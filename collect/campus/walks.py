@@ -9,7 +9,8 @@ import numpy as np
 from collect.campus.arrays import Doubles, generator
 from collect.campus.camera import Camera
 from collect.campus.devices import DEVICES, Device
-from collect.campus.light import WEATHERS, Exposure, Light, light_at
+from collect.campus.develop import Exposure
+from collect.campus.light import WEATHERS, Light, light_at
 from collect.campus.routes import Route, path_graph, stroll
 from collect.campus.sights import appeal, find_sights
 from collect.campus.world import World

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from collect.campus.arrays import Bytes, generator
-from collect.campus.light import develop
+from collect.campus.develop import develop
 from collect.campus.phone import Fix, exif_of, store
 from collect.campus.render import render
 from collect.campus.scene import Scene, set_scene

@@ -5,6 +5,8 @@ Runs in a worker process. Hash, EXIF and pixels come from the same bytes, howeve
 
 import dataclasses
 import errno
+import hashlib
+import mmap
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -20,7 +22,7 @@ from collect.reading.exif import read_facts
 from collect.reading.formats import HEAD_BYTES, MAX_EXIF_BYTES, MAX_FILE_BYTES, Kind, max_pixels, sniff
 from collect.reading.structure import structure_of
 from collect.reading.working_copy import WorkingCopy, make_copy
-from img2gps.files import TEMPORARY_PREFIX, sha256_bytes
+from img2gps.files import TEMPORARY_PREFIX
 from img2gps.imaging import open_image
 from img2gps.text import safe_text
 from img2gps.types import Photo, Rejection
@@ -34,12 +36,17 @@ _DNG_VERSION: Final = 50706
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FileTask:
-    """A file to read. `again` asks for a working copy although one lies in the dataset (its row was lost)."""
+    """A file to read.
+
+    `again` asks for a working copy although one lies in the dataset (its row was lost). `lone` says that no other input
+    has this size, so that none can have the same bytes: a validation then need not hash it.
+    """
 
     path: bytes
     name: str
     label: Label | None = None
     again: bool = False
+    lone: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,7 +87,7 @@ class Reading:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Content:
-    data: bytes
+    data: bytes | mmap.mmap
     kind: Kind
     size: int
     status: tuple[int, int, int]
@@ -92,7 +99,7 @@ def read_file(task: FileTask, settings: ReadSettings) -> Reading:
     Raises OSError where the working copy cannot be written, MemoryError where the memory limit was reached.
     """
     try:
-        content = _load(task.path)
+        content = _load(task.path, mapped=settings.pixels == "doubtful")
     except OSError as error:
         if error.errno == errno.ELOOP:
             return Reading(outcome=Skipped(detail="a symbolic link"))
@@ -106,17 +113,20 @@ def read_file(task: FileTask, settings: ReadSettings) -> Reading:
     return dataclasses.replace(reading, status=content.status)
 
 
-def _load(path: bytes) -> _Content | Skipped:
-    """Return the bytes of a regular photo file; of anything else, only what it is."""
+def _load(path: bytes, *, mapped: bool) -> _Content | Skipped:
+    """Return the bytes of a regular photo file; of anything else, only what it is.
+
+    `mapped` spares the reading of what is not looked at; a file that shrinks meanwhile then costs its worker.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb", buffering=0):
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             return Skipped(detail="not a regular file")
-        data = os.pread(descriptor, HEAD_BYTES, 0)
-        kind, size = sniff(data), status.st_size
+        data: bytes | mmap.mmap = os.pread(descriptor, HEAD_BYTES, 0)
+        kind, size = sniff(bytes(data)), status.st_size
         if kind.state != "other" and size <= MAX_FILE_BYTES:
-            data = _read_all(descriptor, size)
+            data = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) if mapped else _read_all(descriptor, size)
             size = len(data)
         return _Content(data=data, kind=kind, size=size, status=(status.st_size, status.st_mtime_ns, status.st_ino))
 
@@ -133,14 +143,16 @@ def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Readi
     data, kind = content.data, content.kind
     if kind.state == "other":
         return Reading(outcome=Skipped(detail="not a photo" if data else "an empty file"))
-    digest = sha256_bytes(data)
+    lone = task.lone and settings.pixels == "doubtful"
+    digest = hashlib.sha256(task.path if lone else data).hexdigest()
     if kind.state == "unsupported":
         return Reading(outcome=_rejection(task, "unsupported_format", kind.name), sha256=digest)
     structure = structure_of(data, kind.name)
     if structure.cut_off:
         return Reading(outcome=_rejection(task, "truncated", structure.cut_off), sha256=digest)
     try:
-        image = _open(data)
+        # the header is all of a plain JPEG that a validation looks at
+        image = _open(data[: structure.header_bytes] if settings.pixels == "doubtful" and structure.plain else data[:])
         fault = _header_fault(image, kind, len(data))
     except MemoryError:
         raise

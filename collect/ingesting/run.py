@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import platform
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -192,10 +193,12 @@ def _readings(
 
 def _chunks(work: Sequence[Labelled], *, again: bool) -> Iterator[list[FileTask]]:
     """Yield the tasks in chunks of some megabytes: small files travel together, large ones alone."""
+    sizes = Counter(file.size for file, _ in work)
     chunk: list[FileTask] = []
     size = 0
     for file, label in work:
-        chunk.append(FileTask(path=file.path, name=file.name, label=label, again=again))
+        lone = sizes[file.size] == 1
+        chunk.append(FileTask(path=file.path, name=file.name, label=label, again=again, lone=lone))
         size += file.size
         if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_FILES:
             yield chunk

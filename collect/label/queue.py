@@ -25,6 +25,7 @@ __all__ = ["Reason", "Suspicion", "rank_labels"]
 
 _FASTEST_M_S: Final = 4.0
 _NOTABLE: Final = 2.5
+_TELLING: Final = 1.5
 _POOR_ACCURACY_M: Final = 20.0
 _TRACK_LIMITS, _MODEL_LIMITS = (-4.0, 15.0), (-3.0, 8.0)
 
@@ -139,11 +140,13 @@ def _track_reasons(track: TrackEvidence, speeds: dict[int, tuple[float, float, s
     weight = float(np.clip(track.log_ratio[index], *_TRACK_LIMITS))
     distance_m, spread_m = float(track.distance_m[index]), float(track.spread_m[index])
     found = [Reason(code="walk", text="", weight=weight)]
-    stands_out = distance_m > _NOTABLE * spread_m
+    stands_out = distance_m > _NOTABLE * spread_m or weight > _TELLING
     if stands_out:
         text = (
             f"{distance_m:.0f} m from where the rest of the walk places it, "
             f"{distance_m / spread_m:.1f} times what is usual there"
+            if distance_m > _NOTABLE * spread_m
+            else "it and the photos next to it do not fit into the walk before and after them"
         )
         found = [Reason(code="walk", text=text, weight=weight)]
     if index in speeds and (stands_out or not np.isfinite(spread_m)):

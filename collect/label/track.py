@@ -33,6 +33,7 @@ _ONE_POSITION_M: Final = 0.05
 _SMALLEST_M: Final = 1.0
 _ROUNDS: Final = 6
 _SETTLED: Final = 0.01
+_SETTLED_LOGIT, _CERTAIN = 0.5, 30.0
 _LONGEST: Final = 6
 _LENGTH_COST: Final = 0.7  # a stretch is half as likely to go on as to end
 _RUN_S, _RUN_STEP_M = 20.0, 15.0
@@ -188,7 +189,7 @@ def _fit(walk: _Walk, speed_m_s: float, noise_m: float) -> _Fit:
         spread = np.sqrt(latent + ordinary)
         distance = np.hypot(*(walk.position_m - mean).T)
         ratio = log_ratio(distance, spread, np.sqrt(spread**2 + GROSS_M**2))
-        gross = 1 / (1 + np.exp(-np.clip(ratio + np.log(share / (1 - share)), -40, 40)))
+        gross = 1 / (1 + np.exp(-np.clip(ratio + np.log(share / (1 - share)), -_CERTAIN, _CERTAIN)))
         if np.abs(gross - before).max() < _SETTLED:
             break
     density = -(distance**2) / (2 * spread**2) - 2 * np.log(spread)
@@ -218,11 +219,15 @@ def _with_stretches(walk: _Walk, fit: _Fit) -> _Fit:
     """Return the fit with its ratios from stretches that share an offset, starting over from nobody being gross."""
     ordinary = fit.noise_m**2
     share = np.where(walk.reviewed, GROSS_SHARE / 10, GROSS_SHARE)
-    gross = share.copy()
-    for _ in range(_ROUNDS):
-        logit = _stretch_logit(walk, fit.prior, ordinary, _mixed(gross, ordinary), share)
-        before, gross = gross, 1 / (1 + np.exp(-np.clip(logit, -40, 40)))
-        if np.abs(gross - before).max() < _SETTLED:
+    logit = np.log(share / (1 - share))
+    gross = share
+    for _ in range(2 * _ROUNDS):
+        # Half a step at a time: two labels that accuse each other would else both be cleared in every other round.
+        found = np.clip(_stretch_logit(walk, fit.prior, ordinary, _mixed(gross, ordinary), share), -_CERTAIN, _CERTAIN)
+        moving = np.abs(found - logit).max() > _SETTLED_LOGIT
+        logit = (logit + found) / 2
+        gross = 1 / (1 + np.exp(-logit))
+        if not moving:
             break
     mean, latent = _without_own_run(walk, fit.prior, _mixed(gross, ordinary))
     ratio = logit - np.log(share / (1 - share))

@@ -6,9 +6,12 @@ every file.
 """
 
 import dataclasses
+import mmap
 from typing import Final
 
 __all__ = ["Structure", "structure_of"]
+
+Bytes = bytes | mmap.mmap
 
 _STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD8)})
 _SOF: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -20,15 +23,18 @@ _DQT, _DHT, _SOS, _EOI = 0xDB, 0xC4, 0xDA, 0xD9
 class Structure:
     """`cut_off` says where the image ends early; `plain` that a decoder has nothing left to complain about.
 
+    `header_bytes` is where the pixels of a JPEG start: all metadata lies before.
+
     Only 8-bit Huffman-coded JPEGs with their tables in place are plain: their decoder repairs what is
     wrong inside a scan, so decoding would tell nothing that the structure does not.
     """
 
     cut_off: str | None = None
     plain: bool = False
+    header_bytes: int = 0
 
 
-def structure_of(data: bytes, format_name: str) -> Structure:
+def structure_of(data: Bytes, format_name: str) -> Structure:
     """Return the structure of `data`, a photo of a format named by `collect.reading.formats.sniff`."""
     if format_name == "JPEG":
         return _jpeg(data)
@@ -36,7 +42,7 @@ def structure_of(data: bytes, format_name: str) -> Structure:
     return Structure(cut_off=check(data) if check else None)
 
 
-def _jpeg(data: bytes) -> Structure:
+def _jpeg(data: Bytes) -> Structure:
     position = 2
     tables: set[int] = set()
     frame_is_plain = False
@@ -60,10 +66,11 @@ def _jpeg(data: bytes) -> Structure:
             return Structure(cut_off="the JPEG ends within its header")
     if data.rfind(b"\xff\xd9", position) < 0:  # the end marker cannot occur inside a scan
         return Structure(cut_off="the end marker of the JPEG is missing")
-    return Structure(plain=frame_is_plain and {_DQT, _DHT} <= tables)
+    header_bytes = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return Structure(plain=frame_is_plain and {_DQT, _DHT} <= tables, header_bytes=header_bytes)
 
 
-def _png(data: bytes) -> str | None:
+def _png(data: Bytes) -> str | None:
     position = 8
     while position + 12 <= len(data):
         if data[position + 4 : position + 8] == b"IEND":
@@ -72,12 +79,12 @@ def _png(data: bytes) -> str | None:
     return "the last chunk of the PNG is missing"
 
 
-def _webp(data: bytes) -> str | None:
+def _webp(data: Bytes) -> str | None:
     expected = int.from_bytes(data[4:8], "little") + 8
     return f"{len(data):,} of {expected:,} bytes are there" if len(data) < expected else None
 
 
-def _boxes(data: bytes) -> str | None:
+def _boxes(data: Bytes) -> str | None:
     position = 0
     while position + 8 <= len(data):
         size = int.from_bytes(data[position : position + 4], "big")

@@ -47,13 +47,17 @@ function drawDots(context, view, photos, indices, paint) {
   const radius = Math.max(2.6, Math.min(6.5, 2.6 + view.scale * 0.45));
   const [width, height] = clearLayer(view);
   const ticks = new Path2D();
-  const known = new Map();
-  const stampOf = (shade) => known.get(shade) ?? known.set(shade, stamp(shade, radius, view.ratio)).get(shade);
+  const kinds = new Map(); // of each colour its stamp, and the pixels that already have one
+  const kindOf = (shade) =>
+    kinds.get(shade) ?? kinds.set(shade, { pixels: stamp(shade, radius, view.ratio), drawn: new Set() }).get(shade);
   for (const i of indices) {
     const [x, y] = [view.x(photos.east[i] / DM), view.y(photos.north[i] / DM)];
     const [left, top] = [Math.round(x * view.ratio) + PAD_PX, Math.round(y * view.ratio) + PAD_PX];
     if (left < PAD_PX || top < PAD_PX || left >= width - PAD_PX || top >= height - PAD_PX) continue;
-    for (const [dx, dy, pixel, opaque] of stampOf(paint(i))) {
+    const { pixels, drawn } = kindOf(paint(i));
+    if (drawn.has(top * width + left)) continue;
+    drawn.add(top * width + left);
+    for (const [dx, dy, pixel, opaque] of pixels) {
       const at = (top + dy) * width + left + dx;
       if (opaque || layer.pixels[at] === 0) layer.pixels[at] = pixel;
     }

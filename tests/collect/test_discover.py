@@ -5,11 +5,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from ingest_runs import run_ingest
+from photos import write_photo
 
 from collect.reading.discover import discover
 from img2gps.errors import NotFoundError
-from ingest_runs import run_ingest
-from photos import write_photo
 
 
 def test_obstacles_are_counted_and_not_entered(tmp_path: Path) -> None:
@@ -76,7 +76,14 @@ def test_deep_folders_do_not_exhaust_the_stack(tmp_path: Path) -> None:
 
 
 def test_names_of_any_bytes_reach_the_dataset_and_stay_harmless(tmp_path: Path) -> None:
-    names = [b"bad\xff.jpg", b"new\nline.jpg", "right\u202eleft.jpg".encode(), b"=cmd.jpg", b"[red]x[bold].jpg", b"\x1b[31m.jpg"]
+    names = [
+        b"bad\xff.jpg",
+        b"new\nline.jpg",
+        "right\u202eleft.jpg".encode(),
+        b"=cmd.jpg",
+        b"[red]x[bold].jpg",
+        b"\x1b[31m.jpg",
+    ]
     (tmp_path / "in").mkdir()
     photo = write_photo(tmp_path / "in/ok.jpg", seed=99).read_bytes()
     for seed, name in enumerate(names):

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import piexif
+from photos import write_photo, write_walk
 
 from collect.doctor import diagnose, environment, sentences
 from img2gps.reasons import REASONS
-from photos import write_photo, write_walk
 
 ZERO = ((0, 0), (0, 0), (0, 0))
 
@@ -17,7 +17,9 @@ def test_a_folder_picked_through_a_browser(tmp_path: Path) -> None:
     write_walk(tmp_path / "walk", 2, size=(32, 24))
     report = diagnose([tmp_path / "walk"], jobs=0)
     assert (report.files, report.usable) == (6, 2)
-    assert sentences(report.findings)[0].startswith("4 of 6 photos have camera tags but no GPS: probably picked through")
+    assert sentences(report.findings)[0].startswith(
+        "4 of 6 photos have camera tags but no GPS: probably picked through"
+    )
 
 
 def test_findings_are_told_by_folder(tmp_path: Path) -> None:

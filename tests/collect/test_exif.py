@@ -11,6 +11,7 @@ import piexif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from photos import EAST_CAMPUS, exif_bytes, photo_bytes, write_site
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
@@ -22,7 +23,6 @@ from collect.reading.gps_tags import position_of
 from img2gps.imaging import open_image
 from img2gps.site import load_site
 from img2gps.types import Photo
-from photos import EAST_CAMPUS, exif_bytes, photo_bytes, write_site
 
 GPS = piexif.GPSIFD
 
@@ -104,7 +104,9 @@ def test_times_are_read_with_their_offset() -> None:
     assert read.gps_time == datetime(2024, 9, 23, 20, 36, 56, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("written", [b"0000:00:00 00:00:00", b"    :  :     :  :  ", b"2024:13:01 00:00:00", b"gestern"])
+@pytest.mark.parametrize(
+    "written", [b"0000:00:00 00:00:00", b"    :  :     :  :  ", b"2024:13:01 00:00:00", b"gestern"]
+)
 def test_times_that_are_none(written: bytes) -> None:
     assert facts(exif={piexif.ExifIFD.DateTimeOriginal: written}).local_time is None
 
@@ -115,8 +117,12 @@ def test_text_is_cut_at_its_nul() -> None:
 
 
 rationals = st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
-parts = st.one_of(rationals.map(lambda pair: IFDRational(*pair)), st.floats(), st.integers(), st.text(max_size=3), st.none())
-coordinates = st.one_of(parts, st.tuples(parts, parts, parts), st.lists(parts, max_size=4).map(tuple), st.binary(max_size=4))
+parts = st.one_of(
+    rationals.map(lambda pair: IFDRational(*pair)), st.floats(), st.integers(), st.text(max_size=3), st.none()
+)
+coordinates = st.one_of(
+    parts, st.tuples(parts, parts, parts), st.lists(parts, max_size=4).map(tuple), st.binary(max_size=4)
+)
 
 
 @given(

@@ -10,6 +10,18 @@ from pathlib import Path
 
 import piexif
 import pytest
+from ingest_runs import fingerprint, rows, run_ingest
+from photos import (
+    EAST_CAMPUS,
+    FIRST_PHOTO_AT,
+    exif_bytes,
+    image_bytes,
+    photo_bytes,
+    scene,
+    write_photo,
+    write_site,
+    write_walk,
+)
 from PIL import Image
 
 from collect.ingesting.rejected import read_rejected
@@ -18,8 +30,6 @@ from collect.verify import verify_dataset
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
 from img2gps.manifest import read_table
-from ingest_runs import fingerprint, rows, run_ingest
-from photos import EAST_CAMPUS, FIRST_PHOTO_AT, exif_bytes, image_bytes, photo_bytes, scene, write_photo, write_site, write_walk
 
 
 def test_a_walk_is_taken_in_and_the_dataset_verifies(tmp_path: Path) -> None:

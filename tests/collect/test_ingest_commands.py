@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from photos import write_photo, write_site, write_walk
 
 from img2gps.cli import run
-from photos import write_photo, write_site, write_walk
 
 
 @pytest.fixture
@@ -62,3 +62,10 @@ def test_doctor_prints_a_report(walk: Path, capsys: pytest.CaptureFixture[str]) 
     assert "no GPS" in capsys.readouterr().out
     assert run(["doctor", str(walk / "in"), "--jobs", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["usable"] == 2
+
+
+def test_the_guide_names_every_reason_and_flag() -> None:
+    from img2gps.reasons import FLAGS, REASONS
+
+    guide = (Path(__file__).parents[2] / "docs/ingest.md").read_text(encoding="utf-8")
+    assert [code for code in (*REASONS, *FLAGS) if f"| `{code}` |" not in guide] == []

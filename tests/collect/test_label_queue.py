@@ -83,7 +83,7 @@ def test_the_slip_leads_and_its_reasons_are_sentences(tmp_path: Path) -> None:
     assert queue[0].score > 0.99
     assert queue[1].score < 0.5
     assert codes(queue[0]) == ["walk", "speed"]
-    assert "m from where the the rest of the walk places it" in queue[0].reasons[0].text
+    assert "m from where the rest of the walk places it" in queue[0].reasons[0].text
     assert "no walking speed" in queue[0].reasons[1].text
 
 

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from photos import exif_bytes, photo_bytes, scene, write_photo, write_site
 from PIL import Image
 
 from collect.ingesting.photo_file import FileTask, Reading, ReadSettings, Skipped, read_file
@@ -15,7 +16,6 @@ from collect.reading import formats
 from collect.reading.structure import structure_of
 from img2gps.site import load_site
 from img2gps.types import Photo, Rejection
-from photos import exif_bytes, photo_bytes, scene, write_photo, write_site
 
 
 @pytest.fixture

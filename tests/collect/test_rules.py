@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from photos import write_site
 
 from collect.judging.flags import with_flags
 from collect.judging.gpx import Track, read_track
@@ -16,7 +17,6 @@ from collect.reading.facts import Facts, Position, PositionProblem
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.site import Site, load_site
 from img2gps.types import Photo, Rejection
-from photos import write_site
 
 NOON = datetime(2024, 7, 1, 12, 0, 0, tzinfo=UTC)
 HERE = Position(lon=8.0001, lat=50.0001)
@@ -165,7 +165,9 @@ def test_labels_of_one_name_for_different_files_are_refused(tmp_path: Path) -> N
 
 
 def test_label_cells_that_are_no_numbers_reject_their_photo_only(site: Site, tmp_path: Path) -> None:
-    (tmp_path / "labels.csv").write_text("file,lat,lon,time\na.jpg,north,8,yesterday\nb.jpg,50,8,2024:07:01 12:00:00Z\n")
+    (tmp_path / "labels.csv").write_text(
+        "file,lat,lon,time\na.jpg,north,8,yesterday\nb.jpg,50,8,2024:07:01 12:00:00Z\n"
+    )
     labels = read_labels(tmp_path / "labels.csv")
     assert reason(site, Facts(position=HERE), labels.by_name["a.jpg"]) == "gps_not_finite"
     assert labels.by_name["b.jpg"].captured_at == NOON
@@ -194,9 +196,17 @@ def test_tracks_are_read_and_refused(tmp_path: Path) -> None:
         read_track(tmp_path / "none.gpx")
 
 
-def photo(number: int, *, seconds: float | None = 0.0, lat: float = 50.0001, lon: float = 8.0001, **values: Any) -> Photo:
+def photo(
+    number: int, *, seconds: float | None = 0.0, lat: float = 50.0001, lon: float = 8.0001, **values: Any
+) -> Photo:
     moment = None if seconds is None else NOON + timedelta(seconds=seconds)
-    defaults: dict[str, Any] = {"gps_accuracy_m": 5.0, "heading_deg": 1.0, "captured_at": moment, "walk": "w", "site_relation": "inside"}
+    defaults: dict[str, Any] = {
+        "gps_accuracy_m": 5.0,
+        "heading_deg": 1.0,
+        "captured_at": moment,
+        "walk": "w",
+        "site_relation": "inside",
+    }
     return Photo(
         id=f"{number:064x}", file_name="", photo_sha256="", lon=lon, lat=lat, gps_source="exif", width=1, height=1,
         phash="", source_name=f"{number}", bytes=1, device="d", **{**defaults, **values},

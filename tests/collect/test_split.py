@@ -114,6 +114,21 @@ def test_a_walk_larger_than_asked_is_said_in_one_line() -> None:
     assert result.notes[0] == ("val has 20 photos in 1 walk (the smallest left) instead of 5: walks are never broken.")
 
 
+def test_val_and_test_share_the_short_walks() -> None:
+    short = [make_walk(f"s{n}", places=line((n, 0), (n, 90), 20), start=NOON + timedelta(hours=n)) for n in range(3)]
+    long = make_walk("long", places=line((-90, -90), (90, 90), 200), start=NOON + timedelta(hours=9))
+    photos = assign_groups([photo for walk in [*short, long] for photo in walk])
+    found = counts(make_split(photos, by="walk", val=60, test=60, site=SITE).photos)
+    assert found["train"] == 200
+    assert min(found["val"], found["test"]) == 20
+
+
+def test_of_two_walks_one_is_for_test() -> None:
+    walks = [make_walk(f"w{n}", places=line((n, 0), (n, 90), 20), start=NOON + timedelta(hours=n)) for n in range(2)]
+    photos = assign_groups([photo for walk in walks for photo in walk])
+    assert counts(make_split(photos, by="walk", val=20, test=20, site=SITE).photos) == {"train": 20, "test": 20}
+
+
 def test_a_single_walk_is_all_training_and_said_so() -> None:
     photos = assign_groups(make_walk("only", places=line((-80, 0), (80, 0), 30)))
     result = make_split(photos, by="walk", val=5, test=5, site=SITE)

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from ingest_runs import rows, run_ingest
+from photos import write_photo, write_walk
 
 from collect.verify import Verification, corrections_problems, verify_dataset
 from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, NotFoundError
 from img2gps.manifest import COLUMNS
-from ingest_runs import rows, run_ingest
-from photos import write_photo, write_walk
 
 
 @pytest.fixture

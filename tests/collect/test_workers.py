@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from collect.ingesting.workers import Failure, Settings, process_items
 from ingest_runs import rows, run_ingest
 from photos import write_walk
 from worker_faults import misbehave, modules
+
+from collect.ingesting.workers import Failure, Settings, process_items
 
 
 def settings(folder: Path, *, timeout_s: float = 20.0, jobs: int = 2) -> Settings[str, str]:

@@ -43,9 +43,7 @@ class Calibration:
         return stretched.cummax(dim=1).values
 
     @classmethod
-    def fit(
-        cls, log_shares: Tensor, cells: Cells, xy: Tensor, answer: Callable[[Tensor], Tensor], *, by: str
-    ) -> Self:
+    def fit(cls, log_shares: Tensor, cells: Cells, xy: Tensor, answer: Callable[[Tensor], Tensor], *, by: str) -> Self:
         """Return the calibration on photos at `xy` (N, 2) that no head was fitted on.
 
         The exponent makes the labels most likely, the factors are conformal (`fit_inflation`). With fewer
