@@ -1,7 +1,8 @@
 """How long grouping, splitting and auditing take, and how much memory, from a walk's photos to 100,000 rows.
 
 Each size runs in a process of its own on a generated manifest: walks of 20 to 300 photos by six phones wandering over
-a square site, perceptual hashes at random. The audit includes its files; there are no images, so no thumbnails.
+a square site, perceptual hashes at random. Seconds are of
+CPU time; there are no images, so no thumbnails.
 
     python benchmarks/audit.py [--json] [--sizes 741 100000]
 """
@@ -63,15 +64,15 @@ def main() -> None:
 
 
 def measure(count: int) -> dict[str, Any]:
-    """Return seconds per step, and the peak memory of the process in MiB."""
+    """Return CPU seconds per step, and the peak memory of the process in MiB."""
     side_m = 300.0 if count < 5000 else 600.0
     photos = generate(count, side_m)
     found: dict[str, Any] = {}
 
     def timed(name: str, step: Callable[[], Any]) -> Any:
-        began = time.perf_counter()
+        began = time.process_time()
         result = step()
-        found[name] = round(time.perf_counter() - began, 2)
+        found[name] = round(time.process_time() - began, 2)
         return result
 
     with tempfile.TemporaryDirectory() as folder:

@@ -61,7 +61,7 @@ def mutate_exif(folder: Path, count: int) -> dict[str, int]:
 
 
 def truncate_everywhere(folder: Path) -> dict[str, int]:
-    """Cut one photo per format at every offset; a photo accepted with other pixels than the whole is counted as wrong."""
+    """Cut one photo per format at every offset; one accepted with other pixels than the whole is counted as wrong."""
     settings = settings_in(folder)
     outcomes: Counter[str] = Counter()
     for kind in FORMATS:

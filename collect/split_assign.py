@@ -19,8 +19,8 @@ BUFFER_REASON: Final = "buffer: within 10 m of a val or test photo"
 
 SPLIT_CELL_M: Final = 20.0
 _DRAWS: Final = 300
-# Of two walks, one is for training and the other rather for test than for val.
-_NO_TEST: Final = 0.1
+# Worse than any walk, however long; of two walks, one is for training and the other rather for test than for val.
+_NO_TEST, _NO_VAL = 2e9, 1e9
 
 Numbers = NDArray[np.int64]
 
@@ -149,9 +149,11 @@ def _best_draw(
     """Return the walks of val and test: the draw whose counts are nearest and whose walks cover most of the site."""
     everywhere = len(set[int]().union(*places))
 
-    def cost(chosen: list[int], asked: int) -> float:
+    def cost(chosen: list[int], asked: int, empty: float) -> float:
+        if not asked or not chosen:
+            return empty if asked else 0.0
         covered = len(set[int]().union(*(places[walk] for walk in chosen)))
-        return 2 * abs(int(sizes[chosen].sum()) - asked) / asked + 1 - covered / everywhere if asked else 0.0
+        return 2 * abs(int(sizes[chosen].sum()) - asked) / asked + 1 - covered / everywhere
 
     best: tuple[float, list[int], list[int]] | None = None
     for _ in range(_DRAWS):
@@ -159,9 +161,9 @@ def _best_draw(
         # Test chooses among its share of the walks, or it would take the short ones that val needs.
         offered = [walk for walk in order if rng.random() < test / max(1, val + test)]
         in_test = fill(offered, sizes, test, leave=int(len(offered) == len(order)))
-        rest = [walk for walk in order if walk not in set(in_test)]
-        in_val = fill(rest, sizes, val)
-        total = cost(in_test, test) + cost(in_val, val) + (_NO_TEST if test and not in_test else 0.0)
+        taken = set(in_test)
+        in_val = fill([walk for walk in order if walk not in taken], sizes, val)
+        total = cost(in_test, test, _NO_TEST) + cost(in_val, val, _NO_VAL)
         if best is None or total < best[0]:
             best = total, sorted(in_val), sorted(in_test)
     assert best is not None

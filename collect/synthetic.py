@@ -3,7 +3,8 @@
     OUT/photos/IMG_0001.jpg ...   what the phones would hold: photos with EXIF, and a few bad files among them
     OUT/truth.csv                 where each was really taken, and what is wrong with the bad ones
 
-The photos are rendered, not taken: they exercise every step of the toolkit and say nothing about how well a model does on a real site.
+The photos are rendered, not taken: they exercise every step of the toolkit and say nothing about how well a model
+does on a real site.
 """
 
 import math
@@ -26,10 +27,18 @@ from img2gps.files import write_csv
 from img2gps.site import Site
 from img2gps.text import safe_path
 
-__all__ = ["DEFAULT_BAD_SHARE", "DEFAULT_GPS_NOISE_M", "TRUTH_COLUMNS", "SimulationReport", "simulate"]
+__all__ = [
+    "DEFAULT_BAD_SHARE",
+    "DEFAULT_GPS_NOISE_M",
+    "DEFAULT_LONG_SIDE_PX",
+    "TRUTH_COLUMNS",
+    "SimulationReport",
+    "simulate",
+]
 
 DEFAULT_GPS_NOISE_M = 8.0
 DEFAULT_BAD_SHARE = 0.07
+DEFAULT_LONG_SIDE_PX = 640
 # A position this far outside the outline still counts as taken on its edge, whatever the accuracy.
 EDGE_M = 4.0
 TRUTH_COLUMNS = (
@@ -83,15 +92,17 @@ def simulate(
     campus_seed: int | None = None,
     bad_share: float = DEFAULT_BAD_SHARE,
     gps_noise_m: float = DEFAULT_GPS_NOISE_M,
+    long_side_px: int = DEFAULT_LONG_SIDE_PX,
     jobs: int | None = None,
     dry_run: bool = False,
     advance: Callable[[float], object] | None = None,
 ) -> SimulationReport:
     """Render `photos` good photos, and the bad files that come with them, into the new folder `out`.
 
-    `seed` draws the walks and, unless `campus_seed` is given, the campus: the same campus seed with another seed is another
-    visit to the same place. `gps_noise_m` is the median horizontal error of a position. Files are the same byte for byte
-    whatever `jobs` (processes, default one per CPU) is. `advance` is called with the number of files written since the last call.
+    `seed` draws the walks and, unless `campus_seed` is given, the campus: the same campus seed with another seed is
+    another visit to the same place. `gps_noise_m` is the median horizontal error of a position, `long_side_px` the longer side of a photo. Files are the same
+    byte for byte whatever `jobs` (processes, default one per CPU) is. `advance` is called with the number of files
+    written since the last call.
 
     Raises UsageError where `out` holds something already or the site has no room for a campus.
     """
@@ -103,7 +114,7 @@ def simulate(
         walk_seed=seed,
         zone=site.zone or UTC,
     )
-    captures = _captures(campus, site, photos, bad_share, gps_noise_m)
+    captures = [_sized(capture, long_side_px) for capture in _captures(campus, site, photos, bad_share, gps_noise_m)]
     tasks = [_task(site, out, k, capture, gps_noise_m, seed) for k, capture in enumerate(captures)]
     rows = [_truth_row(site, task, capture) for task, capture in zip(tasks, captures, strict=True)]
     if not dry_run:
@@ -123,7 +134,13 @@ def _captures(campus: Campus, site: Site, photos: int, bad_share: float, gps_noi
     errors = _errors(campus, site, shots, gps_noise_m)
     good = [_Capture(shot=shot, error=error, fault=None) for shot, error in zip(shots, errors, strict=True)]
     bad = _bad_captures(campus, good, spoil.kinds_for(photos, bad_share))
-    return sorted([*good, *bad], key=lambda capture: (capture.shot.walk.number, capture.shot.captured_at, capture.shot.number))
+    return sorted(
+        [*good, *bad], key=lambda capture: (capture.shot.walk.number, capture.shot.captured_at, capture.shot.number)
+    )
+
+
+def _sized(capture: _Capture, long_side_px: int) -> _Capture:
+    return replace(capture, shot=replace(capture.shot, camera=capture.shot.camera.scaled(long_side_px)))
 
 
 def _errors(campus: Campus, site: Site, shots: tuple[Shot, ...], gps_noise_m: float) -> Doubles:
@@ -142,7 +159,7 @@ def _errors(campus: Campus, site: Site, shots: tuple[Shot, ...], gps_noise_m: fl
 
 
 def _bad_captures(campus: Campus, good: list[_Capture], kinds: tuple[str, ...]) -> list[_Capture]:
-    """For each kind a further file, taken two seconds after some good photo with the phone held a little differently."""
+    """For each kind one more file, taken two seconds after a good photo, the phone held a little differently."""
     rng = generator(campus.walk_seed, "bad")
     models = rng.permutation(len(good))
     bad = []

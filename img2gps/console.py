@@ -139,7 +139,7 @@ def jsonable(value: Any) -> Any:
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table on stdout; cells are plain text (markup in them is escaped), numbers align right."""
     cells = [[escape(str(cell)) for cell in row] for row in rows]
-    table = Table(title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for index, column in enumerate(columns):
         numeric = all(_looks_numeric(row[index]) for row in cells)
         table.add_column(escape(column), justify="right" if numeric else "left", overflow="fold")
@@ -148,6 +148,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=200)
+    # a line of its own: as the table's title it would be folded to the table's width
+    console.print(escape(title), style="bold", soft_wrap=True)
     console.print(table)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from img2gps.errors import InvalidDatasetError
-from img2gps.files import append_line, canonical_json, fsync_folder, sha256_bytes
+from img2gps.files import append_line, canonical_json, drop_incomplete_line, fsync_folder, sha256_bytes
 from img2gps.text import safe_path
 
 __all__ = [
@@ -101,7 +101,7 @@ def append_corrections(path: Path, corrections: list[Correction]) -> list[Correc
         digest = _digest(correction, previous)
         chained.append(dataclasses.replace(correction, digest=digest))
         previous = digest
-    _drop_incomplete_tail(path)
+    drop_incomplete_line(path)
     header = [] if path.exists() and path.stat().st_size else [",".join(FIELDS)]
     if chained:
         append_line(path, "\n".join([*header, *(_format(correction) for correction in chained)]))
@@ -184,14 +184,3 @@ def _format(correction: Correction) -> str:
 def _digest(correction: Correction, previous: str) -> str:
     fields = dataclasses.asdict(correction) | {"digest": previous}
     return sha256_bytes(canonical_json(fields))
-
-
-def _drop_incomplete_tail(path: Path) -> None:
-    """Cut a half-written last line off, or the next append would be glued to it."""
-    if not path.exists():
-        return
-    data = path.read_bytes()
-    end = data.rfind(b"\n") + 1
-    if end < len(data):
-        with path.open("r+b") as file:
-            file.truncate(end)

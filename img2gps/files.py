@@ -19,6 +19,7 @@ __all__ = [
     "TEMPORARY_PREFIX",
     "append_line",
     "canonical_json",
+    "drop_incomplete_line",
     "fsync_folder",
     "read_json_lines",
     "sha256_bytes",
@@ -68,11 +69,23 @@ def fsync_folder(folder: Path) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line to `path` and fsync it."""
+    """Append one line to `path` and fsync it; a line that a crash cut short is dropped first."""
+    drop_incomplete_line(path)
     with path.open("a", encoding="utf-8", newline="") as file:
         file.write(line + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def drop_incomplete_line(path: Path) -> None:
+    """Cut a half-written last line off, or the next append would be glued to it."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    end = data.rfind(b"\n") + 1
+    if end < len(data):
+        with path.open("r+b") as file:
+            file.truncate(end)
 
 
 def write_json(target: Path, value: object) -> None:

@@ -4,12 +4,13 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from photos import write_site
+
 from collect.ingesting.outcomes import Outcomes
 from collect.ingesting.run import IngestOptions, ingest
 from img2gps.dataset import Dataset
 from img2gps.manifest import photos_of, read_table
 from img2gps.types import Photo
-from photos import write_site
 
 
 def run_ingest(photos: Path | list[Path], root: Path, **options: Any) -> Outcomes:

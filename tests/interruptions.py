@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ingest_runs import rows, run_ingest
+from photos import write_photo, write_site, write_walk
 
 from collect.ingesting.rejected import read_rejected
 from collect.ingesting.sources import read_sources
 from collect.verify import verify_dataset
-from ingest_runs import rows, run_ingest
-from photos import write_photo, write_site, write_walk
 
 
 def write_input(folder: Path, count: int) -> Path:
@@ -85,7 +85,10 @@ def kill_at_random_moments(folder: Path, *, kills: int, photos: int = 40, seed: 
 def _run(folder: Path, root: Path, site: Path) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "img2gps", "ingest", str(folder / "in"), str(root), "--site", str(site)]
     return subprocess.Popen(
-        [*command, "--jobs", "2", "--json"], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*command, "--jobs", "2", "--json"],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
 
 
@@ -96,6 +99,18 @@ def _kill(process: "subprocess.Popen[bytes]", *, whole_group: bool) -> None:
     else:
         process.kill()
     process.wait()
+    deadline = time.monotonic() + 30
+    while _alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(process.pid), "workers outlived the ingest that was killed"
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 class Fault(Exception):  # noqa: N818  the name of what is injected

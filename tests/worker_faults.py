@@ -24,6 +24,8 @@ def _one(item: str, folder: Path) -> str:
         time.sleep(60)
     if item == "eat":
         _eat = bytearray(64 << 30)
+    if item == "bug":
+        raise ZeroDivisionError("division by zero")
     if item == "disk-full":
         raise OSError(28, "No space left on device", "target")
     if item == "once" and len((folder / item).read_text()) == 1:

@@ -28,7 +28,6 @@ from train.keeping import made_by
 from train.localizer import Estimate
 from train.pixels import PixelSpec
 from train.run import RunFolder
-from train.weights import load_weights
 
 __all__ = ["ProbeLocalizer", "fit_probe", "restore_probe"]
 
@@ -102,8 +101,7 @@ def _extractor(config: TrainConfig, device: torch.device, *, with_weights: bool 
     torch.manual_seed(config.seed)  # backbones without weights are random features, the same for the same seed
     extractor = FeatureExtractor(config.model, config.pixels)
     if with_weights:
-        for reader in extractor.readers:
-            load_weights(reader.backbone, reader.name, config.weights)
+        extractor.load_weights(config.weights)
     return extractor.to(memory_format=torch.channels_last).to(device)
 
 
@@ -234,4 +232,4 @@ def _positions(photos: Photos) -> FloatArray:
 
 
 def _array(values: Tensor) -> FloatArray:
-    return np.asarray(values.double().cpu().numpy(), dtype=np.float64)
+    return np.asarray(values.cpu().double().numpy(), dtype=np.float64)

@@ -161,12 +161,10 @@ def _hole(holes: dict[str, Any]) -> dict[str, int] | None:
 
 
 def _facets(words: dict[str, list[str]]) -> list[dict[str, Any]]:
-    return [
-        {"key": "split", "label": "Split", "values": words["split"], "swatch": "dot"},
-        {"key": "device", "label": "Device", "values": words["device"], "swatch": "dot"},
-        {"key": "walk", "label": "Walk", "values": words["walk"], "swatch": "dot"},
-        {"key": "flags", "label": "Flags (any of)", "values": words["flags"], "bits": True},
-    ]
+    labels = {"split": "Split", "device": "Device", "walk": "Walk"}
+    chips = [{"key": key, "label": label, "values": words[key], "swatch": "dot"} for key, label in labels.items()]
+    flags = {"key": "flags", "label": "Flags (any of)", "values": words["flags"], "bits": True}
+    return [*chips, flags] if words["flags"] else [*chips]
 
 
 def _facts(words: dict[str, list[str]]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ Floats: TypeAlias = NDArray[np.float32]
 Doubles: TypeAlias = NDArray[np.float64]
 Bytes: TypeAlias = NDArray[np.uint8]
 Ints: TypeAlias = NDArray[np.intp]
+Mask: TypeAlias = NDArray[np.bool_]
 Colour: TypeAlias = tuple[int, int, int]
 
 
@@ -42,16 +43,15 @@ def _lattice(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> Fl
     row0, row1, row_part = _between(shape[0], cells)
     col0, col1, col_part = _between(shape[1], cells)
     rows = grid[row0] * (1 - row_part[:, None]) + grid[row1] * row_part[:, None]
-    result: Floats = rows[:, col0] * (1 - col_part) + rows[:, col1] * col_part
-    return result
+    return (rows[:, col0] * (1 - col_part) + rows[:, col1] * col_part).astype(np.float32)
 
 
 def _between(size: int, cells: int) -> tuple[Ints, Ints, Floats]:
     at = np.arange(size, dtype=np.float32) * cells / size
     low = at.astype(np.intp)
     part = at - low
-    eased: Floats = part * part * (3 - 2 * part)
-    return low % cells, (low + 1) % cells, eased
+    eased = part * part * (3 - 2 * part)
+    return low % cells, (low + 1) % cells, eased.astype(np.float32)
 
 
 def shade(colour: Colour, factor: float) -> Colour:

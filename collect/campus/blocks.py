@@ -17,6 +17,7 @@ SMALLEST_BLOCK_M2 = 160.0
 PAVINGS = ("brick", "slabs", "pavers", "cobbles", "gravel")
 
 Placed: TypeAlias = tuple[Polygon, float, int]
+Parts: TypeAlias = list[tuple[BaseGeometry, float]]
 
 
 def grid_lines(rng: np.random.Generator, upright: Polygon) -> tuple[list[LineString], list[LineString]]:
@@ -75,7 +76,7 @@ def place_buildings(rng: np.random.Generator, blocks: list[Polygon]) -> list[Pla
     for number, block in enumerate(blocks):
         height_m = float(rng.uniform(9, 19))
         for part, factor in shapes[(start + number) % len(shapes)](rng, block):
-            cut = _widest_piece(part.intersection(block)).simplify(0.2)
+            cut = _widest_piece(_widest_piece(part.intersection(block)).simplify(0.2))
             if cut.area > 60:
                 placed.append((cut, height_m * factor, number))
     return placed
@@ -88,30 +89,30 @@ def _fractions(block: Polygon, x0: float, y0: float, x1: float, y1: float) -> Po
     return box(west + x0 * width, south + y0 * depth, west + x1 * width, south + y1 * depth)
 
 
-def _bar(rng: np.random.Generator, block: Polygon) -> list[tuple[Polygon, float]]:
+def _bar(rng: np.random.Generator, block: Polygon) -> Parts:
     del rng
     return [(_fractions(block, 0.0, 0.06, 1.0, 0.94), 1.0)]
 
 
-def _ell(rng: np.random.Generator, block: Polygon) -> list[tuple[Polygon, float]]:
+def _ell(rng: np.random.Generator, block: Polygon) -> Parts:
     arm = rng.uniform(0.45, 0.6)
     if rng.random() < 0.5:
         return [(_fractions(block, 0, 0, 1, arm).union(_fractions(block, 0, 0, arm, 1)), 1.0)]
     return [(_fractions(block, 0, 1 - arm, 1, 1).union(_fractions(block, 1 - arm, 0, 1, 1)), 1.0)]
 
 
-def _horseshoe(rng: np.random.Generator, block: Polygon) -> list[tuple[Polygon, float]]:
+def _horseshoe(rng: np.random.Generator, block: Polygon) -> Parts:
     arm = rng.uniform(0.3, 0.36)
     court = _fractions(block, arm, 0, 1 - arm, 0.55) if rng.random() < 0.5 else _fractions(block, arm, 0.45, 1 - arm, 1)
     return [(_fractions(block, 0, 0, 1, 1).difference(court), 1.0)]
 
 
-def _twins(rng: np.random.Generator, block: Polygon) -> list[tuple[Polygon, float]]:
+def _twins(rng: np.random.Generator, block: Polygon) -> Parts:
     cut = rng.uniform(0.42, 0.58)
     return [(_fractions(block, 0, 0, cut - 0.09, 1), 1.0), (_fractions(block, cut + 0.09, 0, 1, 1), 0.7)]
 
 
-def _with_tower(rng: np.random.Generator, block: Polygon) -> list[tuple[Polygon, float]]:
+def _with_tower(rng: np.random.Generator, block: Polygon) -> Parts:
     x, y = rng.choice([0.0, 0.72]), rng.choice([0.0, 0.72])
     return [
         (_fractions(block, 0.04, 0.04, 0.96, 0.96), 0.85),

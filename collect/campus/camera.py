@@ -1,7 +1,7 @@
 """The camera: where a photo is taken from, and how the ground plane and upright things project into it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,8 +12,8 @@ from collect.campus.arrays import Doubles
 class Camera:
     """A pinhole camera `eye_m` above the ground.
 
-    `heading_deg` is clockwise from north. Pitch (up is positive) and roll are small and shift the image instead of turning it,
-    which keeps upright edges upright, as phones do when they correct perspective.
+    `heading_deg` is clockwise from north. Pitch (up is positive) and roll are small and shift the image instead of
+    turning it, which keeps upright edges upright, as phones do when they correct perspective.
     """
 
     east_m: float
@@ -41,13 +41,18 @@ class Camera:
         """Unit vector (east, north) to the right of the heading."""
         return math.cos(math.radians(self.heading_deg)), -math.sin(math.radians(self.heading_deg))
 
+    def scaled(self, long_side_px: int) -> "Camera":
+        """The same camera with a sensor whose longer side has `long_side_px` pixels."""
+        factor = long_side_px / max(self.width, self.height)
+        return replace(self, width=round(self.width * factor), height=round(self.height * factor))
+
     def slopes(self) -> Doubles:
         """Per column: metres to the right for each metre ahead."""
-        return (np.arange(self.width) + 0.5 - self.width / 2) / self.focal_px
+        return (np.arange(self.width, dtype=np.float64) + 0.5 - self.width / 2) / self.focal_px
 
     def horizon_rows(self) -> Doubles:
         """Per column: the row (fractional, 0 at the top) of the horizon."""
-        return self.horizon_at(np.arange(self.width) + 0.5)
+        return self.horizon_at(np.arange(self.width, dtype=np.float64) + 0.5)
 
     def horizon_at(self, column: Doubles) -> Doubles:
         """The row of the horizon at fractional columns."""

@@ -38,14 +38,18 @@ class Canvas:
         """Fill a polygon."""
         self._draw.polygon([self._at(x, y) for x, y in corners], fill=(*colour, detail))
 
-    def disc(self, x: float, y: float, radius: float, colour: Colour, detail: int = PLAIN, *, tall: float = 1.0) -> None:
+    def disc(
+        self, x: float, y: float, radius: float, colour: Colour, detail: int = PLAIN, *, tall: float = 1.0
+    ) -> None:
         """Fill a circle, or an ellipse `tall` times as high as wide; nothing where the radius is not positive."""
         if radius <= 0:
             return
         (left, bottom), (right, top) = self._at(x - radius, y - radius * tall), self._at(x + radius, y + radius * tall)
         self._draw.ellipse((left, top, right, bottom), fill=(*colour, detail))
 
-    def line(self, x0: float, y0: float, x1: float, y1: float, width: float, colour: Colour, detail: int = PLAIN) -> None:
+    def line(
+        self, x0: float, y0: float, x1: float, y1: float, width: float, colour: Colour, detail: int = PLAIN
+    ) -> None:
         """Draw a straight line `width` metres thick."""
         pixels = max(1, round(width * self._scale))
         self._draw.line((*self._at(x0, y0), *self._at(x1, y1)), fill=(*colour, detail), width=pixels)

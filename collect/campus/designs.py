@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from collect.campus.arrays import Colour, generator, jitter
 
 NAMES = (
@@ -18,7 +16,8 @@ WALL_COLOURS: tuple[Colour, ...] = (
 )  # fmt: skip
 TRIM_COLOURS: tuple[Colour, ...] = ((214, 206, 188), (240, 238, 230), (96, 92, 88), (60, 66, 70), (176, 150, 116))
 ACCENTS: tuple[Colour, ...] = (
-    (178, 52, 44), (38, 92, 150), (222, 170, 44), (46, 118, 84), (112, 62, 128), (220, 110, 44), (40, 140, 150), (40, 40, 46),
+    (178, 52, 44), (38, 92, 150), (222, 170, 44), (46, 118, 84), (112, 62, 128), (220, 110, 44), (40, 140, 150),
+    (40, 40, 46),
 )  # fmt: skip
 
 
@@ -51,9 +50,17 @@ class Design:
     name: str
 
 
-def _kind(masonry: str, window: str, bay_m: float, storey_m: float, articulation: str, ground: str, roof: str) -> Archetype:
+def _kind(
+    masonry: str, window: str, bay_m: float, storey_m: float, articulation: str, ground: str, roof: str
+) -> Archetype:
     return Archetype(
-        masonry=masonry, window=window, bay_m=bay_m, storey_m=storey_m, articulation=articulation, ground=ground, roof=roof
+        masonry=masonry,
+        window=window,
+        bay_m=bay_m,
+        storey_m=storey_m,
+        articulation=articulation,
+        ground=ground,
+        roof=roof,
     )
 
 
@@ -83,6 +90,8 @@ def design_of(seed: int, number: int) -> Design:
     order, names = shared.permutation(len(ARCHETYPES)), shared.permutation(len(NAMES))
     walls, accents = shared.permutation(len(WALL_COLOURS)), shared.permutation(len(ACCENTS))
     rng = generator(seed, "design", number)
+    # Three kinds of feature to a building, another three to the next.
+    features = tuple(FEATURES[(number * 3 + k) % len(FEATURES)] for k in range(3))
     kind = ARCHETYPES[order[number % len(order)]]
     return Design(
         archetype=kind,
@@ -93,10 +102,6 @@ def design_of(seed: int, number: int) -> Design:
         bay_m=kind.bay_m * float(rng.uniform(0.85, 1.2)),
         storey_m=kind.storey_m * float(rng.uniform(0.92, 1.1)),
         rhythm=RHYTHMS[int(rng.integers(len(RHYTHMS)))],
-        features=_features(rng),
+        features=features,
         name=NAMES[names[number % len(names)]],
     )
-
-
-def _features(rng: np.random.Generator) -> tuple[str, ...]:
-    return tuple(FEATURES[k] for k in rng.permutation(len(FEATURES)))

@@ -17,7 +17,7 @@ SHOULDER = 205.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """How a phone develops one photo: gains of red, green and blue, contrast and saturation around 1, noise in levels."""
+    """How a phone develops a photo: gains of red, green, blue, contrast and saturation around 1, noise in levels."""
 
     gains: tuple[float, float, float]
     contrast: float
@@ -29,7 +29,7 @@ def develop(pixels: Floats, exposure: Exposure, rng: np.random.Generator) -> Byt
     """Turn rendered colours (rows, columns, 3; 0..255 in float32) into an 8-bit photo."""
     rows, columns, _ = pixels.shape
     # Plain sums instead of a matrix product: BLAS would start threads, and its sums depend on how many.
-    luma = sum(weight * pixels[..., channel] for channel, weight in enumerate(LUMA))
+    luma = LUMA[0] * pixels[..., 0] + LUMA[1] * pixels[..., 1] + LUMA[2] * pixels[..., 2]
     metered = float(np.clip(METERED_LEVEL / max(float(luma.mean()), 1.0), 0.6, 1.9)) ** METERING
     gains = np.array(exposure.gains, np.float32) * np.float32(metered * exposure.contrast)
     levels = pixels * (gains * np.float32(exposure.saturation))
@@ -46,7 +46,7 @@ def _vignette(rows: int, columns: int) -> Floats:
 
 
 def _grain(rng: np.random.Generator, rows: int, columns: int, deviation: float) -> Floats:
-    """Noise that reads one stretch of random numbers from a random place on each row: a tenth of the cost of fresh ones."""
+    """Noise: one stretch of random numbers, read from a random place on each row, at a tenth of the cost."""
     stretch = rng.standard_normal(1 << 16, dtype=np.float32) * np.float32(deviation)
     starts = rng.integers(0, stretch.size - columns, rows)
     grain: Floats = stretch[starts[:, None] + np.arange(columns)]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Device:
     """A phone: what it writes into EXIF, how it stores portrait photos and how it develops colours.
 
-    `reports_accuracy` stands for GPSHPositioningError; `heading_ref` is T (true north) or M (magnetic north); `sideways` means that
-    portrait photos are stored lying, with Orientation 6.
+    `reports_accuracy` stands for GPSHPositioningError; `heading_ref` is T (true north) or M (magnetic north);
+    `sideways` means that portrait photos are stored lying, with Orientation 6.
     """
 
     make: str
@@ -30,11 +30,11 @@ class Device:
 
 DEVICES = (
     Device(
-        make="Img2GPS", model="Rendered Phone A", reports_accuracy=True, heading_ref="T", sideways=True, portrait_share=0.6,
-        view_deg=67.0, gains=(1.04, 1.0, 0.95), contrast=1.06, saturation=1.1,
+        make="Img2GPS", model="Rendered Phone A", reports_accuracy=True, heading_ref="T", sideways=True,
+        portrait_share=0.5, view_deg=67.0, gains=(1.04, 1.0, 0.95), contrast=1.06, saturation=1.1,
     ),
     Device(
-        make="Img2GPS", model="Rendered Phone B", reports_accuracy=False, heading_ref="M", sideways=False, portrait_share=0.4,
-        view_deg=71.0, gains=(0.97, 1.0, 1.05), contrast=0.97, saturation=0.92,
+        make="Img2GPS", model="Rendered Phone B", reports_accuracy=False, heading_ref="M", sideways=False,
+        portrait_share=0.35, view_deg=71.0, gains=(0.97, 1.0, 1.05), contrast=0.97, saturation=0.92,
     ),
 )  # fmt: skip

@@ -1,14 +1,14 @@
 """Paints the wall of a building: its texture, and the line of its roof against the sky."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from collect.campus import features, ornament, windows
-from collect.campus.arrays import Bytes, Colour, Doubles, Floats, generator, jitter, shade
+from collect.campus.arrays import Bytes, Colour, Doubles, Floats, generator, shade
 from collect.campus.canvas import PIXELS_PER_M, Canvas
-from collect.campus.designs import ACCENTS, RHYTHMS, Design
+from collect.campus.designs import Design
 
 SLATE: Colour = (92, 96, 104)
 TILES: Colour = (150, 82, 62)
@@ -24,8 +24,9 @@ ROOF_M = {
 class Facade:
     """A painted wall.
 
-    `levels` are (rows, columns, 4) textures, each half the size of the one before, row 0 at the top; the fourth channel is how
-    strongly the masonry shows. `roof_line_m` is the height of the wall at each column of the first level.
+    `levels` are (rows, columns, 4) textures, each half the size of the one before, row 0 at the top; the fourth
+    channel is how strongly the masonry shows. `roof_line_m` is the height of the wall at each column of the first
+    level.
     """
 
     levels: tuple[Bytes, ...]
@@ -35,9 +36,8 @@ class Facade:
 
 
 def paint(design: Design, length_m: float, eaves_m: float, seed: int, key: str) -> Facade:
-    """Paint a wall `length_m` long and `eaves_m` high below its roof; `key` tells one wall of a building from the next."""
+    """Paint a wall `length_m` long and `eaves_m` high below its roof; `key` tells a building's walls apart."""
     rng = generator(seed, "facade", key)
-    design = _own_side(design, rng)
     height_m = eaves_m + ROOF_M[design.archetype.roof]
     canvas = Canvas(length_m, height_m, design.wall)
     kind = design.archetype
@@ -50,19 +50,7 @@ def paint(design: Design, length_m: float, eaves_m: float, seed: int, key: str) 
     pixels = canvas.pixels()
     along = (np.arange(pixels.shape[1]) + 0.5) / PIXELS_PER_M
     line = eaves_m + ROOF_LINES.get(kind.roof, _level)(along, length_m) * ROOF_M[kind.roof]
-    return Facade(
-        levels=_pyramid(pixels), roof_line_m=line.astype(np.float32), height_m=height_m, masonry=kind.masonry
-    )
-
-
-def _own_side(design: Design, rng: np.random.Generator) -> Design:
-    """The design as this side of the building varies it: doors, awnings and trim in a colour of its own, another rhythm."""
-    accent = jitter(rng, ACCENTS[int(rng.integers(len(ACCENTS)))], 0.08)
-    grounds = (design.archetype.ground, *rng.choice(sorted(ornament.GROUNDS), 2))
-    archetype = replace(design.archetype, ground=str(grounds[int(rng.integers(3))]))
-    wall = jitter(rng, design.wall, 0.12)
-    rhythm = RHYTHMS[int(rng.integers(len(RHYTHMS)))]
-    return replace(design, archetype=archetype, accent=accent, wall=wall, rhythm=rhythm)
+    return Facade(levels=_pyramid(pixels), roof_line_m=line.astype(np.float32), height_m=height_m, masonry=kind.masonry)
 
 
 def _draw_windows(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
@@ -147,7 +135,7 @@ def _gables(along: Doubles, length_m: float) -> Doubles:
 
 
 def _stepped(along: Doubles, length_m: float) -> Doubles:
-    return np.ceil((1 - np.abs(along / length_m - 0.5) * 2) * 4) / 4
+    return np.asarray(np.ceil((1 - np.abs(along / length_m - 0.5) * 2) * 4) / 4)
 
 
 def _pediment(along: Doubles, length_m: float) -> Doubles:
@@ -160,5 +148,6 @@ def _slant(along: Doubles, length_m: float) -> Doubles:
 
 
 ROOF_LINES: dict[str, Callable[[Doubles, float], Doubles]] = {
-    "crenels": _crenels, "sawtooth": _sawtooth, "gables": _gables, "stepped": _stepped, "pediment": _pediment, "slant": _slant,
+    "crenels": _crenels, "sawtooth": _sawtooth, "gables": _gables, "stepped": _stepped, "pediment": _pediment,
+    "slant": _slant,
 }  # fmt: skip

@@ -31,7 +31,7 @@ SURFACES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Places local metres on rasters: turned by `axis_deg`, with `west`, `north` (metres, turned) at the first pixel."""
+    """Places local metres on rasters: turned by `axis_deg`, `west`, `north` (metres, turned) at the first pixel."""
 
     axis_deg: float
     west: float
@@ -97,7 +97,12 @@ def lay_ground(plan: CampusPlan, seed: int) -> Ground:
 
 def _mark_street(fill: Fill, outline: Polygon) -> None:
     """A double yellow line in the middle, white parking lines, and zebra crossings here and there."""
-    lines = ((-0.15, "yellow_line"), (0.15, "yellow_line"), (-KERB_INSET_M + 2.4, "white_line"), (FAR_KERB_M - 2.4, "white_line"))
+    lines = (
+        (-0.15, "yellow_line"),
+        (0.15, "yellow_line"),
+        (-KERB_INSET_M + 2.4, "white_line"),
+        (FAR_KERB_M - 2.4, "white_line"),
+    )
     for offset, surface in lines:
         for a, b in pairwise(outline.buffer(offset, join_style="mitre").exterior.coords):
             fill(LineString([a, b]).buffer(0.07), surface)

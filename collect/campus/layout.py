@@ -6,6 +6,7 @@ far side of that street is built up as well, so that no view ends in nothing.
 """
 
 import math
+from itertools import pairwise
 from typing import TypeVar
 
 from shapely import affinity
@@ -86,8 +87,8 @@ def largest(shape: BaseGeometry) -> Polygon:
 
 def _long_axis_deg(outline: Polygon) -> float:
     """Direction of the longer side of the smallest rectangle around `outline`, counter-clockwise from east."""
-    corners = list(outline.minimum_rotated_rectangle.exterior.coords)
-    sides = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(corners, corners[1:], strict=False)]
+    corners = largest(outline.minimum_rotated_rectangle).exterior.coords
+    sides = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(corners)]
     east, north = max(sides, key=lambda side: math.hypot(*side))
     return math.degrees(math.atan2(north, east)) % 180
 

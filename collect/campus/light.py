@@ -8,6 +8,7 @@ from astral import Observer, sun
 
 from collect.campus.arrays import Colour
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weather:
     """A kind of sky: shares of direct sun and cloud in 0..1, tints, and the distance at which haze halves contrast."""
@@ -48,9 +49,9 @@ class Season:
 
 
 SEASONS = {
-    "spring": Season(name="spring", grass=(104, 146, 66), foliage=((132, 172, 74), (226, 178, 196), (150, 180, 96)),
+    "spring": Season(name="spring", grass=(108, 132, 74), foliage=((132, 172, 74), (226, 178, 196), (150, 180, 96)),
                      leaves=0.75, snow=0),
-    "summer": Season(name="summer", grass=(92, 122, 58), foliage=((62, 98, 46), (78, 112, 52), (52, 86, 48)),
+    "summer": Season(name="summer", grass=(98, 116, 66), foliage=((62, 98, 46), (78, 112, 52), (52, 86, 48)),
                      leaves=1.0, snow=0),
     "autumn": Season(name="autumn", grass=(128, 124, 68), foliage=((196, 122, 40), (172, 66, 40), (150, 140, 56)),
                      leaves=0.85, snow=0),
@@ -83,7 +84,20 @@ class Light:
 def season_of(moment: datetime, latitude: float) -> Season:
     """The season by month, half a year later south of the equator."""
     month = (moment.month + (6 if latitude < 0 else 0) - 1) % 12 + 1
-    names = ("winter", "winter", "spring", "spring", "spring", "summer", "summer", "summer", "autumn", "autumn", "autumn", "winter")
+    names = (
+        "winter",
+        "winter",
+        "spring",
+        "spring",
+        "spring",
+        "summer",
+        "summer",
+        "summer",
+        "autumn",
+        "autumn",
+        "autumn",
+        "winter",
+    )
     return SEASONS[names[month - 1]]
 
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 
 from collect.campus.arrays import Colour, jitter, shade
-from collect.campus.canvas import MASONRY, PLAIN, SMOOTH, Canvas
+from collect.campus.canvas import MASONRY, SMOOTH, Canvas
 from collect.campus.designs import ACCENTS, Design
 
 Drawer: TypeAlias = Callable[[Canvas, Design, float, np.random.Generator], None]
@@ -212,8 +212,8 @@ def plinth(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Genera
 
 
 ARTICULATIONS: dict[str, Drawer] = {
-    "none": _nothing, "quoins": quoins, "courses": courses, "piers": piers, "buttresses": buttresses, "stripes": stripes,
-    "checker": checker, "columns": columns, "frame": frame, "fins": fins,
+    "none": _nothing, "quoins": quoins, "courses": courses, "piers": piers, "buttresses": buttresses,
+    "stripes": stripes, "checker": checker, "columns": columns, "frame": frame, "fins": fins,
 }  # fmt: skip
 GROUNDS: dict[str, Drawer] = {
     "stoops": stoops, "arcade": arcade, "shops": shops, "lobby": lobby, "pilotis": pilotis, "portal": portal,

@@ -1,10 +1,9 @@
 """Paints walls and ground into a view: perspective, texture, light and haze."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from collect.campus import tiles
-from collect.campus.arrays import Bytes, Colour, Doubles, Floats, Ints
+from collect.campus.arrays import Bytes, Colour, Doubles, Floats, Ints, Mask
 from collect.campus.camera import Camera
 from collect.campus.canvas import PIXELS_PER_M
 from collect.campus.facade import Facade
@@ -23,9 +22,9 @@ TILE_OF_SURFACE = np.array(
 )
 
 
-def haze(depth_m: Doubles | Floats, light: Light) -> Floats:
+def haze(depth_m: Doubles, light: Light) -> Floats:
     """The share of a colour that haze replaces at each depth."""
-    return (1 - np.exp2(-np.asarray(depth_m) / light.weather.haze_m)).astype(np.float32)
+    return np.asarray(1 - np.exp2(-depth_m / light.weather.haze_m), np.float32)
 
 
 def paint_walls(view: Floats, depth: Floats, scene: Scene, camera: Camera, hits: Hits) -> None:
@@ -34,14 +33,27 @@ def paint_walls(view: Floats, depth: Floats, scene: Scene, camera: Camera, hits:
     facades = [scene.world.facade(int(wall)) for wall in hits.wall]
     heights = _heights(facades, hits)
     with np.errstate(invalid="ignore"):
-        tops = np.where(np.isfinite(hits.depth_m), horizon - camera.focal_px * (heights - camera.eye_m) / hits.depth_m, np.inf)
+        tops = np.where(
+            np.isfinite(hits.depth_m), horizon - camera.focal_px * (heights - camera.eye_m) / hits.depth_m, np.inf
+        )
     feet = horizon + camera.focal_px * camera.eye_m / hits.depth_m
     limits = _visible_limits(hits, tops, feet)
     for number, facade in enumerate(facades):
         wall = int(hits.wall[number])
         east, north = scene.world.walls.normals[wall]
         tint = np.array(scene.light.on_wall(float(east), float(north)), np.float32)
-        _paint_wall(view, depth, scene.light, camera, facade, tint, hits.depth_m[number], hits.along_m[number], tops[number], limits[number])
+        _paint_wall(
+            view,
+            depth,
+            scene.light,
+            camera,
+            facade,
+            tint,
+            hits.depth_m[number],
+            hits.along_m[number],
+            tops[number],
+            limits[number],
+        )
 
 
 def _heights(facades: list[Facade], hits: Hits) -> Doubles:
@@ -104,7 +116,9 @@ def _facade_colours(facade: Facade, camera: Camera, far: Doubles, along: Doubles
     for number in np.unique(level):
         chosen = np.flatnonzero(level[place] == number)
         scale = 0.5**number
-        texels[chosen] = _bilinear(facade.levels[number], u[chosen] * scale - 0.5, v[chosen] * scale - 0.5, smooth=number == 0)
+        texels[chosen] = _bilinear(
+            facade.levels[number], u[chosen] * scale - 0.5, v[chosen] * scale - 0.5, smooth=number == 0
+        )
     near = np.flatnonzero((far < 40)[place])
     fade = np.clip(1.6 - far / 25, 0, 1).astype(np.float32)[place[near]] * texels[near, 3] / 255
     bond = _masonry(facade.masonry, along, up, place, near, far, camera)
@@ -114,15 +128,8 @@ def _facade_colours(facade: Facade, camera: Camera, far: Doubles, along: Doubles
 
 
 def _masonry(name: str, along: Doubles, up: Doubles, place: Ints, near: Ints, far: Doubles, camera: Camera) -> Floats:
-    pyramid = tiles.masonry_tiles()[name]
     level = _level(tiles.TILE_PPM * far / camera.focal_px, along, tiles.TILE_PPM, tiles.LEVELS)[place[near]]
-    size = tiles.TILE >> level
-    scale = tiles.TILE_PPM / (1 << level)
-    flat = np.concatenate([tile.ravel() for tile in pyramid])
-    offsets = np.cumsum([0, *(tile.size for tile in pyramid)])[level]
-    column = (along[place[near]] * scale).astype(np.intp) % size
-    row = (-up[near] * scale).astype(np.intp) % size
-    return flat[offsets + row * size + column]
+    return tiles.masonry_tiles().sample(tiles.MASONRIES.index(name), level, along[place[near]], -up[near])
 
 
 def _level(texels_per_px: Doubles, along: Doubles, ppm: float, count: int) -> Ints:
@@ -148,18 +155,18 @@ def _bilinear(texture: Bytes, u: Doubles, v: Doubles, *, smooth: bool) -> Floats
     step = columns if rows > 1 else 0
     over = flat[at] * (1 - part_u) + flat[at + (columns > 1)] * part_u
     under = flat[at + step] * (1 - part_u) + flat[at + step + (columns > 1)] * part_u
-    return over * (1 - part_v) + under * part_v
+    return np.asarray(over * (1 - part_v) + under * part_v, np.float32)
 
 
-def below_walls(camera: Camera, nearest_m: Doubles) -> NDArray[np.bool_]:
+def below_walls(camera: Camera, nearest_m: Doubles) -> Mask:
     """The pixels (height, width) of the ground in front of walls `nearest_m` away per column (inf without one)."""
     rows = np.arange(camera.height)[:, None] + 0.5
     horizon = camera.horizon_rows()
-    below: NDArray[np.bool_] = (rows > horizon + camera.focal_px * camera.eye_m / nearest_m) & (rows > horizon + 1)
+    below: Mask = (rows > horizon + camera.focal_px * camera.eye_m / nearest_m) & (rows > horizon + 1)
     return below
 
 
-def paint_ground(view: Floats, scene: Scene, camera: Camera, below: NDArray[np.bool_]) -> None:
+def paint_ground(view: Floats, scene: Scene, camera: Camera, below: Mask) -> None:
     """Paint the ground into the pixels `below` of `view`."""
     horizon = camera.horizon_rows()
     row, column = np.nonzero(below)
@@ -176,34 +183,30 @@ def ground_colours(scene: Scene, east: Doubles, north: Doubles, far: Doubles, ca
     """Colours (n, 3) of points on the ground seen from `far` metres away."""
     ground, light = scene.world.ground, scene.light
     x, y = ground.frame.to_raster(east, north)
-    surface = ground.surface[_cell(y, GROUND_PPM, ground.surface.shape[0]), _cell(x, GROUND_PPM, ground.surface.shape[1])]
+    surface = ground.surface[
+        _cell(y, GROUND_PPM, ground.surface.shape[0]), _cell(x, GROUND_PPM, ground.surface.shape[1])
+    ]
     at = _cell(y, SHADOW_PPM, scene.shadows.shape[0]), _cell(x, SHADOW_PPM, scene.shadows.shape[1])
     sunlit = scene.shadows[at].astype(np.float32) / 255 * np.float32(light.sun[2] * 1.15)
     tone = ground.tone[at].astype(np.float32) / 128 * (1 - 0.3 * light.weather.wet)
     tone *= _paving(TILE_OF_SURFACE[surface], x, y, far, camera)
     lit = np.array(light.ambient, np.float32) + sunlit[:, None] * np.array(light.direct, np.float32)
-    return _palette(light)[surface] * lit * tone[:, None]
+    return np.asarray(_palette(light)[surface] * lit * tone[:, None], np.float32)
 
 
 def _palette(light: Light) -> Floats:
     colours = {**SURFACE_COLOURS, "grass": light.season.grass}
     palette = np.array([colours[name] for name in SURFACES], np.float32)
     snowy = np.array([name in ("grass", "soil") for name in SURFACES])[:, None]
-    return np.where(snowy, palette + (236 - palette) * np.float32(light.season.snow), palette)
+    return np.where(snowy, palette + (236 - palette) * np.float32(light.season.snow), palette).astype(np.float32)
 
 
 def _paving(tile: Ints, x: Doubles, y: Doubles, far: Doubles, camera: Camera) -> Floats:
     """The factor of the paving's texture, faded out with distance."""
-    levels = tiles.ground_tiles()
     crowd = tiles.TILE_PPM * far / camera.focal_px * np.sqrt(np.maximum(1, far / camera.eye_m / 2))
     level = np.clip(np.round(np.log2(np.maximum(crowd, 1e-3))), 0, tiles.LEVELS - 1).astype(np.intp)
-    size, scale = tiles.TILE >> level, tiles.TILE_PPM / (1 << level)
-    flat = np.concatenate([stack.ravel() for stack in levels])
-    offsets = np.cumsum([0, *(stack.size for stack in levels)])[level]
-    column, row = (x * scale).astype(np.intp) % size, (y * scale).astype(np.intp) % size
-    texture = flat[offsets + (tile * size + row) * size + column]
-    fade = np.clip(1.5 - far / 22, 0, 1).astype(np.float32)
-    return 1 + (texture - 1) * fade
+    fade = np.clip(1.5 - far / 22, 0, 1)
+    return (1 + (tiles.ground_tiles().sample(tile, level, x, y) - 1) * fade).astype(np.float32)
 
 
 def _cell(metres: Doubles, ppm: int, count: int) -> Ints:

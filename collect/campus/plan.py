@@ -36,8 +36,8 @@ class Footpath:
 class CampusPlan:
     """Everything that stands still on the campus.
 
-    `axis_deg` is the direction of the block grid, counter-clockwise from east. `trees` is (n, 4): east, north, height in
-    metres and a variant in 0..1. `lamps` is (n, 2); `benches` and `parking` are (n, 3): east, north and direction
+    `axis_deg` is the direction of the block grid, counter-clockwise from east. `trees` is (n, 4): east, north, height
+    in metres and a variant in 0..1. `lamps` is (n, 2); `benches` and `parking` are (n, 3): east, north and direction
     in radians, counter-clockwise from east.
     """
 

@@ -7,7 +7,7 @@ import shapely
 from shapely.geometry import LineString, Polygon
 from shapely.ops import unary_union
 
-from collect.campus.arrays import Doubles
+from collect.campus.arrays import Doubles, Mask
 from collect.campus.plan import FAR_KERB_M, KERB_INSET_M, Building, Footpath
 
 
@@ -64,51 +64,44 @@ def _beside(line: LineString, start: float, step: float, offset: float) -> list[
 
 
 def _beside_paths(rng: np.random.Generator, footpaths: tuple[Footpath, ...]) -> list[tuple[float, float]]:
-    spots = []
+    spots: list[tuple[float, float]] = []
     for path in footpaths[1:]:
-        for east, north, _ in _beside(path.line, rng.uniform(4, 9), rng.uniform(10, 16), path.width_m / 2 + 1.2):
-            spots.append((east + rng.uniform(-0.6, 0.6), north + rng.uniform(-0.6, 0.6)))
+        beside = _beside(path.line, rng.uniform(4, 9), rng.uniform(15, 23), path.width_m / 2 + 1.2)
+        spots += [(east + rng.uniform(-0.6, 0.6), north + rng.uniform(-0.6, 0.6)) for east, north, _ in beside]
     return spots
 
 
 def _on_lawns(rng: np.random.Generator, lawns: tuple[Polygon, ...]) -> list[tuple[float, float]]:
-    spots = []
+    spots: list[tuple[float, float]] = []
     for lawn in lawns:
         west, south, east, north = lawn.bounds
-        for _ in range(int(lawn.area / 130)):
-            spots.append((float(rng.uniform(west, east)), float(rng.uniform(south, north))))
+        count = int(lawn.area / 190)
+        spots += zip(rng.uniform(west, east, count).tolist(), rng.uniform(south, north, count).tolist(), strict=True)
     return spots
 
 
 def _along_kerb(rng: np.random.Generator, outline: Polygon) -> list[tuple[float, float]]:
     ring = LineString(outline.buffer(-(KERB_INSET_M + 0.3), join_style="mitre").exterior.coords)
-    return [spot[:2] for spot in _beside(ring, 6.0, float(rng.uniform(11, 15)), 0.0)]
+    return [spot[:2] for spot in _beside(ring, 6.0, float(rng.uniform(14, 19)), 0.0)]
 
 
 def _unobstructed(points: Doubles, buildings: tuple[Building, ...], trees: Doubles) -> Doubles:
     return points[_clear_of(points, buildings, 0.6) & _apart_from(points, trees[:, :2], 1.2)]
 
 
-def _clear_of(
-    points: Doubles, buildings: tuple[Building, ...], margin_m: float
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _clear_of(points: Doubles, buildings: tuple[Building, ...], margin_m: float) -> Mask:
     built = unary_union([building.footprint for building in buildings])
-    clear: np.ndarray[tuple[int], np.dtype[np.bool_]] = shapely.distance(shapely.points(points), built) > margin_m
-    return clear
+    return np.asarray(shapely.distance(shapely.points(points), built) > margin_m)
 
 
-def _off_paths(
-    points: Doubles, footpaths: tuple[Footpath, ...], margin_m: float
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _off_paths(points: Doubles, footpaths: tuple[Footpath, ...], margin_m: float) -> Mask:
     paved = unary_union([path.line.buffer(path.width_m / 2) for path in footpaths[1:]])
-    off: np.ndarray[tuple[int], np.dtype[np.bool_]] = shapely.distance(shapely.points(points), paved) > margin_m
-    return off
+    return np.asarray(shapely.distance(shapely.points(points), paved) > margin_m)
 
 
-def _apart_from(points: Doubles, others: Doubles, margin_m: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _apart_from(points: Doubles, others: Doubles, margin_m: float) -> Mask:
     gaps = np.hypot(*(points[:, None, :] - others[None, :, :]).transpose(2, 0, 1))
-    apart: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.all(gaps > margin_m, axis=1)
-    return apart
+    return np.asarray(np.all(gaps > margin_m, axis=1))
 
 
 def _thinned(points: Doubles, gap_m: float) -> Doubles:

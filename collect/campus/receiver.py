@@ -9,15 +9,15 @@ from shapely.geometry.base import BaseGeometry
 from collect.campus.arrays import Doubles
 
 CORRELATION_S = 90.0
-# The length of a two-dimensional normal vector has the median sqrt(2 ln 2) times the deviation of each component (Rayleigh).
+# Rayleigh: the median length of a two-dimensional normal vector, in deviations of one component.
 MEDIAN_PER_DEVIATION = math.sqrt(2 * math.log(2))
 
 
 def drift(rng: np.random.Generator, seconds: Doubles, median_m: float) -> Doubles:
     """Errors (n, 2), east and north in metres, at increasing times of one walk.
 
-    A first-order Gauss-Markov process: the length of an error has the median `median_m`, and the correlation of two errors falls
-    to 1/e over `CORRELATION_S` seconds.
+    A first-order Gauss-Markov process: the length of an error has the median `median_m`, and the correlation of two
+    errors falls to 1/e over `CORRELATION_S` seconds.
     """
     deviation = median_m / MEDIAN_PER_DEVIATION
     kept = np.exp(-np.diff(seconds, prepend=-np.inf) / CORRELATION_S)

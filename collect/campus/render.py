@@ -21,7 +21,7 @@ LAMP_M = 4.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A rendered view: colours (height, width, 3) in 0..255 and distance of walls and things (height, width), inf elsewhere."""
+    """A rendered view: colours (height, width, 3) in 0..255, distance of walls and things (height, width), else inf."""
 
     colours: Floats
     depth_m: Floats
@@ -114,10 +114,10 @@ def _compose(colours: Floats, depth: Floats, scene: Scene, thing: Patch) -> None
     height, width, _ = thing.pixels.shape
     window = np.s_[thing.top : thing.top + height, thing.left : thing.left + width]
     opacity = thing.pixels[..., 3].astype(np.float32) / 255
-    opacity *= depth[window] > thing.depth_m
+    opacity = np.where(depth[window] > thing.depth_m, opacity, np.float32(0))
     light = scene.light
     lit = np.array(light.ambient, np.float32) + 0.6 * np.array(light.direct, np.float32)
-    shown = thing.pixels[..., :3] * lit
+    shown = np.asarray(thing.pixels[..., :3] * lit, np.float32)
     shown += (np.array(light.weather.horizon, np.float32) - shown) * haze(np.array([thing.depth_m]), light)
     colours[window] += (shown - colours[window]) * opacity[..., None]
     depth[window][opacity > 0.5] = thing.depth_m

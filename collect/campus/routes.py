@@ -27,7 +27,7 @@ def path_graph(footpaths: tuple[Footpath, ...]) -> Route:
 
 
 def stroll(rng: np.random.Generator, graph: Route, length_m: float) -> LineString:
-    """A way of at least `length_m` that takes, at each crossing, one of the least trodden pieces and rarely turns back."""
+    """A way of at least `length_m` that takes the least trodden piece at each crossing and rarely turns back."""
     nodes = sorted(graph)
     here = nodes[int(rng.integers(len(nodes)))]
     came_from: Node | None = None

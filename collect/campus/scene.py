@@ -19,8 +19,8 @@ PERSON_M = 1.74
 class Scene:
     """A campus during one walk.
 
-    `cars` is (n, 4): east, north, direction in radians and the number of a colour. `people` is (n, 3): east, north and a
-    variant; they wander from photo to photo.
+    `cars` is (n, 4): east, north, direction in radians and the number of a colour. `people` is (n, 3): east, north
+    and a variant; they wander from photo to photo.
     """
 
     world: World
@@ -48,10 +48,10 @@ def set_scene(world: World, light: Light, seed: int, walk: int) -> Scene:
 
 
 def _people(rng: np.random.Generator, world: World) -> Doubles:
-    """People on the paths, about one each 25 m, fewer in the rain."""
+    """People on the paths, about one each 32 m."""
     spots = []
     for path in world.plan.footpaths:
-        for _ in range(rng.poisson(path.line.length / 25)):
+        for _ in range(rng.poisson(path.line.length / 32)):
             spot = path.line.interpolate(rng.uniform(0, path.line.length))
             aside = rng.normal(0, path.width_m / 4, 2)
             spots.append((spot.x + aside[0], spot.y + aside[1], float(rng.integers(PEOPLE))))

@@ -1,7 +1,7 @@
 """The sights of a generated campus: spots on its paths and where people who stand there point their phones.
 
-People photograph the same things. A field team's walks share most of their views, and differ in light, season, distance and
-passers-by; a model is asked to recognise a place, not to guess what lies behind an unseen corner.
+People photograph the same things. A field team's walks share most of their views, and differ in light, season,
+distance and passers-by; a model is asked to recognise a place, not to guess what lies behind an unseen corner.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from collect.campus.world import World
 
 SIGHT_GAP_M = 20.0
 DIRECTIONS = 16
-BEST_DISTANCE_M = 19.0
+BEST_DISTANCE_M = 23.0
 
 
 def find_sights(world: World) -> Doubles:

@@ -1,9 +1,8 @@
 """The sky of a walk: a panorama of gradient, clouds and glow around the sun."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from collect.campus.arrays import Floats, Ints, smooth_noise
+from collect.campus.arrays import Floats, Ints, Mask, smooth_noise
 from collect.campus.camera import Camera
 from collect.campus.light import Light
 
@@ -37,7 +36,7 @@ def _glow(light: Light) -> Floats:
     return glow
 
 
-def paint_visible_sky(view: Floats, panorama: Floats, camera: Camera, covered: NDArray[np.bool_]) -> None:
+def paint_visible_sky(view: Floats, panorama: Floats, camera: Camera, covered: Mask) -> None:
     """Paint the sky into `view` (height, width, 3) wherever nothing has `covered` it."""
     row, column = np.nonzero(~covered)
     slopes = camera.slopes()
@@ -48,7 +47,7 @@ def paint_visible_sky(view: Floats, panorama: Floats, camera: Camera, covered: N
 
 
 def _up_of_rise() -> Ints:
-    """The panorama's row for each step of rise (metres up per metre away), a table in place of an arctangent per pixel."""
+    """The panorama's row for each step of rise (metres up per metre away): a table instead of arctangents."""
     elevation = np.degrees(np.arctan(np.arange(2 * RISE_STEPS) / RISE_STEPS))
     return np.clip((1 - elevation / TOP_DEG) * (UP - 1), 0, UP - 1).astype(np.intp)
 

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -52,20 +53,42 @@ def car(colour: Colour) -> tuple[Face, ...]:
     """A saloon car."""
     glass: Colour = (52, 62, 70)
     faces = []
-    for number, ((x0, z0), (x1, z1)) in enumerate(zip(_PROFILE, _PROFILE[1:], strict=False)):
+    for number, ((x0, z0), (x1, z1)) in enumerate(pairwise(_PROFILE)):
         across = [(x0, -_HALF_WIDTH, z0), (x1, -_HALF_WIDTH, z1), (x1, _HALF_WIDTH, z1), (x0, _HALF_WIDTH, z0)]
         faces.append(Face(corners=np.array(across), colour=glass if number in _GLASS_EDGES else colour))
     for side in (-1, 1):
         y = side * _HALF_WIDTH
         faces.append(Face(corners=_outline(y, _PROFILE), colour=shade(colour, 0.92), side=side))
         out = y + 0.01 * side
-        faces.append(Face(corners=_outline(out, ((-1.55, 1.06), (-1.15, 1.4), (-0.4, 1.42), (-0.4, 1.06))), colour=glass, side=side))
-        faces.append(Face(corners=_outline(out, ((-0.3, 1.06), (-0.3, 1.42), (0.3, 1.42), (0.85, 1.06))), colour=glass, side=side))
+        faces.append(
+            Face(
+                corners=_outline(out, ((-1.55, 1.06), (-1.15, 1.4), (-0.4, 1.42), (-0.4, 1.06))),
+                colour=glass,
+                side=side,
+            )
+        )
+        faces.append(
+            Face(
+                corners=_outline(out, ((-0.3, 1.06), (-0.3, 1.42), (0.3, 1.42), (0.85, 1.06))), colour=glass, side=side
+            )
+        )
         for axle in (-1.35, 1.35):
             for radius, tone in ((0.36, (24, 24, 26)), (0.2, (150, 152, 154))):
                 faces.append(Face(corners=_wheel(axle, out + 0.01 * side, radius), colour=tone, side=side))
-        faces.append(Face(corners=_outline(out, ((2.0, 0.62), (2.0, 0.78), (2.2, 0.72), (2.2, 0.6))), colour=(236, 232, 210), side=side))
-        faces.append(Face(corners=_outline(out, ((-2.19, 0.7), (-2.19, 0.9), (-1.95, 0.9), (-1.95, 0.7))), colour=(170, 30, 30), side=side))
+        faces.append(
+            Face(
+                corners=_outline(out, ((2.0, 0.62), (2.0, 0.78), (2.2, 0.72), (2.2, 0.6))),
+                colour=(236, 232, 210),
+                side=side,
+            )
+        )
+        faces.append(
+            Face(
+                corners=_outline(out, ((-2.19, 0.7), (-2.19, 0.9), (-1.95, 0.9), (-1.95, 0.7))),
+                colour=(170, 30, 30),
+                side=side,
+            )
+        )
     return tuple(faces)
 
 
@@ -127,7 +150,7 @@ def _painting_order(faces: tuple[Face, ...], depths: list[Doubles], near_side: i
 def _rasterise(
     faces: tuple[Face, ...], order: list[int], places: list[Doubles], camera: Camera, depth_m: float
 ) -> Patch | None:
-    """Paint the faces, whose corners lie at `places` (column, row), in `order`, those that lie flat a little brighter."""
+    """Paint the faces, corners at `places` (column, row), in `order`; those that lie flat are a little brighter."""
     low, high = np.concatenate(places).min(axis=0), np.concatenate(places).max(axis=0)
     left, top = max(math.floor(low[0]), 0), max(math.floor(low[1]), 0)
     right, bottom = min(math.ceil(high[0]), camera.width), min(math.ceil(high[1]), camera.height)

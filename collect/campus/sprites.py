@@ -17,7 +17,7 @@ BARK: Colour = (84, 68, 54)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sprite:
-    """Levels of (rows, columns, 4) with opacity last, each half the size of the one before; the foot is at the bottom."""
+    """Levels of (rows, columns, 4), opacity last, each half the size of the one before; feet at the bottom."""
 
     levels: tuple[Bytes, ...]
     width_to_height: float
@@ -28,11 +28,11 @@ def tree(season_name: str, variant: int) -> Sprite:
     """A tree with the foliage of a season."""
     rng = generator(11, "tree", variant)
     season = SEASONS[season_name]
-    image = Image.new("RGBA", (448, 560), (0, 0, 0, 0))
+    image = Image.new("RGBA", (640, 600), (0, 0, 0, 0))
     draw = ImageDraw.Draw(image)
     tips: list[tuple[float, float]] = []
     lean = rng.normal(0, 0.05)
-    _branch(draw, rng, (224.0, 559.0), -math.pi / 2 + lean, 150.0 * rng.uniform(0.85, 1.15), 22.0, 6, tips)
+    _branch(draw, rng, (320.0, 599.0), -math.pi / 2 + lean, 150.0 * rng.uniform(0.85, 1.15), 22.0, 6, tips)
     _foliage(draw, rng, tips, season, variant)
     return _sprite(image)
 
@@ -62,7 +62,9 @@ def _branch(
     for _ in range(2 + int(rng.random() < 0.6)):
         turn = rng.normal(0, 0.52)
         upward = 0.14 * math.sin(angle + math.pi / 2)
-        _branch(draw, rng, end, angle + turn - upward, length * rng.uniform(0.6, 0.8), thickness * 0.62, depth - 1, tips)
+        _branch(
+            draw, rng, end, angle + turn - upward, length * rng.uniform(0.6, 0.8), thickness * 0.62, depth - 1, tips
+        )
 
 
 def _foliage(
@@ -87,7 +89,15 @@ def person(variant: int) -> Sprite:
     rng = generator(13, "person", variant)
     image = Image.new("RGBA", (168, 400), (0, 0, 0, 0))
     draw = ImageDraw.Draw(image)
-    clothes: tuple[Colour, ...] = ((44, 52, 76), (150, 44, 48), (64, 90, 70), (196, 186, 170), (38, 38, 42), (104, 124, 160), (206, 160, 60))
+    clothes: tuple[Colour, ...] = (
+        (44, 52, 76),
+        (150, 44, 48),
+        (64, 90, 70),
+        (196, 186, 170),
+        (38, 38, 42),
+        (104, 124, 160),
+        (206, 160, 60),
+    )
     top, legs = clothes[int(rng.integers(len(clothes)))], clothes[int(rng.integers(5))]
     skin: Colour = ((232, 190, 160), (198, 148, 112), (140, 98, 70), (92, 62, 46))[int(rng.integers(4))]
     hair: Colour = ((40, 30, 26), (92, 62, 40), (170, 132, 80), (60, 60, 62))[int(rng.integers(4))]

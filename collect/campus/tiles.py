@@ -1,15 +1,16 @@
 """Close-up textures that repeat: masonry on walls and paving on the ground.
 
-A tile is a (TILE, TILE) factor around 1 that multiplies a surface's colour, `TILE_PPM` pixels to the metre. Each comes as
-a pyramid of halvings, and fades to 1 with distance, so that courses of brick do not turn into moiré.
+A tile is a (TILE, TILE) factor around 1 that multiplies a surface's colour, `TILE_PPM` pixels to the metre. Each
+comes as a pyramid of halvings, and fades to 1 with distance, so that courses of brick do not turn into moiré.
 """
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from collect.campus.arrays import Floats, generator, smooth_noise
+from collect.campus.arrays import Doubles, Floats, Ints, generator, smooth_noise
 
 TILE = 256
 TILE_PPM = 64.0
@@ -18,20 +19,37 @@ MASONRIES = ("brick", "stone", "concrete", "panel", "timber", "stucco")
 GROUNDS = ("grass", "brick", "slabs", "pavers", "cobbles", "gravel", "asphalt", "soil", "plain")
 
 
-@cache
-def masonry_tiles() -> dict[str, tuple[Floats, ...]]:
-    """The pyramids of the masonry of walls by name."""
-    courses = {"brick": (17, 6, 0.26, 0.16), "stone": (48, 25.6, 0.14, 0.12), "panel": (128, 64, 0.06, 0.12)}
-    tiles = {name: _bonded(name, *measures) for name, measures in courses.items()}
-    tiles["concrete"] = _grained("concrete", 0.16, base=3)
-    tiles["stucco"] = _grained("stucco", 0.1, base=12)
-    tiles["timber"] = _boards()
-    return {name: _pyramid(tile) for name, tile in tiles.items()}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiles:
+    """A pile of tiles with their pyramids in one array; `starts` is where each level begins."""
+
+    flat: Floats
+    starts: Ints
+
+    def sample(self, tile: Ints | int, level: Ints, x_m: Doubles, y_m: Doubles) -> Floats:
+        """The factors (n) of tile number `tile` at places in metres, from the given levels of the pyramid."""
+        size, scale = TILE >> level, TILE_PPM / (1 << level)
+        column, row = (x_m * scale).astype(np.intp) % size, (y_m * scale).astype(np.intp) % size
+        return self.flat[self.starts[level] + (tile * size + row) * size + column]
 
 
 @cache
-def ground_tiles() -> tuple[Floats, ...]:
-    """The ground's tiles, one pyramid level each: (len(GROUNDS), size, size)."""
+def masonry_tiles() -> Tiles:
+    """The masonry of walls, in the order of MASONRIES."""
+    made = {
+        "brick": _bonded("brick", 17, 6, 0.26, 0.16),
+        "stone": _bonded("stone", 48, 25.6, 0.14, 0.12),
+        "panel": _bonded("panel", 128, 64, 0.06, 0.12),
+        "concrete": _grained("concrete", 0.16, base=3),
+        "stucco": _grained("stucco", 0.1, base=12),
+        "timber": _boards(),
+    }
+    return _piled([made[name] for name in MASONRIES])
+
+
+@cache
+def ground_tiles() -> Tiles:
+    """The ground, in the order of GROUNDS."""
     made = {
         "grass": _blades(),
         "brick": _bonded("paving", 14, 6.4, 0.3, 0.2),
@@ -43,8 +61,7 @@ def ground_tiles() -> tuple[Floats, ...]:
         "soil": _grained("soil", 0.5, base=16),
         "plain": np.ones((TILE, TILE), np.float32),
     }
-    pyramids = [_pyramid(made[name]) for name in GROUNDS]
-    return tuple(np.stack([pyramid[level] for pyramid in pyramids]) for level in range(LEVELS))
+    return _piled([made[name] for name in GROUNDS])
 
 
 def _bonded(name: str, length: float, height: float, variation: float, joint: float) -> Floats:
@@ -87,9 +104,12 @@ def _blades() -> Floats:
     return (0.62 + 0.46 * streaks + 0.3 * patches).astype(np.float32)
 
 
-def _pyramid(tile: Floats) -> tuple[Floats, ...]:
-    levels = [tile.astype(np.float32)]
+def _piled(tiles: list[Floats]) -> Tiles:
+    """`tiles` with their halvings."""
+    levels = [np.stack(tiles)]
     while len(levels) < LEVELS:
         last = levels[-1]
-        levels.append((last[::2, ::2] + last[1::2, ::2] + last[::2, 1::2] + last[1::2, 1::2]) / 4)
-    return tuple(levels)
+        halved = last[:, ::2, ::2] + last[:, 1::2, ::2] + last[:, ::2, 1::2] + last[:, 1::2, 1::2]
+        levels.append((halved / 4).astype(np.float32))
+    starts = np.cumsum([0, *(level.size for level in levels[:-1])])
+    return Tiles(flat=np.concatenate([level.ravel() for level in levels]).astype(np.float32), starts=starts)

@@ -8,8 +8,8 @@ import numpy as np
 
 from collect.campus.arrays import Doubles, generator
 from collect.campus.camera import Camera
-from collect.campus.devices import DEVICES, Device
 from collect.campus.develop import Exposure
+from collect.campus.devices import DEVICES, Device
 from collect.campus.light import WEATHERS, Light, light_at
 from collect.campus.routes import Route, path_graph, stroll
 from collect.campus.sights import appeal, find_sights
@@ -20,15 +20,15 @@ STOP_GAP_M = 40.0
 PACE_M_PER_S = 1.25
 BURST_SHARE = 0.14
 SPOT_SPREAD_M = 1.2
-HEADING_SPREAD_DEG = 6.0
-STRAY_LOOK_SHARE = 0.05
+HEADING_SPREAD_DEG = 5.0
+STRAY_LOOK_SHARE = 0.03
 FIRST_DAY = datetime(2025, 4, 5, tzinfo=UTC)
 YEAR_SPAN_DAYS = 310
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
-    """One person's way with one phone: `wake` is the moment of the first step (UTC)."""
+    """One person's way with one phone: `start` is the moment of the first step (UTC)."""
 
     number: int
     device: Device
@@ -90,7 +90,7 @@ def _walk(place: Place, number: int, days: int, weather: int, seed: int) -> Walk
 
 def _exposure(rng: np.random.Generator, device: Device) -> Exposure:
     """How the phone develops on this walk: its own colours, and a white balance and brightness of the day."""
-    warmth, tint, brightness = rng.normal(0, 0.06), rng.normal(0, 0.025), np.exp(rng.normal(0, 0.13))
+    warmth, tint, brightness = rng.normal(0, 0.05), rng.normal(0, 0.02), np.exp(rng.normal(0, 0.11))
     red, green, blue = device.gains
     return Exposure(
         gains=(
@@ -114,9 +114,7 @@ def take_photos(world: World, walks: tuple[Walk, ...], photos: int, seed: int) -
     return tuple(shots)
 
 
-def _shots_of(
-    world: World, graph: Route, sights: Doubles, walk: Walk, count: int, first: int, seed: int
-) -> list[Shot]:
+def _shots_of(world: World, graph: Route, sights: Doubles, walk: Walk, count: int, first: int, seed: int) -> list[Shot]:
     rng = generator(seed, "shots", walk.number)
     bursts = _burst_sizes(rng, count)
     route = stroll(rng, graph, STOP_GAP_M * (len(bursts) + 1))
@@ -167,7 +165,7 @@ def _aim(rng: np.random.Generator, world: World, sight: Doubles, device: Device)
     heading = sight[2]
     if rng.random() < STRAY_LOOK_SHARE:
         others = rng.uniform(0, 360, 8)
-        heading = max(others, key=lambda other: appeal(world.walls, *spot, other))
+        heading = max(others, key=lambda other: appeal(world.walls, float(spot[0]), float(spot[1]), other))
     return Camera(
         east_m=float(spot[0]),
         north_m=float(spot[1]),

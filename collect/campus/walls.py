@@ -1,12 +1,12 @@
 """The walls of the generated campus as arrays, and which of them each image column sees."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from shapely.geometry.polygon import orient
 
-from collect.campus.arrays import Doubles, Ints
+from collect.campus.arrays import Doubles, Ints, Mask
 from collect.campus.camera import Camera
 from collect.campus.plan import Building
 
@@ -22,7 +22,7 @@ class Walls:
     length_m: Doubles
     eaves_m: Doubles
     design: Ints
-    on_site: NDArray[np.bool_]
+    on_site: Mask
 
     @property
     def normals(self) -> Doubles:
@@ -34,8 +34,8 @@ class Walls:
 class Hits:
     """Where the columns of an image meet walls.
 
-    `wall` (k) are numbers of walls. The others are (k, width): `depth_m` along the heading (infinite where the column misses
-    the wall) and `along_m` from the wall's start.
+    `wall` (k) are numbers of walls. The others are (k, width): `depth_m` along the heading (infinite where the column
+    misses the wall) and `along_m` from the wall's start.
     """
 
     wall: Ints
@@ -48,7 +48,7 @@ def walls_of(buildings: tuple[Building, ...]) -> Walls:
     starts, ends, eaves, designs, on_site = [], [], [], [], []
     for building in buildings:
         corners = np.array(orient(building.footprint).exterior.coords)
-        for start, end in zip(corners[:-1], corners[1:], strict=True):
+        for start, end in pairwise(corners):
             if np.hypot(*(end - start)) > 0.3:
                 starts.append(start)
                 ends.append(end)
@@ -90,7 +90,7 @@ def cast(walls: Walls, camera: Camera) -> Hits:
     )
 
 
-def _in_view(walls: Walls, camera: Camera) -> NDArray[np.bool_]:
+def _in_view(walls: Walls, camera: Camera) -> Mask:
     """Walls with an end ahead of the camera and not wholly to one side of what it sees."""
     ends = walls.start + walls.along * walls.length_m[:, None]
     ahead0, right0 = camera.ahead_and_right(*walls.start.T)
@@ -99,5 +99,5 @@ def _in_view(walls: Walls, camera: Camera) -> NDArray[np.bool_]:
     ahead = (ahead0 > 0) | (ahead1 > 0)
     left = (right0 < -limit * ahead0) & (right1 < -limit * ahead1)
     right = (right0 > limit * ahead0) & (right1 > limit * ahead1)
-    in_view: NDArray[np.bool_] = ahead & ~left & ~right
+    in_view: Mask = ahead & ~left & ~right
     return in_view

@@ -59,7 +59,12 @@ def sash(canvas: Canvas, bay: Bay, design: Design, rng: np.random.Generator) -> 
     y0, y1 = bay.y + 0.9, bay.y + bay.height - 0.6
     canvas.rect(middle - half - 0.2, y0 - 0.2, middle + half + 0.2, y0, design.trim)
     canvas.polygon(
-        [(middle - half - 0.1, y1), (middle + half + 0.1, y1), (middle + half + 0.3, y1 + 0.4), (middle - half - 0.3, y1 + 0.4)],
+        [
+            (middle - half - 0.1, y1),
+            (middle + half + 0.1, y1),
+            (middle + half + 0.3, y1 + 0.4),
+            (middle - half - 0.3, y1 + 0.4),
+        ],
         design.trim,
     )
     _pane(canvas, middle - half, y0, middle + half, y1, _glass(design, rng))
@@ -113,7 +118,11 @@ def pointed(canvas: Canvas, bay: Bay, design: Design, rng: np.random.Generator) 
     y0, spring, top = bay.y + 0.8, bay.y + bay.height * 0.55, bay.y + bay.height - 0.3
     glass = _glass(design, rng)
     for grow, colour, detail in ((0.3, design.trim, PLAIN), (0.0, glass, SMOOTH)):
-        corners = [(middle - half - grow, y0 - grow / 2), (middle - half - grow, spring), (middle - half * 0.6 - grow, top - 0.8)]
+        corners = [
+            (middle - half - grow, y0 - grow / 2),
+            (middle - half - grow, spring),
+            (middle - half * 0.6 - grow, top - 0.8),
+        ]
         mirrored = [(2 * middle - x, y) for x, y in reversed(corners)]
         canvas.polygon([*corners, (middle, top - 0.15 + grow * 0.8), *mirrored], colour, detail)
     canvas.line(middle, y0, middle, top - 0.4, 0.16, design.trim)
@@ -200,6 +209,7 @@ def oriel(canvas: Canvas, bay: Bay, design: Design, rng: np.random.Generator) ->
 DRAWERS: dict[str, WindowDrawer] = {
     drawer.__name__: drawer
     for drawer in (
-        sash, arched, ribbon, curtain, eggcrate, pointed, factory, scattered, porthole, tall, diagrid, slits, balcony, oriel,
+        sash, arched, ribbon, curtain, eggcrate, pointed, factory, scattered, porthole, tall, diagrid, slits, balcony,
+        oriel,
     )
 }  # fmt: skip

@@ -21,7 +21,7 @@ from collect.campus.world import World, build_world
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campus:
-    """What a process needs to build the campus: the site in local metres as WKB, its seed and that of the walks, the clock."""
+    """What a process needs to build the campus: the site in local metres as WKB, both seeds, the clock."""
 
     site_wkb: bytes
     seed: int

@@ -1,4 +1,4 @@
-"""The built campus: its plan with ground, walls and painted facades. One per process, facades painted when first seen."""
+"""The built campus: its plan with ground, walls and facades, each painted when it is first seen."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,6 @@ from collect.campus.ground import Ground, lay_ground
 from collect.campus.layout import lay_out
 from collect.campus.plan import CampusPlan
 from collect.campus.walls import Walls, walls_of
-
 
 ARM_M = 1.2
 

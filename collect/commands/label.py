@@ -1,5 +1,7 @@
 """``img2gps label``."""
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,9 +146,14 @@ def _serve(desk: "LabelDesk", host: str, port: int, *, no_open: bool, as_json: b
         say(f"Labels of {safe_path(desk.dataset.root)}: {address.url} (Ctrl-C ends it)")
         if not is_loopback(address.host):
             warn("This page can be reached from other machines, and traffic is not encrypted: keep its address secret.")
-        if not no_open:
+        if not no_open and _has_screen():
             click.launch(address.url)
 
     before = desk.line_count()
     serve(desk, host=host, port=port, started=started)
     say(f"Ended; {format_count(desk.line_count() - before, 'correction')} written.")
+
+
+def _has_screen() -> bool:
+    """Return whether a browser has somewhere to open; over ssh, launching one prints noise or takes the terminal."""
+    return sys.platform in ("win32", "darwin") or any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY"))

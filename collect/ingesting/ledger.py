@@ -71,7 +71,7 @@ class Ledger:
             ledger.notes.append("The index of sources was damaged and is rebuilt: every source is read again.")
             dataset.sources_path.unlink()
         ledger._written_sources = dict(ledger.sources)
-        finished = {line.get("ingest") for line in read_json_lines(dataset.ingests_path)}
+        finished = _finished_ingests(dataset)
         ledger._ungrouped = any(photo.ingest not in finished for photo in photos)  # an ingest was killed midway
         return ledger
 
@@ -156,6 +156,14 @@ def empty_info(site: Site, short_side_px: int) -> ManifestInfo:
     return ManifestInfo(
         site_name=site.name, site_sha256=site.sha256, device_salt=site.sha256, short_side_px=short_side_px
     )
+
+
+def _finished_ingests(dataset: Dataset) -> set[str]:
+    """Return the names of the ingests that came to their end; a damaged log names none, which costs a regrouping."""
+    try:
+        return {str(line.get("ingest")) for line in read_json_lines(dataset.ingests_path)}
+    except (ValueError, AttributeError):
+        return set()
 
 
 def _with_site(info: ManifestInfo, site: Site) -> ManifestInfo:

@@ -8,6 +8,7 @@ import dataclasses
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Generic, Literal, TypeVar
@@ -82,10 +83,13 @@ def _finished(
     pool: ProcessPool, chunk: list[Item], future: "ProcessFuture[Sequence[Result]]", settings: Settings[Item, Result]
 ) -> Iterator[tuple[Item, Result]]:
     try:
-        yield from zip(chunk, future.result(), strict=True)
-    except (TimeoutError, ProcessExpired, MemoryError):
+        results = future.result()
+    except Exception as error:  # noqa: BLE001  whatever it is, it may concern one item of the chunk only
+        _reraise_disk_error(error)
         for item in chunk:
             yield item, _once_more(pool, item, settings)
+    else:
+        yield from zip(chunk, results, strict=True)
 
 
 def _once_more(pool: ProcessPool, item: Item, settings: Settings[Item, Result]) -> Result:
@@ -97,6 +101,15 @@ def _once_more(pool: ProcessPool, item: Item, settings: Settings[Item, Result]) 
         return settings.on_failure(item, "crashed", f"over {settings.memory_limit_bytes / 2**30:.1f} GiB of memory")
     except ProcessExpired as error:
         return settings.on_failure(item, "crashed", f"the decoder ended with {_exit_name(error.exitcode)}")
+    except Exception as error:  # noqa: BLE001  a fault of the reader itself: it is told, and costs one file
+        _reraise_disk_error(error)
+        return settings.on_failure(item, "crashed", f"{type(error).__name__}: {error}")
+
+
+def _reraise_disk_error(error: Exception) -> None:
+    """Raise what concerns every item: a disk that is full or gone. The two excepted are OSErrors by descent only."""
+    if isinstance(error, OSError) and not isinstance(error, TimeoutError | ProcessExpired):
+        raise error
 
 
 def _exit_name(code: int | None) -> str:
@@ -113,6 +126,7 @@ def _start_worker(argument: Any, memory_limit_bytes: int) -> None:
     global _argument
     _argument = argument
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
     try:
         import resource
@@ -123,6 +137,14 @@ def _start_worker(argument: Any, memory_limit_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     # a crash is told in a sentence; gigabytes of core files would fill the disk
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _die_with_parent() -> None:
+    """End this worker when its parent was killed: nobody would read what it makes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(function: Callable[[Sequence[Item], Any], Sequence[Result]], chunk: list[Item]) -> Sequence[Result]:

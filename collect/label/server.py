@@ -68,7 +68,17 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _address(host: str, policy: Policy) -> Address:
-    shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)  # noqa: S104  # shown, not bound
+    shown = _own_address() if host in ("0.0.0.0", "::") else host  # noqa: S104  # shown, not bound
     name = f"[{shown}]" if ":" in shown else shown
     query = f"?token={policy.token}" if policy.token else ""
     return Address(host=host, port=policy.port, url=f"http://{name}:{policy.port}/{query}")
+
+
+def _own_address() -> str:
+    """Return the address that other machines of the network know this one by; its name where there is no network."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # a documentation address (RFC 5737); nothing is sent
+            return str(probe.getsockname()[0])
+    except OSError:
+        return socket.gethostname()

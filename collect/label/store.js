@@ -116,7 +116,7 @@ export class Store extends EventTarget {
     for (const { photo_id: id } of job.body.changes ?? []) {
       if (!this.#pending(id)) this.photos.get(id).draft = null;
     }
-    if (answer.error) this.#report("bad", "Not saved");
+    if (answer.error) this.#report("bad", "undo" in job.body ? "Not undone" : "Not saved");
     else if (!this.#jobs.length) this.#report("good", "Saved");
     if (answer.error) this.dispatchEvent(new CustomEvent("refused", { detail: answer.error }));
     else if ("undo" in job.body) this.dispatchEvent(new CustomEvent("undone", { detail: ids }));

@@ -269,14 +269,20 @@ def _odds_of_photos(evidence: FloatArray) -> FloatArray:
     be accused along with it.
     """
     longest, count = evidence.shape
+    # the best explanation by any stretch within a stretch, or by none
+    best = np.maximum(evidence, 0.0)
+    for length in range(2, longest + 1):
+        shorter = best[length - 2, : count - length + 2]
+        within = best[length - 1, : count - length + 1]
+        np.maximum.reduce([within, shorter[:-1], shorter[1:]], out=within)
     odds = np.full(count, -50.0)
     for length in range(1, longest + 1):
         starts = np.arange(count - length + 1)
         for place in range(length):
             gain = evidence[length - 1, starts]
             if place > 0:
-                gain = gain - np.logaddexp(0, evidence[place - 1, starts])
+                gain = gain - best[place - 1, starts]
             if place < length - 1:
-                gain = gain - np.logaddexp(0, evidence[length - place - 2, starts + place + 1])
+                gain = gain - best[length - place - 2, starts + place + 1]
             odds[starts + place] = np.logaddexp(odds[starts + place], gain)
     return odds

@@ -37,10 +37,15 @@ def device_names(frame: "pd.DataFrame") -> dict[str, str]:
     models: dict[str, str] = {}
     for device, model in zip(frame["device"], frame["model"], strict=True):
         known = isinstance(model, str) and model.strip()
-        models.setdefault(str(device), safe_text(model.strip(), limit=40) if known else "unknown model")
+        models.setdefault(str(device), safe_text(model.strip(), limit=40) if known else "")
     names = list(models.values())
+    short = {device: safe_text(device[:6]) for device in models}
     return {
-        device: name if names.count(name) == 1 else f"{name} ({safe_text(device[:4])})"
+        device: f"device {short[device]}"
+        if not name
+        else name
+        if names.count(name) == 1
+        else f"{name} ({short[device]})"
         for device, name in models.items()
     }
 

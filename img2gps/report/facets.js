@@ -3,8 +3,7 @@
 class Facets {
   /**
    * `specs`: [{key, label, values, bits?}] for chips (a column holds an index into `values`, or bits over them where
-   * `bits`), or {key, label, unit, most, scale} for a slider "at least" (the column holds
-   * `unit` times `scale`). `onChange()` runs after every change.
+   * `bits`), or {key, label, unit, most} for a slider "at least". `onChange()` runs after every change.
    */
   constructor(root, specs, columns, count, onChange) {
     this.columns = columns;
@@ -56,7 +55,7 @@ class Facets {
 
   passes(facet, index) {
     const value = this.columns[facet.key][index];
-    if (!facet.values) return facet.least === 0 || value >= facet.least * facet.scale;
+    if (!facet.values) return facet.least === 0 || value >= facet.least;
     if (facet.chosen.size === 0) return true;
     if (!facet.bits) return facet.chosen.has(value);
     for (const bit of facet.chosen) if (value & (1 << bit)) return true;

@@ -11,6 +11,8 @@ function thumbnail(index, alt) {
 const writers = {
   text: (value) => value,
   word: (value, fact) => fact.words[value],
+  exact: (value) => `${value.toFixed(1)} m`,
+  // positions and radii are whole decimetres
   metres: (value) => `${(value / DM).toFixed(1)} m`,
   degrees: (value) => `${value}°`,
   // minutes of the photo's own local time since 1970: read back as if it were UTC, so that the viewer's zone plays no part
@@ -66,7 +68,7 @@ class Panel {
     const note = element("p", { class: "muted no-picture", text: "No thumbnail in this report." });
     this.body.replaceChildren(picture ?? note, facts);
     if (data.photos.east[index] === null) {
-      this.body.append(element("p", { class: "muted", text: "Just outside the outline: counted, its position not shown." }));
+      this.body.append(element("p", { class: "muted", text: "Counted, but its position is not shown: it lies outside the outline, or where no cell is." }));
     }
     const several = this.stack.length > 1;
     this.back.hidden = this.next.hidden = !several;

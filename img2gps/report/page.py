@@ -7,6 +7,7 @@ The page's one style and one script are inline and named by their SHA-256 in its
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from img2gps.text import format_count
 __all__ = ["MAP_SCRIPTS", "NARROW", "as_metres", "as_percent", "embed_json", "render_page"]
 
 _FOLDER: Final = Path(__file__).parent
+_KILOMETRES_FROM_M: Final = 10_000.0
 
 NARROW: Final = "\u202f"
 """The space between a number and its unit: narrow, and no line breaks at it (SI brochure, 5.4.3)."""
@@ -73,24 +75,22 @@ def embed_json(value: object) -> Markup:
 
 
 def as_metres(value: float | None, digits: int = 1) -> str:
-    """Return ``12.3 m``, or an en dash where there is no value."""
-    return "–" if _missing(value) else f"{value:,.{digits}f} m".replace("-", "−")
+    """Return ``12.3 m`` (``12.3 km`` from 10 km on), or an en dash where there is no value."""
+    if value is None or math.isnan(value):
+        return "–"
+    far = abs(value) >= _KILOMETRES_FROM_M
+    return (f"{value / 1000:,.1f} km" if far else f"{value:,.{digits}f} m").replace("-", "−")
 
 
 def as_percent(value: float | None) -> str:
     """Return ``61 %``, or an en dash where there is no value; a share that is not all and not nothing says so."""
-    if _missing(value):
+    if value is None or math.isnan(value):
         return "–"
-    assert value is not None
     if 0 < value < 0.005:
         return "< 1 %"
     if 0.995 <= value < 1:
         return "> 99 %"
     return f"{100 * value:.0f} %"
-
-
-def _missing(value: float | None) -> bool:
-    return value is None or value != value  # NaN differs from itself
 
 
 def _find(name: str, folder: Path) -> Path:
@@ -122,7 +122,7 @@ def _with_code(text: str) -> Markup:
 
 
 def _number(value: float | None, digits: int = 0) -> str:
-    return "–" if _missing(value) else f"{value:,.{digits}f}".replace("-", "−")
+    return "–" if value is None or math.isnan(value) else f"{value:z,.{digits}f}".replace("-", "−")
 
 
 def _policy(style: str, script: str) -> str:

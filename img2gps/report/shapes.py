@@ -8,9 +8,7 @@ import shapely
 from numpy.typing import ArrayLike
 from shapely.geometry.base import BaseGeometry
 
-from img2gps.geo import LocalFrame
-
-__all__ = ["DECIMETRES_PER_METRE", "decimetres", "lines_dm", "local_geometry", "rings_dm", "whole"]
+__all__ = ["DECIMETRES_PER_METRE", "decimetres", "lines_dm", "rings_dm", "whole"]
 
 DECIMETRES_PER_METRE: Final = 10
 
@@ -24,16 +22,6 @@ def whole(values: ArrayLike, scale: float = 1.0) -> list[int | None]:
 def decimetres(values_m: ArrayLike) -> list[int | None]:
     """Return metres as whole decimetres: finer than any phone knows its position, and short to write."""
     return whole(values_m, DECIMETRES_PER_METRE)
-
-
-def local_geometry(geometry: BaseGeometry, frame: LocalFrame) -> BaseGeometry:
-    """Return a geometry in degrees (lon, lat) as one in the metres of `frame`."""
-
-    def project(coordinates: Any) -> Any:
-        east_m, north_m = frame.to_local(coordinates[:, 0], coordinates[:, 1])
-        return np.column_stack([east_m, north_m])
-
-    return shapely.transform(geometry, project)
 
 
 def rings_dm(geometries: BaseGeometry | Iterable[BaseGeometry]) -> list[list[list[int | None]]]:

@@ -273,8 +273,8 @@ def test_bad_invocations_are_sentences_and_leave_nothing_behind(tmp_path: Path) 
         run_ingest(tmp_path / "in", tmp_path / "in")
     with pytest.raises(UsageError, match="is a file"):
         run_ingest(tmp_path / "in", tmp_path / "in/IMG_0000.jpg")
+    (tmp_path / "labels.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UsageError, match="no column"):
-        (tmp_path / "labels.csv").write_text("a,b\n1,2\n")
         run_ingest(tmp_path / "in", tmp_path / "ds", labels=tmp_path / "labels.csv")
     assert not (tmp_path / "ds").exists()
 

@@ -6,11 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from collect.ingesting import ledger
-from img2gps.cli import run
-from img2gps.dataset import Dataset
-from img2gps.errors import DatasetLockedError
 from ingest_runs import rows, run_ingest
 from interruptions import (
     Fault,
@@ -22,6 +17,11 @@ from interruptions import (
     write_input,
 )
 from photos import write_walk
+
+from collect.ingesting import ledger
+from img2gps.cli import run
+from img2gps.dataset import Dataset
+from img2gps.errors import DatasetLockedError
 
 
 def test_kills_at_random_moments(tmp_path: Path) -> None:
@@ -97,10 +97,32 @@ def test_the_second_ingest_at_once_ends_at_once(tmp_path: Path) -> None:
 
 def test_four_ingests_at_once_make_one_sound_dataset(tmp_path: Path) -> None:
     site = write_input(tmp_path / "in", 4)
-    command = [sys.executable, "-m", "img2gps", "ingest", str(tmp_path / "in"), str(tmp_path / "ds"), "--site", str(site)]
-    processes = [subprocess.Popen([*command, "--jobs", "1"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) for _ in range(4)]
+    command = [
+        sys.executable,
+        "-m",
+        "img2gps",
+        "ingest",
+        str(tmp_path / "in"),
+        str(tmp_path / "ds"),
+        "--site",
+        str(site),
+    ]
+    processes = [
+        subprocess.Popen([*command, "--jobs", "1"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        for _ in range(4)
+    ]
     codes = [process.wait() for process in processes]
     assert set(codes) <= {0, 75}
     assert 0 in codes
     assert_sound(tmp_path / "ds")
     assert len(rows(tmp_path / "ds")) == 4
+
+
+def test_a_log_line_cut_by_a_crash_is_replaced(tmp_path: Path) -> None:
+    write_walk(tmp_path / "in", 1)
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    with (tmp_path / "ds/ingests.jsonl").open("a") as log:
+        log.write('{"ingest": "2024')
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    assert len((tmp_path / "ds/ingests.jsonl").read_text().splitlines()) == 2
+    assert_sound(tmp_path / "ds")

@@ -178,7 +178,7 @@ def test_label_files_that_are_none_are_named(tmp_path: Path) -> None:
         read_labels(tmp_path / "none.csv")
     for content in ("", "lat,lon\n1,2\n", "\x00\x01"):
         (tmp_path / "labels.csv").write_text(content)
-        with pytest.raises(UsageError, match="labels.csv"):
+        with pytest.raises(UsageError, match="labels"):
             read_labels(tmp_path / "labels.csv")
 
 
@@ -190,7 +190,7 @@ def test_tracks_are_read_and_refused(tmp_path: Path) -> None:
     assert track.at(NOON + timedelta(hours=1)) == Position(lon=8.0, lat=50.0)
     for content in ("rubbish", '<gpx version="1.1" creator="t"></gpx>'):
         path.write_text(content)
-        with pytest.raises(UsageError, match="walk.gpx"):
+        with pytest.raises(UsageError, match="walk"):
             read_track(path)
     with pytest.raises(NotFoundError):
         read_track(tmp_path / "none.gpx")

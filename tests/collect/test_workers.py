@@ -20,15 +20,16 @@ def settings(folder: Path, *, timeout_s: float = 20.0, jobs: int = 2) -> Setting
 
 
 def test_every_fault_costs_its_own_item_only(tmp_path: Path) -> None:
-    chunks = [["a", "segfault", "b"], ["c"], ["exit"], ["eat", "d"], ["once", "e"]]
+    chunks = [["a", "segfault", "b"], ["c"], ["exit"], ["eat", "d"], ["once", "e"], ["bug"]]
     results = dict(process_items(iter(chunks), settings(tmp_path)))
-    assert list(results) == ["a", "segfault", "b", "c", "exit", "eat", "d", "once", "e"]
+    assert list(results) == ["a", "segfault", "b", "c", "exit", "eat", "d", "once", "e", "bug"]
     assert {item: results[item] for item in ("a", "b", "c", "d", "once", "e")} == {
         item: item * 2 for item in ("a", "b", "c", "d", "once", "e")
     }
     assert results["segfault"] == "crashed: the decoder ended with SIGSEGV"
     assert results["exit"] == "crashed: the decoder ended with exit code 3"
     assert results["eat"] == "crashed: over 3.0 GiB of memory"
+    assert results["bug"] == "crashed: ZeroDivisionError: division by zero"
     assert len((tmp_path / "segfault").read_text()) == 2
 
 

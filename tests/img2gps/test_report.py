@@ -92,6 +92,7 @@ def test_shares_that_are_not_all_or_nothing_say_so(share: float | None, text: st
 def test_metres_have_their_unit() -> None:
     assert as_metres(1234.56) == "1,234.6 m"
     assert as_metres(-3.0, 0) == "−3 m"
+    assert as_metres(-398_640.6) == "−398.6 km"
     assert as_metres(None) == "–"
 
 
@@ -178,8 +179,8 @@ def test_local_minutes_use_the_photos_own_offset_then_the_zone_then_utc() -> Non
 
 
 def test_devices_of_one_model_are_told_apart() -> None:
-    assert list(device_names(frame()).values()) == ["Phone (d1d1)", "Phone (d2d2)"]
-    assert list(device_names(frame(model=["A", None])).values()) == ["A", "unknown model"]
+    assert list(device_names(frame()).values()) == ["Phone (d1d1d1)", "Phone (d2d2d2)"]
+    assert list(device_names(frame(model=["A", None])).values()) == ["A", "device d2d2d2"]
 
 
 def test_walks_are_named_by_their_start_and_listed_in_time() -> None:

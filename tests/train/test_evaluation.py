@@ -1,120 +1,22 @@
-"""The evaluation from run to files: what is scored, what is refused, what is left out, what is written."""
+"""What an evaluation scores, refuses and leaves out, and the figures it finds."""
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
-from torch import Tensor
 
-from img2gps.cli import run as run_command
 from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
-from img2gps.geo import LocalFrame, geodesic_m
+from img2gps.geo import geodesic_m
 from img2gps.metrics import metrics_of
-from img2gps.types import Photo
-from tests.datasets import DAY, FRAME, NOON, line, make_dataset, make_walk
+from tests.evaluating import SPLITS, ColourReader, dataset_of, folds_run_of, run_of, walks
 from train import loading
-from train.config import TrainConfig
-from train.data import read_photos, select_fold, select_split
-from train.evaluation.evaluate import Evaluation, evaluate_run, evaluate_runs, read_evaluation
-from train.evaluation.summary import figures_table, headline, next_steps, remarks, walks_table
-from train.localizer import Estimate
-from train.pixels import PixelSpec
-from train.predictions import predictions_frame, write_predictions
-from train.run import RunFolder, RunInfo, photo_rows
-
-HALF_SIDE_M = 100.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ColourReader:
-    """Reads the position that `make_photos` painted into each photo's colour; `shift_m` makes it err east."""
-
-    shift_m: float = 0.0
-    sure: bool = True
-
-    @property
-    def frame(self) -> LocalFrame:
-        return FRAME
-
-    @property
-    def pixels(self) -> PixelSpec:
-        return PixelSpec(height=16, width=16, fit="squash")
-
-    def locate(self, images: Tensor) -> Estimate:
-        mean = images.double().mean(dim=(2, 3)).numpy()
-        east_m, north_m = (mean[:, channel] / 255 * 2 * HALF_SIDE_M - HALF_SIDE_M for channel in (0, 1))
-        radius = np.full(len(mean), abs(self.shift_m) + 2) if self.sure else None
-        return Estimate(east_m=east_m + self.shift_m, north_m=north_m, radius_50_m=radius, radius_90_m=radius)
-
-
-def walks(names: str, *, first_day: int = 0) -> list[Photo]:
-    """Return a walk of 12 photos per letter, on lines of their own, a day apart."""
-    return [
-        photo
-        for number, name in enumerate(names)
-        for photo in make_walk(
-            name,
-            places=line((-80, 20 * number - 50), (80, 20 * number - 50), 12),
-            start=NOON + (first_day + number) * DAY,
-            utc_offset_min=-240,
-        )
-    ]
-
-
-def dataset_of(root: Path, photos: list[Photo], splits: dict[str, str] | None = None) -> Dataset:
-    """Write the dataset and working copies whose colour tells their place."""
-    folds = {name: number for number, name in enumerate(sorted({photo.source_name[0] for photo in photos}))}
-    placed = [
-        dataclasses.replace(photo, split=(splits or {}).get(photo.source_name[0]), fold=folds[photo.source_name[0]])
-        for photo in photos
-    ]
-    dataset = make_dataset(root, placed)
-    for photo in placed:
-        east_m, north_m = FRAME.to_local(photo.lon, photo.lat)
-        red, green = (round((float(metres) + HALF_SIDE_M) / (2 * HALF_SIDE_M) * 255) for metres in (east_m, north_m))
-        path = dataset.photo_path(photo.id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (24, 32), (red, green, 90)).save(path, quality=98, subsampling=0)
-    return dataset
-
-
-def run_of(root: Path, dataset: Dataset, *, name: str = "model-001") -> RunFolder:
-    source = read_photos(dataset.root)
-    run = RunFolder(root=root / "runs" / name)
-    run.root.mkdir(parents=True)
-    run.write_info(RunInfo.of(TrainConfig(), source, folds=False, made_by={}))
-    run.write_photos(photo_rows(select_split(source)))
-    return run
-
-
-def folds_run_of(root: Path, dataset: Dataset, *, shift_m: float = 0.0, name: str = "folds-001") -> RunFolder:
-    source = read_photos(dataset.root)
-    run = RunFolder(root=root / "runs" / name)
-    parts = []
-    for fold in range(4):
-        data = select_fold(source, fold)
-        assert data.held_out is not None
-        photos = data.held_out
-        run.fold(fold).root.mkdir(parents=True)
-        run.fold(fold).write_photos(photo_rows(data))
-        estimate = Estimate(east_m=photos.east_m + shift_m + fold, north_m=photos.north_m)
-        rows = {"ids": photos.ids.tolist(), "lon": photos.lon, "lat": photos.lat}
-        parts.append(predictions_frame(**rows, estimate=estimate, frame=source.frame, fold=fold))
-    run.write_info(RunInfo.of(TrainConfig(), source, folds=True, made_by={}))
-    write_predictions(run.folds_path / "predictions.parquet", pd.concat(parts, ignore_index=True))
-    return run
-
+from train.evaluation.evaluate import evaluate_run, evaluate_runs
 
 Reading = Callable[..., None]
-SPLITS = {"a": "train", "b": "train", "c": "val", "d": "test"}
 
 
 @pytest.fixture
@@ -226,6 +128,18 @@ def test_changed_labels_are_reported_and_scored_apart(tmp_path: Path, dataset: D
     assert found["labels"]["scores"]["as_ingested"]["figures"]["median_m"] < 2
 
 
+def test_photos_without_a_time_are_a_stratum_of_their_own(tmp_path: Path, reading: Reading) -> None:
+    photos = [
+        dataclasses.replace(photo, captured_at=None, utc_offset_min=None, device=f"phone-{photo.source_name[0]}")
+        for photo in walks("abcd")
+    ]
+    run = run_of(tmp_path, dataset_of(tmp_path / "quad", photos, SPLITS))
+    found = evaluate_run(run.root, write=False).document
+    assert [row["name"] for row in found["per_day"]] == ["date unknown"]
+    assert [row["name"] for row in found["strata"]["light"]] == ["time unknown"]
+    assert found["worst"][0]["captured_at"] is None
+
+
 def test_scoring_the_training_photos_says_so(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
     found = evaluate_run(run_of(tmp_path, dataset).root, split="train", write=False).document
     assert found["photos"] == 24
@@ -292,53 +206,3 @@ def test_a_missing_working_copy_is_named(tmp_path: Path, dataset: Dataset, readi
     dataset.photo_path(frame[frame["split"] == "test"]["id"].iloc[0]).unlink()
     with pytest.raises(InvalidDatasetError, match="working copies of 1 photo"):
         evaluate_run(run.root)
-
-
-def test_what_is_written_is_what_was_found(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
-    found: Evaluation = evaluate_run(run_of(tmp_path, dataset).root)
-    assert found.folder == tmp_path / "runs" / "model-001" / "evaluations" / "quad-test"
-    assert read_evaluation(found.folder) == found.document
-    rows = pd.read_parquet(found.folder / "predictions.parquet")
-    assert metrics_of(rows["error_m"].to_numpy()).rmse_m == pytest.approx(found.document["rmse_m"])
-    plots = {path.stem for path in (found.folder / "plots").glob("*.png")}
-    assert {"positions", "truth-against-prediction", "arrows", "error-cdf"} <= plots
-    page = (found.folder / "report.html").read_text(encoding="utf-8")
-    assert "model-001" in page
-    assert "Content-Security-Policy" in page
-
-
-def test_the_terminal_page_has_every_walk_and_a_next_step(tmp_path: Path, dataset: Dataset) -> None:
-    document = evaluate_run(folds_run_of(tmp_path, dataset).root, write=False).document
-    assert "48 photos" in headline(document)
-    assert len(figures_table(document).rows) == 8
-    assert all(len(row) == len(figures_table(document).columns) for row in figures_table(document).rows)
-    assert [row[1] for row in walks_table(document).rows] == ["12"] * 4 + [""]
-    assert any("4 walks" in line for line in remarks(document))
-    assert next_steps(document)[-1].endswith("report.html")
-
-
-def test_the_command_prints_the_contract(
-    tmp_path: Path, dataset: Dataset, capsys: pytest.CaptureFixture[str], reading: Reading
-) -> None:
-    run = run_of(tmp_path, dataset)
-    assert run_command(["evaluate", str(run.root), "--json"]) == 0
-    printed = json.loads(capsys.readouterr().out)
-    figures = {"photos", "rmse_m", "mean_m", "median_m", "p90_m", "within_m"}
-    assert {"run", "dataset", "split", "mean_predictor", "intervals"} | figures <= set(printed)
-    assert set(printed["mean_predictor"]) == figures
-    assert set(printed["within_m"]) == {"5", "10", "25", "50"}
-    assert "points" not in printed
-
-
-def test_the_command_compares_runs_and_names_what_is_missing(
-    tmp_path: Path, dataset: Dataset, capsys: pytest.CaptureFixture[str]
-) -> None:
-    runs = [str(folds_run_of(tmp_path, dataset, name=name, shift_m=shift).root) for name, shift in (("a", 0), ("b", 9))]
-    assert run_command(["evaluate", *runs, "--json"]) == 0
-    printed = json.loads(capsys.readouterr().out)
-    assert [document["run"] for document in printed["runs"]] == ["a", "b"]
-    assert printed["comparisons"][0]["sentence"].startswith("The median error of b")
-    assert run_command(["evaluate", *runs]) == 0
-    assert "RMSE of b" in capsys.readouterr().out
-    assert run_command(["evaluate", str(tmp_path / "nothing")]) == 3
-    assert "Error:" in capsys.readouterr().err

@@ -117,7 +117,7 @@ def test_filters_change_the_figures(browser: "Browser", report: Path, document: 
         assert f"Median {np.median(chosen):.1f} m, RMSE {np.sqrt(np.mean(chosen**2)):.1f} m" in live(page)
         page.locator("#clear").click()
         page.locator("[data-facet=error] input").fill("50")
-        assert page.locator("#shown").inner_text().startswith(f"{int((errors.round(1) >= 50).sum())} of")
+        assert page.locator("#shown").inner_text().startswith(f"{int((errors >= 50).sum())} of")
 
 
 @pytest.mark.browser
@@ -141,6 +141,8 @@ def test_the_worst_photos_lead_to_the_map(browser: "Browser", report: Path, docu
         assert page.locator("#panel").get_attribute("data-id") == document["worst"][1]["id"][:12]
         page.keyboard.press("Escape")
         assert page.locator("#panel").is_hidden()
+        page.locator("#list button").first.click()
+        assert page.locator("#panel").get_attribute("data-id") == document["worst"][0]["id"][:12]
 
 
 @pytest.mark.browser

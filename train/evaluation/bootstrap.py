@@ -189,9 +189,13 @@ def _resampled_quantiles(
     ordered = errors[order]
     cumulative = np.cumsum(drawn[:, clusters.codes[order]], axis=1)
     positions = (cumulative[:, -1:] - 1) * np.array(shares)
+    # Each row is lifted above the one before: all rows are one sorted array, and one search serves them.
+    rows = np.arange(len(drawn))[:, None]
+    lift = rows * (int(cumulative[:, -1].max()) + 1)
+    lifted = (cumulative + lift).ravel()
     low, high = (
-        ordered[np.stack([np.searchsorted(row, at, side="right") for row, at in zip(cumulative, bound, strict=True)])]
-        for bound in (np.floor(positions).astype(np.int64), np.ceil(positions).astype(np.int64))
+        ordered[np.searchsorted(lifted, bound.astype(np.int64) + lift, side="right") - rows * len(ordered)]
+        for bound in (np.floor(positions), np.ceil(positions))
     )
     blended: FloatArray = low + (high - low) * (positions - np.floor(positions))
     return blended

@@ -5,9 +5,9 @@ const pick = (id) => document.getElementById(id);
 const ERROR_STEPS = [10, 25, 50];
 const ERROR_LABELS = ["up to 10 m", "10–25 m", "25–50 m", "over 50 m"];
 
-/** Return the class of an error in decimetres, 0 to 3. */
+/** Return the class of an error in metres, 0 to 3. */
 function grade(error) {
-  return ERROR_STEPS.filter((least) => error > least * DM).length;
+  return ERROR_STEPS.filter((least) => error > least).length;
 }
 
 const grades = photos.error.map(grade);
@@ -35,7 +35,8 @@ const atlas = new Atlas(pick("map"), {
   draw(context, view) {
     const selected = atlas.selected;
     const mode = pick("show-mode").value;
-    context.globalAlpha = selected === null ? 1 : 0.25;
+    const crowded = atlas.shown.length > 300;
+    context.globalAlpha = selected !== null ? 0.25 : crowded && mode === "arrows" ? 0.75 : 1;
     if (mode === "arrows") drawArrows(context, view, photos, atlas.shown, errorColour);
     if (mode === "answers") drawDots(context, view, { east: photos.toEast, north: photos.toNorth }, atlas.shown, errorColour);
     if (mode === "truth") drawDots(context, view, photos, atlas.shown, errorColour);
@@ -48,14 +49,14 @@ const atlas = new Atlas(pick("map"), {
 });
 const panel = new Panel(pick("panel"), (index) => atlas.select(index));
 const list = new PhotoList(pick("list"), {
-  label: (index) => `${(photos.error[index] / DM).toFixed(1)} m off`,
+  label: (index) => `${(photos.error[index]).toFixed(1)} m off`,
   onPick: (indices, at) => panel.open(indices, at),
 });
 const facets = new Facets(pick("filters"), data.facets, photos, photos.id.length, show);
 
 /** Return the figures of these photos: median, root mean square, share within 25 m. */
 function figures(indices) {
-  const errors = indices.map((i) => photos.error[i] / DM).sort((a, b) => a - b);
+  const errors = indices.map((i) => photos.error[i]).sort((a, b) => a - b);
   const half = errors.length / 2;
   const median = (errors[Math.ceil(half) - 1] + errors[Math.floor(half)]) / 2;
   const square = errors.reduce((sum, error) => sum + error * error, 0) / errors.length;
@@ -73,7 +74,7 @@ function show({ shown, active }) {
   pick("clear").hidden = !active;
   const worstFirst = [...shown].sort((a, b) => photos.error[b] - photos.error[a]);
   list.fill(worstFirst);
-  atlas.show(worstFirst.reverse()); // drawn last, on top
+  atlas.show([...worstFirst].reverse()); // the worst are drawn last, on top
 }
 
 function legend() {

@@ -47,12 +47,16 @@ def _floats(values: list[float | None]) -> FloatArray:
 
 
 def _positions(points: dict[str, Any], site: Site) -> dict[str, Any]:
-    """Return positions and lengths in decimetres; the photos outside the outline have no position, true or answered."""
+    """Return positions and radii in decimetres and errors in metres, as the figures are computed from those.
+
+    The photos outside the outline have no position, true or answered.
+    """
     inside = inside_site(points, site)
     names = {"east": "east_m", "north": "north_m", "toEast": "pred_east_m", "toNorth": "pred_north_m"}
     places = {key: decimetres(np.where(inside, _floats(points[name]), np.nan)) for key, name in names.items()}
-    lengths = {"error": "error_m", "radius50": "radius_50_m", "radius90": "radius_90_m", "nearest": "nearest_train_m"}
-    return places | {key: decimetres(_floats(points[name])) for key, name in lengths.items()}
+    lengths = {"radius50": "radius_50_m", "radius90": "radius_90_m", "nearest": "nearest_train_m"}
+    radii = {key: decimetres(_floats(points[name])) for key, name in lengths.items()}
+    return {**places, **radii, "error": points["error_m"]}
 
 
 def _coded_columns(points: dict[str, Any], names: tuple[str, ...]) -> tuple[dict[str, list[str]], dict[str, list[int]]]:
@@ -74,18 +78,18 @@ def _cells(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "size": round(10 * rows[0]["size_m"]) if rows else 0,
         "east": decimetres([row["east_m"] for row in rows]),
         "north": decimetres([row["north_m"] for row in rows]),
-        "median": decimetres([row["median_m"] for row in rows]),
+        "median": [round(row["median_m"], 2) for row in rows],
         "photos": [row["photos"] for row in rows],
     }
 
 
-def _facets(words: dict[str, list[str]], error_dm: list[int | None]) -> list[dict[str, Any]]:
+def _facets(words: dict[str, list[str]], error_m: list[float | None]) -> list[dict[str, Any]]:
     """Return the filters; one that could not part the photos is left out."""
     labels = {"walk": "Walk", "day": "Day", "device_name": "Device", "light": "Light", "fold": "Fold"}
     chips = [{"key": key, "label": label, "values": words[key]} for key, label in labels.items() if len(words[key]) > 1]
-    known = [error / 10 for error in error_dm if error is not None]
+    known = [error for error in error_m if error is not None]
     most = float(np.quantile(known, _SLIDER_SHARE)) if known else 1.0
-    slider = {"key": "error", "label": "Error of at least", "unit": "m", "most": most, "scale": 10}
+    slider = {"key": "error", "label": "Error of at least", "unit": "m", "most": most}
     return [slider, *chips]
 
 
@@ -98,6 +102,7 @@ def _facts(words: dict[str, list[str]]) -> list[dict[str, Any]]:
     }
     named = {"walk": "Walk", "device_name": "Device", "light": "Light", "fold": "Fold"}
     return [
+        {"key": "error", "label": "Error", "kind": "exact"},
         *({"key": key, "label": label, "kind": "metres"} for key, label in metres.items()),
         *({"key": key, "label": label, "kind": "word", "words": words[key]} for key, label in named.items()),
         {"key": "id", "label": "Id", "kind": "text"},

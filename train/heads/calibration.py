@@ -53,15 +53,17 @@ class Calibration:
             return cls()
         temper = _likeliest(log_shares, cells, xy)
         point = answer(log_shares)
-        error = torch.linalg.vector_norm(point - xy, dim=1).double().cpu().numpy()
-        radii = cls(temper=temper).radii(log_shares, cells, point).double().cpu().numpy()
+        error = torch.linalg.vector_norm(point - xy, dim=1).cpu().double().numpy()
+        radii = cls(temper=temper).radii(log_shares, cells, point).cpu().double().numpy()
         factors = [fit_inflation(radii[:, k], error, level) for k, level in enumerate(LEVELS)]
         return cls(temper=temper, inflation_50=factors[0], inflation_90=factors[1], photos=len(xy), by=by)
 
 
 def _likeliest(log_shares: Tensor, cells: Cells, xy: Tensor) -> float:
-    """Return the exponent under which labels, blurred by their own error, are most likely (temperature scaling,
-    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017)."""
+    """Return the exponent under which labels, blurred by their own error, are most likely.
+
+    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    """
     blur = torch.softmax(-torch.cdist(xy, cells.centres).square() / (2 * _LABEL_SIGMA_M**2), dim=1)
     scores = [
         float((F.softmax(log_shares * temper, dim=1) * blur).sum(dim=1).clamp(min=1e-12).log().mean())

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Self
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 

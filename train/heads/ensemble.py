@@ -41,7 +41,7 @@ def head_names(text: str) -> list[str]:
     names = [name.strip() for name in text.split("+")]
     for name in names:
         if name not in HEADS:
-            raise UsageError(f"No head {safe_text(repr(name))}: heads joins {join_words(HEADS, 'or')} by +.")
+            raise UsageError(f"No head {safe_text(repr(name))}: heads joins {join_words(list(HEADS), 'or')} by +.")
     return names
 
 
@@ -85,7 +85,7 @@ class Ensemble:
         Divergence", Neural Computation 14 (2002).
         """
         parts: list[Tensor] = []
-        for rows in torch.arange(len(features)).split(CHUNK):
+        for rows in torch.split(torch.arange(len(features)), CHUNK):
             # filled up by repeating the first photo: the same arithmetic for a photo, whatever comes with it
             filled = torch.cat([rows, rows[:1].expand(CHUNK - len(rows))])
             photos = self.describer(features.take(filled))

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors import torch as safetensors
 
-from img2gps.files import TEMPORARY_PREFIX, canonical_json, sha256_bytes, sha256_file
+from img2gps.files import canonical_json, sha256_bytes, sha256_file, write_atomic
 from img2gps.progress import bar, stderr
 from train.cache import cached_pixels
 from train.config import TrainConfig
@@ -73,11 +72,7 @@ def _read(path: Path, count: int) -> Features | None:
 
 def _write(path: Path, features: Features) -> None:
     tensors = {"pooled": features.pooled, **{f"grid.{k:02d}": grid for k, grid in enumerate(features.grids)}}
-    temporary = path.parent / f"{TEMPORARY_PREFIX}{uuid4().hex}"
     try:
-        path.parent.mkdir(exist_ok=True)
-        safetensors.save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        stderr().print(f"No features kept beside the dataset ({type(error).__name__}); another run computes them anew.")
+        write_atomic(path, safetensors.save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+    except OSError as error:
+        stderr().print(f"No features kept beside the dataset ({error.strerror}); the next run computes them anew.")

@@ -1,7 +1,7 @@
 """What a frozen backbone says about a photo: pooled vectors of several depths, and a grid of local ones."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Self
 
 import torch
@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from train.backbones import build_backbone, stage_of
 from train.pixels import PixelSpec
+from train.weights import load_weights
 
 __all__ = ["CHUNK", "FEATURES_VERSION", "FeatureExtractor", "Features", "backbone_names"]
 
@@ -64,6 +65,16 @@ class FeatureExtractor(nn.Module):
         self.readers = nn.ModuleList(_Reader(name, spec) for name in backbone_names(model))
         self.requires_grad_(requires_grad=False).eval()
 
+    def load_weights(self, weights: str) -> None:
+        """Load first weights into every backbone (`train.weights.load_weights`, which says what it raises)."""
+        for reader in self._readers():
+            load_weights(reader.backbone, reader.name, weights)
+
+    def _readers(self) -> Iterator["_Reader"]:
+        for reader in self.readers:
+            assert isinstance(reader, _Reader)
+            yield reader
+
     @torch.inference_mode()
     def forward(self, images: Tensor) -> Features:
         """Return the features of a batch, computed in passes of `CHUNK` photos on the module's device."""
@@ -76,7 +87,7 @@ class FeatureExtractor(nn.Module):
     def _pass(self, images: Tensor) -> Features:
         pooled: list[Tensor] = []
         grids: list[Tensor] = []
-        for reader in self.readers:
+        for reader in self._readers():
             vectors, grid = reader(images)
             pooled.append(vectors)
             if grid is not None:

@@ -53,7 +53,7 @@ class HeatMap:
         """Return the head of `tensors()`. Raises RuntimeError where they do not fit."""
         networks = nn.ModuleList(_network(inputs, len(cells), config) for _ in range(config.heat_seeds))
         networks.load_state_dict(dict(tensors))
-        return cls(networks=networks.eval())
+        return cls(networks=networks.to(cells.centres.device).eval())
 
 
 def _network(inputs: int, outputs: int, config: TrainConfig) -> nn.Sequential:

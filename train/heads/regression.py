@@ -80,7 +80,7 @@ class Regression:
         """Return the head of `tensors()`. Raises KeyError or RuntimeError where they do not fit."""
         network = _network(inputs, config)
         network.load_state_dict({name.removeprefix("network."): t for name, t in tensors.items() if name != "centre"})
-        network.eval()
+        network.to(cells.centres.device).eval()
         return cls(network=network, centre=tensors["centre"], cells=cells)
 
 

@@ -37,12 +37,13 @@ class Whitening:
         centred = vectors - mean
         few = len(vectors) < vectors.shape[1]
         # the smaller of the two products: both have the same eigenvalues
-        product = (centred @ centred.T if few else centred.T @ centred).double()
+        # on the CPU: not every device has float64
+        product = (centred @ centred.T if few else centred.T @ centred).cpu().double()
         values, axes = torch.linalg.eigh(product)
         keep = (values > values[-1] * _LEAST_SHARE) & (values > 0)
         values, axes = values[keep].flip(0)[:dimensions], axes[:, keep].flip(1)[:, :dimensions]
         if not len(values):
             return cls(mean=mean, matrix=vectors.new_zeros(vectors.shape[1], 1))
         if few:
-            axes = (centred.T.double() @ axes) / values.sqrt()
-        return cls(mean=mean, matrix=(axes / (values / len(vectors)) ** power).float())
+            axes = (centred.T.cpu().double() @ axes) / values.sqrt()
+        return cls(mean=mean, matrix=(axes / (values / len(vectors)) ** power).float().to(vectors.device))

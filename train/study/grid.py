@@ -24,7 +24,7 @@ Axes = Mapping[str, tuple[object, ...]]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One run of a study: its place on the axes, its seed and the config that follows from them."""
+    """One run of a study: its place on the axes that vary, its seed and the config that follows from them."""
 
     values: tuple[tuple[str, object], ...]
     seed: int
@@ -33,14 +33,12 @@ class Cell:
     @property
     def setting(self) -> str:
         """The place on the axes, as a person reads it; runs that differ only in the seed share it."""
-        return ", ".join(
-            f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in self.values
-        )
+        return ", ".join(f"{name} {_short(value)}" for name, value in self.values) or self.config.preset
 
     @property
     def name(self) -> str:
         """The run's folder name."""
-        parts = [f"{name}-{value:g}" if isinstance(value, float) else f"{name}-{value}" for name, value in self.values]
+        parts = [f"{name}-{_short(value)}" for name, value in self.values]
         return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join([*parts, f"seed-{self.seed}"]))
 
 
@@ -76,7 +74,7 @@ def study_cells(base: TrainConfig, axes: Axes, *, seeds: int, scale_lr: ScaleRul
         named = dict(zip(axes, values, strict=True))
         config = changed(base, named)
         config = dataclasses.replace(config, lr=config.lr * _factor(config.batch_size, scale_lr))
-        place = tuple((name, getattr(changed(base, named), name)) for name in axes)
+        place = tuple((name, getattr(changed(base, named), name)) for name, given in axes.items() if len(given) > 1)
         cells += [Cell(values=place, seed=seed, config=dataclasses.replace(config, seed=seed)) for seed in range(seeds)]
     return cells
 
@@ -87,6 +85,10 @@ def settings_of(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     for cell in cells:
         grouped.setdefault(cell.setting, []).append(cell)
     return grouped
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _factor(batch_size: int, rule: ScaleRule) -> float:

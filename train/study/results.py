@@ -164,7 +164,7 @@ def _table(settings: Sequence[Setting]) -> tuple[list[str], list[list[str]]]:
     header = ["learning rate", *("RMSE m" if column is None else f"batch {column}" for column in columns)]
     body = [
         [
-            "as in the preset" if row is None else f"{row:g}",
+            "as given" if row is None else f"{row:g}",
             *(at[row, column].text() if (row, column) in at else "" for column in columns),
         ]
         for row in rows

@@ -1,0 +1,96 @@
+"""`img2gps simulate`: raw photos of a generated campus."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from img2gps.console import (
+    PATH,
+    command,
+    config_option,
+    dry_run_option,
+    jobs_option,
+    json_option,
+    print_json,
+    print_table,
+    say,
+    seed_option,
+)
+
+
+@command(
+    "simulate",
+    example="img2gps simulate practice --photos 240\n"
+    "img2gps ingest practice/photos practice-set --site penn-engineering-quad",
+)
+@click.argument("out", type=PATH)
+@click.option("--photos", type=click.IntRange(min=1), default=240, help="Good photos; bad files come on top.")
+@click.option("--site", default="penn-engineering-quad", help="A packaged site or a GeoJSON polygon to build in.")
+@click.option(
+    "--campus-seed",
+    type=click.IntRange(min=0),
+    show_default="that of --seed",
+    help="Which campus: the same one with another --seed is another visit to it.",
+)
+@click.option(
+    "--bad-share",
+    type=click.FloatRange(0, 1),
+    default=0.07,
+    help="Bad files per good photo: redacted, truncated, outside the site and so on.",
+)
+@click.option(
+    "--gps-noise-m",
+    type=click.FloatRange(min=0),
+    default=8.0,
+    help="Median horizontal error of positions; it drifts along a walk as that of a receiver does.",
+)
+@click.option("--size", type=click.IntRange(min=64, max=4096), default=640, help="Longer side of a photo in pixels.")
+@seed_option
+@jobs_option
+@config_option
+@dry_run_option
+@json_option
+def simulate(
+    out: Path,
+    photos: int,
+    site: str,
+    campus_seed: int | None,
+    bad_share: float,
+    gps_noise_m: float,
+    size: int,
+    seed: int,
+    jobs: int,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Render walks through a generated campus into OUT: photos as phones store them, bad files among them.
+
+    OUT/photos is what a phone would hold, OUT/truth.csv says where each was really taken. The photos are rendered: they
+    are for practice, tests and benchmarks, and say nothing about a real site.
+    """
+    from collect.synthetic import simulate as run
+    from img2gps.progress import bar
+    from img2gps.site import load_site
+
+    with bar("Rendering", None) as advance:
+        report = run(
+            out,
+            photos=photos,
+            seed=seed,
+            site=load_site(site),
+            campus_seed=campus_seed,
+            bad_share=bad_share,
+            gps_noise_m=gps_noise_m,
+            long_side_px=size,
+            jobs=jobs,
+            dry_run=dry_run,
+            advance=advance,
+        )
+    if as_json:
+        print_json(report.to_dict())
+        return
+    title = f"{report.walks} walks on {report.days} days with {len(report.devices)} devices"
+    print_table(title, ("files", "count"), sorted(report.kinds.items(), key=lambda item: (item[0] != "good", item[0])))
+    say(
+        "Dry run: nothing was written." if dry_run else f"Photos in {out / 'photos'}, the truth in {out / 'truth.csv'}."
+    )

@@ -1,0 +1,87 @@
+"""What an evaluation writes and what the command prints."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from img2gps.cli import run as run_command
+from img2gps.dataset import Dataset
+from img2gps.metrics import metrics_of
+from tests.evaluating import SPLITS, ColourReader, dataset_of, folds_run_of, run_of, walks
+from train import loading
+from train.evaluation import evaluate as evaluating
+from train.evaluation.evaluate import Evaluation, evaluate_run, read_evaluation
+from train.evaluation.summary import figures_table, headline, next_steps, remarks, walks_table
+
+Reading = Callable[..., None]
+
+
+@pytest.fixture
+def reading(monkeypatch: pytest.MonkeyPatch) -> Reading:
+    """Return a function that puts a `ColourReader` in the place of every trained model."""
+
+    def install(**options: Any) -> None:
+        monkeypatch.setattr(loading, "load_localizer", lambda *_args, **_options: ColourReader(**options))
+
+    install()
+    return install
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return dataset_of(tmp_path / "quad", walks("abcd"), SPLITS)
+
+
+def test_what_is_written_is_what_was_found(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
+    found: Evaluation = evaluate_run(run_of(tmp_path, dataset).root)
+    assert found.folder == tmp_path / "runs" / "model-001" / "evaluations" / "quad-test"
+    assert read_evaluation(found.folder) == found.document
+    rows = pd.read_parquet(found.folder / "predictions.parquet")
+    assert metrics_of(rows["error_m"].to_numpy()).rmse_m == pytest.approx(found.document["rmse_m"])
+    plots = {path.stem for path in (found.folder / "plots").glob("*.png")}
+    assert {"positions", "truth-against-prediction", "arrows", "error-cdf"} <= plots
+    page = (found.folder / "report.html").read_text(encoding="utf-8")
+    assert "model-001" in page
+    assert "Content-Security-Policy" in page
+
+
+def test_the_terminal_page_has_every_walk_and_a_next_step(tmp_path: Path, dataset: Dataset) -> None:
+    document = evaluate_run(folds_run_of(tmp_path, dataset).root, write=False).document
+    assert "48 photos" in headline(document)
+    assert len(figures_table(document).rows) == 8
+    assert all(len(row) == len(figures_table(document).columns) for row in figures_table(document).rows)
+    assert [row[1] for row in walks_table(document).rows] == ["12"] * 4 + [""]
+    assert any("4 walks" in line for line in remarks(document))
+    assert next_steps(document)[-1].endswith("report.html")
+
+
+def test_the_command_prints_the_contract(
+    tmp_path: Path, dataset: Dataset, capsys: pytest.CaptureFixture[str], reading: Reading
+) -> None:
+    run = run_of(tmp_path, dataset)
+    assert run_command(["evaluate", str(run.root), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    figures = {"photos", "rmse_m", "mean_m", "median_m", "p90_m", "within_m"}
+    assert {"run", "dataset", "split", "mean_predictor", "intervals"} | figures <= set(printed)
+    assert set(printed["mean_predictor"]) == figures
+    assert set(printed["within_m"]) == {"5", "10", "25", "50"}
+    assert "points" not in printed
+
+
+def test_the_command_compares_runs_and_names_what_is_missing(
+    tmp_path: Path, dataset: Dataset, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluating, "_write", lambda *_: None)  # plots and page have their own test
+    runs = [str(folds_run_of(tmp_path, dataset, name=name, shift_m=shift).root) for name, shift in (("a", 0), ("b", 9))]
+    assert run_command(["evaluate", *runs, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [document["run"] for document in printed["runs"]] == ["a", "b"]
+    assert printed["comparisons"][0]["sentence"].startswith("The median error of b")
+    assert run_command(["evaluate", *runs]) == 0
+    assert "RMSE of b" in capsys.readouterr().out
+    assert run_command(["evaluate", str(tmp_path / "nothing")]) == 3
+    assert "Error:" in capsys.readouterr().err
