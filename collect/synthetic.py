@@ -99,10 +99,10 @@ def simulate(
 ) -> SimulationReport:
     """Render `photos` good photos, and the bad files that come with them, into the new folder `out`.
 
-    `seed` draws the walks and, unless `campus_seed` is given, the campus: the same campus seed with another seed is
-    another visit to the same place. `gps_noise_m` is the median horizontal error of a position, `long_side_px` the longer side of a photo. Files are the same
-    byte for byte whatever `jobs` (processes, default one per CPU) is. `advance` is called with the number of files
-    written since the last call.
+    `seed` draws the walks and, unless `campus_seed` is given, the campus: the same campus seed with another
+    seed is another visit to the same place. `gps_noise_m` is the median horizontal error of a position,
+    `long_side_px` the longer side of a photo. Files are the same byte for byte whatever `jobs` (processes,
+    default one per CPU) is. `advance` is called with the number of files written since the last call.
 
     Raises UsageError where `out` holds something already or the site has no room for a campus.
     """

@@ -13,6 +13,7 @@ from PIL import (
     ExifTags,
     Image,
     ImageCms,
+    ImageFile,
     JpegImagePlugin,
     MpoImagePlugin,
     PngImagePlugin,
@@ -59,7 +60,10 @@ def open_image(data: bytes) -> Image.Image:
     Raises what Pillow raises (PIL.UnidentifiedImageError, OSError, SyntaxError, struct.error, ...).
     """
     _register_heif()
-    return Image.open(io.BytesIO(data), formats=_DECODERS)
+    image: Image.Image = Image.open(io.BytesIO(data), formats=_DECODERS)
+    if isinstance(image, ImageFile.ImageFile):
+        image.decodermaxblock = max(len(data), ImageFile.MAXBLOCK)  # it is all here: one piece, not 64 KiB at a time
+    return image
 
 
 def upright_rgb(image: Image.Image, *, short_side_px: int | None = WORKING_SHORT_SIDE_PX) -> Image.Image:

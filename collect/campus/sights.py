@@ -13,7 +13,7 @@ from collect.campus.world import World
 
 SIGHT_GAP_M = 20.0
 DIRECTIONS = 16
-BEST_DISTANCE_M = 23.0
+BEST_DISTANCE_M = 16.0
 
 
 def find_sights(world: World) -> Doubles:

@@ -4,15 +4,17 @@ import dataclasses
 import io
 from typing import Final
 
-import imagehash
+import numpy as np
 from PIL import Image
 
 from img2gps.files import sha256_bytes
 from img2gps.imaging import upright_rgb
 
-__all__ = ["WorkingCopy", "encode_copy", "make_copy"]
+__all__ = ["WorkingCopy", "encode_copy", "make_copy", "perceptual_hash"]
 
 QUALITY: Final = 90
+_HASH_PX: Final = 32
+_DCT: Final = 2 * np.cos(np.pi / (2 * _HASH_PX) * np.outer(np.arange(8), 2 * np.arange(_HASH_PX) + 1))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +37,21 @@ def make_copy(image: Image.Image, *, short_side_px: int) -> WorkingCopy:
         sha256=sha256_bytes(data),
         width=pixels.width,
         height=pixels.height,
-        phash=str(imagehash.phash(pixels)),
+        phash=perceptual_hash(pixels),
     )
+
+
+def perceptual_hash(pixels: Image.Image) -> str:
+    """Return the 64-bit perceptual hash of a picture in hexadecimal, equal to ``imagehash.phash``.
+
+    The signs of the 8 x 8 lowest frequencies (DCT-II) about their median (hackerfactor.com, "Looks Like
+    It", 2011). Written out because the library's import of scipy costs each worker the time of ten photos. Rounding
+    keeps a picture without any structure from hashing its rounding errors.
+    """
+    grey = np.asarray(pixels.convert("L").resize((_HASH_PX, _HASH_PX), Image.Resampling.LANCZOS), dtype=np.float64)
+    low = np.round(_DCT @ grey @ _DCT.T, 6)
+    bits = (low > np.median(low)).ravel()
+    return f"{int(''.join('1' if bit else '0' for bit in bits), 2):016x}"
 
 
 def encode_copy(pixels: Image.Image) -> bytes:

@@ -7,6 +7,7 @@ import math
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,8 +15,9 @@ import pytest
 from PIL import ExifTags, Image, ImageOps
 from PIL.Image import Exif
 
-from collect.campus.devices import DEVICES
-from collect.campus.phone import store
+from collect.campus.devices import DEVICES, Device
+from collect.campus.phone import Fix, store
+from collect.campus.phone import exif_of as written_exif
 from collect.campus.spoil import KINDS
 from collect.synthetic import TRUTH_COLUMNS, simulate
 from img2gps.errors import UsageError
@@ -49,6 +51,20 @@ def exif_of(out: Path, row: dict[str, str]) -> Exif:
 
 def gps_of(out: Path, row: dict[str, str]) -> dict[int, object]:
     return dict(exif_of(out, row).get_ifd(ExifTags.IFD.GPSInfo))
+
+
+def exif_written_by(device: Device) -> dict[str, Any]:
+    moment = datetime(2025, 4, 5, 14, tzinfo=UTC)
+    fix = Fix(
+        latitude=39.95,
+        longitude=-75.19,
+        accuracy_m=5.0,
+        altitude_m=20.0,
+        heading_deg=10.0,
+        captured_at=moment,
+        fix_lag_s=0.5,
+    )
+    return written_exif(device, fix, ZoneInfo("America/New_York"))
 
 
 def degrees(parts: object, ref: object) -> float:
@@ -145,7 +161,7 @@ def test_portraits_of_one_device_are_stored_lying(campus: Path) -> None:
 def test_a_lying_portrait_turns_upright() -> None:
     upright = np.zeros((64, 48, 3), np.uint8)
     upright[:16] = 255
-    exif = {"0th": {}, "Exif": {}, "GPS": {}}
+    exif = exif_written_by(DEVICES[0])
     with Image.open(io.BytesIO(store(upright, DEVICES[0], exif))) as image:
         assert image.size == (64, 48)
         shown = np.asarray(ImageOps.exif_transpose(image).convert("L"))
