@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -32,17 +33,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from img2gps.dataset import Dataset as PhotoDataset
-from img2gps.files import write_json
-from img2gps.manifest import ManifestInfo, write_manifest
-from img2gps.site import Site, load_site
-from img2gps.types import Photo
-from train.config import TrainConfig
-from train.data import read_photos, select_split
-from train.devices import autocast, device_name, pick_device
-from train.networks import build_network, parameter_groups
-from train.presets import preset
-from train.trainer import prepare, train_epoch
+# This script has the name of the package it measures, and Python puts a script's folder first.
+sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).resolve().parent]
+
+from img2gps.dataset import Dataset as PhotoDataset  # noqa: E402
+from img2gps.files import write_json  # noqa: E402
+from img2gps.manifest import ManifestInfo, write_manifest  # noqa: E402
+from img2gps.site import Site, load_site  # noqa: E402
+from img2gps.types import Photo  # noqa: E402
+from train.config import TrainConfig  # noqa: E402
+from train.data import read_photos, select_split  # noqa: E402
+from train.devices import autocast, device_name, pick_device  # noqa: E402
+from train.networks import build_network, parameter_groups  # noqa: E402
+from train.presets import preset  # noqa: E402
+from train.trainer import prepare, train_epoch  # noqa: E402
 
 BATCHES = (16, 256)
 FULL_SIZE = (4032, 3024)

@@ -88,6 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the program and return its exit code; every failure is one message on stderr."""
+    stdout = sys.stdout
     try:
         code = cli.main(arguments, prog_name="img2gps", standalone_mode=False)
         sys.stdout.flush()
@@ -104,8 +105,11 @@ def run(arguments: list[str]) -> int:
         say("Interrupted.")
         return 130
     except BrokenPipeError:  # `img2gps ... | head`: the reader has gone, which is no error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
         return 0
+    except SystemExit as error:
+        # Click meets a reader that has gone by wrapping stdout and leaving with 1, which means another thing here.
+        return 0 if sys.stdout is not stdout else error.code if isinstance(error.code, int) else 1
     except OSError as error:
         where = f" ({safe_text(str(error.filename))})" if error.filename else ""
         _fail(

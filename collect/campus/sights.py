@@ -11,9 +11,9 @@ from collect.campus.camera import Camera
 from collect.campus.walls import Walls, cast
 from collect.campus.world import World
 
-SIGHT_GAP_M = 20.0
+SIGHT_GAP_M = 24.0
 DIRECTIONS = 16
-BEST_DISTANCE_M = 16.0
+BEST_DISTANCE_M = 13.0
 
 
 def find_sights(world: World) -> Doubles:

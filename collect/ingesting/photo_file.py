@@ -9,6 +9,7 @@ import hashlib
 import mmap
 import os
 import stat
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -109,7 +110,9 @@ def read_file(task: FileTask, settings: ReadSettings) -> Reading:
     if content.size > MAX_FILE_BYTES:
         detail = f"{content.size / 2**20:,.0f} MiB, {MAX_FILE_BYTES / 2**20:,.0f} allowed"
         return Reading(outcome=_rejection(task, "too_large", detail), status=content.status)
-    reading = _examine(task, content, settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "Corrupt EXIF data": what matters of it ends in a reason
+        reading = _examine(task, content, settings)
     return dataclasses.replace(reading, status=content.status)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from img2gps.dataset import Dataset
@@ -50,6 +51,11 @@ def _store(dataset: Dataset, photo: Photo) -> Photo:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(buffer.getvalue())
     return dataclasses.replace(photo, photo_sha256=hashlib.sha256(buffer.getvalue()).hexdigest(), width=48, height=64)
+
+
+def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the drawing of curves out, which takes longer than training a tiny network; test_predict draws them."""
+    monkeypatch.setattr("train.curves.draw_curves", lambda _run: None)
 
 
 def tiny_config(**values: object) -> TrainConfig:

@@ -4,12 +4,17 @@ from typing import Any
 import pytest
 
 from img2gps.dataset import Dataset
-from tests.train.colours import colour_dataset, tiny_config
+from tests.train.colours import colour_dataset, tiny_config, without_curves
 from train import trainer
 from train.loading import load_localizer
 from train.predictions import read_predictions
 from train.run import RunFolder
 from train.session import resume_run, start_run, summary
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_curves(monkeypatch)
 
 
 def test_folds_resume_one_by_one_and_no_model_sees_its_own_fold(

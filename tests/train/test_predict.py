@@ -137,6 +137,7 @@ def test_the_commands_train_and_predict(
     small = ["--model", "timm/test_efficientnet", "--size", "32", "--epochs", "1", "--device", "cpu", "--threads", "1"]
     assert img2gps(["train", "ds", "--preset", "published", *small, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["run"] == "runs/published-001"
+    assert (tmp_path / "runs" / "published-001" / "plots" / "curves.png").stat().st_size > 1000
     (tmp_path / "in").mkdir()
     colour_photo(0, 0).save(tmp_path / "in" / "good.jpg")
     (tmp_path / "in" / "bad.jpg").write_text("text")

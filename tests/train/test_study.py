@@ -8,7 +8,7 @@ import pytest
 
 from img2gps.cli import run as img2gps
 from img2gps.errors import DeviceError, UsageError
-from tests.train.colours import TINY, colour_dataset, tiny_config
+from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
 from train import session
 from train.data import read_photos, select_split
 from train.predictions import PREDICTION_COLUMNS
@@ -18,6 +18,11 @@ from train.study import runs as study_runs
 from train.study.grid import Cell, parse_axes, study_cells
 from train.study.results import study_result
 from train.study.runs import StudyRun, run_study, study_folder
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_curves(monkeypatch)
 
 
 def test_axes_are_lists_of_typed_values() -> None:

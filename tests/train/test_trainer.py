@@ -8,7 +8,7 @@ import torch
 
 from img2gps.errors import DeviceError, InvalidCheckpointError, InvalidDatasetError, UsageError
 from img2gps.geo import geodesic_m
-from tests.train.colours import TINY, colour_dataset, tiny_config
+from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
 from train import trainer
 from train.checkpoint import read_checkpoint
 from train.config import TrainConfig
@@ -35,6 +35,11 @@ AUGMENTED = {
     "augment_colour": 0.2,
     "optimizer": "adamw",
 }
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_curves(monkeypatch)
 
 
 @pytest.fixture(scope="module", autouse=True)
