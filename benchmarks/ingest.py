@@ -164,7 +164,15 @@ class Bench:
 def ingest_alone(photos: Path, dataset: Path, site: Path, jobs: int) -> tuple[float, float]:
     """Ingest in this process and return the seconds it took and the peak memory of this process in MB."""
     elapsed = seconds(lambda: ingest([photos], dataset, IngestOptions(site=site, jobs=jobs)))
-    return elapsed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return elapsed, peak_memory_mb()
+
+
+def peak_memory_mb() -> float:
+    """Return the peak resident memory of this process; ru_maxrss would still hold that of whoever started it."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def in_new_process(photos: Path, dataset: Path, bench: Bench) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from train.heads.described import Describer
 from train.heads.distribution import mean_point, median_point, mode_point
 from train.heads.ensemble import Ensemble, head_names
 from train.heads.feature_cache import cached_features
-from train.heads.features import FeatureExtractor, Features
+from train.heads.features import CHUNK, FeatureExtractor, Features
 from train.keeping import made_by
 from train.localizer import Estimate
 from train.pixels import PixelSpec
@@ -31,7 +31,11 @@ from train.run import RunFolder
 
 __all__ = ["ProbeLocalizer", "fit_probe", "restore_probe"]
 
-_BACKBONE = "backbone."
+_BACKBONE: Final = "backbone."
+_COLUMNS: Final = (
+    *("east_m", "north_m", "mean_east_m", "mean_north_m", "mode_east_m", "mode_north_m"),
+    *("radius_50_m", "radius_90_m"),
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,16 +60,22 @@ class ProbeLocalizer:
 
     def locate_features(self, features: Features) -> Estimate:
         """Return the positions of photos whose features are known."""
+        parts: list[Tensor] = []
+        for rows in torch.split(torch.arange(len(features)), CHUNK):
+            # filled up with the first photo: the same arithmetic for a photo, whatever comes with it
+            filled = torch.cat([rows, rows[:1].expand(CHUNK - len(rows))])
+            parts.append(self._columns(features.take(filled))[: len(rows)])
+        columns = torch.cat(parts).cpu().double().numpy() if parts else np.empty((0, len(_COLUMNS)))
+        return Estimate(**{name: columns[:, k] for k, name in enumerate(_COLUMNS)})
+
+    def _columns(self, features: Features) -> Tensor:
+        """Return the numbers of `_COLUMNS` for N photos, (N, 8)."""
         log_shares, cells = self.ensemble.log_shares(features), self.ensemble.cells
         points = _points(log_shares, cells, self.config)
-        radii = self.calibration.radii(log_shares, cells, points[self.config.answer])
-        columns = {"": points[self.config.answer], "mean_": points["mean"], "mode_": points["mode"]}
-        named = {
-            f"{name}{axis}_m": _array(point[:, k])
-            for name, point in columns.items()
-            for k, axis in enumerate(("east", "north"))
-        }
-        return Estimate(**named, radius_50_m=_array(radii[:, 0]), radius_90_m=_array(radii[:, 1]))
+        answer = points[self.config.answer]
+        return torch.cat(
+            [answer, points["mean"], points["mode"], self.calibration.radii(log_shares, cells, answer)], dim=1
+        )
 
 
 def fit_probe(
@@ -229,7 +239,3 @@ def restore_probe(checkpoint: Checkpoint, *, device: torch.device) -> ProbeLocal
 
 def _positions(photos: Photos) -> FloatArray:
     return np.stack([photos.east_m, photos.north_m], axis=1)
-
-
-def _array(values: Tensor) -> FloatArray:
-    return np.asarray(values.cpu().double().numpy(), dtype=np.float64)

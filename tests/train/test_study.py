@@ -106,14 +106,16 @@ def _run_with_errors(folder: Path, root: Path, lr: float, seed: int, error_m: fl
 def test_a_difference_larger_than_the_noise_is_told_from_one_that_is_not(tmp_path: Path) -> None:
     root = colour_dataset(tmp_path / "ds", 30, val=20).root
     figures = {0.1: 20.0, 0.2: 20.005, 0.3: 40.0}
-    runs = [_run_with_errors(tmp_path, root, lr, seed, far) for lr, far in figures.items() for seed in range(2)]
+    runs = [_run_with_errors(tmp_path, root, lr, seed, far) for lr, far in figures.items() for seed in range(3)]
     result = study_result(root, runs)
     assert result.best is not None
-    verdicts = {comparison.run_b: comparison.sentence("rmse_m") for comparison in result.comparisons}
+    verdicts = {comparison.run_b: text for comparison, text in zip(result.comparisons, result.verdicts, strict=True)}
     assert "better by more than chance" in verdicts["lr 0.3"]
+    assert "Seeds agree" in verdicts["lr 0.3"]
     assert "the mean position" in verdicts
     near = next(name for name in verdicts if name in ("lr 0.1", "lr 0.2"))
     assert "do not tell the two apart" in verdicts[near]
+    assert "can be luck" in verdicts[near]
     assert result.tables()[0][2][2][1].startswith("40.")
 
 

@@ -81,8 +81,8 @@ def ablate(
         for title, columns, rows in result.tables():
             print_table(f"{title}: validation RMSE in metres ({format_count(result.photos, 'photo')})", columns, rows)
         print_text(f"Mean position: {result.mean_predictor_rmse_m:.1f} m")
-        for comparison in result.comparisons:
-            say(comparison.sentence("rmse_m"))
+        for verdict in result.verdicts:
+            say(verdict)
         print_text(safe_path(report))
     if result.best is None:
         raise DeviceError(f"Every run of {safe_path(folder)} failed; the first: {runs[0].failure}")

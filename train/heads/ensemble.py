@@ -14,7 +14,7 @@ from img2gps.text import join_words, safe_text
 from train.config import TrainConfig
 from train.heads.cells import Cells
 from train.heads.described import Described, Describer
-from train.heads.features import CHUNK, Features
+from train.heads.features import Features
 from train.heads.heat_map import HeatMap
 from train.heads.neighbours import Neighbours
 from train.heads.regression import Regression
@@ -22,6 +22,8 @@ from train.heads.regression import Regression
 __all__ = ["HEADS", "Ensemble", "Head", "head_names"]
 
 HEADS: Final = ("neighbours", "heat_map", "regression")
+
+_AT_ONCE: Final = 64  # photos per pass: bounds the memory of their local vectors against the gallery's
 
 
 class Head(Protocol):
@@ -79,18 +81,16 @@ class Ensemble:
 
     @torch.inference_mode()
     def log_shares(self, features: Features) -> Tensor:
-        """Return normalised log shares of the cells, (N, C), in passes of `CHUNK` photos.
+        """Return normalised log shares of the cells, (N, C).
 
         A product asks every head to agree: Hinton, "Training Products of Experts by Minimizing Contrastive
         Divergence", Neural Computation 14 (2002).
         """
         parts: list[Tensor] = []
-        for rows in torch.split(torch.arange(len(features)), CHUNK):
-            # filled up by repeating the first photo: the same arithmetic for a photo, whatever comes with it
-            filled = torch.cat([rows, rows[:1].expand(CHUNK - len(rows))])
-            photos = self.describer(features.take(filled))
+        for rows in torch.split(torch.arange(len(features)), _AT_ONCE):
+            photos = self.describer(features.take(rows))
             product = torch.stack([head.log_shares(photos) for head in self.heads.values()]).sum(dim=0)
-            parts.append(F.log_softmax(self.exponent * product, dim=1)[: len(rows)])
+            parts.append(F.log_softmax(self.exponent * product, dim=1))
         return torch.cat(parts)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from img2gps.report.charts import Series, line_chart
 from img2gps.report.page import as_metres, render_page
 from img2gps.text import safe_path, safe_text
 from train.study.grid import settings_of
-from train.study.results import StudyResult
+from train.study.results import StudyResult, seeds_verdict
 from train.study.runs import StudyRun
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def write_study(folder: Path, root: Path, runs: Sequence[StudyRun], result: Stud
         title=f"Study on {safe_text(root.name)}",
         result=result,
         tables=result.tables(),
-        verdicts=[comparison.sentence("rmse_m") for comparison in result.comparisons],
+        verdicts=_verdict_rows(result),
         failures=[f"{setting.name}: {text}" for setting in result.settings for text in setting.failures],
         charts=_charts(runs),
         positions=base64.b64encode(position.read_bytes()).decode() if position.is_file() else None,
@@ -60,8 +60,25 @@ def study_markdown(root: Path, result: StudyResult) -> str:
         lines += ["| " + " | ".join(row) + " |" for row in rows]
         lines.append("")
     lines += [f"Mean position of the training photos: {result.mean_predictor_rmse_m:.1f} m.", ""]
-    lines += [f"- {comparison.sentence('rmse_m')}" for comparison in result.comparisons]
+    lines += [f"- {verdict}" for verdict in result.verdicts]
     return "\n".join(lines) + "\n"
+
+
+def _verdict_rows(result: StudyResult) -> list[list[str]]:
+    """Return the comparisons as a table: against whom, both figures, the interval, what photos and seeds say."""
+    named = {setting.name: setting for setting in result.settings}
+    rows: list[list[str]] = []
+    for comparison in result.comparisons:
+        bounds = comparison.intervals["rmse_m"] if comparison.intervals else None
+        spread = "–" if bounds is None else f"{bounds[0]:+.1f} to {bounds[1]:+.1f} m"
+        by_photos = "too few groups"
+        if bounds is not None:
+            by_photos = "cannot tell" if bounds[0] <= 0 <= bounds[1] else "more than chance"
+        difference = f"{comparison.differences['rmse_m']:+.1f} m"
+        by_seeds = seeds_verdict(named[comparison.run_a], named.get(comparison.run_b), result)
+        theirs = as_metres(comparison.figures_b["rmse_m"])
+        rows.append([comparison.run_b, theirs, difference, spread, by_photos, by_seeds])
+    return rows
 
 
 def _charts(runs: Sequence[StudyRun]) -> list[tuple[str, str, Markup]]:

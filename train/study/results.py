@@ -57,6 +57,16 @@ class StudyResult:
     comparisons: tuple[Comparison, ...]
 
     @property
+    def verdicts(self) -> list[str]:
+        """Each comparison in plain words: first by its photos, then by its seeds, since either can be luck."""
+        named = {setting.name: setting for setting in self.settings}
+        verdicts: list[str] = []
+        for comparison in self.comparisons:
+            by_seeds = seeds_verdict(named[comparison.run_a], named.get(comparison.run_b), self)
+            verdicts.append(f"{comparison.sentence('rmse_m')} {by_seeds}")
+        return verdicts
+
+    @property
     def best(self) -> Setting | None:
         """The setting of the lowest mean RMSE, None where every run failed."""
         working = [setting for setting in self.settings if setting.rmse_m]
@@ -74,7 +84,7 @@ class StudyResult:
             "best": self.best.name if self.best else None,
             "settings": settings,
             "comparisons": [comparison.to_dict() for comparison in self.comparisons],
-            "verdicts": [comparison.sentence("rmse_m") for comparison in self.comparisons],
+            "verdicts": self.verdicts,
         }
 
     def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -84,6 +94,24 @@ class StudyResult:
             others = {name: value for name, value in setting.values.items() if name not in (_ROWS, _COLUMNS)}
             titles.setdefault(", ".join(f"{name} {value}" for name, value in others.items()), []).append(setting)
         return [(title or "All runs", *_table(settings)) for title, settings in titles.items()]
+
+
+def seeds_verdict(ours: Setting, theirs: Setting | None, result: StudyResult) -> str:
+    """Return whether a difference also exceeds what seeds do (t-tests: Welch's; Student's for the mean position).
+
+    A study's best setting was picked among many, and a lucky seed is picked first.
+    """
+    from scipy.stats import ttest_1samp, ttest_ind
+
+    if min(len(ours.rmse_m), 2 if theirs is None else len(theirs.rmse_m)) < 2:
+        return "One seed each cannot tell luck from merit: give --seeds 3."
+    if theirs is None:
+        chance = float(ttest_1samp(ours.rmse_m, result.mean_predictor_rmse_m).pvalue)
+    else:
+        chance = float(ttest_ind(ours.rmse_m, theirs.rmse_m, equal_var=False).pvalue)
+    if chance < (1 - LEVEL) / len(result.comparisons):
+        return f"Seeds agree ({len(ours.rmse_m)} each)."
+    return f"Between {len(ours.rmse_m)} seeds the figures vary as much: that can be luck."
 
 
 def study_result(root: Path, runs: Sequence[StudyRun]) -> StudyResult:

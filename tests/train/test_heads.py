@@ -1,0 +1,187 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from img2gps.errors import UsageError
+from train.config import TrainConfig
+from train.heads.calibration import Calibration
+from train.heads.cells import MOST_CELLS, Cells, site_cells
+from train.heads.described import Described
+from train.heads.distribution import mean_point, median_point, mode_point, region_radii
+from train.heads.ensemble import head_names
+from train.heads.heat_map import HeatMap
+from train.heads.neighbours import Neighbours, chamfer
+from train.heads.regression import Regression
+from train.heads.whitening import Whitening
+
+LEVELS = (0.5, 0.9)
+
+
+def _line(length: int = 40) -> Cells:
+    east = torch.arange(length, dtype=torch.float32)
+    return Cells(centres=torch.stack([east, torch.zeros(length)], dim=1), size_m=1.0)
+
+
+def _at(cells: Cells, shares: dict[int, float]) -> Tensor:
+    row = torch.zeros(1, len(cells))
+    for cell, share in shares.items():
+        row[0, cell] = share
+    return row
+
+
+def test_cells_surround_every_position_and_reach_no_further_than_asked() -> None:
+    xy = np.random.default_rng(0).uniform(-200, 200, (50, 2))
+    cells = site_cells(xy, size_m=4.0, reach_m=14.0)
+    distance = torch.cdist(torch.from_numpy(xy).float(), cells.centres)
+    assert float(distance.amin(dim=1).max()) <= 4.0 / 2**0.5 + 1e-4
+    assert float(distance.amin(dim=0).max()) <= 14.0 + 1e-3
+
+
+@pytest.mark.parametrize("extent_m", [0.0, 1e3, 1e7])
+def test_a_site_of_any_size_has_a_bounded_number_of_cells(extent_m: float) -> None:
+    xy = np.random.default_rng(1).uniform(0, 1, (3000, 2)) * extent_m
+    cells = site_cells(xy, size_m=4.0, reach_m=14.0)
+    assert 1 <= len(cells) <= MOST_CELLS
+    assert (cells.size_m > 4.0) == (extent_m > 1e3 / 2)
+
+
+def test_mean_median_and_mode_answer_different_questions() -> None:
+    cells = _line()
+    shares = _at(cells, {2: 0.3, 3: 0.3, 30: 0.4})
+    assert mean_point(shares, cells)[0].tolist() == pytest.approx([13.5, 0.0])
+    assert mode_point(shares, cells, bandwidth_m=0.3)[0].tolist() == pytest.approx([30.0, 0.0], abs=1e-3)
+    assert float(median_point(shares, cells)[0, 0]) == pytest.approx(3.0, abs=0.2)
+
+
+@given(st.lists(st.floats(1e-3, 1.0), min_size=40, max_size=40))
+def test_no_cell_has_a_smaller_expected_distance_than_the_median(values: list[float]) -> None:
+    cells = _line()
+    shares = torch.tensor([values]) / sum(values)
+    expected = shares @ torch.cdist(cells.centres, cells.centres)
+    own = (shares * torch.cdist(median_point(shares, cells), cells.centres)).sum()
+    assert float(own) <= float(expected.min()) + 0.3
+
+
+@given(st.lists(st.floats(1e-3, 1.0), min_size=40, max_size=40), st.floats(0.0, 39.0))
+def test_a_region_holds_its_level_and_no_smaller_disc_does(values: list[float], east_m: float) -> None:
+    cells = _line()
+    shares = torch.tensor([values]) / sum(values)
+    point = torch.tensor([[east_m, 0.0]])
+    distance = torch.cdist(point, cells.centres)[0]
+    for level, radius in zip(LEVELS, region_radii(shares, cells, point, LEVELS)[0], strict=True):
+        assert float(shares[0][distance <= radius + 1e-4].sum()) >= level - 1e-4
+        if float(radius) > cells.size_m:
+            assert float(shares[0][distance < radius - 1e-4].sum()) < level + 1e-4
+
+
+def test_whitening_evens_out_the_axes_and_survives_equal_photos() -> None:
+    draws = torch.from_numpy(np.random.default_rng(0).normal(size=(500, 4))).float()
+    stretched = draws * torch.tensor([10.0, 3.0, 1.0, 0.3])
+    spread = Whitening.fit(stretched, dimensions=4, power=0.5)(stretched).std(dim=0)
+    assert float(spread.max() / spread.min()) < 1.2
+    alike = torch.ones(5, 7)
+    assert torch.isfinite(Whitening.fit(alike, dimensions=4, power=0.5)(alike)).all()
+
+
+@pytest.mark.parametrize("count", [3, 40])
+def test_whitening_is_the_same_by_either_product(count: int) -> None:
+    vectors = torch.from_numpy(np.random.default_rng(2).normal(size=(count, 20))).float()
+    whiten = Whitening.fit(vectors, dimensions=2, power=0.35)
+    axes = whiten.matrix / whiten.matrix.norm(dim=0)
+    assert (axes.T @ axes).numpy() == pytest.approx(np.eye(2), abs=1e-4)
+
+
+def test_a_grid_is_most_like_itself_and_like_nothing_two_storeys_up() -> None:
+    grids = torch.nn.functional.normalize(
+        torch.from_numpy(np.random.default_rng(0).normal(size=(6, 8, 2, 16))).float(), dim=-1
+    )
+    similarity = chamfer(grids[0], grids)
+    assert int(similarity.argmax()) == 0
+    assert float(similarity[0]) == pytest.approx(2.0, abs=1e-4)
+    upside_down = torch.roll(grids[:1], 4, dims=1)
+    assert float(chamfer(grids[0], upside_down)[0]) < 1.5
+
+
+def _colours() -> tuple[Described, Tensor, Cells]:
+    """Return photos of two places 60 m apart that look nothing alike."""
+    draws = np.random.default_rng(0)
+    place = np.repeat([0, 1], 30)
+    xy = np.stack([place * 60.0, np.zeros(60)], axis=1) + draws.normal(0, 2, (60, 2))
+    looks = np.eye(2)[place] @ draws.normal(size=(2, 8)) + draws.normal(0, 0.1, (60, 8))
+    pooled = torch.nn.functional.normalize(torch.from_numpy(looks).float(), dim=1)
+    return Described(pooled=pooled), torch.from_numpy(xy).float(), site_cells(xy, size_m=4.0, reach_m=14.0)
+
+
+def _config(**values: object) -> TrainConfig:
+    quick = TrainConfig(method="probe", head="mlp", hidden=32, lr=1e-2, epochs=30, batch_size=20, dropout=0.1)
+    return dataclasses.replace(quick, **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["neighbours", "heat_map", "regression"])
+def test_every_head_puts_its_shares_where_the_photo_was_taken(name: str) -> None:
+    photos, xy, cells = _colours()
+    config = _config()
+    head = {
+        "neighbours": lambda: Neighbours.fit(photos, xy, cells, config),
+        "heat_map": lambda: HeatMap.fit(photos, xy, cells, config, seed=0, advance=lambda *_, **__: None),
+        "regression": lambda: Regression.fit(photos, xy, cells, config, seed=0),
+    }[name]()
+    shares = torch.softmax(head.log_shares(photos), dim=1)
+    error = torch.linalg.vector_norm(median_point(shares, cells) - xy, dim=1)
+    assert float(error.median()) < 10
+
+
+@pytest.mark.parametrize("name", ["heat_map", "regression"])
+def test_a_seed_decides_the_weights_and_leaves_torch_alone(name: str) -> None:
+    photos, xy, cells = _colours()
+
+    def fit(seed: int) -> Tensor:
+        config = _config(epochs=2)
+        if name == "regression":
+            return Regression.fit(photos, xy, cells, config, seed=seed).log_shares(photos)
+        return HeatMap.fit(photos, xy, cells, config, seed=seed, advance=lambda *_, **__: None).log_shares(photos)
+
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = fit(1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(fit(1), first)
+    assert not torch.equal(fit(2), first)
+
+
+def test_calibrated_regions_hold_what_they_claim_where_the_shares_alone_do_not() -> None:
+    cells = _line(100)
+    draws = np.random.default_rng(3)
+    truth = torch.from_numpy(draws.uniform(20, 80, 400)).float()
+    guess = truth + torch.from_numpy(draws.normal(0, 6, 400)).float()
+    overconfident = -((guess[:, None] - cells.centres[None, :, 0]).square()) / 2
+    log_shares = torch.log_softmax(overconfident, dim=1)
+    xy = torch.stack([truth, torch.zeros(400)], dim=1)
+
+    def answer(shares: Tensor) -> Tensor:
+        return mean_point(shares.exp(), cells)
+
+    point = answer(log_shares)
+    error = torch.linalg.vector_norm(point - xy, dim=1)
+    plain = Calibration().radii(log_shares, cells, point)
+    assert float((error <= plain[:, 1]).float().mean()) < 0.6
+    fitted = Calibration.fit(log_shares[:200], cells, xy[:200], answer, by="val")
+    inside = (error[200:, None] <= fitted.radii(log_shares, cells, point)[200:]).float().mean(dim=0)
+    assert inside.tolist() == pytest.approx(LEVELS, abs=0.08)
+    assert fitted.photos == 200
+
+
+def test_a_handful_of_photos_calibrates_nothing() -> None:
+    cells = _line()
+    shares = torch.log_softmax(torch.zeros(5, 40), dim=1)
+    assert Calibration.fit(shares, cells, cells.centres[:5], lambda s: cells.centres[:5], by="val") == Calibration()
+
+
+def test_an_unknown_head_is_named() -> None:
+    with pytest.raises(UsageError, match="'oracle'"):
+        head_names("neighbours+oracle")

@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from img2gps.errors import InvalidCheckpointError
+from img2gps.geo import geodesic_m
+from tests.train.colours import TINY, colour_dataset
+from train import probe
+from train.checkpoint import read_checkpoint, write_checkpoint
+from train.config import TrainConfig, changed
+from train.data import read_photos, select_split
+from train.heads.feature_cache import features_path
+from train.heads.features import FeatureExtractor
+from train.loading import load_localizer
+from train.predict import locate_files, predict_files
+from train.predictions import read_predictions
+from train.presets import preset
+from train.run import RunFolder
+from train.session import resume_run, start_run, summary
+
+
+def _config(**values: object) -> TrainConfig:
+    # random features tell colours apart: nothing about a tiny network is pretrained
+    base = {"model": TINY, "weights": "none", "size": 32, "device": "cpu", "threads": 1, "epochs": 10}
+    return changed(preset("quick"), base | values)
+
+
+def _same(first: RunFolder, second: RunFolder) -> bool:
+    one, other = read_checkpoint(first.best).tensors, read_checkpoint(second.best).tensors
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_probe_learns_where_colours_are_and_comes_back_from_its_checkpoint(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 60, val=20).root
+    run = start_run(root, _config(), runs=tmp_path, name="probe")
+    (line,) = run.read_metrics()
+    val = select_split(read_photos(root)).val
+    assert val is not None
+    mean_position = geodesic_m(val.lon, val.lat, np.full(20, val.lon.mean()), np.full(20, val.lat.mean()))
+    assert line["val/rmse_m"] < 0.8 * float(np.sqrt(np.mean(mean_position**2)))
+    assert line["calibration/photos"] == 20
+    assert summary(run)["models"][0]["epoch"] == 1
+
+    localizer = load_localizer(run.root, device="cpu")
+    paths = sorted((root / "photos").rglob("*.jpg"))[:5]
+    for row in predict_files(localizer, paths):
+        assert row.error is None
+        assert row.radius_50_m is not None
+        assert row.radius_90_m is not None
+        assert 0 < row.radius_50_m <= row.radius_90_m
+
+
+def test_same_seed_same_model_and_a_finished_run_resumes_to_itself(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 24).root
+    runs = [start_run(root, _config(heads="neighbours+heat_map+regression"), runs=tmp_path) for _ in range(2)]
+    assert _same(*runs)
+    line = runs[0].read_metrics()
+    assert _same(resume_run(runs[0].root), runs[1])
+    assert runs[0].read_metrics() == line
+
+
+def test_a_run_cut_off_before_its_checkpoint_is_fitted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = colour_dataset(tmp_path / "ds", 24).root
+    whole = start_run(root, _config(), runs=tmp_path, name="whole")
+
+    def interrupted(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(probe, "_save", interrupted)
+        start_run(root, _config(), runs=tmp_path, name="killed")
+    killed = resume_run(tmp_path / "killed")
+    assert _same(killed, whole)
+    assert len(killed.read_metrics()) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_a_few_photos_are_enough_for_a_model(tmp_path: Path, count: int) -> None:
+    root = colour_dataset(tmp_path / "ds", count, split=False).root
+    run = start_run(root, _config(), runs=tmp_path, name="few")
+    estimate = locate_files(load_localizer(run.root, device="cpu"), sorted((root / "photos").rglob("*.jpg")))
+    assert np.isfinite(estimate.east_m).all()
+    assert len(estimate.east_m) == count
+
+
+def test_a_photo_is_located_the_same_in_any_company(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 30).root
+    run = start_run(root, _config(), runs=tmp_path, name="probe")
+    localizer = load_localizer(run.root, device="cpu")
+    paths = sorted((root / "photos").rglob("*.jpg"))[:13]
+    together = locate_files(localizer, paths)
+    alone = [locate_files(localizer, [path]) for path in paths]
+    assert together.east_m.tolist() == [float(part.east_m[0]) for part in alone]
+    assert together.radius_90_m is not None
+    assert together.radius_90_m.tolist() == [
+        float(part.radius_90_m[0]) for part in alone if part.radius_90_m is not None
+    ]
+
+
+def test_folds_look_at_each_photo_once_and_locate_it_by_a_model_that_did_not_see_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = colour_dataset(tmp_path / "ds", 24, folds=3).root
+    passes = []
+    real = FeatureExtractor._pass
+    monkeypatch.setattr(FeatureExtractor, "_pass", lambda self, images: (passes.append(1), real(self, images))[1])
+    monkeypatch.setattr("train.session.locate_files", lambda localizer, paths: locate_files(localizer, paths))
+    run = start_run(root, _config(), folds=True, runs=tmp_path, name="folds")
+    assert len(passes) == 3 + 3  # 24 photos in passes of eight, then eight held-out ones per fold
+    rows = read_predictions(run.folds_path / "predictions.parquet")
+    assert len(rows) == 24
+    assert rows["radius_90_m"].notna().all()
+
+
+def test_features_are_kept_beside_the_dataset_and_safe_to_delete_or_damage(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 24).root
+    config = _config()
+    first = start_run(root, config, runs=tmp_path, name="first")
+    path = features_path(read_photos(root), config, torch.device("cpu"))
+    path.write_bytes(b"damaged")
+    assert _same(first, start_run(root, config, runs=tmp_path, name="second"))
+    path.unlink()
+    assert _same(first, start_run(root, config, runs=tmp_path, name="third"))
+    assert path.is_file()
+
+
+@pytest.mark.parametrize("model", ["resnet18", "timm/test_vit", f"{TINY}+resnet18"])
+def test_any_backbone_gives_features(tmp_path: Path, model: str) -> None:
+    config = _config(model=model, epochs=1, aspect=1.0)
+    features = FeatureExtractor(model, config.pixels)(torch.zeros(3, 3, config.pixels.height, 32, dtype=torch.uint8))
+    assert len(features) == 3
+    assert torch.isfinite(features.pooled).all()
+    root = colour_dataset(tmp_path / "ds", 10).root
+    run = start_run(root, config, runs=tmp_path, name="probe")
+    load_localizer(run.root, device="cpu")
+
+
+def test_a_checkpoint_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 10).root
+    run = start_run(root, _config(), runs=tmp_path, name="probe")
+    checkpoint = read_checkpoint(run.best)
+    tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if name != "neighbours.xy"}
+    write_checkpoint(run.best, tensors=tensors, state=checkpoint.state)
+    with pytest.raises(InvalidCheckpointError, match="does not fit together"):
+        load_localizer(run.root, device="cpu")
