@@ -17,7 +17,8 @@ from img2gps.text import safe_path, safe_text
 from train.checkpoint import Checkpoint, load_into, write_checkpoint
 from train.config import TrainConfig, changed
 from train.data import Photos, TrainingData
-from train.heads.calibration import Calibration, inner_parts
+from train.distributed import world
+from train.heads.calibration import FEWEST_TO_CALIBRATE, Calibration, inner_parts
 from train.heads.cells import Cells, site_cells
 from train.heads.described import Describer
 from train.heads.distribution import mean_point, median_point, mode_point
@@ -93,7 +94,8 @@ def fit_probe(
     """
     if resume is not None and resume.state.get("config") == dataclasses.asdict(config):
         localizer = restore_probe(resume, device=device)
-        write_checkpoint(run.best, tensors=resume.tensors, state=resume.state)
+        if world().leads:
+            write_checkpoint(run.best, tensors=resume.tensors, state=resume.state)
         return localizer
     started = time.perf_counter()
     head_names(config.heads)
@@ -101,9 +103,10 @@ def fit_probe(
     features = cached_features(data.source, config, extractor, device=device)
     localizer = _fitted(config, data, features, extractor, device)
     figures = _figures(localizer, data, features) | {"seconds": round(time.perf_counter() - started, 3)}
-    run.cut_metrics(0)
-    run.append_metrics(figures)
-    _save(localizer, data, run, figures)
+    if world().leads:  # every process of a distributed run fits the same model
+        run.cut_metrics(0)
+        run.append_metrics(figures)
+        _save(localizer, data, run, figures)
     return localizer
 
 
@@ -118,28 +121,20 @@ def _extractor(config: TrainConfig, device: torch.device, *, with_weights: bool 
 def _fitted(
     config: TrainConfig, data: TrainingData, features: Features, extractor: FeatureExtractor, device: torch.device
 ) -> ProbeLocalizer:
-    own = features.take(torch.from_numpy(data.source.rows(data.train))).to(device)
-    xy = _positions(data.train)
-    cells = site_cells(xy, size_m=config.cell_m, reach_m=config.reach_m).to(device)
-    place = torch.from_numpy(xy).float().to(device)
-    describer = Describer.fit(own, config)
-    parts = inner_parts(data.train) if data.val is None else None
-    models = 1 + (0 if parts is None else int(parts[0].max()) + 1)
-    with bar("Fitting heads", models * config.heat_seeds) as advance:
+    own, place = _selected(features, data, data.train, device)
+    cells = site_cells(_positions(data.train), size_m=config.cell_m, reach_m=config.reach_m).to(device)
+    judges = data.val if data.val is not None and len(data.val) >= FEWEST_TO_CALIBRATE else None
+    parts = inner_parts(data.train) if judges is None else None
+    with bar("Fitting heads", config.heat_seeds + (0 if parts is None else len(np.unique(parts[0])))) as advance:
+        describer = Describer.fit(own, config)
         ensemble = Ensemble.fit(own, place, cells, config, describer=describer, advance=advance)
-        if data.val is not None:
-            seen = features.take(torch.from_numpy(data.source.rows(data.val))).to(device)
-            judged = ensemble.log_shares(seen), torch.from_numpy(_positions(data.val)).float().to(device), "val"
+        calibration = Calibration()
+        if judges is not None:
+            seen, truth = _selected(features, data, judges, device)
+            calibration = _calibrated(ensemble.log_shares(seen), truth, cells, config, by="val")
         elif parts is not None:
-            judged = _held_out(own, place, parts[0], ensemble, config, advance), place, parts[1]
-        else:
-            judged = None
-    calibration = Calibration()
-    if judged is not None:
-        log_shares, truth, by = judged
-        calibration = Calibration.fit(
-            log_shares, cells, truth, lambda shares: _points(shares, cells, config)[config.answer], by=by
-        )
+            held_out = _held_out(own, place, parts[0], ensemble, config, advance)
+            calibration = _calibrated(held_out, place, cells, config, by=parts[1])
     if not calibration.photos:
         stderr().print("Too few photos to calibrate the radii on: they are the distribution's own, and hold less.")
     return ProbeLocalizer(
@@ -152,6 +147,16 @@ def _fitted(
     )
 
 
+def _selected(features: Features, data: TrainingData, photos: Photos, device: torch.device) -> tuple[Features, Tensor]:
+    """Return the features of some photos and their positions (N, 2), on the device."""
+    rows = torch.from_numpy(data.source.rows(photos))
+    return features.take(rows).to(device), torch.from_numpy(_positions(photos)).float().to(device)
+
+
+def _calibrated(log_shares: Tensor, xy: Tensor, cells: Cells, config: TrainConfig, *, by: str) -> Calibration:
+    return Calibration.fit(log_shares, cells, xy, lambda shares: _points(shares, cells, config)[config.answer], by=by)
+
+
 def _held_out(
     features: Features,
     xy: Tensor,
@@ -160,12 +165,17 @@ def _held_out(
     config: TrainConfig,
     advance: Advance,
 ) -> Tensor:
-    """Return log shares (N, C) of the training photos, each from heads fitted without its part."""
+    """Return log shares (N, C) of the training photos, each from heads fitted without its part.
+
+    One heat map per part has to do: it is a little more sure of itself than an average of several, so the
+    regions come out a little larger.
+    """
+    single = dataclasses.replace(config, heat_seeds=1)
     result = xy.new_zeros(len(xy), len(ensemble.cells))
     for number in np.unique(part):
         out = torch.from_numpy(part == number).to(xy.device)
         inner = Ensemble.fit(
-            features.take(~out), xy[~out], ensemble.cells, config, describer=ensemble.describer, advance=advance
+            features.take(~out), xy[~out], ensemble.cells, single, describer=ensemble.describer, advance=advance
         )
         result[out] = inner.log_shares(features.take(out))
     return result
@@ -186,9 +196,7 @@ def _figures(localizer: ProbeLocalizer, data: TrainingData, features: Features) 
     figures: dict[str, Any] = {"epoch": 1} | {f"calibration/{name}": value for name, value in calibration.items()}
     if data.val is None:
         return figures
-    estimate = localizer.locate_features(
-        features.take(torch.from_numpy(data.source.rows(data.val))).to(localizer.device)
-    )
+    estimate = localizer.locate_features(_selected(features, data, data.val, localizer.device)[0])
     lon, lat = localizer.frame.to_lonlat(estimate.east_m, estimate.north_m)
     metrics = metrics_of(geodesic_m(data.val.lon, data.val.lat, lon, lat))
     figures |= {"val/rmse_m": metrics.rmse_m, "val/mean_m": metrics.mean_m}

@@ -68,9 +68,10 @@ def test_a_run_cut_off_before_its_checkpoint_is_fitted_again(tmp_path: Path, mon
     def interrupted(*_args: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(probe, "_save", interrupted)
-        start_run(root, _config(), runs=tmp_path, name="killed")
+        with pytest.raises(KeyboardInterrupt):
+            start_run(root, _config(), runs=tmp_path, name="killed")
     killed = resume_run(tmp_path / "killed")
     assert _same(killed, whole)
     assert len(killed.read_metrics()) == 1
@@ -106,7 +107,6 @@ def test_folds_look_at_each_photo_once_and_locate_it_by_a_model_that_did_not_see
     passes = []
     real = FeatureExtractor._pass
     monkeypatch.setattr(FeatureExtractor, "_pass", lambda self, images: (passes.append(1), real(self, images))[1])
-    monkeypatch.setattr("train.session.locate_files", lambda localizer, paths: locate_files(localizer, paths))
     run = start_run(root, _config(), folds=True, runs=tmp_path, name="folds")
     assert len(passes) == 3 + 3  # 24 photos in passes of eight, then eight held-out ones per fold
     rows = read_predictions(run.folds_path / "predictions.parquet")

@@ -15,11 +15,11 @@ from train.evaluation.calibration import LEVELS, fit_inflation
 from train.heads.cells import Cells
 from train.heads.distribution import region_radii
 
-__all__ = ["Calibration", "inner_parts"]
+__all__ = ["FEWEST_TO_CALIBRATE", "Calibration", "inner_parts"]
 
 _TEMPERS: Final = np.geomspace(0.1, 1.5, 28)
 _LABEL_SIGMA_M: Final = 8.0  # typical error of a phone's position between buildings
-_FEWEST: Final = 20
+FEWEST_TO_CALIBRATE: Final = 20
 _INNER_PARTS: Final = 3
 
 
@@ -49,7 +49,7 @@ class Calibration:
         The exponent makes the labels most likely, the factors are conformal (`fit_inflation`). With fewer
         than 20 photos nothing can be said and nothing is changed.
         """
-        if len(xy) < _FEWEST:
+        if len(xy) < FEWEST_TO_CALIBRATE:
             return cls()
         temper = _likeliest(log_shares, cells, xy)
         point = answer(log_shares)

@@ -1,5 +1,6 @@
 """The features of every photo of a dataset, computed once and kept in one file beside the photos."""
 
+import contextlib
 from pathlib import Path
 from typing import Final
 
@@ -36,16 +37,19 @@ def cached_features(
 
 
 def features_path(source: DatasetPhotos, config: TrainConfig, device: torch.device) -> Path:
-    """Return where the features lie: named after a hash of photos, preprocessing, backbones and device."""
+    """Return where the features lie: named after a hash of how they are made and one of the photos."""
     weights = Path(config.weights)
     spec = config.pixels
-    made_from = [
+    how = [
         [FEATURES_VERSION, PREPROCESSING_VERSION, torch.__version__, device.type],
-        [config.model, config.weights, sha256_file(weights) if weights.is_file() else "", config.seed],
+        # the seed decides random weights alone: with all others it would only make copies
+        [config.model, config.weights, config.seed if config.weights == "none" else 0],
+        sha256_file(weights) if weights.is_file() else "",
         [spec.height, spec.width, spec.fit],
-        [source.photos.ids.tolist(), source.photos.photo_sha256.tolist()],
     ]
-    return source.dataset.root / _FOLDER / f"features-{sha256_bytes(canonical_json(made_from))[:16]}.safetensors"
+    photos = [source.photos.ids.tolist(), source.photos.photo_sha256.tolist()]
+    name = "-".join(sha256_bytes(canonical_json(part))[:12] for part in (how, photos))
+    return source.dataset.root / _FOLDER / f"features-{name}.safetensors"
 
 
 def _extract(source: DatasetPhotos, config: TrainConfig, extractor: FeatureExtractor) -> Features:
@@ -76,3 +80,9 @@ def _write(path: Path, features: Features) -> None:
         write_atomic(path, safetensors.save({name: tensor.contiguous() for name, tensor in tensors.items()}))
     except OSError as error:
         stderr().print(f"No features kept beside the dataset ({error.strerror}); the next run computes them anew.")
+        return
+    same_kind = path.name.rpartition("-")[0]
+    for stale in path.parent.glob(f"{same_kind}-*.safetensors"):
+        if stale != path:
+            with contextlib.suppress(OSError):
+                stale.unlink()

@@ -84,7 +84,7 @@ def _verdict_rows(result: StudyResult) -> list[list[str]]:
 def _charts(runs: Sequence[StudyRun]) -> list[tuple[str, str, Markup]]:
     """Return title, note and chart: the settings along each axis, all else as in the first setting."""
     charts: list[tuple[str, str, Markup]] = []
-    working = [run for run in runs if run.failure is None]
+    working = [run for run in runs if run.failure is None and _has_epochs(run)]
     if not working:
         return charts
     first = dict(working[0].cell.values)
@@ -102,6 +102,12 @@ def _charts(runs: Sequence[StudyRun]) -> list[tuple[str, str, Markup]]:
             title = f"{label[0].upper()}{label[1:]} per epoch, by {word}"
             charts.append((title, note, line_chart(series, title=title, x_label="epoch", y_label=label)))
     return charts
+
+
+def _has_epochs(run: StudyRun) -> bool:
+    """Return whether the run was trained and judged epoch by epoch; models on frozen features are not."""
+    lines = run.run.read_metrics()
+    return bool(lines) and all(line.get("val/rmse_m") is not None and "train/loss" in line for line in lines)
 
 
 def _curve(name: str, runs: Sequence[StudyRun], key: str) -> Series:
