@@ -22,8 +22,8 @@ def close(outcomes: Outcomes, *, title: str, as_json: bool, strict: bool) -> Non
         warn(f"{len(outcomes.notes) - _NOTES_SHOWN:,} more of these.")
     if outcomes.misnamed:
         warn(
-            f"{format_count(len(outcomes.misnamed), 'skipped file is', 'skipped files are')} called like a photo "
-            f"but hold none: {_names(outcomes.misnamed)}."
+            f"{format_count(len(outcomes.misnamed), 'skipped file is', 'skipped files are')} named like photos "
+            f"without an image in them: {_names(outcomes.misnamed)}."
         )
     if as_json:
         print_json(outcomes.to_dict())
