@@ -84,9 +84,7 @@ def fit_network(
 def prepare(config: TrainConfig, data: TrainingData, *, device: torch.device, with_weights: bool = True) -> "Training":
     """Return network, optimiser and photos, ready for the first epoch; a checkpoint may then take their place."""
     if len(data.train) < 2:
-        raise InvalidDatasetError(
-            "One training photo is not enough: split with smaller --val and --test."
-        )
+        raise InvalidDatasetError("One training photo is not enough: split with smaller --val and --test.")
     here = world()
     torch.manual_seed(config.seed)
     scale = TargetScale.of(config.target, data.train)
