@@ -58,6 +58,11 @@ def _timm(name: str, height: int, width: int) -> Backbone:
         model = timm.create_model(name, img_size=(height, width), **options)
     except TypeError:  # a convolutional network takes any size and knows no such option
         model = timm.create_model(name, **options)
+    except AssertionError as error:
+        raise UsageError(
+            f"timm/{safe_text(name)} does not take photos of {width} x {height} px ({safe_text(str(error))}): "
+            "give a --size that its patches divide."
+        ) from error
     facts: Any = model  # timm's models describe themselves in attributes that no type declares
     features = int(getattr(facts, "head_hidden_size", None) or facts.num_features)
     given = facts.pretrained_cfg

@@ -38,9 +38,9 @@ def card(run: RunFolder, config: TrainConfig, parts: list[TrainingData]) -> str:
         f"| model | {safe_text(config.model)}, weights: {safe_text(config.weights)} |",
         f"| input | {spec.width} x {spec.height} px, {spec.fit} |",
         f"| dataset | {safe_path(source.dataset.root)} |",
-        f"| photos | {_photos(parts)} |",
+        f"| photos | {_photos(parts, config)} |",
         f"| seed | {config.seed} |",
-        *_figures(run),
+        *_figures(run, config),
         "",
         "## Use",
         "",
@@ -58,20 +58,22 @@ def card(run: RunFolder, config: TrainConfig, parts: list[TrainingData]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _photos(parts: list[TrainingData]) -> str:
+def _photos(parts: list[TrainingData], config: TrainConfig) -> str:
     data = parts[0]
     if data.fold is not None:
         return f"{len(parts)} folds, one model each"
-    val = f", {len(data.val):,} to choose the epoch" if data.val is not None else ", no validation photos"
+    purpose = "calibrate the regions" if config.method == "probe" else "choose the epoch"
+    val = f", {len(data.val):,} to {purpose}" if data.val is not None else ", no validation photos"
     return format_count(len(data.train), "training photo") + val
 
 
-def _figures(run: RunFolder) -> list[str]:
+def _figures(run: RunFolder, config: TrainConfig) -> list[str]:
+    what_val_did = "whose regions these photos calibrated" if config.method == "probe" else "which these photos chose"
     judged = [line for line in run.read_metrics() if line.get("val/rmse_m") is not None]
     if not judged:
         return []
     best = min(judged, key=lambda line: float(line["val/rmse_m"]))
     return [
         f"| validation | RMSE {best['val/rmse_m']:.1f} m, median {best['val/median_m']:.1f} m "
-        f"(epoch {best['epoch']}, which these photos chose) |"
+        f"(epoch {best['epoch']}, {what_val_did}) |"
     ]

@@ -1,5 +1,6 @@
 """From what was typed to a config: option over config file over preset."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from img2gps.errors import UsageError
 from img2gps.text import safe_path, safe_text
 from train.config import TrainConfig, changed, parse_assignments, read_toml
-from train.presets import preset
+from train.presets import BUNDLED_MODELS, preset
 
 __all__ = ["DEFAULT_PRESET", "Choice", "resolve"]
 
@@ -33,11 +34,21 @@ def resolve(
             f"{where} is for the preset {safe_text(str(named))}, --preset asks for {safe_text(preset_name)}: "
             "give one of them."
         )
-    base = preset(preset_name or str(named or DEFAULT_PRESET))
-    given = {name: value for name, value in options.items() if value is not None}
-    config = changed(base, values, where=where)
-    config = changed(config, given | parse_assignments(assignments))
+    given = {name: value for name, value in options.items() if value is not None} | parse_assignments(assignments)
+    chosen = preset_name or named
+    base = preset(str(chosen)) if chosen else _unnamed_preset(str((values | given).get("model") or ""))
+    config = changed(changed(base, values, where=where), given)
     return config, None if dataset is None else Path(str(dataset)), folds
+
+
+def _unnamed_preset(model: str) -> TrainConfig:
+    """Return the preset where none is named: a network of one's own choice is trained end to end.
+
+    Its weights are random unless asked for otherwise: what needs a download must not be a default.
+    """
+    if not model or all(part in BUNDLED_MODELS for part in model.split("+")):
+        return preset(DEFAULT_PRESET)
+    return dataclasses.replace(preset("finetune"), weights="none")
 
 
 def _file_values(path: Path | None) -> tuple[dict[str, Any], str]:

@@ -7,7 +7,10 @@ from img2gps.errors import UsageError
 from img2gps.text import safe_text
 from train.config import TrainConfig
 
-__all__ = ["PRESETS", "PUBLISHED_ASSUMPTIONS", "preset"]
+__all__ = ["BUNDLED_MODELS", "PRESETS", "PUBLISHED_ASSUMPTIONS", "preset"]
+
+BUNDLED_MODELS: Final = ("timm/tf_efficientnet_lite0", "timm/tf_efficientnet_lite2")
+"""The networks whose pretrained weights install with the package."""
 
 _PUBLISHED: Final = TrainConfig(
     preset="published",

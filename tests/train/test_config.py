@@ -93,6 +93,15 @@ def test_option_wins_over_file_over_preset(tmp_path: Path) -> None:
     assert (config.preset, config.lr, config.batch_size, config.epochs) == ("published", 0.25, 4, 15)
 
 
+def test_a_model_of_ones_own_is_trained_end_to_end_without_a_download() -> None:
+    own = _resolve(model="resnet34")
+    assert (own.method, own.model, own.weights) == ("network", "resnet34", "none")
+    assert _resolve(model="resnet34", weights="imagenet").weights == "imagenet"
+    assert _resolve("published", model="resnet34").preset == "published"
+    assert _resolve(model="timm/tf_efficientnet_lite0").method == "probe"
+    assert _resolve().preset == "default"
+
+
 def test_a_config_file_and_another_preset_contradict_each_other(tmp_path: Path) -> None:
     path = tmp_path / "options.toml"
     path.write_text('preset = "published"\n')

@@ -6,10 +6,11 @@ import torch
 
 from img2gps.errors import NotFoundError, UsageError
 from train.backbones import build_backbone, stage_of
-from train.weights import BUNDLED, load_weights
+from train.presets import BUNDLED_MODELS
+from train.weights import load_weights
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", BUNDLED_MODELS)
 def test_bundled_weights_fill_the_whole_backbone(name: str) -> None:
     module = build_backbone(name, height=64, width=64).module
     before = {key: tensor.clone() for key, tensor in module.state_dict().items()}

@@ -16,7 +16,11 @@ __all__ = ["train"]
     example="img2gps train quad --preset published --epochs 15\nimg2gps train --resume runs/published-001",
 )
 @click.argument("dataset", type=PATH, required=False)
-@click.option("--preset", "preset_name", help="quick, default or published.  [default: default]")
+@click.option(
+    "--preset",
+    "preset_name",
+    help="quick, default, finetune or published.  [default: default; finetune with a --model of one's own]",
+)
 @click.option("--model", help="A torchvision network (resnet18, resnet50, ...) or timm/NAME.")
 @click.option("--weights", help="First weights: imagenet (downloaded), bundled (installed), none, or a file.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Times that every training photo is seen.")
