@@ -48,6 +48,7 @@ class _Axes:
         return self.height - _BOTTOM - (value - low) / (high - low) * (self.height - _BOTTOM - _TOP)
 
     def path(self, xs: Sequence[float], ys: Sequence[float]) -> str:
+        """Return the SVG path through the finite points; empty where there are none."""
         points = [
             f"{self.x(x):.1f} {self.y(y):.1f}"
             for x, y in zip(xs, ys, strict=True)
