@@ -81,7 +81,9 @@ class TrainConfig:
     """Cells reach this far from the training photos."""
     whiten_dims: int = 512
     whiten_power: float = 0.35
-    """Eigenvalue ** power divides each principal axis: 0.5 whitens fully, 0 not at all."""
+    """Eigenvalue ** power divides each principal axis: 0.5 whitens fully, 0 not at all. Only without learnt pairs."""
+    pair_m: float = 10.0
+    """Photos of two walks no further apart may show one view, and teach what likeness is; 0 learns no metric."""
     neighbours: int = 20
     """Photos that carry the density."""
     shortlist: int = 100
@@ -144,6 +146,7 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "reach_m": (0.0, 1e6),
     "whiten_dims": (1, 65536),
     "whiten_power": (0.0, 0.5),
+    "pair_m": (0.0, 1e6),
     "neighbours": (1, 1_000_000),
     "shortlist": (0, 1_000_000),
     "temperature": (1e-3, 1e3),

@@ -20,11 +20,11 @@ from train.data import Photos, TrainingData
 from train.distributed import world
 from train.heads.calibration import FEWEST_TO_CALIBRATE, Calibration, inner_parts
 from train.heads.cells import Cells, site_cells
-from train.heads.described import Describer
 from train.heads.distribution import mean_point, median_point, mode_point
 from train.heads.ensemble import Ensemble, head_names
 from train.heads.feature_cache import cached_features
 from train.heads.features import CHUNK, FeatureExtractor, Features
+from train.heads.views import Places
 from train.keeping import made_by
 from train.localizer import Estimate
 from train.pixels import PixelSpec
@@ -121,20 +121,19 @@ def _extractor(config: TrainConfig, device: torch.device, *, with_weights: bool 
 def _fitted(
     config: TrainConfig, data: TrainingData, features: Features, extractor: FeatureExtractor, device: torch.device
 ) -> ProbeLocalizer:
-    own, place = _selected(features, data, data.train, device)
+    own, places = _selected(features, data, data.train, device)
     cells = site_cells(_positions(data.train), size_m=config.cell_m, reach_m=config.reach_m).to(device)
     judges = data.val if data.val is not None and len(data.val) >= FEWEST_TO_CALIBRATE else None
     parts = inner_parts(data.train) if judges is None else None
     with bar("Fitting heads", config.heat_seeds + (0 if parts is None else len(np.unique(parts[0])))) as advance:
-        describer = Describer.fit(own, config)
-        ensemble = Ensemble.fit(own, place, cells, config, describer=describer, advance=advance)
+        ensemble = Ensemble.fit(own, places, cells, config, advance=advance)
         calibration = Calibration()
         if judges is not None:
             seen, truth = _selected(features, data, judges, device)
-            calibration = _calibrated(ensemble.log_shares(seen), truth, cells, config, by="val")
+            calibration = _calibrated(ensemble.log_shares(seen), truth.xy, cells, config, by="val")
         elif parts is not None:
-            held_out = _held_out(own, place, parts[0], ensemble, config, advance)
-            calibration = _calibrated(held_out, place, cells, config, by=parts[1])
+            held_out = _held_out(own, places, parts[0], cells, config, advance)
+            calibration = _calibrated(held_out, places.xy, cells, config, by=parts[1])
     if not calibration.photos:
         stderr().print("Too few photos to calibrate the radii on: they are the distribution's own, and hold less.")
     return ProbeLocalizer(
@@ -147,10 +146,10 @@ def _fitted(
     )
 
 
-def _selected(features: Features, data: TrainingData, photos: Photos, device: torch.device) -> tuple[Features, Tensor]:
-    """Return the features of some photos and their positions (N, 2), on the device."""
+def _selected(features: Features, data: TrainingData, photos: Photos, device: torch.device) -> tuple[Features, Places]:
+    """Return the features of some photos and where they were taken, on the device."""
     rows = torch.from_numpy(data.source.rows(photos))
-    return features.take(rows).to(device), torch.from_numpy(_positions(photos)).float().to(device)
+    return features.take(rows).to(device), Places.of(photos, device)
 
 
 def _calibrated(log_shares: Tensor, xy: Tensor, cells: Cells, config: TrainConfig, *, by: str) -> Calibration:
@@ -159,9 +158,9 @@ def _calibrated(log_shares: Tensor, xy: Tensor, cells: Cells, config: TrainConfi
 
 def _held_out(
     features: Features,
-    xy: Tensor,
+    places: Places,
     part: np.ndarray[Any, np.dtype[np.int64]],
-    ensemble: Ensemble,
+    cells: Cells,
     config: TrainConfig,
     advance: Advance,
 ) -> Tensor:
@@ -171,12 +170,10 @@ def _held_out(
     regions come out a little larger.
     """
     single = dataclasses.replace(config, heat_seeds=1)
-    result = xy.new_zeros(len(xy), len(ensemble.cells))
+    result = places.xy.new_zeros(len(places), len(cells))
     for number in np.unique(part):
-        out = torch.from_numpy(part == number).to(xy.device)
-        inner = Ensemble.fit(
-            features.take(~out), xy[~out], ensemble.cells, single, describer=ensemble.describer, advance=advance
-        )
+        out = torch.from_numpy(part == number).to(result.device)
+        inner = Ensemble.fit(features.take(~out), places.take(~out), cells, single, advance=advance)
         result[out] = inner.log_shares(features.take(out))
     return result
 

@@ -1,20 +1,24 @@
-"""Photos as the heads see them: whitened features, on the device of the heads."""
+"""Photos as the heads see them: features under a learnt metric, on the device of the heads."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Self
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from train.config import TrainConfig
 from train.heads.features import Features
+from train.heads.views import Places, pairs_of_views
 from train.heads.whitening import Whitening
 
 __all__ = ["Described", "Describer"]
 
 _LOCAL_DIMENSIONS = 128
 _FULL = 0.5
+_FEWEST_PAIRS = 50  # of views seen twice: fewer teach no metric
 _LOCAL_SAMPLE = 120_000  # local vectors are many and alike: more do not move their axes
 
 
@@ -35,16 +39,25 @@ class Described:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Describer:
-    """Features to what the heads compare; fitted on training photos, without their positions."""
+    """Features to what the heads compare: whitenings per backbone, fitted on training photos."""
 
-    pooled: Whitening
+    pooled: tuple[Whitening, ...]
     local: tuple[Whitening, ...]
 
+    @property
+    def width(self) -> int:
+        """Components of `Described.pooled`."""
+        return sum(whiten.matrix.shape[1] for whiten in self.pooled)
+
     @classmethod
-    def fit(cls, features: Features, config: TrainConfig) -> Self:
-        """Return the describer of training photos."""
+    def fit(cls, features: Features, places: Places, config: TrainConfig) -> Self:
+        """Return the describer of training photos.
+
+        The metric of pooled features is learnt where other walks saw what a walk saw (`config.pair_m`), else
+        the photos are whitened without regard to where they were taken.
+        """
         return cls(
-            pooled=Whitening.fit(features.pooled, dimensions=config.whiten_dims, power=config.whiten_power),
+            pooled=_metrics(features.pooled, places, config),
             local=tuple(
                 Whitening.fit(_sample(grid), dimensions=_LOCAL_DIMENSIONS, power=_FULL)
                 for grid in features.grids
@@ -55,7 +68,7 @@ class Describer:
     def __call__(self, features: Features) -> Described:
         """Return the photos described."""
         return Described(
-            pooled=self.pooled(features.pooled),
+            pooled=_side_by_side(self.pooled, features.pooled),
             local=tuple(
                 whiten(F.normalize(grid.float(), dim=-1)).half()
                 for whiten, grid in zip(self.local, features.grids, strict=False)
@@ -64,20 +77,41 @@ class Describer:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the describer as named tensors."""
-        named = {"pooled.mean": self.pooled.mean, "pooled.matrix": self.pooled.matrix}
-        for k, part in enumerate(self.local):
-            named |= {f"local.{k}.mean": part.mean, f"local.{k}.matrix": part.matrix}
-        return named
+        return {
+            f"{kind}.{k}.{name}": tensor
+            for kind, parts in (("pooled", self.pooled), ("local", self.local))
+            for k, part in enumerate(parts)
+            for name, tensor in (("mean", part.mean), ("matrix", part.matrix))
+        }
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
         """Return the describer of `tensors()`. Raises KeyError where one is missing."""
-        count = sum(name.startswith("local.") and name.endswith(".mean") for name in tensors)
-        parts = [
-            Whitening(mean=tensors[f"{stem}.mean"], matrix=tensors[f"{stem}.matrix"])
-            for stem in ("pooled", *(f"local.{k}" for k in range(count)))
-        ]
-        return cls(pooled=parts[0], local=tuple(parts[1:]))
+
+        def parts(kind: str) -> tuple[Whitening, ...]:
+            count = sum(name.startswith(f"{kind}.") and name.endswith(".mean") for name in tensors)
+            stems = [f"{kind}.{k}" for k in range(count)]
+            return tuple(Whitening(mean=tensors[f"{stem}.mean"], matrix=tensors[f"{stem}.matrix"]) for stem in stems)
+
+        return cls(pooled=parts("pooled"), local=parts("local"))
+
+
+def _metrics(pooled: tuple[Tensor, ...], places: Places, config: TrainConfig) -> tuple[Whitening, ...]:
+    plain = tuple(
+        Whitening.fit(vectors, dimensions=config.whiten_dims, power=config.whiten_power) for vectors in pooled
+    )
+    if not config.pair_m:
+        return plain
+    pairs = pairs_of_views(_side_by_side(plain, pooled), places, within_m=config.pair_m)
+    if len(pairs) < _FEWEST_PAIRS:
+        return plain
+    return tuple(Whitening.learnt(vectors, pairs, dimensions=config.whiten_dims) for vectors in pooled)
+
+
+def _side_by_side(whitenings: tuple[Whitening, ...], vectors: tuple[Tensor, ...]) -> Tensor:
+    """Return unit vectors whose cosines are the mean of those per backbone."""
+    parts = [whiten(part) for whiten, part in zip(whitenings, vectors, strict=True)]
+    return torch.cat(parts, dim=1) / math.sqrt(len(parts))
 
 
 def _sample(grid: Tensor) -> Tensor:

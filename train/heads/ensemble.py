@@ -18,6 +18,7 @@ from train.heads.features import Features
 from train.heads.heat_map import HeatMap
 from train.heads.neighbours import Neighbours
 from train.heads.regression import Regression
+from train.heads.views import Places
 
 __all__ = ["HEADS", "Ensemble", "Head", "head_names"]
 
@@ -60,15 +61,15 @@ class Ensemble:
     def fit(
         cls,
         features: Features,
-        xy: Tensor,
+        places: Places,
         cells: Cells,
         config: TrainConfig,
         *,
-        describer: Describer,
         advance: Advance,
     ) -> Self:
-        """Return the heads of `config` fitted on photos at `xy` (N, 2) metres."""
-        photos = describer(features)
+        """Return the heads of `config` fitted on photos taken at `places`."""
+        describer = Describer.fit(features, places, config)
+        photos, xy = describer(features), places.xy
         heads: dict[str, Head] = {}
         for name in head_names(config.heads):
             if name == "neighbours":
@@ -105,7 +106,7 @@ class Ensemble:
         """Return the ensemble of `tensors()`. Raises KeyError or RuntimeError where they do not fit the config."""
         cells = Cells(centres=tensors["cells"], size_m=cell_m)
         describer = Describer.from_tensors(_below("describer", tensors))
-        inputs = describer.pooled.matrix.shape[1]
+        inputs = describer.width
         heads: dict[str, Head] = {}
         for name in head_names(config.heads):
             own = _below(name, tensors)

@@ -69,15 +69,16 @@ def _read(path: Path, count: int) -> Features | None:
             tensors = {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError):
         return None
-    grids = tuple(tensors[name] for name in names if name.startswith("grid"))
-    features = Features(pooled=tensors["pooled"], grids=grids)
+    pooled, grids = (tuple(tensors[name] for name in names if name.startswith(kind)) for kind in ("pooled", "grid"))
+    features = Features(pooled=pooled, grids=grids)
     return features if len(features) == count else None
 
 
 def _write(path: Path, features: Features) -> None:
-    tensors = {"pooled": features.pooled, **{f"grid.{k:02d}": grid for k, grid in enumerate(features.grids)}}
+    kinds = {"pooled": features.pooled, "grid": features.grids}
+    tensors = {f"{kind}.{k:02d}": part.contiguous() for kind, parts in kinds.items() for k, part in enumerate(parts)}
     try:
-        write_atomic(path, safetensors.save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+        write_atomic(path, safetensors.save(tensors))
     except OSError as error:
         stderr().print(f"No features kept beside the dataset ({error.strerror}); the next run computes them anew.")
         return

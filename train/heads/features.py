@@ -1,7 +1,7 @@
 """What a frozen backbone says about a photo: pooled vectors of several depths, and a grid of local ones."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Self
 
 import torch
@@ -14,7 +14,7 @@ from train.weights import load_weights
 
 __all__ = ["CHUNK", "FEATURES_VERSION", "FeatureExtractor", "Features", "backbone_names"]
 
-FEATURES_VERSION: Final = 1
+FEATURES_VERSION: Final = 2
 """Part of the cache's key: raised with every change to what this module returns."""
 
 CHUNK: Final = 8
@@ -27,29 +27,33 @@ _POOLED_ROWS, _POOLED_COLUMNS = 3, 2
 class Features:
     """Frozen features of N photos.
 
-    `pooled` (N, D) float32 holds unit-length parts side by side; `grids` has, per backbone with feature maps,
-    the last of them as (N, rows, columns, channels) float16.
+    `pooled` has, per backbone, (N, D) float32: unit-length parts side by side. `grids` has, per backbone with feature
+    maps, the last of them as (N, rows, columns, channels) float16.
     """
 
-    pooled: Tensor
+    pooled: tuple[Tensor, ...]
     grids: tuple[Tensor, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.pooled)
+        return len(self.pooled[0])
 
     def take(self, rows: Tensor) -> Self:
         """Return the photos at `rows` (indices or a mask)."""
-        return type(self)(pooled=self.pooled[rows], grids=tuple(grid[rows] for grid in self.grids))
+        return self._each(lambda part: part[rows])
 
     def to(self, device: torch.device) -> Self:
         """Return the features on a device."""
-        return type(self)(pooled=self.pooled.to(device), grids=tuple(grid.to(device) for grid in self.grids))
+        return self._each(lambda part: part.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return type(self)(pooled=tuple(map(change, self.pooled)), grids=tuple(map(change, self.grids)))
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
         """Return the photos of several parts as one."""
+        pooled = zip(*(part.pooled for part in parts), strict=True)
         grids = zip(*(part.grids for part in parts), strict=True)
-        return cls(pooled=torch.cat([part.pooled for part in parts]), grids=tuple(torch.cat(grid) for grid in grids))
+        return cls(pooled=tuple(map(torch.cat, pooled)), grids=tuple(map(torch.cat, grids)))
 
 
 def backbone_names(model: str) -> list[str]:
@@ -92,7 +96,7 @@ class FeatureExtractor(nn.Module):
             pooled.append(vectors)
             if grid is not None:
                 grids.append(grid)
-        return Features(pooled=torch.cat(pooled, dim=1), grids=tuple(grids))
+        return Features(pooled=tuple(pooled), grids=tuple(grids))
 
 
 class _Reader(nn.Module):
