@@ -69,6 +69,8 @@ class TrainConfig:
     augment_rotate_deg: float = 0.0
     augment_colour: float = 0.0
     """Strength of random brightness, contrast and saturation."""
+    cuda_graphs: bool = True
+    """Replay whole batches from CUDA graphs where the device and the network allow it."""
     heads: str = "neighbours+heat_map"
     """Of a probe: the heads (neighbours, heat_map, regression) whose distributions are multiplied, joined by ``+``."""
     exponent: float = 1.0

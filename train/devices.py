@@ -52,10 +52,13 @@ def use_threads(count: int) -> None:
         torch.set_num_threads(count)
 
 
-def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Return the precision of forward passes: bfloat16 on CUDA devices that compute in it, else float32."""
+def autocast(device: torch.device, *, cache: bool = True) -> contextlib.AbstractContextManager[Any]:
+    """Return the precision of forward passes: bfloat16 on CUDA devices that compute in it, else float32.
+
+    `cache` keeps converted weights until the block ends; a captured graph must convert them at every replay.
+    """
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", dtype=torch.bfloat16)
+        return torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=cache)
     return contextlib.nullcontext()
 
 

@@ -2,6 +2,7 @@
 
 import math
 import platform
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,13 +25,19 @@ from train.targets import TargetScale
 __all__ = ["Keeper", "epoch_line", "made_by"]
 
 _OPTIMIZER = "optimizer"
+_MOST_OF_THE_TIME = 0.1  # that checkpoints may take: an epoch of a small site lasts a fifth of a second on a GPU
+
+Content = tuple[dict[str, Tensor], dict[str, Any], dict[str, Tensor]]
+"""Tensors of the model, state, tensors of the optimiser."""
 
 
 class Keeper:
     """Writes a run's metrics and checkpoints, and takes training up again from them.
 
     Order per epoch: the line of metrics, ``best``, ``last``. Killed anywhere in between, the run resumes from
-    the ``last`` of the epoch before, drops the line and writes the same ``best`` again.
+    the ``last`` that is there, drops the lines ahead of it and comes to the same ``best`` again. Where epochs
+    are so short that writing would take more than a tenth of the time, checkpoints wait in memory: for their
+    turn, the end or an interruption, whichever comes first (`flush`).
     """
 
     def __init__(
@@ -53,6 +60,9 @@ class Keeper:
         }
         self._best: dict[str, Any] = {"epoch": 0, "val/rmse_m": None}
         self._final: tuple[dict[str, Tensor], dict[str, Any]] | None = None
+        self._waiting_best: Content | None = None
+        self._waiting_last: Content | None = None
+        self._next_write = 0.0
 
     def restore(
         self,
@@ -63,7 +73,8 @@ class Keeper:
     ) -> int:
         """Return the number of epochs that are done, having loaded their result; epoch 0 is saved at once."""
         if resume is None:
-            self._save(0, {}, network, average, optimizer)
+            self._waiting_last = self._content(0, {}, network, average, optimizer)
+            self.flush()
             return 0
         where = safe_path(resume.folder)
         extra = read_tensors(resume.folder, _OPTIMIZER)
@@ -99,11 +110,38 @@ class Keeper:
         if not self._writes:
             return
         self._run.append_metrics(figures)
+        content = self._content(epoch, figures, network, average, optimizer)
+        self._final = content[:2]
+        self._waiting_last = content
         if is_best:
-            tensors = _tensors_of(average or network)
-            write_checkpoint(self._run.best, tensors=tensors, state=self._state_of(epoch, figures))
-        self._save(epoch, figures, network, average, optimizer)
+            self._waiting_best = content
+        if time.monotonic() >= self._next_write:
+            self.flush()
+        else:
+            self._detach()
         stderr().print(escape(epoch_line(figures, self._config.epochs, is_best=is_best)))
+
+    def flush(self) -> None:
+        """Write the checkpoints that still wait in memory: the best first, then the one to go on from."""
+        if not self._writes or self._waiting_last is None:
+            return
+        started = time.monotonic()
+        if self._waiting_best is not None:
+            tensors, state, _ = self._waiting_best
+            write_checkpoint(self._run.best, tensors=tensors, state=state)
+        tensors, state, extra = self._waiting_last
+        rotate_checkpoint(self._run.last, tensors=tensors, state=state, extra={_OPTIMIZER: extra})
+        self._waiting_best = self._waiting_last = None
+        now = time.monotonic()
+        self._next_write = now + (now - started) * (1 / _MOST_OF_THE_TIME - 1)
+
+    def _detach(self) -> None:
+        """Copy what waits, on its device: the next step changes the tensors in place."""
+        assert self._waiting_last is not None
+        same = self._waiting_best is not None and self._waiting_best[1] is self._waiting_last[1]
+        self._waiting_last = _copied(self._waiting_last)
+        if same:
+            self._waiting_best = self._waiting_last
 
     def finish(self) -> None:
         """Make the last epoch the model where no validation photos chose one."""
@@ -111,22 +149,18 @@ class Keeper:
             tensors, state = self._final
             write_checkpoint(self._run.best, tensors=tensors, state=state)
 
-    def _save(
+    def _content(
         self,
         epoch: int,
         figures: Mapping[str, Any],
         network: CoordinateNetwork,
         average: CoordinateNetwork | None,
         optimizer: torch.optim.Optimizer,
-    ) -> None:
-        if not self._writes:
-            return
-        tensors, state = _tensors_of(average or network), self._state_of(epoch, figures)
+    ) -> Content:
         extra = _optimizer_tensors(optimizer)
         if average is not None:
             extra |= {f"raw.{name}": tensor for name, tensor in _tensors_of(network).items()}
-        rotate_checkpoint(self._run.last, tensors=tensors, state=state, extra={_OPTIMIZER: extra})
-        self._final = (tensors, state)
+        return _tensors_of(average or network), self._state_of(epoch, figures), extra
 
     def _state_of(self, epoch: int, figures: Mapping[str, Any]) -> dict[str, Any]:
         # Every random number is a function of the seed, the epoch and the photo: these two are the random states.
@@ -154,6 +188,15 @@ def made_by(device: torch.device) -> dict[str, Any]:
         "device": device_name(device),
         "threads": torch.get_num_threads(),
     }
+
+
+def _copied(content: Content) -> Content:
+    tensors, state, extra = content
+    return (
+        {name: tensor.clone() for name, tensor in tensors.items()},
+        state,
+        {name: tensor.clone() for name, tensor in extra.items()},
+    )
 
 
 def _tensors_of(network: CoordinateNetwork) -> dict[str, Tensor]:

@@ -24,6 +24,7 @@ from train.data import Photos, TrainingData
 from train.devices import autocast, explaining_memory
 from train.distributed import World, parallel, world
 from train.ema import averaged_copy, update_average
+from train.graphs import Stepping, graphed
 from train.keeping import Keeper
 from train.networks import (
     CoordinateNetwork,
@@ -68,15 +69,18 @@ def fit_network(
         pixels=config.pixels,
         device=device,
     )
-    stepping = parallel(network, device)
+    stepping = _stepping(training)
     with bar("Training", (config.epochs - first) * training.steps) as advance:
-        for epoch in range(first, config.epochs):
-            started = time.perf_counter()
-            figures = train_epoch(training, stepping, epoch, advance)
-            figures["images_per_s"] = len(data.train) / (time.perf_counter() - started)
-            if data.val is not None and val is not None and here.leads:
-                figures |= _validate(localizer, data.val, val, config)
-            keeper.keep(epoch + 1, figures, network, training.average, training.optimizer)
+        try:
+            for epoch in range(first, config.epochs):
+                started = time.perf_counter()
+                figures = train_epoch(training, stepping, epoch, advance)
+                figures["images_per_s"] = len(data.train) / (time.perf_counter() - started)
+                if data.val is not None and val is not None and here.leads:
+                    figures |= _validate(localizer, data.val, val, config)
+                keeper.keep(epoch + 1, figures, network, training.average, training.optimizer)
+        finally:
+            keeper.flush()  # what waits is whole whatever ended the epochs: Ctrl-C, SIGTERM, a loss not finite
     keeper.finish()
     return localizer
 
@@ -132,6 +136,17 @@ class Training:
         return max(1, whole + (rest > 1 or (rest == 1 and size == 1)))
 
 
+def _stepping(training: Training) -> Stepping:
+    """Return the network as steps call it: over all processes, or from CUDA graphs, or as it is."""
+    config, photos, network = training.config, training.photos, training.network
+    capturable = config.cuda_graphs and training.device.type == "cuda" and training.world.size == 1
+    # a first replay is checked against an ordinary pass, which dropout would make differ
+    if not capturable or config.dropout or len(photos.rows) < config.batch_size:
+        return parallel(network, training.device)
+    set_training_mode(network, config)
+    return graphed(network, on_device(photos.pixels[photos.rows[: config.batch_size]], training.device))
+
+
 def _load_photos(
     config: TrainConfig, data: TrainingData, photos: Photos, scale: TargetScale, device: torch.device, here: World
 ) -> LoadedPhotos:
@@ -161,7 +176,7 @@ def _optimizer(network: CoordinateNetwork, config: TrainConfig, device: torch.de
     return kind(groups, fused=device.type in ("cpu", "cuda"), **options)
 
 
-def train_epoch(training: Training, stepping: nn.Module, epoch: int, advance: Advance) -> dict[str, Any]:
+def train_epoch(training: Training, stepping: Stepping, epoch: int, advance: Advance) -> dict[str, Any]:
     """Visit every photo once and return the epoch's figures."""
     config, photos = training.config, training.photos
     count, steps = len(photos.rows), training.steps
@@ -209,7 +224,7 @@ def _update(training: Training, loss: Tensor, rate: float, *, step: int) -> None
 
 
 def _step_loss(
-    training: Training, stepping: nn.Module, part: Tensor, uniforms: Tensor, strength: Augmentation
+    training: Training, stepping: Stepping, part: Tensor, uniforms: Tensor, strength: Augmentation
 ) -> Tensor:
     """Return the summed loss of some training photos (indices into them)."""
     photos, here = training.photos, part.to(training.device)

@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from img2gps.errors import DeviceError, InvalidCheckpointError, InvalidDatasetError, UsageError
 from img2gps.geo import geodesic_m
 from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
-from train import trainer
+from train import keeping, trainer
 from train.checkpoint import read_checkpoint
 from train.config import TrainConfig
 from train.data import read_photos, select_split
@@ -246,3 +247,34 @@ def test_one_training_photo_is_not_enough(tmp_path: Path) -> None:
 def test_an_input_that_is_too_small_is_a_usage_error(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--size"):
         start_run(dataset, tiny_config(model="densenet121", size=16), runs=tmp_path)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["interrupted", "killed"])
+def test_checkpoints_that_waited_for_their_turn_are_not_missed(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    config = tiny_config(epochs=4)
+    whole = start_run(dataset, config, runs=tmp_path, name="whole")
+    monkeypatch.setattr(keeping, "_MOST_OF_THE_TIME", 1e-9)  # after the first, none is due before the end
+    assert _same(whole, start_run(dataset, config, runs=tmp_path, name="rare"))
+    epochs, flush = trainer.train_epoch, keeping.Keeper.flush
+
+    def interrupted(training: Any, stepping: Any, epoch: int, advance: Any) -> Any:
+        if epoch == 3:
+            raise KeyboardInterrupt
+        return epochs(training, stepping, epoch, advance)
+
+    def cut_off(keeper: keeping.Keeper) -> None:
+        if not (lost and sys.exc_info()[0]):
+            flush(keeper)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "train_epoch", interrupted)
+        patch.setattr(keeping.Keeper, "flush", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            start_run(dataset, config, runs=tmp_path, name="stopped")
+    stopped = RunFolder(root=tmp_path / "stopped")
+    assert read_checkpoint(stopped.last).state["epoch"] == (0 if lost else 3)
+    assert len(stopped.read_metrics()) == 3
+    resume_run(stopped.root)
+    assert _same(whole, stopped)
