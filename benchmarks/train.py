@@ -2,7 +2,7 @@
 
 One run measures, at one input size and two batch sizes, in photos per second:
 
-  limit      the same network, precision and batch on random tensors that already lie on the device
+  limit      the same network, precision and batch on random tensors that already lie on the device, kernel by kernel
   ours       `train.trainer.train_epoch`: uint8 cache, batched preparation on the device, loss, optimiser
   loader     a DataLoader of worker processes over working copies (512 px JPEG), the same network
   published  full-size JPEGs decoded by PIL in a DataLoader every epoch, plain layout and optimiser
@@ -45,7 +45,7 @@ from train.data import read_photos, select_split  # noqa: E402
 from train.devices import autocast, device_name, pick_device  # noqa: E402
 from train.networks import build_network, parameter_groups  # noqa: E402
 from train.presets import preset  # noqa: E402
-from train.trainer import prepare, train_epoch  # noqa: E402
+from train.trainer import prepare, stepping_of, train_epoch  # noqa: E402
 
 BATCHES = (16, 256)
 FULL_SIZE = (4032, 3024)
@@ -135,11 +135,11 @@ def ours_of(config: TrainConfig, device: torch.device, root: Path, photos: int) 
     count = photos // config.batch_size * config.batch_size
     train = data.train.take(np.arange(len(data.train)) < count)
     training = prepare(config, dataclasses.replace(data, train=train), device=device)
-    epochs = iter(range(1000))
+    stepping, epochs = stepping_of(training), iter(range(1000))
 
     def run() -> float:
         started = time.perf_counter()
-        train_epoch(training, training.network, next(epochs), lambda _steps=1, *, note=None: None)
+        train_epoch(training, stepping, next(epochs), lambda _steps=1, *, note=None: None)
         synchronise(device)
         return count / (time.perf_counter() - started)
 

@@ -38,7 +38,7 @@ from train.run import RunFolder
 from train.schedule import learning_rate
 from train.targets import TargetScale
 
-__all__ = ["Training", "coordinate_loss", "fit_network", "prepare", "train_epoch"]
+__all__ = ["Training", "coordinate_loss", "fit_network", "prepare", "stepping_of", "train_epoch"]
 
 # Looking at the loss makes the host wait for the device: on a GPU only now and then.
 _STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 64, "mps": 16}
@@ -69,7 +69,7 @@ def fit_network(
         pixels=config.pixels,
         device=device,
     )
-    stepping = _stepping(training)
+    stepping = stepping_of(training)
     with bar("Training", (config.epochs - first) * training.steps) as advance:
         try:
             for epoch in range(first, config.epochs):
@@ -136,7 +136,7 @@ class Training:
         return max(1, whole + (rest > 1 or (rest == 1 and size == 1)))
 
 
-def _stepping(training: Training) -> Stepping:
+def stepping_of(training: Training) -> Stepping:
     """Return the network as steps call it: over all processes, or from CUDA graphs, or as it is."""
     config, photos, network = training.config, training.photos, training.network
     capturable = config.cuda_graphs and training.device.type == "cuda" and training.world.size == 1
