@@ -33,7 +33,7 @@ class TrainConfig:
     preset: str = "default"
     method: Method = "network"
     model: str = "resnet18"
-    """A torchvision network or ``timm/NAME``; a probe takes several, joined by ``+``."""
+    """A torchvision network or ``timm/NAME``; a probe takes several, joined by ``+``, each with ``@PIXELS`` at will."""
     weights: str = "none"
     size: int = 224
     """Short side of the input in pixels."""

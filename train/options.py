@@ -46,7 +46,7 @@ def _unnamed_preset(model: str) -> TrainConfig:
 
     Its weights are random unless asked for otherwise: what needs a download must not be a default.
     """
-    if not model or all(part in BUNDLED_MODELS for part in model.split("+")):
+    if not model or all(part.partition("@")[0] in BUNDLED_MODELS for part in model.split("+")):
         return preset(DEFAULT_PRESET)
     return dataclasses.replace(preset("finetune"), weights="none")
 

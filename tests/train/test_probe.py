@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from img2gps.errors import InvalidCheckpointError
+from img2gps.errors import InvalidCheckpointError, UsageError
 from img2gps.geo import geodesic_m
 from tests.train.colours import TINY, colour_dataset
 from train import probe
@@ -12,8 +12,9 @@ from train.checkpoint import read_checkpoint, write_checkpoint
 from train.config import TrainConfig, changed
 from train.data import read_photos, select_split
 from train.heads.feature_cache import features_path
-from train.heads.features import FeatureExtractor
+from train.heads.features import FeatureExtractor, backbones_of
 from train.loading import load_localizer
+from train.pixels import PixelSpec
 from train.predict import locate_files, predict_files
 from train.predictions import read_predictions
 from train.presets import preset
@@ -126,7 +127,7 @@ def test_features_are_kept_beside_the_dataset_and_safe_to_delete_or_damage(tmp_p
     assert path.is_file()
 
 
-@pytest.mark.parametrize("model", ["resnet18", "timm/test_vit", f"{TINY}+resnet18"])
+@pytest.mark.parametrize("model", ["resnet18", "timm/test_vit", f"{TINY}+resnet18", f"{TINY}+{TINY}@48"])
 def test_any_backbone_gives_features(tmp_path: Path, model: str) -> None:
     config = _config(model=model, epochs=1, aspect=1.0)
     features = FeatureExtractor(model, config.pixels)(torch.zeros(3, 3, config.pixels.height, 32, dtype=torch.uint8))
@@ -145,3 +146,26 @@ def test_a_checkpoint_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
     write_checkpoint(run.best, tensors=tensors, state=checkpoint.state)
     with pytest.raises(InvalidCheckpointError, match="does not fit together"):
         load_localizer(run.root, device="cpu")
+
+
+def test_a_backbone_may_look_at_a_size_of_its_own() -> None:
+    spec = PixelSpec(height=64, width=48, fit="pad")
+    assert [(name, own.height, own.width) for name, own in backbones_of("a@24 + b", spec)] == [
+        ("a", 32, 24),
+        ("b", 64, 48),
+    ]
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, 64, 48), dtype=np.uint8))
+    torch.manual_seed(0)
+    three = FeatureExtractor(f"{TINY}+{TINY}@48+{TINY}@24", spec)
+    first, *others = three._readers()
+    for other in others:
+        other.backbone.load_state_dict(first.backbone.state_dict())
+    own, same, smaller = three(images).pooled
+    assert torch.equal(own, same)
+    assert not torch.equal(own, smaller)
+
+
+@pytest.mark.parametrize("model", ["resnet18@", "resnet18@big", "resnet18@3", "resnet18@-5"])
+def test_an_impossible_size_is_a_usage_error(model: str) -> None:
+    with pytest.raises(UsageError, match="192"):
+        backbones_of(model, PixelSpec(height=64, width=64, fit="pad"))

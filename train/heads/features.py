@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from img2gps.errors import UsageError
+from img2gps.text import safe_text
 from train.backbones import build_backbone, stage_of
 from train.pixels import PixelSpec
 from train.weights import load_weights
 
-__all__ = ["CHUNK", "FEATURES_VERSION", "FeatureExtractor", "Features", "backbone_names"]
+__all__ = ["CHUNK", "FEATURES_VERSION", "FeatureExtractor", "Features", "backbones_of"]
 
 FEATURES_VERSION: Final = 2
 """Part of the cache's key: raised with every change to what this module returns."""
@@ -21,6 +23,7 @@ CHUNK: Final = 8
 """Photos per pass. Always the same, the last pass filled up, so that no photo's features depend on its neighbours."""
 
 _POOLED_ROWS, _POOLED_COLUMNS = 3, 2
+_SMALLEST, _LARGEST = 16, 4096
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +59,26 @@ class Features:
         return cls(pooled=tuple(map(torch.cat, pooled)), grids=tuple(map(torch.cat, grids)))
 
 
-def backbone_names(model: str) -> list[str]:
-    """Return the backbones that `TrainConfig.model` joins by ``+``."""
-    return [name.strip() for name in model.split("+")]
+def backbones_of(model: str, spec: PixelSpec) -> list[tuple[str, PixelSpec]]:
+    """Return the backbones that `TrainConfig.model` joins by ``+``, each with its input.
+
+    ``NAME@192`` looks at the photo at a short side of 192 pixels, ``NAME`` at that of `spec`. Raises UsageError.
+    """
+    return [_backbone_of(part.strip(), spec) for part in model.split("+")]
+
+
+def _backbone_of(text: str, spec: PixelSpec) -> tuple[str, PixelSpec]:
+    name, at, size = text.partition("@")
+    if not at:
+        return name, spec
+    if not size.isdecimal() or not _SMALLEST <= int(size) <= _LARGEST:
+        raise UsageError(
+            f"{safe_text(text)} asks for no size: NAME@192 looks at photos at a short side of 192 pixels; "
+            f"{_SMALLEST} to {_LARGEST} are possible."
+        )
+    scale = int(size) / min(spec.height, spec.width)
+    height, width = round(spec.height * scale), round(spec.width * scale)
+    return name, dataclasses.replace(spec, height=height, width=width)
 
 
 class FeatureExtractor(nn.Module):
@@ -66,7 +86,7 @@ class FeatureExtractor(nn.Module):
 
     def __init__(self, model: str, spec: PixelSpec) -> None:
         super().__init__()
-        self.readers = nn.ModuleList(_Reader(name, spec) for name in backbone_names(model))
+        self.readers = nn.ModuleList(_Reader(name, own) for name, own in backbones_of(model, spec))
         self.requires_grad_(requires_grad=False).eval()
 
     def load_weights(self, weights: str) -> None:
@@ -108,7 +128,7 @@ class _Reader(nn.Module):
     def __init__(self, name: str, spec: PixelSpec) -> None:
         super().__init__()
         backbone = build_backbone(name, height=spec.height, width=spec.width)
-        self.name, self.backbone = name, backbone.module
+        self.name, self.backbone, self.size = name, backbone.module, (spec.height, spec.width)
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) * 255.0 for values in (backbone.mean, backbone.std))
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
@@ -124,6 +144,8 @@ class _Reader(nn.Module):
         """Return pooled vectors (N, D) and the last feature map (N, rows, columns, channels), if there is one."""
         self._maps = []
         pixels = images.to(self.mean.device).to(torch.float32, memory_format=torch.channels_last)
+        if tuple(pixels.shape[2:]) != self.size:
+            pixels = F.interpolate(pixels, size=self.size, mode="bilinear", antialias=True)
         final = self.backbone((pixels - self.mean) / self.std)
         maps, self._maps = [_channels_first(found) for found in self._maps], []
         parts = [F.normalize(final.flatten(1), dim=1)]
