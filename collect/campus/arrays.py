@@ -62,8 +62,14 @@ def shade(colour: Colour, factor: float) -> Colour:
 
 def jitter(rng: np.random.Generator, colour: Colour, amount: float) -> Colour:
     """`colour` with brightness and each channel moved by up to `amount` (0..1)."""
-    common = 1 + rng.uniform(-amount, amount)
+    common, *parts = rng.uniform(-amount, amount, 4).tolist()
     red, green, blue = (
-        min(255, max(0, round(channel * common * (1 + rng.uniform(-amount, amount) / 3)))) for channel in colour
+        min(255, max(0, round(channel * (1 + common) * (1 + part / 3))))
+        for channel, part in zip(colour, parts, strict=True)
     )
     return red, green, blue
+
+
+def tones(rng: np.random.Generator, colour: Colour, amount: float, count: int) -> list[Colour]:
+    """`count` jittered colours: enough tones for a thousand leaves, at the price of a few draws."""
+    return [jitter(rng, colour, amount) for _ in range(count)]

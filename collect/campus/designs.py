@@ -36,7 +36,7 @@ class Archetype:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """An archetype with the measures, colours, rhythm, name and features of one building."""
+    """An archetype with the measures, colours, rhythm and name of one building, and the order of its features."""
 
     archetype: Archetype
     wall: Colour
@@ -81,27 +81,27 @@ ARCHETYPES: tuple[Archetype, ...] = (
     _kind("brick", "oriel", 5.0, 3.5, "checker", "shops", "gables"),
 )
 FEATURES = ("sign", "mural", "clock", "banners", "roundel", "letters", "ivy")
+# A campus is built of what its quarries and kilns gave it: colour alone does not tell its buildings apart.
+WALL_COLOURS_OF_A_CAMPUS = 4
 RHYTHMS = ((1,), (1, 1, 0), (1, 0), (1, 1, 1, 0), (1, 1, 0, 1, 0))
 
 
 def design_of(seed: int, number: int) -> Design:
-    """The design of building `number`: neighbours in number differ in archetype, name and colours."""
+    """The design of building `number`: neighbours in number differ in archetype, name and accent."""
     shared = generator(seed, "designs")
     order, names = shared.permutation(len(ARCHETYPES)), shared.permutation(len(NAMES))
     walls, accents = shared.permutation(len(WALL_COLOURS)), shared.permutation(len(ACCENTS))
     rng = generator(seed, "design", number)
-    # Three kinds of feature to a building, another three to the next.
-    features = tuple(FEATURES[(number * 3 + k) % len(FEATURES)] for k in range(3))
     kind = ARCHETYPES[order[number % len(order)]]
     return Design(
         archetype=kind,
-        wall=jitter(rng, WALL_COLOURS[walls[number % len(walls)]], 0.08),
+        wall=jitter(rng, WALL_COLOURS[int(walls[int(rng.integers(WALL_COLOURS_OF_A_CAMPUS))])], 0.1),
         trim=jitter(rng, TRIM_COLOURS[int(rng.integers(len(TRIM_COLOURS)))], 0.05),
         accent=jitter(rng, ACCENTS[accents[number % len(accents)]], 0.08),
         glass=jitter(rng, (74, 92, 108), 0.2),
         bay_m=kind.bay_m * float(rng.uniform(0.85, 1.2)),
         storey_m=kind.storey_m * float(rng.uniform(0.92, 1.1)),
         rhythm=RHYTHMS[int(rng.integers(len(RHYTHMS)))],
-        features=features,
+        features=tuple(FEATURES[k] for k in rng.permutation(len(FEATURES))),
         name=NAMES[names[number % len(names)]],
     )

@@ -1,6 +1,7 @@
 """What a phone's camera makes of the light: metering, white balance, contrast, vignetting and noise."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -31,15 +32,21 @@ def develop(pixels: Floats, exposure: Exposure, rng: np.random.Generator) -> Byt
     # Plain sums instead of a matrix product: BLAS would start threads, and its sums depend on how many.
     luma = LUMA[0] * pixels[..., 0] + LUMA[1] * pixels[..., 1] + LUMA[2] * pixels[..., 2]
     metered = float(np.clip(METERED_LEVEL / max(float(luma.mean()), 1.0), 0.6, 1.9)) ** METERING
-    gains = np.array(exposure.gains, np.float32) * np.float32(metered * exposure.contrast)
-    levels = pixels * (gains * np.float32(exposure.saturation))
-    levels += luma[..., None] * (gains * np.float32(1 - exposure.saturation))
-    levels += np.float32(MIDDLE_GREY * (1 - exposure.contrast))
-    levels *= _vignette(rows, columns)[..., None]
-    levels += _grain(rng, rows, columns, exposure.noise)[..., None]
-    return TONE_CURVE[np.clip(levels, 0, len(TONE_CURVE) - 1).astype(np.uint16)]
+    vignette, grain = _vignette(rows, columns), _grain(rng, rows, columns, exposure.noise)
+    photo = np.empty((rows, columns, 3), np.uint8)
+    for channel, gain in enumerate(exposure.gains):
+        factor = gain * metered * exposure.contrast
+        levels = pixels[..., channel] * np.float32(factor * exposure.saturation)
+        levels += luma * np.float32(factor * (1 - exposure.saturation))
+        levels += np.float32(MIDDLE_GREY * (1 - exposure.contrast))
+        levels *= vignette
+        levels += grain
+        np.clip(levels, 0, len(TONE_CURVE) - 1, out=levels)
+        photo[..., channel] = TONE_CURVE.take(levels.astype(np.int32))
+    return photo
 
 
+@lru_cache(maxsize=4)
 def _vignette(rows: int, columns: int) -> Floats:
     down, across = np.linspace(-1, 1, rows, dtype=np.float32), np.linspace(-1, 1, columns, dtype=np.float32)
     return np.float32(1) - np.float32(0.1) * (down[:, None] ** 2 + across**2)

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from collect.campus import features, ornament, windows
-from collect.campus.arrays import Bytes, Colour, Doubles, Floats, generator, shade
+from collect.campus.arrays import Colour, Doubles, Floats, shade
 from collect.campus.canvas import PIXELS_PER_M, Canvas
 from collect.campus.designs import Design
+from collect.campus.texture import Texture, texture_of
 
 SLATE: Colour = (92, 96, 104)
 TILES: Colour = (150, 82, 62)
 NARROW_M = 5.0
+MOST_FEATURES = 3
 NARROWEST_WITH_WINDOWS_M = 2.2
 ROOF_M = {
     "cornice": 0.7, "balustrade": 1.0, "flat": 0.3, "slab": 0.9, "crenels": 1.1, "sawtooth": 2.4, "gables": 3.4,
@@ -24,20 +26,18 @@ ROOF_M = {
 class Facade:
     """A painted wall.
 
-    `levels` are (rows, columns, 4) textures, each half the size of the one before, row 0 at the top; the fourth
-    channel is how strongly the masonry shows. `roof_line_m` is the height of the wall at each column of the first
-    level.
+    The fourth channel of `texture` is how strongly the masonry shows. `roof_line_m` is the height of the wall at each
+    column of the texture's first level.
     """
 
-    levels: tuple[Bytes, ...]
+    texture: Texture
     roof_line_m: Floats
     height_m: float
     masonry: str
 
 
-def paint(design: Design, length_m: float, eaves_m: float, seed: int, key: str) -> Facade:
-    """Paint a wall `length_m` long and `eaves_m` high below its roof; `key` tells a building's walls apart."""
-    rng = generator(seed, "facade", key)
+def paint(design: Design, length_m: float, eaves_m: float, rng: np.random.Generator, side: int) -> Facade:
+    """Paint a wall `length_m` long and `eaves_m` high below its roof; `side` counts the walls of its building."""
     height_m = eaves_m + ROOF_M[design.archetype.roof]
     canvas = Canvas(length_m, height_m, design.wall)
     kind = design.archetype
@@ -45,12 +45,17 @@ def paint(design: Design, length_m: float, eaves_m: float, seed: int, key: str) 
     _draw_windows(canvas, design, eaves_m, rng)
     if length_m > NARROW_M:
         ornament.GROUNDS[kind.ground](canvas, design, eaves_m, rng)
-        _draw_features(canvas, design, eaves_m, rng)
+        _draw_features(canvas, design, eaves_m, rng, side)
     _draw_roof(canvas, design, eaves_m)
     pixels = canvas.pixels()
     along = (np.arange(pixels.shape[1]) + 0.5) / PIXELS_PER_M
     line = eaves_m + ROOF_LINES.get(kind.roof, _level)(along, length_m) * ROOF_M[kind.roof]
-    return Facade(levels=_pyramid(pixels), roof_line_m=line.astype(np.float32), height_m=height_m, masonry=kind.masonry)
+    return Facade(
+        texture=texture_of(pixels),
+        roof_line_m=line.astype(np.float32),
+        height_m=height_m,
+        masonry=kind.masonry,
+    )
 
 
 def _draw_windows(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
@@ -72,13 +77,14 @@ def _draw_windows(canvas: Canvas, design: Design, eaves_m: float, rng: np.random
                 draw(canvas, bay, design, rng)
 
 
-def _draw_features(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
-    """One or two features, by the length of the wall; each wall of a building draws its own."""
+def _draw_features(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator, side: int) -> None:
+    """One to three features, by the length of the wall, and others than on the sides next to it."""
     count = 1 + (canvas.length_m > 16) + (canvas.length_m > 32)
-    for place, k in enumerate(rng.permutation(len(design.features))[:count]):
+    for place in range(count):
         low, high = canvas.length_m * place / count, canvas.length_m * (place + 1) / count
         slot = features.Slot(low=low, high=high, eaves=eaves_m)
-        features.DRAWERS[design.features[k]](canvas, design, slot, rng)
+        kind = design.features[(MOST_FEATURES * side + place) % len(design.features)]
+        features.DRAWERS[kind](canvas, design, slot, rng)
 
 
 def _draw_roof(canvas: Canvas, design: Design, eaves_m: float) -> None:
@@ -101,17 +107,6 @@ def _draw_roof(canvas: Canvas, design: Design, eaves_m: float) -> None:
     deep = 0.9 if roof in ("slab", "cornice") else 0.35
     canvas.rect(0, eaves_m - deep / 2, length, eaves_m + deep / 3, design.trim)
     canvas.rect(0, eaves_m - deep / 2 - 0.18, length, eaves_m - deep / 2, shade(design.wall, 0.5))
-
-
-def _pyramid(pixels: Bytes) -> tuple[Bytes, ...]:
-    """`pixels` and its halvings down to a few texels."""
-    levels = [np.ascontiguousarray(pixels)]
-    while min(levels[-1].shape[:2]) >= 8 and len(levels) < 6:
-        last = levels[-1]
-        even = last[: last.shape[0] // 2 * 2, : last.shape[1] // 2 * 2].astype(np.uint16)
-        halved = (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2] + 2) >> 2
-        levels.append(halved.astype(np.uint8))
-    return tuple(levels)
 
 
 def _level(along: Doubles, length_m: float) -> Doubles:

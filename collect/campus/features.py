@@ -6,11 +6,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from collect.campus.arrays import Colour, jitter, shade
+from collect.campus.arrays import Colour, jitter, shade, tones
 from collect.campus.canvas import SMOOTH, Canvas
 from collect.campus.designs import ACCENTS, Design
 
 WHITE: Colour = (240, 238, 230)
+IVY_LEAVES = 700
+IVY_TONES = 37
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +100,10 @@ def roundel(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator
 
 
 def letters(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) -> None:
-    """Two or three letters as tall as a storey."""
-    words = design.name.split()[-1][: 3 if slot.length > 12 else 1]
+    """One or three letters of the building's name, as tall as a storey."""
+    name, count = design.name.split()[0], 3 if slot.length > 12 else 1
+    first = int(rng.integers(len(name) - count + 1))
+    words = name[first : first + count]
     x = slot.place(5.0, rng)
     canvas.text(x + 0.12, slot.eaves * 0.62 - 0.12, words, slot.eaves * 0.42, (40, 38, 36), widest=slot.length * 0.8)
     canvas.text(x, slot.eaves * 0.62, words, slot.eaves * 0.42, design.accent, widest=slot.length * 0.8)
@@ -109,11 +113,12 @@ def ivy(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) ->
     """Ivy climbing from the ground."""
     del design
     x, width, reach = slot.place(4.0, rng), float(rng.uniform(2.5, 5)), slot.eaves * rng.uniform(0.6, 0.95)
-    for _ in range(700):
-        up = rng.random() ** 1.3
-        across = rng.normal() * width * 0.42 * (1 - 0.55 * up)
-        green = jitter(rng, (62, 92, 44), 0.35)
-        canvas.disc(x + across, up * reach, float(rng.uniform(0.1, 0.28)), green)
+    greens = tones(rng, (62, 92, 44), 0.35, IVY_TONES)
+    ups = rng.random(IVY_LEAVES) ** 1.3
+    acrosses = rng.normal(0, width * 0.42, IVY_LEAVES) * (1 - 0.55 * ups)
+    radii = rng.uniform(0.1, 0.28, IVY_LEAVES)
+    for k, (up, across, radius) in enumerate(zip(ups.tolist(), acrosses.tolist(), radii.tolist(), strict=True)):
+        canvas.disc(x + across, up * reach, radius, greens[k % IVY_TONES])
 
 
 DRAWERS: dict[str, Drawer] = {

@@ -1,66 +1,98 @@
-"""Paints walls and ground into a view: perspective, texture, light and haze."""
+"""Paints walls into a view: perspective, texture, light and haze."""
+
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from collect.campus import tiles
-from collect.campus.arrays import Bytes, Colour, Doubles, Floats, Ints, Mask
+from collect.campus.arrays import Bytes, Doubles, Floats, Ints, Mask
 from collect.campus.camera import Camera
 from collect.campus.canvas import PIXELS_PER_M
 from collect.campus.facade import Facade
-from collect.campus.ground import GROUND_PPM, SHADOW_PPM, SURFACES
 from collect.campus.light import Light
 from collect.campus.scene import Scene
+from collect.campus.spans import Spans, covered
+from collect.campus.texture import LEVELS, PAD, Packed, blend, unpacked, weight_of
 from collect.campus.walls import Hits
 
-SURFACE_COLOURS: dict[str, Colour] = {
-    "brick": (150, 92, 78), "slabs": (178, 174, 164), "pavers": (136, 130, 128), "cobbles": (120, 116, 112),
-    "gravel": (184, 166, 136), "asphalt": (84, 86, 90), "soil": (104, 80, 62), "kerb": (196, 192, 184),
-    "white_line": (226, 226, 222), "yellow_line": (212, 168, 56),
-}  # fmt: skip
-TILE_OF_SURFACE = np.array(
-    [tiles.GROUNDS.index(name if name in tiles.GROUNDS else "plain") for name in SURFACES], np.intp
-)
+# Nearer than this a texel spans more than a pixel or two and is blended with its neighbours.
+SMOOTH_M = 18.0
 
 
-def haze(depth_m: Doubles, light: Light) -> Floats:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """The visible spans of walls; the other arrays, of length n, say where each meets its wall.
+
+    `wall` counts the walls hit, `far_m` lies along the heading, `along_m` from the wall's start, `slant` is how many
+    times a wall seen aslant is shortened.
+    """
+
+    spans: Spans
+    wall: Ints
+    far_m: Floats
+    along_m: Floats
+    slant: Floats
+
+    def chosen(self, which: Mask) -> "_Seen":
+        return _Seen(
+            spans=self.spans.chosen(which),
+            wall=self.wall[which],
+            far_m=self.far_m[which],
+            along_m=self.along_m[which],
+            slant=self.slant[which],
+        )
+
+
+def haze(depth_m: Doubles | Floats, light: Light) -> Floats:
     """The share of a colour that haze replaces at each depth."""
     return np.asarray(1 - np.exp2(-depth_m / light.weather.haze_m), np.float32)
 
 
-def paint_walls(view: Floats, depth: Floats, scene: Scene, camera: Camera, hits: Hits) -> None:
-    """Paint what is seen of each wall into `view`, its distance into `depth`."""
-    horizon = camera.horizon_rows()
+def paint_walls(view: Floats, depth: Floats, scene: Scene, camera: Camera, hits: Hits) -> Ints:
+    """Paint what is seen of each wall into `view` (3, height, width), its distance into `depth` (height, width).
+
+    Returns the row of the highest painted pixel of each column, `camera.height` where there is none.
+    """
     facades = [scene.world.facade(int(wall)) for wall in hits.wall]
-    heights = _heights(facades, hits)
+    seen = _seen(scene, camera, hits, facades)
+    smooth = seen.far_m < SMOOTH_M
+    for part, smoothly in ((seen.chosen(smooth), True), (seen.chosen(~smooth), False)):
+        if len(part.wall):
+            _paint(view, depth, scene, camera, hits, facades, part, smoothly=smoothly)
+    highest = np.full(camera.width, camera.height)
+    np.minimum.at(highest, seen.spans.column, seen.spans.first)
+    return highest
+
+
+def _seen(scene: Scene, camera: Camera, hits: Hits, facades: list[Facade]) -> _Seen:
+    horizon = camera.horizon_rows()
     with np.errstate(invalid="ignore"):
-        tops = np.where(
-            np.isfinite(hits.depth_m), horizon - camera.focal_px * (heights - camera.eye_m) / hits.depth_m, np.inf
-        )
+        tops = horizon - camera.focal_px * (_heights(facades, hits) - camera.eye_m) / hits.depth_m
+    tops[~np.isfinite(hits.depth_m)] = np.inf
     feet = horizon + camera.focal_px * camera.eye_m / hits.depth_m
     limits = _visible_limits(hits, tops, feet)
-    for number, facade in enumerate(facades):
-        wall = int(hits.wall[number])
-        east, north = scene.world.walls.normals[wall]
-        tint = np.array(scene.light.on_wall(float(east), float(north)), np.float32)
-        _paint_wall(
-            view,
-            depth,
-            scene.light,
-            camera,
-            facade,
-            tint,
-            hits.depth_m[number],
-            hits.along_m[number],
-            tops[number],
-            limits[number],
-        )
+    wall, column = np.nonzero(np.ceil(limits - 0.5) > np.maximum(np.ceil(tops - 0.5), 0))
+    at = wall, column
+    normals = scene.world.walls.normals[hits.wall[wall]]
+    slopes = camera.slopes()[column]
+    ray_east = camera.forward[0] + slopes * camera.right[0]
+    ray_north = camera.forward[1] + slopes * camera.right[1]
+    turned = np.abs(normals[:, 0] * ray_east + normals[:, 1] * ray_north)
+    return _Seen(
+        spans=covered(column, tops[at], limits[at], camera.height),
+        wall=wall,
+        far_m=hits.depth_m[at].astype(np.float32),
+        along_m=hits.along_m[at].astype(np.float32),
+        slant=(1 / np.maximum(turned, 1e-3)).astype(np.float32),
+    )
 
 
 def _heights(facades: list[Facade], hits: Hits) -> Doubles:
     heights = np.zeros(hits.depth_m.shape)
     for number, facade in enumerate(facades):
         texel = (hits.along_m[number] * PIXELS_PER_M).astype(np.intp)
-        heights[number] = facade.roof_line_m[np.clip(texel, 0, len(facade.roof_line_m) - 1)]
+        heights[number] = facade.roof_line_m.take(texel, mode="clip")
     return heights
 
 
@@ -75,139 +107,117 @@ def _visible_limits(hits: Hits, tops: Doubles, feet: Doubles) -> Doubles:
     return np.minimum(limits, feet)
 
 
-def _paint_wall(
+def _paint(
     view: Floats,
     depth: Floats,
-    light: Light,
+    scene: Scene,
     camera: Camera,
-    facade: Facade,
-    tint: Floats,
-    depths: Doubles,
-    along: Doubles,
-    tops: Doubles,
-    limits: Doubles,
+    hits: Hits,
+    facades: list[Facade],
+    seen: _Seen,
+    *,
+    smoothly: bool,
 ) -> None:
-    """Paint one wall where `tops` < row < `limits`."""
-    first = np.clip(np.ceil(tops - 0.5), 0, camera.height)
-    last = np.clip(np.ceil(limits - 0.5), 0, camera.height)
-    columns = np.flatnonzero((last > first) & np.isfinite(depths))
-    if len(columns) == 0:
-        return
-    low, high = int(first[columns].min()), int(last[columns].max())
-    rows = np.arange(low, high)[:, None]
-    inside = (rows >= first[columns]) & (rows < last[columns])
-    row, place = np.nonzero(inside)
-    column = columns[place]
-    far = depths[columns]
-    up = (camera.eye_m + (camera.horizon_rows()[columns] - rows - 0.5) * far / camera.focal_px)[inside]
-    colours = _facade_colours(facade, camera, far, along[columns], up, place)
-    fog = haze(far, light)[place][:, None]
-    colours *= tint
-    colours += (np.array(light.weather.horizon, np.float32) - colours) * fog
-    view[row + low, column] = colours
-    depth[row + low, column] = far[place]
+    spans, far = seen.spans, seen.far_m
+    metres_per_row = far / np.float32(camera.focal_px)
+    top_up = camera.eye_m + (camera.horizon_rows()[spans.column] - 0.5) * metres_per_row
+    rows = spans.rows()
+    up = spans.each(top_up)
+    up -= spans.each(metres_per_row) * rows.astype(np.float32)
+    channels = unpacked(_texels(camera, facades, seen, up, smoothly=smoothly))
+    grain = _masonry(camera, facades, seen, up, channels[:, 3])
+    tints, fog = _tints(scene, hits)[seen.wall], haze(far, scene.light)
+    at = rows * camera.width + spans.repeated(spans.column)
+    for channel, veil in enumerate(scene.light.weather.horizon):
+        colour = channels[:, channel] * grain
+        colour *= spans.each(tints[:, channel] * (1 - fog))
+        colour += spans.each(veil * fog)
+        view[channel].reshape(-1)[at] = colour
+    depth.reshape(-1)[at] = spans.each(far)
 
 
-def _facade_colours(facade: Facade, camera: Camera, far: Doubles, along: Doubles, up: Doubles, place: Ints) -> Floats:
-    """Colours (n, 3) of points `up` metres high in the columns `place`: facade texture times masonry."""
-    level = _level(PIXELS_PER_M * far / camera.focal_px, along, PIXELS_PER_M, len(facade.levels))
-    u, v = along[place] * PIXELS_PER_M, (facade.height_m - up) * PIXELS_PER_M
-    texels = np.empty((len(place), 4), np.float32)
-    for number in np.unique(level):
-        chosen = np.flatnonzero(level[place] == number)
-        scale = 0.5**number
-        texels[chosen] = _bilinear(
-            facade.levels[number], u[chosen] * scale - 0.5, v[chosen] * scale - 0.5, smooth=number == 0
-        )
-    near = np.flatnonzero((far < 40)[place])
-    fade = np.clip(1.6 - far / 25, 0, 1).astype(np.float32)[place[near]] * texels[near, 3] / 255
-    bond = _masonry(facade.masonry, along, up, place, near, far, camera)
-    colours = texels[:, :3]
-    colours[near] *= (1 + (bond - 1) * fade)[:, None]
-    return colours
+def _tints(scene: Scene, hits: Hits) -> Floats:
+    """The light (red, green, blue) on each wall hit."""
+    normals = scene.world.walls.normals[hits.wall]
+    return np.array([scene.light.on_wall(float(east), float(north)) for east, north in normals], np.float32)
 
 
-def _masonry(name: str, along: Doubles, up: Doubles, place: Ints, near: Ints, far: Doubles, camera: Camera) -> Floats:
-    level = _level(tiles.TILE_PPM * far / camera.focal_px, along, tiles.TILE_PPM, tiles.LEVELS)[place[near]]
-    return tiles.masonry_tiles().sample(tiles.MASONRIES.index(name), level, along[place[near]], -up[near])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Columns:
+    """The columns of texels that spans read: `start` and `count` of those of the span's level, `stride` apart.
+
+    `across` is the place between columns, `bottom` the foot of the wall and `texels_per_m` the scale down a column.
+    """
+
+    start: Ints
+    count: Ints
+    stride: Ints
+    across: Floats
+    bottom: Floats
+    texels_per_m: Floats
 
 
-def _level(texels_per_px: Doubles, along: Doubles, ppm: float, count: int) -> Ints:
-    """The pyramid level per column: by the larger part of the two directions in which texels crowd together."""
-    across = np.abs(np.gradient(along)) * ppm if len(along) > 1 else texels_per_px
-    crowd = np.sqrt(np.maximum(texels_per_px, 1e-3) * np.clip(across, texels_per_px, texels_per_px * 6))
-    return np.clip(np.round(np.log2(crowd)), 0, count - 1).astype(np.intp)
+def _texels(camera: Camera, facades: list[Facade], seen: _Seen, up: Floats, *, smoothly: bool) -> Packed:
+    """The texels of the facades at the pixels of `seen`, `up` metres above the ground."""
+    spans, columns = seen.spans, _columns(camera, facades, seen)
+    down = spans.each(columns.bottom)
+    down -= up * spans.each(columns.texels_per_m)
+    if not smoothly:
+        column = np.clip(columns.across.astype(np.intp), 0, columns.count - 1)
+        return _read(facades, seen, spans.repeated(columns.start + column * columns.stride) + down.astype(np.intp))
+    across = np.clip(columns.across - 0.5, 0, columns.count - 1)
+    left = np.minimum(across.astype(np.intp), np.maximum(columns.count - 2, 0))
+    down -= 0.5
+    upper = down.astype(np.int32)
+    part_down = weight_of(down - upper)
+    place: Ints = spans.repeated(columns.start + left * columns.stride) + upper.astype(np.intp)
+    first = blend(_read(facades, seen, place), _read(facades, seen, place + 1), part_down)
+    place += spans.repeated(np.where(columns.count > 1, columns.stride, 0))
+    second = blend(_read(facades, seen, place), _read(facades, seen, place + 1), part_down)
+    return blend(first, second, spans.repeated(weight_of(across - left)))
 
 
-def _bilinear(texture: Bytes, u: Doubles, v: Doubles, *, smooth: bool) -> Floats:
-    """Texels (n, 4) at columns `u` and rows `v`; smoothly between texels, or the nearest one."""
-    rows, columns, _ = texture.shape
-    if not smooth:
-        near: Floats = texture[
-            np.clip(np.round(v), 0, rows - 1).astype(np.intp), np.clip(np.round(u), 0, columns - 1).astype(np.intp)
-        ].astype(np.float32)
-        return near
-    u, v = np.clip(u, 0, columns - 1.001), np.clip(v, 0, rows - 1.001)
-    left, upper = u.astype(np.intp), v.astype(np.intp)
-    part_u, part_v = (u - left).astype(np.float32)[:, None], (v - upper).astype(np.float32)[:, None]
-    flat = texture.reshape(-1, 4)
-    at = upper * columns + left
-    step = columns if rows > 1 else 0
-    over = flat[at] * (1 - part_u) + flat[at + (columns > 1)] * part_u
-    under = flat[at + step] * (1 - part_u) + flat[at + step + (columns > 1)] * part_u
-    return np.asarray(over * (1 - part_v) + under * part_v, np.float32)
+def _columns(camera: Camera, facades: list[Facade], seen: _Seen) -> _Columns:
+    textures = [facade.texture for facade in facades]
+    levels = np.array([len(texture.start) for texture in textures])
+    level = np.minimum(_level(seen, PIXELS_PER_M / camera.focal_px), levels[seen.wall] - 1)
+    at = (np.cumsum(levels) - levels)[seen.wall] + level
+    texels_per_m = (PIXELS_PER_M * 0.5**level).astype(np.float32)
+    height_m = np.array([facade.height_m for facade in facades], np.float32)[seen.wall]
+    return _Columns(
+        start=np.concatenate([texture.start for texture in textures])[at],
+        count=np.concatenate([texture.columns for texture in textures])[at],
+        stride=np.concatenate([texture.stride for texture in textures])[at],
+        across=seen.along_m * texels_per_m,
+        bottom=height_m * texels_per_m + PAD,
+        texels_per_m=texels_per_m,
+    )
 
 
-def below_walls(camera: Camera, nearest_m: Doubles) -> Mask:
-    """The pixels (height, width) of the ground in front of walls `nearest_m` away per column (inf without one)."""
-    rows = np.arange(camera.height)[:, None] + 0.5
-    horizon = camera.horizon_rows()
-    below: Mask = (rows > horizon + camera.focal_px * camera.eye_m / nearest_m) & (rows > horizon + 1)
-    return below
+def _read(facades: list[Facade], seen: _Seen, place: Ints) -> Packed:
+    """The texels at `place`, each in the texture of the wall that its pixel shows; spans lie wall by wall."""
+    ends = np.searchsorted(seen.wall, np.arange(len(facades) + 1))
+    bounds = np.concatenate([[0], np.cumsum(seen.spans.lengths)])[ends]
+    found = np.empty(len(place), np.uint32)
+    for facade, (low, high) in zip(facades, pairwise(bounds), strict=True):
+        facade.texture.texels.take(place[low:high], out=found[low:high], mode="clip")
+    return found
 
 
-def paint_ground(view: Floats, scene: Scene, camera: Camera, below: Mask) -> None:
-    """Paint the ground into the pixels `below` of `view`."""
-    horizon = camera.horizon_rows()
-    row, column = np.nonzero(below)
-    far = camera.focal_px * camera.eye_m / (row + 0.5 - horizon[column])
-    aside = far * camera.slopes()[column]
-    east = camera.east_m + far * camera.forward[0] + aside * camera.right[0]
-    north = camera.north_m + far * camera.forward[1] + aside * camera.right[1]
-    colours = ground_colours(scene, east, north, far, camera)
-    fog = haze(far, scene.light)[:, None]
-    view[row, column] = colours + (np.array(scene.light.weather.horizon, np.float32) - colours) * fog
+def _masonry(camera: Camera, facades: list[Facade], seen: _Seen, up: Floats, shown: Bytes) -> Floats:
+    """The factor of the masonry's texture, where it is `shown` (0..255), faded out with distance."""
+    spans, pile = seen.spans, tiles.masonry_tiles()
+    kinds = np.array([tiles.MASONRIES.index(facade.masonry) for facade in facades])
+    level = np.minimum(_level(seen, tiles.TILE_PPM / camera.focal_px), tiles.LEVELS - 1)
+    bond = pile.sample(spans.repeated(pile.place(kinds[seen.wall], level)), spans.each(seen.along_m), up)
+    bond -= 1
+    bond *= shown
+    bond *= spans.each(np.clip(1.6 - seen.far_m / 25, 0, 1) / 255)
+    bond += 1
+    return bond
 
 
-def ground_colours(scene: Scene, east: Doubles, north: Doubles, far: Doubles, camera: Camera) -> Floats:
-    """Colours (n, 3) of points on the ground seen from `far` metres away."""
-    ground, light = scene.world.ground, scene.light
-    x, y = ground.frame.to_raster(east, north)
-    surface = ground.surface[
-        _cell(y, GROUND_PPM, ground.surface.shape[0]), _cell(x, GROUND_PPM, ground.surface.shape[1])
-    ]
-    at = _cell(y, SHADOW_PPM, scene.shadows.shape[0]), _cell(x, SHADOW_PPM, scene.shadows.shape[1])
-    sunlit = scene.shadows[at].astype(np.float32) / 255 * np.float32(light.sun[2] * 1.15)
-    tone = ground.tone[at].astype(np.float32) / 128 * (1 - 0.3 * light.weather.wet)
-    tone *= _paving(TILE_OF_SURFACE[surface], x, y, far, camera)
-    lit = np.array(light.ambient, np.float32) + sunlit[:, None] * np.array(light.direct, np.float32)
-    return np.asarray(_palette(light)[surface] * lit * tone[:, None], np.float32)
-
-
-def _palette(light: Light) -> Floats:
-    colours = {**SURFACE_COLOURS, "grass": light.season.grass}
-    palette = np.array([colours[name] for name in SURFACES], np.float32)
-    snowy = np.array([name in ("grass", "soil") for name in SURFACES])[:, None]
-    return np.where(snowy, palette + (236 - palette) * np.float32(light.season.snow), palette).astype(np.float32)
-
-
-def _paving(tile: Ints, x: Doubles, y: Doubles, far: Doubles, camera: Camera) -> Floats:
-    """The factor of the paving's texture, faded out with distance."""
-    crowd = tiles.TILE_PPM * far / camera.focal_px * np.sqrt(np.maximum(1, far / camera.eye_m / 2))
-    level = np.clip(np.round(np.log2(np.maximum(crowd, 1e-3))), 0, tiles.LEVELS - 1).astype(np.intp)
-    fade = np.clip(1.5 - far / 22, 0, 1)
-    return (1 + (tiles.ground_tiles().sample(tile, level, x, y) - 1) * fade).astype(np.float32)
-
-
-def _cell(metres: Doubles, ppm: int, count: int) -> Ints:
-    return np.clip((metres * ppm).astype(np.intp), 0, count - 1)
+def _level(seen: _Seen, texels_per_px: float) -> Ints:
+    """The level of each span: by both directions in which texels crowd together, `texels_per_px` at one metre."""
+    crowd = texels_per_px * seen.far_m * np.sqrt(np.minimum(seen.slant, 6))
+    return np.asarray(np.clip(np.round(np.log2(crowd)), 0, LEVELS - 1), np.intp)

@@ -8,7 +8,8 @@ import numpy as np
 from collect.campus import sprites
 from collect.campus.arrays import Doubles, Floats
 from collect.campus.camera import Camera
-from collect.campus.paint import below_walls, haze, paint_ground, paint_walls
+from collect.campus.paint import haze, paint_walls
+from collect.campus.paving import paint_ground
 from collect.campus.scene import PERSON_M, Scene
 from collect.campus.sky import paint_visible_sky
 from collect.campus.solids import CAR_COLOURS, Face, Patch, bench, car, draw
@@ -29,18 +30,17 @@ class View:
 
 def render(scene: Scene, camera: Camera) -> View:
     """Render the view of `camera`."""
-    colours = np.zeros((camera.height, camera.width, 3), np.float32)
+    colours = np.zeros((3, camera.height, camera.width), np.float32)
     depth = np.full((camera.height, camera.width), np.inf, np.float32)
     hits = cast(scene.world.walls, camera)
     nearest_m = np.min(hits.depth_m, axis=0, initial=np.inf)
-    paint_walls(colours, depth, scene, camera, hits)
-    below = below_walls(camera, nearest_m)
-    paint_ground(colours, scene, camera, below)
-    paint_visible_sky(colours, scene.sky, camera, below | np.isfinite(depth))
+    roofs = paint_walls(colours, depth, scene, camera, hits)
+    ground = paint_ground(colours, scene, camera, nearest_m)
+    paint_visible_sky(colours, scene.sky, camera, np.minimum(roofs, ground))
     things = [*_billboards(scene, camera, nearest_m), *_solids(scene, camera, nearest_m)]
     for thing in sorted(things, key=lambda thing: -thing.depth_m):
         _compose(colours, depth, scene, thing)
-    return View(colours=colours, depth_m=depth)
+    return View(colours=colours.transpose(1, 2, 0), depth_m=depth)
 
 
 def _billboards(scene: Scene, camera: Camera, nearest_m: Doubles) -> Iterator[Patch]:
@@ -64,14 +64,15 @@ def _near(things: Doubles, camera: Camera, nearest_m: Doubles, half_m: float) ->
     ahead, right = camera.ahead_and_right(things[:, 0], things[:, 1])
     in_reach = np.flatnonzero((ahead > NEAREST_THING_M) & (ahead < REACH_M))
     ahead, right = ahead[in_reach], right[in_reach]
-    first = (camera.width / 2 + camera.focal_px * (right - half_m) / ahead).astype(np.intp)
-    last = (camera.width / 2 + camera.focal_px * (right + half_m) / ahead).astype(np.intp) + 1
-    shown = [
-        k
-        for k, low, high, far in zip(in_reach, np.maximum(first, 0), last, ahead, strict=True)
-        if low < min(high, camera.width) and nearest_m[low:high].max() > far
-    ]
-    return things[shown]
+    middle, half = camera.width / 2 + camera.focal_px * right / ahead, camera.focal_px * half_m / ahead
+    first = np.clip(middle - half, 0, camera.width).astype(np.intp)
+    last = np.clip(middle + half + 1, 0, camera.width).astype(np.intp)
+    in_view = first < last
+    first, last, ahead = first[in_view], last[in_view], ahead[in_view]
+    # The maxima over [first, last) are at the even places; the sentinel lets `last` be the width.
+    pairs = np.column_stack([first, last]).ravel()
+    open_m = np.maximum.reduceat(np.append(nearest_m, 0.0), pairs)[::2] if len(pairs) else ahead
+    return things[in_reach[in_view][open_m > ahead]]
 
 
 def _stand(sprite: sprites.Sprite, camera: Camera, east: float, north: float, height_m: float) -> Iterator[Patch]:
@@ -112,12 +113,17 @@ def _solid(faces: tuple[Face, ...], camera: Camera, east: float, north: float, a
 def _compose(colours: Floats, depth: Floats, scene: Scene, thing: Patch) -> None:
     """Lay a thing over what is farther away, in the light that it stands in."""
     height, width, _ = thing.pixels.shape
-    window = np.s_[thing.top : thing.top + height, thing.left : thing.left + width]
-    opacity = thing.pixels[..., 3].astype(np.float32) / 255
-    opacity = np.where(depth[window] > thing.depth_m, opacity, np.float32(0))
+    rows, columns = slice(thing.top, thing.top + height), slice(thing.left, thing.left + width)
+    opacity = thing.pixels[..., 3] * np.float32(1 / 255)
+    opacity *= depth[rows, columns] > thing.depth_m
     light = scene.light
-    lit = np.array(light.ambient, np.float32) + 0.6 * np.array(light.direct, np.float32)
-    shown = np.asarray(thing.pixels[..., :3] * lit, np.float32)
-    shown += (np.array(light.weather.horizon, np.float32) - shown) * haze(np.array([thing.depth_m]), light)
-    colours[window] += (shown - colours[window]) * opacity[..., None]
-    depth[window][opacity > 0.5] = thing.depth_m
+    fog = float(haze(np.array(thing.depth_m), light))
+    for channel, veil in enumerate(light.weather.horizon):
+        lit = (light.ambient[channel] + 0.6 * light.direct[channel]) * (1 - fog)
+        shown = thing.pixels[..., channel] * np.float32(lit)
+        shown += np.float32(veil * fog)
+        window = colours[channel, rows, columns]
+        shown -= window
+        shown *= opacity
+        window += shown
+    depth[rows, columns][opacity > 0.5] = thing.depth_m

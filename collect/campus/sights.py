@@ -1,7 +1,8 @@
 """The sights of a generated campus: spots on its paths and where people who stand there point their phones.
 
 People photograph the same things. A field team's walks share most of their views, and differ in light, season,
-distance and passers-by; a model is asked to recognise a place, not to guess what lies behind an unseen corner.
+distance and passers-by; a model is asked to recognise a place, not to guess what lies behind an unseen corner. A team
+that takes few photos keeps to few sights, spread over the site, so that each is photographed on several walks.
 """
 
 import numpy as np
@@ -13,6 +14,8 @@ from collect.campus.world import World
 
 SIGHT_GAP_M = 24.0
 DIRECTIONS = 16
+PHOTOS_PER_SIGHT = 8
+FEWEST_SIGHTS = 10
 BEST_DISTANCE_M = 13.0
 
 
@@ -27,6 +30,22 @@ def find_sights(world: World) -> Doubles:
             worth = [appeal(world.walls, spot.x, spot.y, float(heading)) for heading in headings]
             sights.append((spot.x, spot.y, float(headings[int(np.argmax(worth))]) % 360))
     return np.array(sights)
+
+
+def team_sights(world: World, photos: int) -> Doubles:
+    """The sights that a team visits to take `photos` photos, (n, 3) as of `find_sights`.
+
+    One in the middle, then always the farthest from those chosen: fewer photos visit the first of the same sights.
+    """
+    sights = find_sights(world)
+    count = min(len(sights), max(FEWEST_SIGHTS, photos // PHOTOS_PER_SIGHT))
+    middle = sights[:, :2].mean(axis=0)
+    chosen = [int(np.argmin(np.hypot(*(sights[:, :2] - middle).T)))]
+    apart = np.full(len(sights), np.inf)
+    while len(chosen) < count:
+        apart = np.minimum(apart, np.hypot(*(sights[:, :2] - sights[chosen[-1], :2]).T))
+        chosen.append(int(np.argmax(apart)))
+    return sights[chosen]
 
 
 def appeal(walls: Walls, east_m: float, north_m: float, heading_deg: float) -> float:

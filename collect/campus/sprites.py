@@ -7,11 +7,12 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from collect.campus.arrays import Bytes, Colour, generator, jitter, shade
+from collect.campus.arrays import Bytes, Colour, generator, jitter, shade, tones
 from collect.campus.light import SEASONS, Season
 
 TREES_PER_SEASON = 7
 PEOPLE = 14
+LEAF_TONES = 23
 BARK: Colour = (84, 68, 54)
 
 
@@ -75,12 +76,13 @@ def _foliage(
     count = int(len(tips) * season.leaves)
     chosen = [tips[k] for k in rng.permutation(len(tips))[:count]]
     for light, spread, size in ((0.5, 17, 10), (0.78, 16, 7), (1.0, 15, 5), (1.25, 14, 3.2)):
-        for x, y in chosen:
-            for _ in range(2):
-                cx, cy = x + rng.normal(0, spread) - 6 * (light - 0.7), y + rng.normal(0, spread) - 14 * (light - 0.7)
-                radius = size * rng.uniform(0.6, 1.4)
-                colour = (*jitter(rng, shade(base, light), 0.14), 255)
-                draw.ellipse((cx - radius, cy - radius * 0.8, cx + radius, cy + radius * 0.8), fill=colour)
+        leaves = tones(rng, shade(base, light), 0.14, LEAF_TONES)
+        middles = np.repeat(np.array(chosen).reshape(-1, 2), 2, axis=0) - (6 * (light - 0.7), 14 * (light - 0.7))
+        middles += rng.normal(0, spread, middles.shape)
+        radii = size * rng.uniform(0.6, 1.4, len(middles))
+        for k, ((x, y), radius) in enumerate(zip(middles.tolist(), radii.tolist(), strict=True)):
+            box = (x - radius, y - radius * 0.8, x + radius, y + radius * 0.8)
+            draw.ellipse(box, fill=(*leaves[k % LEAF_TONES], 255))
 
 
 @lru_cache(maxsize=64)

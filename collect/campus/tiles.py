@@ -1,7 +1,7 @@
 """Close-up textures that repeat: masonry on walls and paving on the ground.
 
 A tile is a (TILE, TILE) factor around 1 that multiplies a surface's colour, `TILE_PPM` pixels to the metre. Each
-comes as a pyramid of halvings, and fades to 1 with distance, so that courses of brick do not turn into moiré.
+comes in several levels of detail, and fades to 1 with distance, so that courses of brick do not turn into moiré.
 """
 
 from dataclasses import dataclass
@@ -10,27 +10,36 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from collect.campus.arrays import Doubles, Floats, Ints, generator, smooth_noise
+from collect.campus.arrays import Bytes, Floats, Ints, generator, smooth_noise
 
 TILE = 256
 TILE_PPM = 64.0
 LEVELS = 4
+NEUTRAL = 128
 MASONRIES = ("brick", "stone", "concrete", "panel", "timber", "stucco")
 GROUNDS = ("grass", "brick", "slabs", "pavers", "cobbles", "gravel", "asphalt", "soil", "plain")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tiles:
-    """A pile of tiles with their pyramids in one array; `starts` is where each level begins."""
+    """A pile of `count` tiles at each level of detail: the same size at each, coarser ones with larger flat squares.
 
-    flat: Floats
-    starts: Ints
+    `flat` holds bytes, a factor of 1 as `NEUTRAL`.
+    """
 
-    def sample(self, tile: Ints | int, level: Ints, x_m: Doubles, y_m: Doubles) -> Floats:
-        """The factors (n) of tile number `tile` at places in metres, from the given levels of the pyramid."""
-        size, scale = TILE >> level, TILE_PPM / (1 << level)
-        column, row = (x_m * scale).astype(np.intp) % size, (y_m * scale).astype(np.intp) % size
-        return self.flat[self.starts[level] + (tile * size + row) * size + column]
+    flat: Bytes
+    count: int
+
+    def place(self, tile: Ints | int, level: Ints) -> Ints:
+        """Where tile number `tile` begins at a level of detail."""
+        return (level * self.count + tile) * (TILE * TILE)
+
+    def sample(self, place: Ints, x_m: Floats, y_m: Floats) -> Floats:
+        """The factors (n) of the tiles that begin at `place`, at places in metres."""
+        column = (x_m * np.float32(TILE_PPM)).astype(np.int32) & (TILE - 1)
+        row = (y_m * np.float32(TILE_PPM)).astype(np.int32) & (TILE - 1)
+        column += row * TILE
+        return self.flat.take(place + column) * np.float32(1 / NEUTRAL)
 
 
 @cache
@@ -105,11 +114,10 @@ def _blades() -> Floats:
 
 
 def _piled(tiles: list[Floats]) -> Tiles:
-    """`tiles` with their halvings."""
+    """`tiles` at all levels of detail."""
     levels = [np.stack(tiles)]
     while len(levels) < LEVELS:
-        last = levels[-1]
-        halved = last[:, ::2, ::2] + last[:, 1::2, ::2] + last[:, ::2, 1::2] + last[:, 1::2, 1::2]
-        levels.append((halved / 4).astype(np.float32))
-    starts = np.cumsum([0, *(level.size for level in levels[:-1])])
-    return Tiles(flat=np.concatenate([level.ravel() for level in levels]).astype(np.float32), starts=starts)
+        size = 2 ** len(levels)
+        squares = levels[0].reshape(len(tiles), TILE // size, size, TILE // size, size).mean(axis=(2, 4))
+        levels.append(squares.repeat(size, axis=1).repeat(size, axis=2))
+    return Tiles(flat=np.clip(np.stack(levels) * NEUTRAL, 0, 255).astype(np.uint8).ravel(), count=len(tiles))

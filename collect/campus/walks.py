@@ -3,27 +3,48 @@
 import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from statistics import NormalDist
 
 import numpy as np
 
-from collect.campus.arrays import Doubles, generator
+from collect.campus.arrays import Doubles, Ints, generator
 from collect.campus.camera import Camera
 from collect.campus.develop import Exposure
 from collect.campus.devices import DEVICES, Device
 from collect.campus.light import WEATHERS, Light, light_at
-from collect.campus.routes import Route, path_graph, stroll
-from collect.campus.sights import appeal, find_sights
+from collect.campus.sights import appeal, team_sights
 from collect.campus.world import World
 
 PHOTOS_PER_WALK = 30
-STOP_GAP_M = 40.0
 PACE_M_PER_S = 1.25
+# Paths are longer than the straight line.
+DETOUR = 1.3
 BURST_SHARE = 0.14
-SPOT_SPREAD_M = 1.2
-HEADING_SPREAD_DEG = 5.0
+SPOT_SPREAD_M = 1.4
+# Nobody steps so close to a wall that this share of what is to be seen from the sight is lost.
+LEAST_WORTH = 0.7
+HEADING_SPREAD_DEG = 6.0
+PITCH_DEG, PITCH_SPREAD_DEG = 5.0, 3.0
 STRAY_LOOK_SHARE = 0.03
 FIRST_DAY = datetime(2025, 4, 5, tzinfo=UTC)
 YEAR_SPAN_DAYS = 310
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How far exposures differ: standard deviations of logarithms; `warmth` trades red for blue."""
+
+    warmth: float
+    tint: float
+    brightness: float
+    contrast: float
+    saturation: float
+
+
+# Over a year of walks weather and the phone's mood differ more than from one view of a walk to the next; but within
+# a walk, too, a phone meters and balances each view anew.
+OF_A_WALK = Spread(warmth=0.09, tint=0.03, brightness=0.14, contrast=0.15, saturation=0.2)
+OF_A_PHOTO = Spread(warmth=0.06, tint=0.025, brightness=0.16, contrast=0.11, saturation=0.14)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,73 +85,105 @@ def walks_for(photos: int) -> int:
 
 
 def plan_walks(place: Place, photos: int, seed: int) -> tuple[Walk, ...]:
-    """The walks, on three days or more where there are six of them, each day with the two devices by turns."""
+    """The walks, on three days or more where there are six of them, each day with the two devices by turns.
+
+    No two walks of a day have the same weather.
+    """
     count = walks_for(photos)
     days = min(count, max(3, math.ceil(count / 3)))
-    weathers = generator(seed, "weather").permutation(np.arange(count) % len(WEATHERS))
-    return tuple(_walk(place, number, days, int(weathers[number]), seed) for number in range(count))
+    weathers = generator(seed, "weather").permutation(len(WEATHERS))
+    moods = _moods(generator(seed, "moods"), count)
+    walks = []
+    for number in range(count):
+        day, slot = number % days, number // days
+        rng = generator(seed, "walk", number)
+        start = _start(rng, place, day, slot, days)
+        device = DEVICES[number % len(DEVICES)]
+        weather = WEATHERS[weathers[(slot + 2 * day) % len(WEATHERS)]]
+        walks.append(
+            Walk(
+                number=number,
+                device=device,
+                start=start,
+                light=light_at(start, place.latitude, place.longitude, weather),
+                exposure=_exposure(device, moods[number], float(rng.uniform(1.5, 4))),
+            )
+        )
+    return tuple(walks)
 
 
-def _walk(place: Place, number: int, days: int, weather: int, seed: int) -> Walk:
-    rng = generator(seed, "walk", number)
-    day, slot = number % days, number // days
+def _start(rng: np.random.Generator, place: Place, day: int, slot: int, days: int) -> datetime:
     date = FIRST_DAY + timedelta(days=round(day * YEAR_SPAN_DAYS / max(days - 1, 1)))
     minutes = 8 * 60 + 40 + slot * 160 + rng.uniform(0, 90)
     start = date.replace(tzinfo=place.zone) + timedelta(minutes=float(minutes))
-    start = start.replace(microsecond=0).astimezone(UTC)
-    device = DEVICES[number % len(DEVICES)]
-    return Walk(
-        number=number,
-        device=device,
-        start=start,
-        light=light_at(start, place.latitude, place.longitude, WEATHERS[weather]),
-        exposure=_exposure(rng, device),
-    )
+    return start.replace(microsecond=0).astimezone(UTC)
 
 
-def _exposure(rng: np.random.Generator, device: Device) -> Exposure:
-    """How the phone develops on this walk: its own colours, and a white balance and brightness of the day."""
-    warmth, tint, brightness = rng.normal(0, 0.05), rng.normal(0, 0.02), np.exp(rng.normal(0, 0.11))
-    red, green, blue = device.gains
-    return Exposure(
-        gains=(
-            float(red * brightness * (1 + warmth)),
-            float(green * brightness * (1 + tint)),
-            float(blue * brightness * (1 - warmth)),
-        ),
-        contrast=float(device.contrast * np.exp(rng.normal(0, 0.1))),
-        saturation=float(device.saturation * np.exp(rng.normal(0, 0.12))),
-        noise=float(rng.uniform(1.5, 4)),
+def _moods(rng: np.random.Generator, count: int) -> list[Doubles]:
+    """What sets the exposures of `count` walks apart: five standard normal numbers for each.
+
+    Each of the five is spread evenly over the walks, so that no two walks come out alike by chance.
+    """
+    quantiles = [NormalDist().inv_cdf((k + 0.5) / count) for k in range(count)]
+    return list(np.column_stack([rng.permutation(quantiles) for _ in range(5)]))
+
+
+def _exposure(device: Device, mood: Doubles, noise: float) -> Exposure:
+    """How the phone develops on a walk: its own colours, and a white balance and brightness of the day."""
+    plain = Exposure(gains=device.gains, contrast=device.contrast, saturation=device.saturation, noise=noise)
+    return _varied(mood, plain, OF_A_WALK)
+
+
+def _varied(normal: Doubles, exposure: Exposure, spread: Spread) -> Exposure:
+    """`exposure` moved by five standard `normal` numbers, as far as `spread` says."""
+    warmth, tint, brightness, contrast, saturation = normal.tolist()
+    common = brightness * spread.brightness
+    shifts = (warmth * spread.warmth, tint * spread.tint, -warmth * spread.warmth)
+    red, green, blue = (gain * math.exp(common + shift) for gain, shift in zip(exposure.gains, shifts, strict=True))
+    return replace(
+        exposure,
+        gains=(red, green, blue),
+        contrast=exposure.contrast * math.exp(contrast * spread.contrast),
+        saturation=exposure.saturation * math.exp(saturation * spread.saturation),
     )
 
 
 def take_photos(world: World, walks: tuple[Walk, ...], photos: int, seed: int) -> tuple[Shot, ...]:
-    """`photos` shots in all, spread evenly over `walks`."""
-    graph, sights = path_graph(world.plan.footpaths), find_sights(world)
+    """`photos` shots in all, spread evenly over `walks`; the walks share the work of visiting the team's sights."""
+    sights = team_sights(world, photos)
+    visits = np.zeros(len(sights))
     shots: list[Shot] = []
     for walk in walks:
-        share = (walk.number + 1) * photos // len(walks) - walk.number * photos // len(walks)
-        shots += _shots_of(world, graph, sights, walk, share, len(shots), seed)
+        count = (walk.number + 1) * photos // len(walks) - walk.number * photos // len(walks)
+        rng = generator(seed, "shots", walk.number)
+        bursts = _burst_sizes(rng, count)
+        visited = _itinerary(rng, sights, visits, len(bursts))
+        np.add.at(visits, visited, 1)
+        shots += _shots_of(rng, world, sights[visited], walk, bursts, len(shots))
     return tuple(shots)
 
 
-def _shots_of(world: World, graph: Route, sights: Doubles, walk: Walk, count: int, first: int, seed: int) -> list[Shot]:
-    rng = generator(seed, "shots", walk.number)
-    bursts = _burst_sizes(rng, count)
-    route = stroll(rng, graph, STOP_GAP_M * (len(bursts) + 1))
-    at = np.cumsum(rng.uniform(0.5, 1.5, len(bursts)))
-    at *= route.length / (at[-1] + 1)
-    seconds = before = 0.0
-    unseen = np.arange(len(sights))
+def _itinerary(rng: np.random.Generator, sights: Doubles, visits: Doubles, stops: int) -> Ints:
+    """Which sights a walk goes to: those visited least so far, in an order that always goes to the nearest next."""
+    wanted = np.resize(np.argsort(visits + rng.random(len(sights))), stops)
+    order = [int(rng.integers(stops))]
+    while len(order) < stops:
+        gaps = np.hypot(*(sights[wanted, :2] - sights[wanted[order[-1]], :2]).T)
+        gaps[order] = np.inf
+        order.append(int(np.argmin(gaps)))
+    return wanted[order]
+
+
+def _shots_of(
+    rng: np.random.Generator, world: World, sights: Doubles, walk: Walk, bursts: list[int], first: int
+) -> list[Shot]:
+    """The shots of a walk from sight to sight, a burst at each; their numbers begin at `first`."""
+    ways = np.hypot(*np.diff(sights[:, :2], axis=0, prepend=sights[:1, :2]).T) * DETOUR
+    seconds = 0.0
     shots: list[Shot] = []
-    for burst, (size, along) in enumerate(zip(bursts, at, strict=True)):
-        seconds += (along - before) / PACE_M_PER_S + rng.uniform(3, 12)
-        before = float(along)
-        here = route.interpolate(along)
-        left = sights[unseen]
-        nearest = int(np.argmin(np.hypot(left[:, 0] - here.x, left[:, 1] - here.y)))
-        camera = _aim(rng, world, left[nearest], walk.device)
-        unseen = np.delete(unseen, nearest) if len(unseen) > 1 else np.arange(len(sights))
+    for burst, (size, sight, way_m) in enumerate(zip(bursts, sights, ways, strict=True)):
+        seconds += way_m / PACE_M_PER_S + rng.uniform(3, 12)
+        camera = _aim(rng, world, sight, walk.device)
         for _ in range(size):
             shots.append(
                 Shot(
@@ -138,7 +191,7 @@ def _shots_of(world: World, graph: Route, sights: Doubles, walk: Walk, count: in
                     walk=walk,
                     captured_at=walk.start + timedelta(milliseconds=round(seconds * 1000)),
                     camera=camera,
-                    exposure=_metered(rng, walk.exposure),
+                    exposure=_varied(rng.standard_normal(5), walk.exposure, OF_A_PHOTO),
                     burst=burst if size > 1 else None,
                 )
             )
@@ -160,23 +213,27 @@ def _aim(rng: np.random.Generator, world: World, sight: Doubles, device: Device)
     """Stand near the sight and look at it, or now and then somewhere else where something can be seen."""
     portrait = bool(rng.random() < device.portrait_share)
     spot = sight[:2] + rng.normal(0, SPOT_SPREAD_M, 2)
-    if not world.walkable(spot):
+    if not world.walkable(spot) or _worth(world, spot, sight[2]) < LEAST_WORTH * _worth(world, sight[:2], sight[2]):
         spot = sight[:2]
     heading = sight[2]
     if rng.random() < STRAY_LOOK_SHARE:
         others = rng.uniform(0, 360, 8)
-        heading = max(others, key=lambda other: appeal(world.walls, float(spot[0]), float(spot[1]), other))
+        heading = max(others, key=lambda other: _worth(world, spot, other))
     return Camera(
         east_m=float(spot[0]),
         north_m=float(spot[1]),
         heading_deg=float((heading + rng.normal(0, HEADING_SPREAD_DEG)) % 360),
         eye_m=float(rng.normal(1.58, 0.05)),
         view_deg=device.view_deg,
-        pitch_deg=float(rng.normal(5, 2.2)),
+        pitch_deg=float(rng.normal(PITCH_DEG, PITCH_SPREAD_DEG)),
         roll_deg=float(rng.normal(0, 1.0)),
         width=480 if portrait else 640,
         height=640 if portrait else 480,
     )
+
+
+def _worth(world: World, spot: Doubles, heading_deg: float) -> float:
+    return appeal(world.walls, float(spot[0]), float(spot[1]), heading_deg)
 
 
 def _shaken(rng: np.random.Generator, camera: Camera) -> Camera:
@@ -188,9 +245,3 @@ def _shaken(rng: np.random.Generator, camera: Camera) -> Camera:
         heading_deg=(camera.heading_deg + float(rng.normal(0, 2))) % 360,
         pitch_deg=camera.pitch_deg + float(rng.normal(0, 0.7)),
     )
-
-
-def _metered(rng: np.random.Generator, exposure: Exposure) -> Exposure:
-    factor = float(np.exp(rng.normal(0, 0.08)))
-    red, green, blue = exposure.gains
-    return replace(exposure, gains=(red * factor, green * factor, blue * factor))

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 from shapely import wkb
 from shapely.geometry import Point
 
-from collect.campus.arrays import Doubles
+from collect.campus.arrays import Doubles, generator
 from collect.campus.designs import design_of
 from collect.campus.facade import Facade, paint
 from collect.campus.ground import Ground, lay_ground
@@ -29,9 +30,11 @@ class World:
     def facade(self, wall: int) -> Facade:
         """The facade of wall number `wall`."""
         if wall not in self._painted:
-            design = design_of(self.seed, int(self.walls.design[wall]))
+            number = int(self.walls.design[wall])
+            side = wall - int(np.argmax(self.walls.design == number))
             length, eaves = float(self.walls.length_m[wall]), float(self.walls.eaves_m[wall])
-            self._painted[wall] = paint(design, length, eaves, self.seed, f"wall {wall}")
+            rng = generator(self.seed, "facade", wall)
+            self._painted[wall] = paint(design_of(self.seed, number), length, eaves, rng, side)
         return self._painted[wall]
 
     def walkable(self, spot: Doubles) -> bool:

@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import combinations
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from shapely.geometry import Polygon, box
 
 from collect.campus.camera import Camera
@@ -13,11 +17,16 @@ from collect.campus.plan import Building
 from collect.campus.receiver import drift, held_inside
 from collect.campus.render import render
 from collect.campus.scene import Scene, set_scene
+from collect.campus.sights import find_sights, team_sights
 from collect.campus.solids import CAR_COLOURS, car, draw
+from collect.campus.spans import covered
+from collect.campus.texture import PAD, blend, texture_of, unpacked
+from collect.campus.walks import Place, plan_walks, take_photos
 from collect.campus.walls import cast, walls_of
 from collect.campus.world import build_world
 
 SITE = box(-110, -120, 110, 120)
+PLACE = Place(latitude=39.95, longitude=-75.19, zone=ZoneInfo("America/New_York"))
 
 
 def light(hour: int = 16, weather: int = 0) -> Light:
@@ -143,3 +152,74 @@ def test_an_error_that_would_leave_the_site_is_shortened() -> None:
     error = held_inside(np.array([8.0, 5.0]), np.array([6.0, 0.0]), site)
     assert 0 <= error[0] <= 2
     assert held_inside(np.array([2.0, 5.0]), np.array([6.0, 0.0]), site) == pytest.approx([6.0, 0.0])
+
+
+@pytest.mark.parametrize("photos", [60, 240])
+def test_nearly_every_view_was_photographed_on_another_walk_too(photos: int) -> None:
+    shots = take_photos(build_world(SITE.wkb, 2), plan_walks(PLACE, photos, 2), photos, 2)
+    assert len(shots) == photos
+    spots = np.array([(shot.camera.east_m, shot.camera.north_m) for shot in shots])
+    headings = np.array([shot.camera.heading_deg for shot in shots])
+    walks = np.array([shot.walk.number for shot in shots])
+    apart = np.hypot(*(spots[:, None] - spots[None]).transpose(2, 0, 1))
+    turned = np.abs((headings[:, None] - headings[None] + 180) % 360 - 180)
+    alike = (apart < 8) & (turned < 30)
+    for held_out in combinations(range(walks.max() + 1), 2):
+        test = np.isin(walks, held_out)
+        assert alike[np.ix_(test, ~test)].any(axis=1).mean() > 0.85
+
+
+def test_fewer_photos_visit_the_first_of_the_same_sights() -> None:
+    world = build_world(SITE.wkb, 2)
+    few, many = team_sights(world, 120), team_sights(world, 400)
+    assert len(few) < len(many) <= len(find_sights(world))
+    assert np.array_equal(many[: len(few)], few)
+    assert len(np.unique(team_sights(world, 5000), axis=0)) == len(find_sights(world))
+
+
+def test_walks_of_one_day_differ_in_weather_and_no_two_walks_in_exposure() -> None:
+    walks = plan_walks(PLACE, 600, 4)
+    days: dict[str, list[str]] = {}
+    for walk in walks:
+        days.setdefault(walk.start.astimezone(PLACE.zone).date().isoformat(), []).append(walk.light.weather.name)
+    assert all(len(set(weathers)) == len(weathers) for weathers in days.values())
+    warmths = [walk.exposure.gains[0] / walk.exposure.gains[2] for walk in walks]
+    assert len({round(warmth, 6) for warmth in warmths}) == len(walks)
+
+
+def test_sides_of_a_building_carry_different_features() -> None:
+    world = build_world(SITE.wkb, 1)
+    design = int(world.walls.design[0])
+    sides = [int(wall) for wall in np.flatnonzero(world.walls.design == design) if world.walls.length_m[wall] > 12][:2]
+    first, second = (world.facade(side).texture for side in sides)
+    assert first.texels.size != second.texels.size or not np.array_equal(first.texels, second.texels)
+    assert np.array_equal(build_world(SITE.wkb, 1).facade(sides[0]).texture.texels, first.texels)
+
+
+@given(first=st.integers(0, 255), second=st.integers(0, 255), weight=st.integers(0, 256))
+def test_blending_packed_texels_is_blending_each_byte(first: int, second: int, weight: int) -> None:
+    one = np.array([[first, second, 255, 0]], np.uint8).view(np.uint32)[0]
+    other = np.array([[second, first, 0, 255]], np.uint8).view(np.uint32)[0]
+    mixed = unpacked(blend(one, other, np.array([weight], np.uint32)))[0].astype(int)
+    exact = unpacked(one)[0].astype(int) * (256 - weight) + unpacked(other)[0].astype(int) * weight
+    assert mixed.tolist() == (exact // 256).tolist()
+
+
+def test_a_texture_holds_the_columns_of_a_picture_and_of_its_halvings() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (33, 20, 4), np.uint8)
+    texture = texture_of(pixels)
+    for column in (0, 19):
+        place = texture.start[0] + column * texture.stride[0]
+        stored = unpacked(texture.texels[place : place + texture.stride[0]])
+        assert np.array_equal(stored[PAD:-PAD], pixels[:, column])
+        assert np.array_equal(stored[:PAD], np.repeat(pixels[:1, column], PAD, axis=0))
+    assert texture.columns.tolist() == [20, 10, 5]
+    mean = pixels[:2, :2].reshape(4, 4).mean(axis=0)
+    assert unpacked(texture.texels[texture.start[1] + PAD :][:1])[0] == pytest.approx(mean, abs=0.51)
+
+
+def test_spans_cover_the_pixels_whose_middles_lie_within() -> None:
+    spans = covered(np.array([3, 7, 9]), np.array([-2.0, 1.5, 4.0]), np.array([1.6, 3.5, 2.0]), 10)
+    assert spans.lengths.tolist() == [2, 2, 0]
+    assert spans.rows().tolist() == [0, 1, 1, 2]
+    assert spans.repeated(spans.column).tolist() == [3, 3, 7, 7]

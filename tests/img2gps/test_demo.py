@@ -1,0 +1,80 @@
+"""The demo's script and its closing block; the whole of it is run by hand and in CI, not here."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from img2gps import cli
+from img2gps.demo import DemoReport, closing_block, run_demo
+from img2gps.errors import UsageError
+
+
+class HaltError(Exception):
+    """Ends a recorded demo where the first evaluation would be read."""
+
+
+def recorded(tmp_path: Path, photos: int, seed: int = 0) -> list[list[str]]:
+    """The commands of a demo up to its first evaluation."""
+    commands: list[list[str]] = []
+
+    def run(words: list[str]) -> None:
+        commands.append(words)
+        if words[0] == "evaluate":
+            raise HaltError
+
+    with pytest.raises(HaltError):
+        run_demo(run, photos=photos, out=tmp_path / "demo", seed=seed)
+    return commands
+
+
+def option(words: list[str], name: str) -> str:
+    return words[words.index(name) + 1]
+
+
+def test_every_command_of_the_demo_is_one_that_a_user_can_type(tmp_path: Path) -> None:
+    commands = recorded(tmp_path, 240, seed=5)
+    assert [words[0] for words in commands] == ["simulate", "ingest", "split", "train", "train", "evaluate"]
+    for name, *arguments in commands[:-1]:
+        command = cli.cli.get_command(click.Context(cli.cli), name)
+        assert command is not None
+        if name != "ingest":  # its photos exist only once they are rendered
+            command.make_context(name, arguments, parent=click.Context(cli.cli))
+    assert all(option(words, "--seed") == "5" for words in commands if words[0] in ("simulate", "split", "train"))
+
+
+@given(photos=st.integers(60, 2000))
+def test_two_walks_or_more_are_held_out_and_most_photos_train(
+    tmp_path_factory: pytest.TempPathFactory, photos: int
+) -> None:
+    commands = recorded(tmp_path_factory.mktemp("demo"), photos)
+    held_out = int(option(commands[2], "--test"))
+    walk = photos / max(6, round(photos / 30))
+    # The split takes the whole walks that come nearest to what is asked for.
+    assert 1.8 * walk <= held_out <= photos / 3
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.jpg").write_bytes(b"keep")
+    with pytest.raises(UsageError, match="not empty"):
+        run_demo(lambda words: None, photos=60, out=tmp_path, seed=0)
+
+
+def test_the_closing_block_says_what_was_found_and_what_to_type_next() -> None:
+    mean = {"rmse_m": 90.0, "median_m": 80.0}
+    runs: dict[str, dict[str, Any]] = {
+        "resnet18": {"rmse_m": 70.1, "median_m": 60.2, "mean_predictor": mean},
+        "quick": {"rmse_m": 20.3, "median_m": 12.4, "mean_predictor": mean},
+    }
+    report = DemoReport(
+        photos=240, rejected={"no_gps": 3, "truncated": 2}, runs=runs, dataset="demo/quad", folder="demo", seconds=61.0
+    )
+    text = closing_block(report)
+    for expected in ("rendered", "240 photos accepted, 5 refused", "no_gps", "90.0 m", "70.1 m", "20.3 m", "12.4 m"):
+        assert expected in text
+    assert "img2gps ingest PHOTOS" in text.splitlines()[-1]
+    assert json.loads(json.dumps(report.to_dict()))["runs"]["quick"]["rmse_m"] == 20.3
