@@ -53,12 +53,17 @@ def assign_groups(photos: Sequence[Photo]) -> list[Photo]:
     walk_names = _walk_names(ordered, walks)
     burst_names = _burst_names(ordered, walks, bursts, walk_names)
     group_names = _group_names(ordered, seconds, groups)
-    named = [
-        dataclasses.replace(photo, walk=walk_names[walk], burst=burst, group=group_names[group])
-        for photo, walk, burst, group in zip(ordered, walks.tolist(), burst_names, groups.tolist(), strict=True)
-    ]
-    by_place = dict(zip(order, named, strict=True))
-    return [by_place[row] for row in range(len(photos))]
+    result = list(photos)
+    for row, walk, burst, group in zip(order, walks.tolist(), burst_names, groups.tolist(), strict=True):
+        result[row] = _named(photos[row], walk_names[walk], burst, group_names[group])
+    return result
+
+
+def _named(photo: Photo, walk: str, burst: str | None, group: str) -> Photo:
+    """Return the photo itself where nothing changes: most of 100,000 photos need no second copy in memory."""
+    if (photo.walk, photo.burst, photo.group) == (walk, burst, group):
+        return photo
+    return dataclasses.replace(photo, walk=walk, burst=burst, group=group)
 
 
 def _timeline_key(photo: Photo) -> tuple[str, bool, float, str, str]:
@@ -95,7 +100,7 @@ def _group_numbers(photos: list[Photo], walks: Numbers, bursts: Numbers, points_
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    positions = np.array([(walk, photo.lon, photo.lat) for walk, photo in zip(walks.tolist(), photos, strict=True)])
+    positions = np.column_stack([walks, [photo.lon for photo in photos], [photo.lat for photo in photos]])
     places = np.unique(positions, axis=0, return_inverse=True)[1].ravel()
     hashes = parse_hashes([photo.phash for photo in photos])
     edges = np.concatenate([_chain(bursts), _chain(places), near_duplicate_pairs(hashes, walks, points_m)])
@@ -140,7 +145,7 @@ def _burst_names(photos: list[Photo], walks: Numbers, bursts: Numbers, walk_name
 
 
 def _group_names(photos: list[Photo], seconds: FloatArray, groups: Numbers) -> list[str]:
-    ids = np.array([photo.id for photo in photos])
+    ids = np.array([photo.id for photo in photos], dtype=np.bytes_)  # as text they would take four times the memory
     earliest_first = np.lexsort((ids, np.nan_to_num(seconds, nan=np.inf)))
     _, starts = np.unique(groups[earliest_first], return_index=True)
-    return [f"g-{ids[earliest_first[start]][:_ID_CHARS]}" for start in starts]
+    return [f"g-{photos[row].id[:_ID_CHARS]}" for row in earliest_first[starts].tolist()]

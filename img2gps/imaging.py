@@ -5,6 +5,7 @@ pixels it was not trained for.
 """
 
 import io
+import struct
 from functools import cache, lru_cache
 from typing import Final
 
@@ -15,22 +16,22 @@ from PIL import (
     ImageCms,
     ImageFile,
     JpegImagePlugin,
-    MpoImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
+    UnidentifiedImageError,
     WebPImagePlugin,
 )
 
 __all__ = ["FORMATS", "WORKING_SHORT_SIDE_PX", "fit_short_side", "open_image", "upright_rgb"]
 
 # Importing a plugin registers its format; naming them here spares the import of all forty others.
-_PLUGINS = (AvifImagePlugin, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
+_PLUGINS = (AvifImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
 
-FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "HEIF", "AVIF")
-"""The Pillow formats that are read, and no others: each further decoder is a further way in."""
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF")
+"""The Pillow formats that are read, and no others: each further decoder is a further way in.
 
-# An MPO is opened by the JPEG decoder, which tells the two apart.
-_DECODERS = tuple(name for name in FORMATS if name != "MPO")
+An MPO is read as the JPEG that it begins with: its other pictures are views and maps of the same.
+"""
 
 WORKING_SHORT_SIDE_PX: Final = 512
 
@@ -54,16 +55,34 @@ def _register_heif() -> None:
     pillow_heif.register_heif_opener(thumbnails=False)
 
 
+class _Jpeg(JpegImagePlugin.JpegImageFile):
+    """A JPEG whose print resolution is left alone: Pillow looks for it in the EXIF, and fails where it is text."""
+
+    def _read_dpi_from_exif(self) -> None:
+        return
+
+
 def open_image(data: bytes) -> Image.Image:
     """Return the image of `data` with only its header parsed, in one of `FORMATS`.
 
     Raises what Pillow raises (PIL.UnidentifiedImageError, OSError, SyntaxError, struct.error, ...).
     """
-    _register_heif()
-    image: Image.Image = Image.open(io.BytesIO(data), formats=_DECODERS)
+    image = _open_jpeg(data) if data.startswith(b"\xff\xd8\xff") else _open_other(data)
     if isinstance(image, ImageFile.ImageFile):
         image.decodermaxblock = max(len(data), ImageFile.MAXBLOCK)  # it is all here: one piece, not 64 KiB at a time
     return image
+
+
+def _open_jpeg(data: bytes) -> Image.Image:
+    try:
+        return _Jpeg(io.BytesIO(data))
+    except (SyntaxError, IndexError, TypeError, struct.error) as error:  # as `Image.open` does
+        raise UnidentifiedImageError("cannot identify image file: its JPEG header is damaged") from error
+
+
+def _open_other(data: bytes) -> Image.Image:
+    _register_heif()
+    return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
 def upright_rgb(image: Image.Image, *, short_side_px: int | None = WORKING_SHORT_SIDE_PX) -> Image.Image:
@@ -72,10 +91,10 @@ def upright_rgb(image: Image.Image, *, short_side_px: int | None = WORKING_SHORT
     JPEGs are decoded at the smallest scale (1, 1/2, 1/4, 1/8) that still covers the target, which costs a
     fraction of a full decode. HEIF arrives upright from its decoder. Raises what Pillow raises.
     """
-    if short_side_px is not None and image.format in ("JPEG", "MPO"):
+    if short_side_px is not None and image.format == "JPEG":
         image.draft("RGB", _covering_size(image.size, short_side_px))
     image.load()
-    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))  # after load: TIFF turns by itself
+    turn = _turn(image)  # after load: TIFF turns by itself
     # small first: turning and colour conversion then cost a fraction; other modes cannot be resampled as they are
     small = fit_short_side(image, short_side_px) if image.mode in _RESAMPLED_MODES else image
     rgb = fit_short_side(_to_srgb(small), short_side_px)
@@ -90,6 +109,13 @@ def fit_short_side(image: Image.Image, short_side_px: int | None) -> Image.Image
     scale = short_side_px / short
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001  a damaged block raises anything, and is no reason to lose the pixels
+        return None
 
 
 def _covering_size(size: tuple[int, int], short_side_px: int) -> tuple[int, int]:

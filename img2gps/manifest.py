@@ -165,7 +165,7 @@ def photos_of(table: "pa.Table") -> list[Photo]:
 
     points = shapely.from_wkb(table.column("geometry").to_pylist())
     lons, lats = shapely.get_x(points).tolist(), shapely.get_y(points).tolist()
-    columns = {column.name: table.column(column.name).to_pylist() for column in COLUMNS if column.name != "geometry"}
+    columns = {column.name: _shared(table.column(column.name)) for column in COLUMNS if column.name != "geometry"}
     columns["flags"] = [tuple(flags) for flags in columns["flags"]]
     columns |= {"lon": lons, "lat": lats}
     names = list(columns)
@@ -190,16 +190,30 @@ def rows_digest(table: "pa.Table") -> str:
 
 def _table_of(photos: list[Photo]) -> "pa.Table":
     import pyarrow as pa
+
+    schema = _arrow_schema()
+    # column by column: the lists of all 32 at once would take as much memory as the table
+    arrays = [pa.array(_values(photos, column), schema.field(column.name).type) for column in COLUMNS]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _values(photos: list[Photo], column: Column) -> Any:
     import shapely
 
-    values: dict[str, Any] = {
-        column.name: [getattr(photo, column.name) for photo in photos]
-        for column in COLUMNS
-        if column.name != "geometry"
-    }
-    points = shapely.points([photo.lon for photo in photos], [photo.lat for photo in photos])
-    values["geometry"] = list(shapely.to_wkb(points))
-    return pa.table({column.name: values[column.name] for column in COLUMNS}, schema=_arrow_schema())
+    if column.name == "geometry":
+        return shapely.to_wkb(shapely.points([photo.lon for photo in photos], [photo.lat for photo in photos]))
+    return [getattr(photo, column.name) for photo in photos]
+
+
+def _shared(column: "pa.ChunkedArray") -> list[Any]:
+    """Return the values of a column, equal texts as one object: most columns hold few different ones."""
+    import pyarrow as pa
+
+    values: list[Any] = column.to_pylist()
+    if column.type != pa.string():
+        return values
+    known: dict[str, str] = {}
+    return [value if value is None else known.setdefault(value, value) for value in values]
 
 
 def _geo_metadata(photos: list[Photo]) -> bytes:

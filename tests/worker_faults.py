@@ -1,5 +1,6 @@
 """What a decoder can do to its process, as functions that workers import by name."""
 
+import logging
 import os
 import signal
 import sys
@@ -24,6 +25,9 @@ def _one(item: str, folder: Path) -> str:
         time.sleep(60)
     if item == "eat":
         _eat = bytearray(64 << 30)
+    if item == "noisy":
+        os.write(2, b"\x1b[31mfrom libtiff")
+        logging.getLogger("PIL").error("from Pillow")
     if item == "bug":
         raise ZeroDivisionError("division by zero")
     if item == "disk-full":

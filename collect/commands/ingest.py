@@ -1,12 +1,14 @@
 """`img2gps ingest`: photos into a dataset."""
 
+import shlex
 import sys
 from pathlib import Path
 
 import rich_click as click
 
 from collect.commands.reading_options import options_of, reading_options, strict_option
-from img2gps.console import PATH, command, config_option, dry_run_option, json_option
+from img2gps.console import PATH, command, config_option, dry_run_option, json_option, say
+from img2gps.text import safe_path
 
 
 @command(
@@ -39,3 +41,6 @@ def ingest(photos: tuple[Path, ...], dataset: Path, short_side: int | None, reha
     outcomes = run(photos, dataset, options)
     title = f"{dataset} (dry run: nothing was written)" if dry_run else f"{dataset}"
     close(outcomes, title=title, as_json=as_json, strict=strict)
+    if outcomes.new + outcomes.unchanged and not (dry_run or as_json):
+        words = safe_path(shlex.quote(str(dataset)))
+        say(f"Next: `img2gps audit {words}` shows what they cover, `img2gps split {words}` comes before training.")

@@ -14,6 +14,7 @@ from img2gps.files import TEMPORARY_PREFIX, fsync_folder
 __all__ = ["CopyStore", "sweep_temporary_files"]
 
 _THREADS: Final = 8
+_MANY: Final = 512
 
 
 class CopyStore:
@@ -26,9 +27,11 @@ class CopyStore:
         self._folders: set[Path] = set()
 
     def place(self, temporary: str, target: Path) -> None:
-        """Sync a temporary file and rename it to `target`, soon."""
+        """Sync a temporary file and rename it to `target`, soon. Raises the OSError of an earlier one that failed."""
         self._folders.add(target.parent)
         self._pending.append(self._threads.submit(_sync_and_rename, temporary, target))
+        if len(self._pending) % _MANY == 0:  # between two commits there may be 50,000, of 2 kB each
+            self._pending = [future for future in self._pending if not future.done() or future.result()]
 
     def settle(self) -> None:
         """Wait until every copy is in its place on the disk. Raises the OSError of the first that failed."""

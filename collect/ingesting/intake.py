@@ -129,7 +129,7 @@ class Intake:
             return False
         else:
             self._outcomes.new += 1
-            stamped = replace(photo, ingested_at=self._started, ingest=self._ingest)
+            stamped = replace(photo, source_name=task.name, ingested_at=self._started, ingest=self._ingest)
             self._ledger.accept(stamped, reading.temporary)
             self._placed = True
         self._seen.add(photo.id)

@@ -11,8 +11,8 @@ Order of writes of a commit (docs/ingest.md says why):
 """
 
 import dataclasses
-from collections.abc import Iterable
-from typing import Final
+from sys import intern
+from typing import Any, Final
 
 from collect.groups import assign_groups
 from collect.ingesting.copies import CopyStore
@@ -33,6 +33,7 @@ __all__ = ["Ledger", "empty_info"]
 
 _FIRST_COMMIT: Final = 64
 _GROWTH: Final = 2
+_REPEATED: Final = ("gps_source", "time_source", "site_relation", "heading_ref", "make", "model", "device", "ingest")
 
 
 class Ledger:
@@ -47,7 +48,8 @@ class Ledger:
         self.sources: dict[bytes, SeenSource] = {}
         self.notes: list[str] = []
         self._copies = CopyStore(dataset.photos_path) if dataset else None
-        self._written: tuple[list[Photo], str] = ([], info.site_sha256)
+        self._written_site = info.site_sha256
+        self._photos_changed = False
         self._written_rejected: dict[str, RejectedFile] = {}
         self._written_sources: dict[bytes, SeenSource] = {}
         self._uncommitted = 0
@@ -61,7 +63,6 @@ class Ledger:
         ledger = cls(site=dataset.site(), info=info, dataset=None if read_only else dataset)
         photos = photos_of(table)
         ledger.photos = {photo.id: photo for photo in photos}
-        ledger._written = (photos, info.site_sha256)
         ledger._written_rejected = read_rejected(dataset.rejected_path)
         # rows of a commit that never reached its manifest
         ledger.rejected = {key: row for key, row in ledger._written_rejected.items() if key not in ledger.photos}
@@ -77,10 +78,10 @@ class Ledger:
 
     def accept(self, photo: Photo, temporary: str | None) -> None:
         """Take a photo in; its working copy goes to its place, and a rejection of the same bytes is forgotten."""
-        self.photos[photo.id] = photo
+        self.photos[photo.id] = _with_shared_words(photo)
         self.rejected.pop(photo.id, None)
         self._uncommitted += 1
-        self._ungrouped = True
+        self._ungrouped = self._photos_changed = True
         self.put_copy(photo, temporary)
 
     def put_copy(self, photo: Photo, temporary: str | None) -> None:
@@ -95,7 +96,7 @@ class Ledger:
     def change_site(self, site: Site) -> int:
         """Judge every photo again by its stored position; return how many moved to the rejected files."""
         self.site, self.info = site, _with_site(self.info, site)
-        self._ungrouped = True
+        self._ungrouped = self._photos_changed = True
         before = len(self.photos)
         for photo in list(self.photos.values()):
             placed = place(photo, site)
@@ -108,7 +109,7 @@ class Ledger:
 
     def commit_if_due(self) -> None:
         """Commit in batches that grow geometrically, so that all commits together cost a multiple of the last."""
-        if self._uncommitted >= self._next_commit:
+        if self.dataset is not None and self._uncommitted >= self._next_commit:
             self._next_commit = max(self._next_commit * _GROWTH, len(self.photos))
             self.commit()
 
@@ -126,7 +127,7 @@ class Ledger:
         if self.sources != self._written_sources:
             write_sources(self.dataset.sources_path, self.sources)
             self._written_sources = dict(self.sources)
-        if self._written != (list(self.photos.values()), self.info.site_sha256):
+        if self._photos_changed or self._written_site != self.info.site_sha256:
             self._write_manifest(self.dataset)
         self._uncommitted = 0
 
@@ -136,19 +137,29 @@ class Ledger:
             self._copies.close()
 
     def _regroup(self, *, inherit: bool) -> None:
-        photos: Iterable[Photo] = assign_groups(list(self.photos.values()))
+        before = list(self.photos.values())
+        photos = assign_groups(before)
         if inherit:
-            photos = inherit_splits(list(photos), self.info)
-        self.photos = {photo.id: photo for photo in with_flags(list(photos))}
+            photos = inherit_splits(photos, self.info)
+        photos = with_flags(photos)
+        self._photos_changed |= photos != before
+        self.photos = {photo.id: photo for photo in photos}
 
     def _write_manifest(self, dataset: Dataset) -> None:
-        moved = self._written[1] != self.info.site_sha256
+        moved = self._written_site != self.info.site_sha256
         if moved:
             prepare_site_change(dataset, self.site)
         self.info = write_manifest(dataset.manifest_path, self.photos.values(), self.info)
         if moved:
             finish_site_change(dataset, self.info.site_sha256)
-        self._written = (list(self.photos.values()), self.info.site_sha256)
+        self._written_site, self._photos_changed = self.info.site_sha256, False
+
+
+def _with_shared_words(photo: Photo) -> Photo:
+    """Return the photo with one copy in memory of each word that many photos have: workers send each its own."""
+    words: dict[str, Any] = {name: getattr(photo, name) for name in _REPEATED}
+    words = {name: intern(word) for name, word in words.items() if word is not None}
+    return dataclasses.replace(photo, **words)
 
 
 def empty_info(site: Site, short_side_px: int) -> ManifestInfo:

@@ -22,32 +22,37 @@ from collect.judging.rules import Rules, Source, judge
 from collect.reading.exif import read_facts
 from collect.reading.formats import HEAD_BYTES, MAX_EXIF_BYTES, MAX_FILE_BYTES, Kind, max_pixels, sniff
 from collect.reading.structure import structure_of
+from collect.reading.tables import can_start
 from collect.reading.working_copy import WorkingCopy, make_copy
 from img2gps.files import TEMPORARY_PREFIX
 from img2gps.imaging import open_image
 from img2gps.text import safe_text
 from img2gps.types import Photo, Rejection
 
-__all__ = ["FileTask", "ReadSettings", "Reading", "Skipped", "read_file", "read_files"]
+__all__ = ["READ_FLAGS", "FileTask", "ReadSettings", "Reading", "Skipped", "read_file", "read_files"]
+
+READ_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""Whatever a name has become since the walk, opening it follows no link and waits for nobody."""
 
 _NEW_SUBFILE_TYPE: Final = 254
 _STRIP_OFFSETS, _STRIP_BYTE_COUNTS, _TILE_OFFSETS, _TILE_BYTE_COUNTS = 273, 279, 324, 325
 _DNG_VERSION: Final = 50706
+_PIECE_BYTES: Final = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FileTask:
     """A file to read.
 
-    `again` asks for a working copy although one lies in the dataset (its row was lost). `lone` says that no other input
-    has this size, so that none can have the same bytes: a validation then need not hash it.
+    `again` asks for a working copy although one lies in the dataset (its row was lost). `twin` is the first input that
+    can have the same bytes, or this file itself where there is none: a validation then need not hash it.
     """
 
     path: bytes
     name: str
     label: Label | None = None
     again: bool = False
-    lone: bool = False
+    twin: bytes | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -121,7 +126,7 @@ def _load(path: bytes, *, mapped: bool) -> _Content | Skipped:
 
     `mapped` spares the reading of what is not looked at; a file that shrinks meanwhile then costs its worker.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, READ_FLAGS)
     with os.fdopen(descriptor, "rb", buffering=0):
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -146,16 +151,15 @@ def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Readi
     data, kind = content.data, content.kind
     if kind.state == "other":
         return Reading(outcome=Skipped(detail="not a photo" if data else "an empty file"))
-    lone = task.lone and settings.pixels == "doubtful"
-    digest = hashlib.sha256(task.path if lone else data).hexdigest()
+    digest = hashlib.sha256(task.twin if task.twin and _is_twin(task, data) else data).hexdigest()
     if kind.state == "unsupported":
         return Reading(outcome=_rejection(task, "unsupported_format", kind.name), sha256=digest)
-    structure = structure_of(data, kind.name)
-    if structure.cut_off:
-        return Reading(outcome=_rejection(task, "truncated", structure.cut_off), sha256=digest)
     try:
-        # the header is all of a plain JPEG that a validation looks at
-        image = _open(data[: structure.header_bytes] if settings.pixels == "doubtful" and structure.plain else data[:])
+        structure = structure_of(data, kind.name)
+        if structure.cut_off:
+            return Reading(outcome=_rejection(task, "truncated", structure.cut_off), sha256=digest)
+        header_only = settings.pixels == "doubtful" and structure.plain and can_start(structure.tables)
+        image = _open(data[: structure.header_bytes] if header_only else data[:])
         fault = _header_fault(image, kind, len(data))
     except MemoryError:
         raise
@@ -167,9 +171,27 @@ def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Readi
     verdict = judge(read_facts(image), source, settings.rules, task.label)
     photo = verdict.outcome
     reading = Reading(outcome=photo, sha256=digest, disagreement_m=verdict.disagreement_m)
-    if isinstance(photo, Rejection) or (settings.pixels == "doubtful" and structure.plain):
+    if isinstance(photo, Rejection) or header_only:
         return reading
     return _with_copy(reading, photo, image, task, settings)
+
+
+def _is_twin(task: FileTask, data: bytes | mmap.mmap) -> bool:
+    """Return whether a file has the bytes of its twin: compared, which is faster than hashed."""
+    if task.twin == task.path:
+        return True
+    assert task.twin is not None
+    try:
+        with os.fdopen(os.open(task.twin, READ_FLAGS), "rb", buffering=0) as twin:
+            status = os.fstat(twin.fileno())
+            if os.path.samestat(status, os.lstat(task.path)):
+                return True
+            starts = range(0, len(data), _PIECE_BYTES)
+            return status.st_size == len(data) and all(
+                os.pread(twin.fileno(), _PIECE_BYTES, start) == data[start : start + _PIECE_BYTES] for start in starts
+            )
+    except OSError:
+        return False
 
 
 def _open(data: bytes) -> Image.Image:

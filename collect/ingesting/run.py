@@ -2,8 +2,8 @@
 
 import contextlib
 import dataclasses
+import os
 import platform
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,8 @@ from pathlib import Path
 import PIL
 from shapely.geometry import box
 
+from collect.ingesting.chunks import chunks_of
+from collect.ingesting.copies import sweep_temporary_files
 from collect.ingesting.intake import Intake, Labelled
 from collect.ingesting.ledger import Ledger, empty_info
 from collect.ingesting.opening import check_free_space, is_fresh, make_dataset, mend_dataset, require_site
@@ -33,8 +35,6 @@ from img2gps.types import Photo, Rejection
 __all__ = ["IngestOptions", "examine", "ingest", "validate"]
 
 _WORLD = Site(name="the world", polygon=box(-180, -90, 180, 90))
-_CHUNK_FILES = 16
-_CHUNK_BYTES = 12 << 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,8 @@ def ingest(photos: Sequence[Path], root: Path, options: IngestOptions) -> Outcom
     Raises NotFoundError, UsageError, InvalidDatasetError, DatasetLockedError, or the OSError of a disk that is
     full or read-only; the dataset then holds what was committed before.
     """
+    # read when pyarrow is first imported, which is later: its own allocators would keep the tables of every commit
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     check_inputs(photos)
     site = load_site(options.site) if options.site is not None else None
     labels, track = _side_files(options)
@@ -168,6 +170,8 @@ def _take_in(
                 advance()
     intake.drop_superseded()
     ledger.commit(final=True)
+    if unread and ledger.dataset is not None:  # a worker that crashed had written copies that were made again
+        sweep_temporary_files(ledger.dataset.root)
     intake.finish()
     if ledger.dataset is not None:
         _log(ledger, outcomes, started, options)
@@ -178,7 +182,7 @@ def _readings(
 ) -> Iterator[tuple[FileTask, Reading]]:
     if not work:
         return iter(())
-    chunks = _chunks(work, again=again)
+    chunks = chunks_of(work, again=again, hash_all=settings.pixels != "doubtful")
     if options.jobs == 0:
         return ((task, read_file(task, settings)) for chunk in chunks for task in chunk)
     worker_settings = Settings(
@@ -189,22 +193,6 @@ def _readings(
         timeout_s=options.timeout_s,
     )
     return process_items(chunks, worker_settings)
-
-
-def _chunks(work: Sequence[Labelled], *, again: bool) -> Iterator[list[FileTask]]:
-    """Yield the tasks in chunks of some megabytes: small files travel together, large ones alone."""
-    sizes = Counter(file.size for file, _ in work)
-    chunk: list[FileTask] = []
-    size = 0
-    for file, label in work:
-        lone = sizes[file.size] == 1
-        chunk.append(FileTask(path=file.path, name=file.name, label=label, again=again, lone=lone))
-        size += file.size
-        if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_FILES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
 
 
 def _given_up(task: FileTask, failure: Failure, detail: str) -> Reading:

@@ -11,6 +11,8 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
@@ -23,6 +25,8 @@ Failure = Literal["timed_out", "crashed"]
 
 _MEMORY_LIMIT_BYTES: Final = 3 * 1024**3
 _CHUNKS_IN_FLIGHT_PER_JOB: Final = 64
+_POOLS_PER_CHUNK: Final = 3
+_LOOK_S: Final = 2.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,61 +50,108 @@ def process_items(chunks: Iterator[list[Item]], settings: Settings[Item, Result]
     Raises the OSError that a worker raised (a full disk concerns every item); anything else a worker raises is a
     failure of its item.
     """
-    pool = ProcessPool(
-        max_workers=settings.jobs,
-        initializer=_start_worker,
-        initargs=(settings.argument, settings.memory_limit_bytes),
-        # spawn: a fork would copy the parent's threads and memory; workers import this module and what it needs
-        context=multiprocessing.get_context("spawn"),
-    )
+    workers = _Workers(settings)
     try:
-        yield from _in_order(pool, chunks, settings)
-        pool.close()  # type: ignore[no-untyped-call]
+        yield from _in_order(workers, chunks, settings)
     finally:
-        pool.stop()  # type: ignore[no-untyped-call]
-        pool.join()
+        workers.stop()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Scheduled(Generic[Item, Result]):
+    """A chunk on its way through a pool."""
+
+    items: list[Item]
+    pool: ProcessPool
+    future: "ProcessFuture[Sequence[Result]]"
+
+
+class _Workers(Generic[Item, Result]):
+    """A pool of worker processes, and a new one whenever pebble gives its pool up.
+
+    It does where a worker dies faster than its word that it took a task arrives: the tasks of that pool end in
+    BrokenProcessPool or never, and it takes no more.
+    """
+
+    def __init__(self, settings: Settings[Item, Result]) -> None:
+        self._settings = settings
+        self._pool = self._new_pool()
+
+    def schedule(self, items: list[Item]) -> _Scheduled[Item, Result]:
+        """Hand a chunk of items to the workers."""
+        if not self._pool.active:
+            self.stop()
+            self._pool = self._new_pool()
+        future = self._pool.schedule(_run, args=(self._settings.function, items), timeout=self._settings.timeout_s)
+        return _Scheduled(items, self._pool, future)
+
+    def results(self, scheduled: _Scheduled[Item, Result]) -> Sequence[Result]:
+        """Return the results of a chunk; raise what its worker raised, or what became of it."""
+        for _ in range(_POOLS_PER_CHUNK):
+            try:
+                return _awaited(scheduled)
+            except BrokenProcessPool:  # whichever chunk it was that broke it
+                scheduled = self.schedule(scheduled.items)
+        return _awaited(scheduled)
+
+    def stop(self) -> None:
+        """End all worker processes."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._settings.jobs,
+            initializer=_start_worker,
+            initargs=(self._settings.argument, self._settings.memory_limit_bytes),
+            # spawn: a fork would copy the parent's threads and memory; workers import this module and what it needs
+            context=multiprocessing.get_context("spawn"),
+        )
+
+
+def _awaited(scheduled: _Scheduled[Item, Result]) -> Sequence[Result]:
+    while not wait([scheduled.future], timeout=_LOOK_S).done:
+        if not scheduled.pool.active:
+            raise BrokenProcessPool
+    return scheduled.future.result()
 
 
 def _in_order(
-    pool: ProcessPool, chunks: Iterator[list[Item]], settings: Settings[Item, Result]
+    workers: _Workers[Item, Result], chunks: Iterator[list[Item]], settings: Settings[Item, Result]
 ) -> Iterator[tuple[Item, Result]]:
-    waiting: deque[tuple[list[Item], ProcessFuture[Sequence[Result]]]] = deque()
+    waiting: deque[_Scheduled[Item, Result]] = deque()
     for chunk in chunks:
-        waiting.append((chunk, _schedule(pool, chunk, settings)))
+        waiting.append(workers.schedule(chunk))
         if len(waiting) >= _CHUNKS_IN_FLIGHT_PER_JOB * settings.jobs:
-            yield from _finished(pool, *waiting.popleft(), settings)
+            yield from _finished(workers, waiting.popleft(), settings)
     while waiting:
-        yield from _finished(pool, *waiting.popleft(), settings)
-
-
-def _schedule(
-    pool: ProcessPool, chunk: list[Item], settings: Settings[Item, Result]
-) -> "ProcessFuture[Sequence[Result]]":
-    return pool.schedule(_run, args=(settings.function, chunk), timeout=settings.timeout_s)
+        yield from _finished(workers, waiting.popleft(), settings)
 
 
 def _finished(
-    pool: ProcessPool, chunk: list[Item], future: "ProcessFuture[Sequence[Result]]", settings: Settings[Item, Result]
+    workers: _Workers[Item, Result], scheduled: _Scheduled[Item, Result], settings: Settings[Item, Result]
 ) -> Iterator[tuple[Item, Result]]:
     try:
-        results = future.result()
+        results = workers.results(scheduled)
     except Exception as error:  # noqa: BLE001  whatever it is, it may concern one item of the chunk only
         _reraise_disk_error(error)
-        for item in chunk:
-            yield item, _once_more(pool, item, settings)
+        for item in scheduled.items:
+            yield item, _once_more(workers, item, settings)
     else:
-        yield from zip(chunk, results, strict=True)
+        yield from zip(scheduled.items, results, strict=True)
 
 
-def _once_more(pool: ProcessPool, item: Item, settings: Settings[Item, Result]) -> Result:
+def _once_more(workers: _Workers[Item, Result], item: Item, settings: Settings[Item, Result]) -> Result:
     try:
-        return _schedule(pool, [item], settings).result()[0]
+        return workers.results(workers.schedule([item]))[0]
     except TimeoutError:
         return settings.on_failure(item, "timed_out", f"over {settings.timeout_s:g} s")
     except MemoryError:
         return settings.on_failure(item, "crashed", f"over {settings.memory_limit_bytes / 2**30:.1f} GiB of memory")
     except ProcessExpired as error:
         return settings.on_failure(item, "crashed", f"the decoder ended with {_exit_name(error.exitcode)}")
+    except BrokenProcessPool:
+        return settings.on_failure(item, "crashed", "the decoder ended at once")
     except Exception as error:  # noqa: BLE001  a fault of the reader itself: it is told, and costs one file
         _reraise_disk_error(error)
         return settings.on_failure(item, "crashed", f"{type(error).__name__}: {error}")
@@ -122,11 +173,15 @@ _argument: Any = None
 
 
 def _start_worker(argument: Any, memory_limit_bytes: int) -> None:
-    """Prepare a worker: its memory limit, one thread per library, no interrupts of its own, death with the parent."""
+    """Prepare a worker: silent, limited in memory, one thread per library, deaf to interrupts, dead with its parent."""
     global _argument
     _argument = argument
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    # libtiff and Pillow's logger print what they find wrong, hundreds of lines per file, with text of the file in them
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
     os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
     try:
         import resource

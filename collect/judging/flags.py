@@ -27,30 +27,28 @@ _UNKNOWN_ACCURACY_M: Final = 17.6
 
 def with_flags(photos: Sequence[Photo]) -> list[Photo]:
     """Return the photos with their flags, in the order of `img2gps.reasons.FLAGS`; `walk` must be filled in."""
-    flags = {photo.id: own_flags(photo) for photo in photos}
+    stale: set[str] = set()
+    too_fast: set[str] = set()
     for walk in _walks(photos):
-        for photo in _repeated_positions(walk):
-            flags[photo.id].add("stale_fix")
-        for photo in _too_fast(walk):
-            flags[photo.id].add("implausible_speed")
-    ordered = {photo_id: tuple(code for code in FLAGS if code in codes) for photo_id, codes in flags.items()}
-    return [
-        photo if photo.flags == ordered[photo.id] else dataclasses.replace(photo, flags=ordered[photo.id])
-        for photo in photos
-    ]
+        stale.update(photo.id for photo in _repeated_positions(walk))
+        too_fast.update(photo.id for photo in _too_fast(walk))
+    return [_flagged(photo, repeated=photo.id in stale, too_fast=photo.id in too_fast) for photo in photos]
 
 
-def own_flags(photo: Photo) -> set[str]:
-    """Return the flags that a photo has whatever its neighbours are."""
+def _flagged(photo: Photo, *, repeated: bool, too_fast: bool) -> Photo:
+    """Return the photo with its flags: those of its own values, and what its neighbours in the walk say."""
+    old_fix = photo.fix_age_s is not None and photo.fix_age_s > _STALE_AGE_S
     conditions = {
         "edge": photo.site_relation == "edge",
         "accuracy_unknown": photo.gps_accuracy_m is None,
-        "stale_fix": photo.fix_age_s is not None and photo.fix_age_s > _STALE_AGE_S,
+        "stale_fix": repeated or old_fix,
         "quantised_gps": _is_quantised(photo.lat) and _is_quantised(photo.lon),
         "heading_unknown": photo.heading_deg is None,
         "time_unknown": photo.captured_at is None,
+        "implausible_speed": too_fast,
     }
-    return {code for code, holds in conditions.items() if holds}
+    flags = tuple(code for code in FLAGS if conditions[code])
+    return photo if photo.flags == flags else dataclasses.replace(photo, flags=flags)
 
 
 def _is_quantised(degrees: float) -> bool:

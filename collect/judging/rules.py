@@ -18,7 +18,7 @@ from img2gps.types import GpsSource, HeadingRef, Photo, Rejection
 __all__ = ["Rules", "Source", "Verdict", "judge", "place"]
 
 DISAGREEMENT_M: Final = 50.0
-_RULES_VERSION: Final = 1
+_RULES_VERSION: Final = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
-from collect.reading.facts import Facts, PositionProblem
+from collect.reading.facts import Facts, Position, PositionProblem
 from collect.reading.gps_tags import altitude_of, fix_time_of, heading_of, position_of, positive, text
 
 __all__ = ["read_facts"]
@@ -41,6 +41,8 @@ def _facts(image: Image.Image) -> Facts:
     exif = image.getexif()
     main, camera, gps = dict(exif), exif.get_ifd(IFD.Exif), exif.get_ifd(IFD.GPSInfo)
     position = position_of(gps)
+    if isinstance(position, Position) and _contradicted(position, image):
+        position = PositionProblem(reason="gps_not_finite", detail="the EXIF is there twice, with two positions")
     if isinstance(position, PositionProblem) and not (main or camera or gps):
         position = PositionProblem(reason="no_exif")
     heading_deg, heading_ref = heading_of(gps)
@@ -58,6 +60,19 @@ def _facts(image: Image.Image) -> Facts:
         model=text(main.get(Base.Model)),
         serial=text(camera.get(Base.BodySerialNumber)) or text(main.get(_CAMERA_SERIAL)),
     )
+
+
+def _contradicted(position: Position, image: Image.Image) -> bool:
+    """Return whether a further EXIF block of a JPEG names another place: programs differ in which they believe."""
+    blocks = [body[6:] for name, body in getattr(image, "applist", ()) if name == "APP1" and body[:6] == b"Exif\0\0"]
+    for block in blocks[1:]:
+        if block[:4] in (b"II*\0", b"MM\0*"):  # else it continues the block before
+            exif = Image.Exif()
+            exif.load(block)
+            other = position_of(exif.get_ifd(IFD.GPSInfo))
+            if isinstance(other, Position) and other != position:
+                return True
+    return False
 
 
 def _local_time(main: Tags, camera: Tags) -> datetime | None:

@@ -1,6 +1,7 @@
 """The GPS tags of an EXIF block (CIPA DC-008, "Exif 2.32", 4.6.6): numbers checked, hemispheres never guessed."""
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -19,7 +20,13 @@ _AXES: Final = (
     ("latitude", GPS.GPSLatitude, GPS.GPSLatitudeRef, {"N": 1.0, "S": -1.0}),
     ("longitude", GPS.GPSLongitude, GPS.GPSLongitudeRef, {"E": 1.0, "W": -1.0}),
 )
+# Datums (and two deliberate distortions) that lie 10 to 800 m off WGS 84; what else is written means WGS 84, or a datum
+# within metres of it (NAD83, ETRS89, GDA94, JGD2000).
+_OTHER_DATUM: Final = re.compile(
+    r"TOKYO|NAD27|NORTHAMERICAN1927|ED50|EUROPEAN1950|OSGB|AGD66|AGD84|PULKOVO|BEIJING|BJ54|XIAN80|GCJ02|BD09|NZGD49|DHDN"
+)
 NULL_ISLAND_DEG: Final = 0.01
+_DAY: Final = re.compile(r"([0-9]{4})[:-]([0-9]{1,2})[:-]([0-9]{1,2})")
 _YEARS: Final = range(1990, 2100)
 
 
@@ -33,7 +40,7 @@ def position_of(gps: Tags) -> Position | PositionProblem:
     if all(_blanked(value) for value in raw.values()):
         return PositionProblem(reason="gps_redacted", detail="latitude and longitude are 0/0")
     datum = text(gps.get(GPS.GPSMapDatum)) or ""
-    if "TOKYO" in datum.upper():  # some 400 m off WGS 84
+    if _OTHER_DATUM.search(re.sub(r"[\W_]", "", datum.upper())):
         return PositionProblem(reason="gps_not_finite", detail=f"the map datum is {safe_text(datum)}, not WGS 84")
     degrees: list[float] = []
     for name, value in raw.items():
@@ -108,17 +115,20 @@ def fix_time_of(gps: Tags) -> datetime | None:
     if not isinstance(stamp, tuple) or len(stamp) != 3:
         return None
     parts = [number(part) for part in stamp]
+    written = _DAY.fullmatch(text(gps.get(GPS.GPSDateStamp)) or "")
+    if written is None or any(part is None for part in parts):
+        return None
     try:
-        day = datetime.strptime((text(gps.get(GPS.GPSDateStamp)) or "").replace("-", ":"), "%Y:%m:%d")
+        day = datetime(int(written[1]), int(written[2]), int(written[3]), tzinfo=UTC)
     except ValueError:
         return None
-    if any(part is None for part in parts) or day.year not in _YEARS:
+    if day.year not in _YEARS:
         return None
     hours, minutes, seconds = (part for part in parts if part is not None)
     if not (0 <= hours < 24 and 0 <= minutes < 60 and 0 <= seconds <= 60):
         return None
     milliseconds = round((hours * 3600 + minutes * 60 + seconds) * 1000)
-    return day.replace(tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+    return day + timedelta(milliseconds=milliseconds)
 
 
 def number(value: Any) -> float | None:

@@ -7,35 +7,44 @@ every file.
 
 import dataclasses
 import mmap
+import re
 from typing import Final
 
 __all__ = ["Structure", "structure_of"]
 
 Bytes = bytes | mmap.mmap
 
-_STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD8)})
+_MAX_PARTS: Final = 100_000  # a PNG of 256 MiB in the usual chunks of 8 KiB has a third of that
+_OTHER_THAN_FF: Final = re.compile(rb"[^\xff]")
+_STANDALONE: Final = frozenset({0x00, 0x01, *range(0xD0, 0xD8)})
 _SOF: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_PLAIN_SOF: Final = frozenset({0xC0, 0xC1, 0xC2})  # Huffman: baseline, extended, progressive
-_DQT, _DHT, _SOS, _EOI = 0xDB, 0xC4, 0xDA, 0xD9
+_PLAIN_SOF: Final = frozenset({0xC0, 0xC1})  # Huffman-coded, sequential; the later scans of a progressive one may fail
+_SOS, _EOI = 0xDA, 0xD9
+_METADATA: Final = frozenset({0xFE, *range(0xE0, 0xF0)}) - {0xE0, 0xEE}  # JFIF and Adobe tell how colours are coded
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Structure:
     """`cut_off` says where the image ends early; `plain` that a decoder has nothing left to complain about.
 
-    `header_bytes` is where the pixels of a JPEG start: all metadata lies before.
+    `header_bytes` is where the pixels of a JPEG start: all metadata lies before. `tables` are the segments before them
+    that a decoder needs.
 
-    Only 8-bit Huffman-coded JPEGs with their tables in place are plain: their decoder repairs what is
-    wrong inside a scan, so decoding would tell nothing that the structure does not.
+    Only JPEGs of one sequential scan with 8 bits are plain: past their header, a decoder can only complain
+    about damage in the coded pixels themselves.
     """
 
     cut_off: str | None = None
     plain: bool = False
     header_bytes: int = 0
+    tables: bytes = b""
 
 
 def structure_of(data: Bytes, format_name: str) -> Structure:
-    """Return the structure of `data`, a photo of a format named by `collect.reading.formats.sniff`."""
+    """Return the structure of `data`, a photo of a format named by `collect.reading.formats.sniff`.
+
+    Raises ValueError where a file is made to keep its readers busy: of more parts than a photo has.
+    """
     if format_name == "JPEG":
         return _jpeg(data)
     check = {"PNG": _png, "WEBP": _webp, "HEIF": _boxes, "AVIF": _boxes}.get(format_name)
@@ -44,39 +53,62 @@ def structure_of(data: Bytes, format_name: str) -> Structure:
 
 def _jpeg(data: Bytes) -> Structure:
     position = 2
-    tables: set[int] = set()
-    frame_is_plain = False
-    while True:
-        position = data.find(b"\xff", position)
+    tables: list[bytes] = []
+    components = None
+    for _ in range(_MAX_PARTS):
+        position = _after_fill(data, data.find(b"\xff", position))
         if position < 0 or position + 4 > len(data):
             return Structure(cut_off="the JPEG ends within its header")
         marker = data[position + 1]
-        if marker in _STANDALONE or marker in (0x00, 0xFF):
-            position += 1 if marker == 0xFF else 2
+        if marker in _STANDALONE:
+            position += 2
             continue
         if marker == _EOI:
             return Structure()  # an image without a scan: the decoder says what is wrong with it
+        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker not in _METADATA:
+            tables.append(data[position:end])
         if marker == _SOS:
-            break
-        tables.add(marker)
+            return _scanned(data, position, components, b"".join(tables))
         if marker in _SOF:
-            frame_is_plain = marker in _PLAIN_SOF and data[position + 4 : position + 5] == b"\x08"
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+            frame = data[position + 4 : position + 10]
+            components = frame[-1:] if marker in _PLAIN_SOF and frame[0] == 8 else None
+        position = end
         if position > len(data):
             return Structure(cut_off="the JPEG ends within its header")
-    if data.rfind(b"\xff\xd9", position) < 0:  # the end marker cannot occur inside a scan
+    raise ValueError(f"over {_MAX_PARTS:,} segments before the picture")
+
+
+def _after_fill(data: Bytes, position: int) -> int:
+    """Return where the last of the fill bytes (any number of 0xFF) stands that a marker may begin with."""
+    if position < 0 or data[position + 1 : position + 2] != b"\xff":
+        return position
+    end = _OTHER_THAN_FF.search(data, position)
+    if end is None:
+        return -1
+    if end.start() - position > _MAX_PARTS:
+        raise ValueError("nothing but fill bytes where a segment should be")
+    return end.start() - 1
+
+
+def _scanned(data: Bytes, scan: int, components: bytes | None, tables: bytes) -> Structure:
+    """Return the structure of a JPEG whose first scan starts at `scan`."""
+    if data.rfind(b"\xff\xd9", scan) < 0:  # the end marker cannot occur inside a scan
         return Structure(cut_off="the end marker of the JPEG is missing")
-    header_bytes = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return Structure(plain=frame_is_plain and {_DQT, _DHT} <= tables, header_bytes=header_bytes)
+    one_scan = data[scan + 4 : scan + 5] == components
+    header_bytes = scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big")
+    return Structure(plain=one_scan, header_bytes=header_bytes, tables=tables)
 
 
 def _png(data: Bytes) -> str | None:
     position = 8
-    while position + 12 <= len(data):
+    for _ in range(_MAX_PARTS):
+        if position + 12 > len(data):
+            return "the last chunk of the PNG is missing"
         if data[position + 4 : position + 8] == b"IEND":
             return None
         position += 12 + int.from_bytes(data[position : position + 4], "big")
-    return "the last chunk of the PNG is missing"
+    raise ValueError(f"over {_MAX_PARTS:,} chunks")
 
 
 def _webp(data: Bytes) -> str | None:
@@ -86,7 +118,9 @@ def _webp(data: Bytes) -> str | None:
 
 def _boxes(data: Bytes) -> str | None:
     position = 0
-    while position + 8 <= len(data):
+    for _ in range(_MAX_PARTS):
+        if position + 8 > len(data):
+            return f"{len(data):,} of {position:,} bytes are there" if position > len(data) else None
         size = int.from_bytes(data[position : position + 4], "big")
         if size == 1:
             size = int.from_bytes(data[position + 8 : position + 16], "big")
@@ -95,4 +129,4 @@ def _boxes(data: Bytes) -> str | None:
         if size < 8:
             return None  # malformed, not cut off: the decoder says what is wrong
         position += size
-    return f"{len(data):,} of {position:,} bytes are there" if position > len(data) else None
+    raise ValueError(f"over {_MAX_PARTS:,} boxes")

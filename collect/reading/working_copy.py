@@ -42,13 +42,16 @@ def make_copy(image: Image.Image, *, short_side_px: int) -> WorkingCopy:
 
 
 def perceptual_hash(pixels: Image.Image) -> str:
-    """Return the 64-bit perceptual hash of a picture in hexadecimal, equal to ``imagehash.phash``.
+    """Return the 64-bit perceptual hash of a picture in hexadecimal, that of ``imagehash.phash`` or 2 bits off.
 
     The signs of the 8 x 8 lowest frequencies (DCT-II) about their median (hackerfactor.com, "Looks Like
-    It", 2011). Written out because the library's import of scipy costs each worker the time of ten photos. Rounding
-    keeps a picture without any structure from hashing its rounding errors.
+    It", 2011). Written out because the library's import of scipy costs each worker the time of ten photos, and its way
+    of scaling every photo 1.4 ms; of 316 phone photos 275 have its very hash. Rounding keeps a picture without any
+    structure from hashing its rounding errors.
     """
-    grey = np.asarray(pixels.convert("L").resize((_HASH_PX, _HASH_PX), Image.Resampling.LANCZOS), dtype=np.float64)
+    size = (_HASH_PX, _HASH_PX)
+    small = pixels.convert("L").resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    grey = np.asarray(small, dtype=np.float64)
     low = np.round(_DCT @ grey @ _DCT.T, 6)
     bits = (low > np.median(low)).ravel()
     return f"{int(''.join('1' if bit else '0' for bit in bits), 2):016x}"

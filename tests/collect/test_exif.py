@@ -11,7 +11,7 @@ import piexif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from photos import EAST_CAMPUS, exif_bytes, photo_bytes, write_site
+from photos import EAST_CAMPUS, exif_bytes, image_bytes, photo_bytes, scene, write_site
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
@@ -20,7 +20,7 @@ from collect.judging.rules import Rules
 from collect.reading.exif import read_facts
 from collect.reading.facts import Facts, Position, PositionProblem
 from collect.reading.gps_tags import position_of
-from img2gps.imaging import open_image
+from img2gps.imaging import open_image, upright_rgb
 from img2gps.site import load_site
 from img2gps.types import Photo
 
@@ -62,6 +62,8 @@ ZERO_OVER_ZERO = ((0, 0), (0, 0), (0, 0))
         ("gps_not_finite", {"gps": {GPS.GPSLatitude: ((50, 1), (0, 1))}}),
         ("gps_not_finite", {"gps": {GPS.GPSLatitude: ((50, 1), (75, 1), (0, 1))}}),
         ("gps_not_finite", {"gps": {GPS.GPSMapDatum: b"TOKYO"}}),
+        ("gps_not_finite", {"gps": {GPS.GPSMapDatum: b"Nad-27"}}),
+        ("gps_not_finite", {"gps": {GPS.GPSMapDatum: b"GCJ-02"}}),
         ("gps_ref_missing", {"without": (GPS.GPSLongitudeRef,)}),
         ("gps_ref_missing", {"gps": {GPS.GPSLatitudeRef: b"X"}}),
         ("gps_ref_missing", {"gps": {GPS.GPSLatitudeRef: b"E"}}),
@@ -79,6 +81,37 @@ def test_no_exif_at_all() -> None:
     Image.new("RGB", (8, 8)).save(buffer, "JPEG")
     position = read_facts(open_image(buffer.getvalue())).position
     assert position == PositionProblem(reason="no_exif")
+
+
+@pytest.mark.parametrize("datum", [b"WGS-84", b"WGS 84", b"wgs84\0", b"NAD83", b"JGD2000", b"", b"   "])
+def test_datums_that_are_wgs_84_or_within_metres_of_it(datum: bytes) -> None:
+    assert isinstance(facts(gps={GPS.GPSMapDatum: datum}).position, Position)
+
+
+def with_second_exif(first: bytes, second: bytes) -> Image.Image:
+    """Return a photo with the EXIF block `first`, and `second` in a further segment behind it."""
+    data = image_bytes(scene((32, 24)), exif=first)
+    end = data.index(b"\xff\xe1") + 4 + len(first)
+    return open_image(data[:end] + b"\xff\xe1" + (len(second) + 2).to_bytes(2, "big") + second + data[end:])
+
+
+def test_two_exif_blocks_may_agree_and_may_not_disagree() -> None:
+    here, elsewhere = exif_bytes(), exif_bytes(lat=EAST_CAMPUS[1] + 0.001)
+    assert isinstance(read_facts(with_second_exif(here, here)).position, Position)
+    assert isinstance(read_facts(with_second_exif(here, exif_bytes(lon=None))).position, Position)
+    position = read_facts(with_second_exif(here, elsewhere)).position
+    assert isinstance(position, PositionProblem)
+    assert position.reason == "gps_not_finite"
+
+
+def test_a_resolution_or_orientation_that_is_text_costs_no_photo() -> None:
+    block = bytearray(exif_bytes(zeroth={piexif.ImageIFD.XResolution: (72, 1)}, orientation=6))
+    for tag in (piexif.ImageIFD.XResolution, piexif.ImageIFD.Orientation):
+        entry = block.index(tag.to_bytes(2, "big") + b"\0")
+        block[entry + 2 : entry + 12] = b"\0\x02\0\0\0\x01\0\0\0\0"
+    image = open_image(image_bytes(scene((32, 24)), exif=bytes(block)))
+    assert isinstance(read_facts(image).position, Position)
+    assert upright_rgb(image).size == (32, 24)
 
 
 def test_zero_accuracy_means_unknown() -> None:

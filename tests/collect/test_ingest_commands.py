@@ -35,6 +35,8 @@ def test_ingest_validate_and_verify(walk: Path, capsys: pytest.CaptureFixture[st
 
 def test_the_closing_table_names_reasons_and_remedies(walk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["ingest", str(walk / "in"), str(walk / "ds"), "--site", str(walk / "site.geojson"), "--jobs", "1"]
+    assert run(arguments) == 0
+    assert f"Next: `img2gps audit {walk / 'ds'}`" in " ".join(capsys.readouterr().err.split())
     assert run([*arguments, "--strict"]) == 7
     printed = capsys.readouterr().out
     assert "rejected: no_gps" in printed

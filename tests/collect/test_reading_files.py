@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from photos import exif_bytes, photo_bytes, scene, write_photo, write_site
+from photos import exif_bytes, image_bytes, photo_bytes, scene, write_photo, write_site
 from PIL import Image
 
 from collect.ingesting.photo_file import FileTask, Reading, ReadSettings, Skipped, read_file
@@ -155,6 +155,45 @@ def test_a_damaged_profile_or_scan_costs_no_photo(settings: ReadSettings, tmp_pa
     data[-2000] ^= 0xFF
     assert reason(bytes(data), settings, tmp_path) == "photo"
     assert reason(photo_bytes(image_options={"icc_profile": b"rubbish"}), settings, tmp_path) == "photo"
+
+
+TRAILERS = {
+    "motion photo": b"\x00\x00\x00\x18ftypmp42" + b"\x00" * 12 + b"\xff\xd9" * 9 + b"m" * 500,
+    "Samsung": b"\x00\x00\x01\x0aImage_UTC_Data1700000000000SEFH\x6b\x00\x00\x00SEFT",
+    "gain map": image_bytes(scene((40, 30), 3)),
+    "zeros": b"\x00" * 5000,
+}
+
+
+@pytest.mark.parametrize("trailer", TRAILERS.values(), ids=list(TRAILERS))
+def test_what_phones_append_to_a_photo_does_no_harm(trailer: bytes, settings: ReadSettings, tmp_path: Path) -> None:
+    data = photo_bytes(size=(96, 64))
+    assert reason(data + trailer, settings, tmp_path) == "photo"
+    assert _pixels(data + trailer) == _pixels(data)
+
+
+@pytest.mark.parametrize("size", [b"\x00\x00", b"\x00\x01", b"\xff\xff"])
+def test_segments_with_impossible_lengths_end_in_a_reason(size: bytes, settings: ReadSettings, tmp_path: Path) -> None:
+    data = photo_bytes(size=(96, 64))
+    assert reason(data[:2] + b"\xff\xe5" + size + data[2:], settings, tmp_path) in ("truncated", "unreadable", "photo")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8" + b"\xff\xfe\x00\x02" * 200_000,
+        b"\xff\xd8\xff" + b"\xff" * 3_000_000 + b"\xd9",
+        b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\x00abCd\x00\x00\x00\x00" * 200_000,
+        b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + b"\x00\x00\x00\x08free" * 200_000,
+    ],
+    ids=["segments", "fill bytes", "chunks", "boxes"],
+)
+def test_files_made_to_keep_their_readers_busy_are_left_early(
+    data: bytes, settings: ReadSettings, tmp_path: Path
+) -> None:
+    started = time.process_time()
+    assert reason(data, settings, tmp_path) == "unreadable"
+    assert time.process_time() - started < 1  # not a benchmark: at full length they took minutes
 
 
 def test_decoding_errors_name_their_cause(settings: ReadSettings, tmp_path: Path) -> None:

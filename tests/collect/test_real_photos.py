@@ -9,6 +9,7 @@ import pytest
 from ingest_runs import rows, run_ingest
 from PIL import Image
 
+from collect.ingesting.run import IngestOptions, ingest, validate
 from collect.verify import verify_dataset
 
 DATA = Path(os.environ.get("IMG2GPS_REAL_DATA", "nowhere"))
@@ -30,6 +31,15 @@ def test_the_penn_block(tmp_path: Path) -> None:
             assert not copy.getexif()
         assert b"Exif" not in data
     assert verify_dataset(tmp_path / "quad").problems == ()
+
+
+@pytest.mark.parametrize("folder", ["penn", "exif"])
+def test_a_validation_says_what_the_ingest_says(folder: str, tmp_path: Path) -> None:
+    options = IngestOptions(site="penn-engineering-quad", jobs=2)
+    validated = validate([DATA / folder], options)
+    ingested = ingest([DATA / folder], tmp_path / "ds", options)
+    assert validated.to_dict() == ingested.to_dict()
+    assert {(r.path, r.reason) for r in validated.rejections} == {(r.path, r.reason) for r in ingested.rejections}
 
 
 def test_the_bare_campus_with_labels(tmp_path: Path) -> None:

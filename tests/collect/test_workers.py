@@ -2,14 +2,18 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 from ingest_runs import rows, run_ingest
+from pebble.pool.process import PoolManager
 from photos import write_walk
 from worker_faults import misbehave, modules
 
+from collect.ingesting.photo_file import FileTask, Reading, ReadSettings
 from collect.ingesting.workers import Failure, Settings, process_items
+from collect.verify import verify_dataset
 
 
 def settings(folder: Path, *, timeout_s: float = 20.0, jobs: int = 2) -> Settings[str, str]:
@@ -33,11 +37,41 @@ def test_every_fault_costs_its_own_item_only(tmp_path: Path) -> None:
     assert len((tmp_path / "segfault").read_text()) == 2
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_pool_that_pebble_gives_up_costs_no_item(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that dies before its word arrives that it took a task leaves pebble without a culprit."""
+
+    def give_up(_manager: object, _worker: int) -> None:
+        raise BrokenProcessPool("All workers expired")
+
+    original = PoolManager.find_expired_task
+    given_up: list[int] = []
+
+    def once(manager: PoolManager, worker: int) -> object:
+        given_up.append(worker)
+        return give_up(manager, worker) if len(given_up) == 1 else original(manager, worker)
+
+    monkeypatch.setattr(PoolManager, "find_expired_task", once)
+    chunks = [[f"a{n}", f"b{n}"] for n in range(40)]
+    chunks[3].insert(1, "segfault")
+    results = dict(process_items(iter(chunks), settings(tmp_path, jobs=jobs)))
+    assert list(results) == [item for chunk in chunks for item in chunk]
+    assert {item: result for item, result in results.items() if result != item * 2} == {
+        "segfault": "crashed: the decoder ended with SIGSEGV"
+    }
+    assert len(given_up) > 1
+
+
 def test_a_file_that_hangs_is_given_up(tmp_path: Path) -> None:
     started = time.monotonic()
     results = dict(process_items(iter([["a", "hang"], ["b"]]), settings(tmp_path, timeout_s=2.0)))
     assert results == {"a": "aa", "hang": "timed_out: over 2 s", "b": "bb"}
     assert time.monotonic() - started < 40
+
+
+def test_what_decoders_print_reaches_no_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert dict(process_items(iter([["noisy"]]), settings(tmp_path))) == {"noisy": "noisynoisy"}
+    assert capfd.readouterr().err == ""
 
 
 def test_a_full_disk_ends_the_work(tmp_path: Path) -> None:
@@ -57,6 +91,21 @@ def test_a_reader_that_stops_midway_leaves_no_process(tmp_path: Path) -> None:
 def test_workers_load_neither_torch_nor_geopandas() -> None:
     plain: Settings[str, str] = Settings(function=modules, argument="", on_failure=lambda item, *_: item)
     assert list(process_items(iter([["x"]]), plain)) == [("x", "")]
+
+
+def test_copies_that_a_crashed_worker_left_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import collect.ingesting.run as run
+
+    write_walk(tmp_path / "in", 3, size=(64, 48))
+    original = run.read_file
+
+    def leaving_one_behind(task: FileTask, settings: ReadSettings) -> Reading:
+        original(task, settings)  # its first, whose worker then crashed
+        return original(task, settings)
+
+    monkeypatch.setattr(run, "read_file", leaving_one_behind)
+    assert run_ingest(tmp_path / "in", tmp_path / "ds").new == 3
+    assert verify_dataset(tmp_path / "ds").orphans == ()
 
 
 def test_an_ingest_by_worker_processes_equals_one_without(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import piexif
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
@@ -15,6 +16,7 @@ STORED_CORNER = {1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0), 5: (0, 0), 6: (
 
 def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     buffer = io.BytesIO()
+    pillow_heif.register_heif_opener(thumbnails=False)
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
@@ -31,7 +33,7 @@ def corner_photo(orientation: int, kind: str = "JPEG") -> bytes:
     return encoded(Image.fromarray(pixels), kind, exif=exif)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_ends_upright(orientation: int, kind: str) -> None:
     upright = upright_rgb(open_image(corner_photo(orientation, kind)))
@@ -93,8 +95,6 @@ def test_colour_profile_is_applied_and_a_broken_one_ignored() -> None:
 
 
 def test_heif_is_read() -> None:
-    import pillow_heif
-
     buffer = io.BytesIO()
     pillow_heif.from_pillow(Image.new("RGB", (64, 48), (10, 200, 10))).save(buffer, quality=90)
     upright = upright_rgb(open_image(buffer.getvalue()))

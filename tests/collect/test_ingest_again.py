@@ -1,0 +1,148 @@
+"""Ingests into a dataset that exists: what is known is recognised, and nothing depends on the order."""
+
+import dataclasses
+import json
+import os
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+from ingest_runs import fingerprint, rows, run_ingest
+from photos import (
+    FIRST_PHOTO_AT,
+    exif_bytes,
+    image_bytes,
+    photo_bytes,
+    scene,
+    write_photo,
+    write_walk,
+)
+
+from collect.ingesting.rejected import read_rejected
+from collect.verify import verify_dataset
+from img2gps.dataset import Dataset
+
+
+def test_the_same_ingest_again_changes_no_file_but_the_log(tmp_path: Path) -> None:
+    write_walk(tmp_path / "in", 4)
+    write_photo(tmp_path / "in/far.jpg", seed=50, lon=9.0)
+    shutil.copy(tmp_path / "in/IMG_0001.jpg", tmp_path / "in/copy.jpg")
+    (tmp_path / "in/notes.txt").write_text("no photo")
+    first = run_ingest(tmp_path / "in", tmp_path / "ds")
+    before = fingerprint(tmp_path / "ds")
+    second = run_ingest(tmp_path / "in", tmp_path / "ds")
+    assert fingerprint(tmp_path / "ds") == before
+    assert (first.new, first.duplicate, first.rejected["outside_site"], first.skipped, first.found) == (4, 1, 1, 1, 7)
+    assert (second.new, second.unchanged, second.duplicate, second.found) == (0, 4, 1, 7)
+    assert second.rejected == first.rejected
+    assert len((tmp_path / "ds/ingests.jsonl").read_text().splitlines()) == 2
+
+
+def test_rehashing_reads_every_file_and_ends_the_same(tmp_path: Path) -> None:
+    write_walk(tmp_path / "in", 3)
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    before = fingerprint(tmp_path / "ds")
+    assert run_ingest(tmp_path / "in", tmp_path / "ds", rehash=True).unchanged == 3
+    assert fingerprint(tmp_path / "ds") == before
+
+
+def test_a_moved_or_touched_file_is_recognised_by_its_bytes(tmp_path: Path) -> None:
+    write_walk(tmp_path / "in", 3)
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    before = rows(tmp_path / "ds")
+    (tmp_path / "in").rename(tmp_path / "elsewhere")
+    os.utime(tmp_path / "elsewhere/IMG_0000.jpg", (1, 1))
+    assert run_ingest(tmp_path / "elsewhere", tmp_path / "ds").unchanged == 3
+    assert rows(tmp_path / "ds") == before
+
+
+def test_a_photo_encoded_again_joins_the_group_of_the_original(tmp_path: Path) -> None:
+    write_photo(tmp_path / "in/original.jpg", seed=3)
+    data = image_bytes(scene(seed=3), exif=exif_bytes(), quality=60)
+    (tmp_path / "in/smaller.jpg").write_bytes(data)
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    assert len({photo.group for photo in rows(tmp_path / "ds").values()}) == 1
+
+
+def test_redrawing_the_site_judges_accepted_rows_again(tmp_path: Path) -> None:
+    write_walk(tmp_path / "in", 3)
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    devices = {photo.device for photo in rows(tmp_path / "ds").values()}
+    smaller = json.loads((tmp_path / "square.geojson").read_text())
+    ring = smaller["features"][0]["geometry"]["coordinates"][0]
+    for corner in ring[2:4]:
+        corner[1] = 50.00025
+    (tmp_path / "smaller.geojson").write_text(json.dumps(smaller))
+    (tmp_path / "nothing").mkdir()
+    run_ingest(tmp_path / "nothing", tmp_path / "ds", site=tmp_path / "smaller.geojson")
+    photos = rows(tmp_path / "ds")
+    assert {name: photo.site_relation for name, photo in photos.items()} == {"IMG_0000.jpg": "inside"}
+    assert [row.reason for row in read_rejected(tmp_path / "ds/rejected.csv").values()] == ["outside_site"] * 2
+    assert verify_dataset(tmp_path / "ds").problems == ()
+    # the wide site again: rejections are judged again where their sources are given again
+    outcomes = run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "square.geojson")
+    assert (outcomes.new, outcomes.unchanged) == (2, 1)
+    assert {photo.device for photo in rows(tmp_path / "ds").values()} == devices
+    assert read_rejected(tmp_path / "ds/rejected.csv") == {}
+
+
+def test_a_rejection_ends_when_its_cause_does(tmp_path: Path) -> None:
+    write_photo(tmp_path / "in/a.jpg", lon=None)
+    data = photo_bytes(seed=1)
+    (tmp_path / "in/b.jpg").write_bytes(data[:-500])
+    outcomes = run_ingest(tmp_path / "in", tmp_path / "ds")
+    assert outcomes.rejected == {"no_gps": 1, "truncated": 1}
+    (tmp_path / "in/b.jpg").write_bytes(data)
+    (tmp_path / "labels.csv").write_text("name;lat;lng\na.jpg;50,0;8,0\n")
+    outcomes = run_ingest(tmp_path / "in", tmp_path / "ds", labels=tmp_path / "labels.csv")
+    assert (outcomes.new, outcomes.rejected) == (2, {})
+    assert read_rejected(tmp_path / "ds/rejected.csv") == {}
+
+
+def test_the_manifest_does_not_depend_on_the_order_of_ingests(tmp_path: Path) -> None:
+    paths = write_walk(tmp_path / "in", 4, every_s=2.0)
+    run_ingest(tmp_path / "in", tmp_path / "at-once")
+    for path in reversed(paths):
+        run_ingest(path, tmp_path / "one-by-one")
+
+    def timeless(root: Path) -> list[object]:
+        return [dataclasses.replace(photo, ingested_at=None, ingest="") for photo in rows(root).values()]
+
+    assert timeless(tmp_path / "at-once") == timeless(tmp_path / "one-by-one")
+
+
+def test_lost_rows_are_read_again_and_lost_copies_come_back(tmp_path: Path) -> None:
+    write_walk(tmp_path / "in", 3)
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    photo = rows(tmp_path / "ds")["IMG_0001.jpg"]
+    (tmp_path / "ds" / photo.file_name).unlink()
+    run_ingest(tmp_path / "in", tmp_path / "ds", rehash=True)
+    assert verify_dataset(tmp_path / "ds").problems == ()
+
+
+def test_a_damaged_index_of_sources_is_rebuilt(tmp_path: Path) -> None:
+    write_walk(tmp_path / "in", 3)
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    before = fingerprint(tmp_path / "ds")
+    (tmp_path / "ds/sources.parquet").write_bytes(b"rubbish")
+    outcomes = run_ingest(tmp_path / "in", tmp_path / "ds")
+    assert (outcomes.unchanged, len(outcomes.notes)) == (3, 1)
+    assert fingerprint(tmp_path / "ds") == before
+
+
+def test_photos_of_a_split_dataset_follow_their_group(tmp_path: Path) -> None:
+    from collect.split import split_dataset
+
+    for number in range(6):
+        start = FIRST_PHOTO_AT + timedelta(hours=number)
+        write_walk(tmp_path / "in", 5, first_at=start, first_seed=5 * number, prefix=f"walk{number}-")
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    split_dataset(Dataset.open(tmp_path / "ds"), by="walk", val=5, test=5, seed=0)
+    before = {photo.id: photo.split for photo in rows(tmp_path / "ds").values()}
+    known = rows(tmp_path / "ds")["walk0-0003.jpg"]
+    again = image_bytes(scene(seed=3), exif=exif_bytes(lat=known.lat, taken_at=known.captured_at), quality=50)
+    (tmp_path / "in/again.jpg").write_bytes(again)
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    after = rows(tmp_path / "ds")
+    assert {photo.id: photo.split for photo in after.values() if photo.id in before} == before
+    assert after["again.jpg"].split == known.split
