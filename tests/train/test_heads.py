@@ -9,6 +9,7 @@ from torch import Tensor
 
 from img2gps.errors import UsageError
 from train.config import TrainConfig
+from train.heads import whitening
 from train.heads.calibration import Calibration
 from train.heads.cells import MOST_CELLS, Cells, site_cells
 from train.heads.described import Described
@@ -94,6 +95,17 @@ def test_whitening_is_the_same_by_either_product(count: int) -> None:
     whiten = Whitening.fit(vectors, dimensions=2, power=0.35)
     axes = whiten.matrix / whiten.matrix.norm(dim=0)
     assert (axes.T @ axes).numpy() == pytest.approx(np.eye(2), abs=1e-4)
+
+
+def test_axes_of_many_photos_come_from_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = np.random.default_rng(4)
+    strong = draws.normal(size=(900, 3)) @ draws.normal(size=(3, 60)) * 10
+    vectors = torch.tensor(strong + draws.normal(size=(900, 60)), dtype=torch.float32)
+    spaces = []
+    for most in (50, 2048):
+        monkeypatch.setattr(whitening, "_MOST_PHOTOS", most)
+        spaces.append(torch.linalg.qr(Whitening.fit(vectors, dimensions=3, power=0.0).matrix).Q)
+    assert torch.linalg.svdvals(spaces[0].T @ spaces[1]).numpy() == pytest.approx(1.0, abs=0.01)
 
 
 def test_a_grid_is_most_like_itself_and_like_nothing_two_storeys_up() -> None:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 __all__ = ["Whitening"]
 
 _LEAST_SHARE: Final = 1e-7  # eigenvalues below this share of the largest are rounding
+_MOST_PHOTOS: Final = 2048  # the eigenvectors of a larger product take minutes, and say the same
 _AXES: Final = 768  # principal axes within which a metric is learnt
 _RIDGE: Final = 0.3  # of the mean variance, on every axis: a few thousand pairs cannot tell small axes from none
 
@@ -67,6 +68,8 @@ def _principal(vectors: Tensor, dimensions: int) -> tuple[Tensor, Tensor, Tensor
 
     The axes and the variances are float64 and on the CPU: not every device knows float64.
     """
+    if min(vectors.shape) > _MOST_PHOTOS:
+        vectors = vectors[:: -(-len(vectors) // _MOST_PHOTOS)]
     mean = vectors.mean(dim=0)
     centred = vectors - mean
     few = len(vectors) < vectors.shape[1]
