@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["World", "joined", "parallel", "world"]
+__all__ = ["World", "joined", "leads", "parallel", "world"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,11 @@ def world() -> World:
     if not distributed.is_initialized():
         return World()
     return World(rank=distributed.get_rank(), size=distributed.get_world_size())
+
+
+def leads() -> bool:
+    """Return whether this process is the one that writes and prints, before, while and after it is `joined`."""
+    return int(os.environ.get("WORLD_SIZE", "1")) < 2 or os.environ.get("RANK", "0") == "0"
 
 
 @contextlib.contextmanager

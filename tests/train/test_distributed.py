@@ -10,7 +10,7 @@ import torch
 
 from tests.train.colours import TINY, colour_dataset, tiny_config
 from train.checkpoint import read_checkpoint
-from train.distributed import World
+from train.distributed import World, leads
 from train.session import start_run
 
 
@@ -65,3 +65,14 @@ def test_two_processes_give_the_losses_of_one_and_only_one_writes(tmp_path: Path
     weights = [read_checkpoint(folder / "last").tensors for folder in (one.root, two)]
     for name, tensor in weights[0].items():
         torch.testing.assert_close(weights[1][name], tensor, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "rank", "expected"), [(None, None, True), ("2", "0", True), ("2", "1", False)])
+def test_one_of_the_processes_that_torchrun_starts_leads(
+    monkeypatch: pytest.MonkeyPatch, size: str | None, rank: str | None, expected: bool
+) -> None:
+    for name, value in (("WORLD_SIZE", size), ("RANK", rank)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert leads() is expected

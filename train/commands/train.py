@@ -55,6 +55,7 @@ def train(
     Without a split every photo trains, none judges, and the last epoch is kept. Ctrl-C keeps every finished
     epoch; --resume goes on from there.
     """
+    from train.distributed import leads
     from train.interrupts import sigterm_as_interrupt
     from train.options import resolve
     from train.session import plan, resume_run, start_run, summary
@@ -77,6 +78,8 @@ def train(
                 print_json(plan(root, config, folds=folds or file_folds))
                 return
             run = start_run(root, config, folds=folds or file_folds, name=name)
+    if not leads():
+        return
     if as_json:
         print_json(summary(run))
     else:
