@@ -106,11 +106,15 @@ def line_chart(
     x_max: float | None = None,
     y_max: float | None = None,
     percent: bool = False,
+    whole_x: bool = False,
 ) -> Markup:
-    """Return lines from zero on both axes, with a legend where there are two or more; `percent` writes y as %."""
+    """Return lines from zero on both axes, with a legend where there are two or more.
+
+    `percent` writes y as %; `whole_x` marks whole numbers alone, for what is counted.
+    """
     top = y_max if y_max is not None else _largest(value for one in series for value in [*one.y, *(one.high or [])])
     right = x_max if x_max is not None else _largest(value for one in series for value in one.x)
-    x_ticks, y_ticks = nice_ticks(0, right), nice_ticks(0, top)
+    x_ticks, y_ticks = nice_ticks(0, right, whole=whole_x), nice_ticks(0, top)
     axes = _Axes(x_range=(0, right), y_range=(0, max(y_ticks[-1], top)))
     parts = [
         _y_axis(axes, y_ticks, y_label, percent=percent),

@@ -214,3 +214,11 @@ def test_thumbnails_are_small_upright_and_within_their_budget(tmp_path: Path) ->
     few = make_thumbnails(paths[:-1], budget_bytes=2 * len(every.images[0]) + 800)
     assert sum(image is not None for image in few.images) == 2
     assert make_thumbnails([]).note == ""
+
+
+def test_what_is_counted_has_whole_ticks() -> None:
+    line = Series(name="a", x=[1.0, 2.0], y=[3.0, 1.0])
+    halves, whole = (line_chart([line], title="T", x_label="epoch", y_label="y", whole_x=yes) for yes in (False, True))
+    assert ">0.5<" in halves or ">1.5<" in halves
+    assert ">0.5<" not in whole
+    assert ">1.5<" not in whole

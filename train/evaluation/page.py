@@ -141,9 +141,16 @@ def _charts(document: dict[str, Any], dataset: Dataset) -> dict[str, Markup]:
         for key, name in _CURVES.items()
         if key in cdf
     ]
-    labels = {"x_label": "error (m)", "y_label": "share of photos"}
     charts = {
-        "cdf": line_chart(curves, title="Share of photos within each error", x_max=far, y_max=1, percent=True, **labels)
+        "cdf": line_chart(
+            curves,
+            title="Share of photos within each error",
+            x_label="error (m)",
+            y_label="share of photos",
+            x_max=far,
+            y_max=1,
+            percent=True,
+        )
     }
     if document["risk_coverage"]:
         charts["risk"] = _risk_chart(document["risk_coverage"])

@@ -100,7 +100,7 @@ def _charts(runs: Sequence[StudyRun]) -> list[tuple[str, str, Markup]]:
         for key, label in (("train/loss", "training loss"), ("val/rmse_m", "validation RMSE (m)")):
             series = [_curve(str(dict(members[0].cell.values)[axis]), members, key) for members in groups.values()]
             title = f"{label[0].upper()}{label[1:]} per epoch, by {word}"
-            charts.append((title, note, line_chart(series, title=title, x_label="epoch", y_label=label)))
+            charts.append((title, note, line_chart(series, title=title, x_label="epoch", y_label=label, whole_x=True)))
     return charts
 
 
