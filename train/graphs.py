@@ -48,7 +48,7 @@ def graphed(network: nn.Module, sample: Tensor) -> Stepping:
         if _same(network, captured, sample):
             replay = captured
         reason = "a replayed step differs from an ordinary one"
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:  # capture refuses in ways of its own
         reason = str(error).splitlines()[0] if str(error) else "nothing could be captured"
     finally:
         for name, buffer in network.named_buffers():

@@ -17,6 +17,10 @@ def _capturing(monkeypatch: pytest.MonkeyPatch, capture: Callable[[nn.Module, tu
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", capture)
 
 
+def _unfit(_whole: nn.Module, _sample: tuple[Tensor]) -> object:
+    raise AssertionError
+
+
 def _failing(_whole: nn.Module, _sample: tuple[Tensor]) -> object:
     raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
@@ -44,10 +48,11 @@ def test_whole_batches_are_replayed_and_a_last_smaller_one_is_not(monkeypatch: p
     ("capture", "reason"),
     [
         (_failing, "not permitted when stream is capturing"),
+        (_unfit, "nothing could be captured"),
         (lambda whole, _: lambda images: whole(images) * 1.1, "differs from an ordinary one"),
         (lambda whole, _: lambda images: whole(images).detach() + 0 * whole(images), "differs from an ordinary one"),
     ],
-    ids=["refused", "other outputs", "other gradients"],
+    ids=["refused", "unfit", "other outputs", "other gradients"],
 )
 def test_what_cannot_be_captured_or_differs_is_not_used(
     monkeypatch: pytest.MonkeyPatch,
