@@ -25,9 +25,11 @@ from train.targets import TargetScale
 __all__ = ["Keeper", "epoch_line", "made_by"]
 
 _OPTIMIZER = "optimizer"
-_MOST_OF_THE_TIME = 0.1  # that checkpoints may take: an epoch of a small site lasts a fifth of a second on a GPU
+_MOST_OF_THE_TIME = (
+    0.1  # that checkpoints may take: where an epoch is short, writing and syncing every one could take longer
+)
 
-Content = tuple[dict[str, Tensor], dict[str, Any], dict[str, Tensor]]
+_Content = tuple[dict[str, Tensor], dict[str, Any], dict[str, Tensor]]
 """Tensors of the model, state, tensors of the optimiser."""
 
 
@@ -60,8 +62,8 @@ class Keeper:
         }
         self._best: dict[str, Any] = {"epoch": 0, "val/rmse_m": None}
         self._final: tuple[dict[str, Tensor], dict[str, Any]] | None = None
-        self._waiting_best: Content | None = None
-        self._waiting_last: Content | None = None
+        self._waiting_best: _Content | None = None
+        self._waiting_last: _Content | None = None
         self._next_write = 0.0
 
     def restore(
@@ -156,7 +158,7 @@ class Keeper:
         network: CoordinateNetwork,
         average: CoordinateNetwork | None,
         optimizer: torch.optim.Optimizer,
-    ) -> Content:
+    ) -> _Content:
         extra = _optimizer_tensors(optimizer)
         if average is not None:
             extra |= {f"raw.{name}": tensor for name, tensor in _tensors_of(network).items()}
@@ -190,7 +192,7 @@ def made_by(device: torch.device) -> dict[str, Any]:
     }
 
 
-def _copied(content: Content) -> Content:
+def _copied(content: _Content) -> _Content:
     tensors, state, extra = content
     return (
         {name: tensor.clone() for name, tensor in tensors.items()},

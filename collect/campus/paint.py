@@ -35,6 +35,7 @@ class _Seen:
     slant: Floats
 
     def chosen(self, which: Mask) -> "_Seen":
+        """Return what is seen at `which` places alone."""
         return _Seen(
             spans=self.spans.chosen(which),
             wall=self.wall[which],

@@ -128,6 +128,7 @@ class _Walk:
 
     @classmethod
     def of(cls, time_s: FloatArray, position_m: FloatArray, reviewed: Flags) -> "_Walk":
+        """Return a walk around its own centre, with the extent its positions have."""
         centre = np.median(position_m, axis=0)
         centred = position_m - centre
         extent = float(np.clip(1.4826 * np.median(np.abs(centred), axis=0).max(), 30.0, 2000.0))
