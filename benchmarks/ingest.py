@@ -43,6 +43,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from photos import EAST_CAMPUS, FIRST_PHOTO_AT, exif_bytes, write_site
 
 from collect.ingesting.run import IngestOptions, ingest, validate
+from collect.ingesting.workers import process_context
 
 SIZE = (4032, 3024)
 SHORT_SIDE_PX = 512
@@ -109,7 +110,7 @@ def naive_one(path: str) -> None:
 
 def in_processes(function: Callable[[str], None], paths: list[Path], jobs: int) -> None:
     """Map `function` over the paths in fresh worker processes, as ingest starts its own."""
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+    with process_context().Pool(jobs) as pool:
         pool.map(function, [str(path) for path in paths], chunksize=4)
 
 

@@ -50,7 +50,8 @@ def near_duplicate_pairs(
         close = np.linalg.norm(points_m[first] - points_m[second], axis=1) <= NEAR_M
         alike = np.bitwise_count(hashes[first] ^ hashes[second]) <= max_bits
         found.append(candidates[alike & (close | (walks[first] == walks[second]))])
-    return np.unique(np.concatenate(found), axis=0)
+    pairs = np.concatenate(found)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
 def _parse(text: str) -> int:
@@ -67,12 +68,15 @@ def _informative(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
 
 
 def _candidates(hashes: NDArray[np.uint64], rows: NDArray[np.int64]) -> Iterator[Pairs]:
-    """Yield pairs of rows that share a band and differ in few bits, in pieces that fit into memory."""
-    for shift, width in _BANDS:
-        keys = (hashes[rows] >> np.uint64(shift)) & np.uint64((1 << width) - 1)
+    """Yield pairs of rows that share a band and differ in few bits, each once, in pieces that fit into memory."""
+    masks = [np.uint64(((1 << width) - 1) << shift) for shift, width in _BANDS]
+    for number, mask in enumerate(masks):
+        keys = hashes[rows] & mask
         order = rows[np.argsort(keys, kind="stable")]
         for bucket in np.split(order, np.flatnonzero(np.diff(np.sort(keys))) + 1):
-            yield from _within_bucket(hashes, np.sort(bucket))
+            for pairs in _within_bucket(hashes, np.sort(bucket)):
+                differ = hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]
+                yield pairs[np.all([differ & earlier != 0 for earlier in masks[:number]], axis=0)] if number else pairs
 
 
 def _within_bucket(hashes: NDArray[np.uint64], bucket: NDArray[np.int64]) -> Iterator[Pairs]:

@@ -15,11 +15,15 @@ __all__ = ["chunks_of"]
 
 _CHUNK_FILES: Final = 16
 _CHUNK_BYTES: Final = 12 << 20
+_ROUNDS_LEFT: Final = 3
 _END_BYTES: Final = 4096
 
 
-def chunks_of(work: Sequence[Labelled], *, again: bool, hash_all: bool) -> Iterator[list[FileTask]]:
-    """Yield the tasks in chunks: small files travel together, large ones alone.
+def chunks_of(work: Sequence[Labelled], *, again: bool, hash_all: bool, jobs: int) -> Iterator[list[FileTask]]:
+    """Yield the tasks in chunks for `jobs` workers: small files travel together, large ones alone.
+
+    Towards the end chunks grow smaller, so that all workers end at about the same time (guided self-scheduling:
+    Polychronopoulos and Kuck, IEEE Transactions on Computers C-36, 1987).
 
     Unless `hash_all` (nothing is stored), each names the file that it may be a copy of. Pixels are then hardly ever
     read, so that size matters less.
@@ -28,12 +32,14 @@ def chunks_of(work: Sequence[Labelled], *, again: bool, hash_all: bool) -> Itera
     limit = _CHUNK_BYTES if hash_all else 4 * _CHUNK_BYTES
     chunk: list[FileTask] = []
     size = 0
+    left = sum(file.size for file, _ in work)
     for file, label in work:
         twin = None if twins is None else twins.get(file.path, file.path)
         chunk.append(FileTask(path=file.path, name=file.name, label=label, again=again, twin=twin))
         size += file.size
-        if size >= limit or len(chunk) >= _CHUNK_FILES:
+        if size >= min(limit, left / (_ROUNDS_LEFT * max(1, jobs))) or len(chunk) >= _CHUNK_FILES:
             yield chunk
+            left -= size
             chunk, size = [], 0
     if chunk:
         yield chunk

@@ -18,7 +18,7 @@ from collect.ingesting.ledger import Ledger, empty_info
 from collect.ingesting.opening import check_free_space, is_fresh, make_dataset, mend_dataset, require_site
 from collect.ingesting.outcomes import Outcomes
 from collect.ingesting.photo_file import FileTask, Reading, ReadSettings, read_file, read_files
-from collect.ingesting.workers import Failure, Settings, process_items
+from collect.ingesting.workers import Failure, Settings, prepare_workers, process_items
 from collect.judging.gpx import Track, read_track
 from collect.judging.labels import Labels, NamedFile, read_labels
 from collect.judging.rules import Rules
@@ -104,6 +104,8 @@ def validate(photos: Sequence[Path], options: IngestOptions) -> Outcomes:
 
 def examine(photos: Sequence[Path], options: IngestOptions) -> tuple[Outcomes, list[Photo]]:
     """Return the outcomes of a validation and its photos (without working copies); no site accepts every position."""
+    if options.jobs:
+        prepare_workers()
     site = load_site(options.site) if options.site is not None else _WORLD
     labels, track = _side_files(options)
     ledger = Ledger(site=site, info=empty_info(site, WORKING_SHORT_SIDE_PX))
@@ -123,6 +125,8 @@ def _side_files(options: IngestOptions) -> tuple[Labels, Track | None]:
 def _opened(root: Path, site: Site | None, options: IngestOptions) -> Iterator[Ledger]:
     """Yield the ledger of a dataset that is locked for writing; for a dry run, of one that nothing is written to."""
     fresh = is_fresh(root)
+    if fresh and options.jobs:
+        prepare_workers()  # every photo will be read
     short_side_px = options.short_side_px or WORKING_SHORT_SIDE_PX
     if options.dry_run:
         new_site = require_site(root, site) if fresh else None
@@ -182,7 +186,7 @@ def _readings(
 ) -> Iterator[tuple[FileTask, Reading]]:
     if not work:
         return iter(())
-    chunks = chunks_of(work, again=again, hash_all=settings.pixels != "doubtful")
+    chunks = chunks_of(work, again=again, hash_all=settings.pixels != "doubtful", jobs=options.jobs)
     if options.jobs == 0:
         return ((task, read_file(task, settings)) for chunk in chunks for task in chunk)
     worker_settings = Settings(

@@ -120,7 +120,7 @@ def test_files_that_vanish_or_turn_into_something_else_are_no_copies(tmp_path: P
     (tmp_path / "b").unlink()
     (tmp_path / "b").symlink_to(tmp_path / "c")
     work = [(file, None) for file in found]
-    tasks = [task for chunk in chunks.chunks_of(work, again=False, hash_all=False) for task in chunk]
+    tasks = [task for chunk in chunks.chunks_of(work, again=False, hash_all=False, jobs=2) for task in chunk]
     twins = {task.name: task.twin for task in tasks}
     assert (twins["c"], twins["d"]) == (bytes(tmp_path / "c"), bytes(tmp_path / "c"))
     validating = reading_settings(tmp_path)

@@ -1,5 +1,8 @@
 """A file that crashes, hangs or eats memory costs itself, and everything else comes through in order."""
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -8,11 +11,13 @@ from pathlib import Path
 import pytest
 from ingest_runs import rows, run_ingest
 from pebble.pool.process import PoolManager
-from photos import write_walk
+from photos import write_site, write_walk
 from worker_faults import misbehave, modules
 
+from collect.ingesting.chunks import chunks_of
 from collect.ingesting.photo_file import FileTask, Reading, ReadSettings
 from collect.ingesting.workers import Failure, Settings, process_items
+from collect.reading.discover import FoundFile
 from collect.verify import verify_dataset
 
 
@@ -91,6 +96,31 @@ def test_a_reader_that_stops_midway_leaves_no_process(tmp_path: Path) -> None:
 def test_workers_load_neither_torch_nor_geopandas() -> None:
     plain: Settings[str, str] = Settings(function=modules, argument="", on_failure=lambda item, *_: item)
     assert list(process_items(iter([["x"]]), plain)) == [("x", "")]
+
+
+def test_workers_import_nothing_from_among_the_photos(tmp_path: Path) -> None:
+    write_walk(tmp_path, 3, size=(64, 48))
+    for module in ("PIL", "numpy", "shapely", "collect"):
+        (tmp_path / f"{module}.py").write_text("from pathlib import Path; Path('imported').touch()\n")
+    script = tmp_path / "bin/run.py"
+    script.parent.mkdir()
+    script.write_text("from img2gps.cli import main\nif __name__ == '__main__':\n    main()\n")
+    call = [sys.executable, str(script), "validate", ".", "--site", str(write_site(tmp_path / "s.geojson")), "--json"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["new"] == 3
+    assert not (tmp_path / "imported").exists()
+
+
+def test_every_file_travels_in_one_chunk_and_the_last_chunks_are_small() -> None:
+    files = [FoundFile(path=f"{n}".encode(), name=f"{n}", size=2_500_000) for n in range(200)]
+    sizes: list[int] = []
+    names: list[str] = []
+    for chunk in chunks_of([(file, None) for file in files], again=False, hash_all=True, jobs=2):
+        sizes.append(len(chunk))
+        names += [task.name for task in chunk]
+    assert names == [file.name for file in files]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > sizes[-1] == 1
 
 
 def test_copies_that_a_crashed_worker_left_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
