@@ -43,6 +43,15 @@ def test_cells_surround_every_position_and_reach_no_further_than_asked() -> None
     assert float(distance.amin(dim=0).max()) <= 14.0 + 1e-3
 
 
+def test_a_cell_stands_for_the_mean_of_the_positions_in_it() -> None:
+    xy = np.array([[1.0, 1.0], [2.0, 7.0], [95.0, 43.0]])  # of cells of 20 m, the first two share one
+    cells = site_cells(xy, size_m=20.0, reach_m=14.0)
+    points = {(round(float(east), 3), round(float(north), 3)) for east, north in cells.centres}
+    assert {(1.5, 4.0), (95.0, 43.0)} < points
+    assert not {(10.0, 10.0), (90.0, 50.0)} & points
+    assert (-10.0, 10.0) in points  # without a photo: its middle
+
+
 @pytest.mark.parametrize("extent_m", [0.0, 1e3, 1e7])
 def test_a_site_of_any_size_has_a_bounded_number_of_cells(extent_m: float) -> None:
     xy = np.random.default_rng(1).uniform(0, 1, (3000, 2)) * extent_m

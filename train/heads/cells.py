@@ -20,7 +20,11 @@ _GROWTH: Final = 1.25
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cells:
-    """C square cells of side `size_m`: their centres (C, 2), east and north in metres."""
+    """C square cells of side `size_m` and the points they stand for, `centres` (C, 2), east and north in metres.
+
+    A cell with training photos stands for the mean of their positions, not for its middle: the offset between
+    the two is what a coarse cell would add to every error.
+    """
 
     centres: Tensor
     size_m: float
@@ -42,8 +46,18 @@ def site_cells(xy: FloatArray, *, size_m: float, reach_m: float) -> Cells:
     while True:
         centres = _near(xy, size_m, max(reach_m, size_m / math.sqrt(2)))
         if len(centres) <= MOST_CELLS:
-            return Cells(centres=torch.from_numpy(centres).float(), size_m=size_m)
+            return Cells(centres=torch.from_numpy(_with_offsets(centres, xy, size_m)).float(), size_m=size_m)
         size_m *= _GROWTH
+
+
+def _with_offsets(centres: FloatArray, xy: FloatArray, size_m: float) -> FloatArray:
+    """Return the centres, those of cells with positions moved to the mean of these."""
+    squares = np.floor(np.concatenate([centres, xy]) / size_m).astype(np.int64)
+    number = np.unique(squares, axis=0, return_inverse=True)[1].reshape(-1)
+    own, cell = number[: len(centres)], number[len(centres) :]
+    count = np.bincount(cell, minlength=number.max() + 1)[own, None]
+    total = np.stack([np.bincount(cell, axis, minlength=number.max() + 1)[own] for axis in xy.T], axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), centres)
 
 
 def _near(xy: FloatArray, size_m: float, reach_m: float) -> FloatArray:
