@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from img2gps.geo import FloatArray
 from train.config import TrainConfig
 
-__all__ = ["Augmentation", "augment", "epoch_order", "photo_keys", "photo_uniforms"]
+__all__ = ["Augmentation", "UIntArray", "augment", "epoch_order", "photo_keys", "photo_uniforms"]
 
 UIntArray = NDArray[np.uint64]
 

@@ -71,6 +71,8 @@ class TrainConfig:
     """Strength of random brightness, contrast and saturation."""
     cuda_graphs: bool = True
     """Replay whole batches from CUDA graphs where the device and the network allow it."""
+    tune_epochs: int = 0
+    """Of a probe: epochs in which the last two stages of a copy of its last network learn the site; 0 adds none."""
     heads: str = "neighbours+heat_map"
     """Of a probe: the heads (neighbours, heat_map, regression) whose distributions are multiplied, joined by ``+``."""
     exponent: float = 1.0
@@ -143,6 +145,7 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "augment_crop": (0.0, 0.9),
     "augment_rotate_deg": (0.0, 45.0),
     "augment_colour": (0.0, 1.0),
+    "tune_epochs": (0, 100_000),
     "exponent": (1e-3, 10.0),
     "cell_m": (0.1, 1e6),
     "reach_m": (0.0, 1e6),

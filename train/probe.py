@@ -12,7 +12,7 @@ from torch import Tensor
 from img2gps.errors import InvalidCheckpointError, UsageError
 from img2gps.geo import FloatArray, LocalFrame, geodesic_m
 from img2gps.metrics import metrics_of
-from img2gps.progress import Advance, bar, stderr
+from img2gps.progress import bar, stderr
 from img2gps.text import safe_path, safe_text
 from train.checkpoint import Checkpoint, load_into, write_checkpoint
 from train.config import TrainConfig, changed
@@ -22,8 +22,9 @@ from train.heads.calibration import FEWEST_TO_CALIBRATE, Calibration, inner_part
 from train.heads.cells import Cells, site_cells
 from train.heads.distribution import mean_point, median_point, mode_point
 from train.heads.ensemble import Ensemble, head_names
-from train.heads.feature_cache import cached_features
 from train.heads.features import CHUNK, FeatureExtractor, Features
+from train.heads.site_model import Seen, SiteModel, held_out_shares, steps_in_all
+from train.heads.tuned import TunedReader
 from train.heads.views import Places
 from train.keeping import made_by
 from train.localizer import Estimate
@@ -100,9 +101,9 @@ def fit_probe(
     started = time.perf_counter()
     head_names(config.heads)
     extractor = _extractor(config, device)
-    features = cached_features(data.source, config, extractor, device=device)
-    localizer = _fitted(config, data, features, extractor, device)
-    figures = _figures(localizer, data, features) | {"seconds": round(time.perf_counter() - started, 3)}
+    seen = Seen.of(data.source, config, extractor, device)
+    localizer, judged = _fitted(config, data, seen, extractor, device)
+    figures = _figures(localizer, data, judged) | {"seconds": round(time.perf_counter() - started, 3)}
     if world().leads:  # every process of a distributed run fits the same model
         run.cut_metrics(0)
         run.append_metrics(figures)
@@ -115,67 +116,52 @@ def _extractor(config: TrainConfig, device: torch.device, *, with_weights: bool 
     extractor = FeatureExtractor(config.model, config.pixels)
     if with_weights:
         extractor.load_weights(config.weights)
+    elif config.tune_epochs:
+        extractor.add(TunedReader.of(extractor.last))
     return extractor.to(memory_format=torch.channels_last).to(device)
 
 
 def _fitted(
-    config: TrainConfig, data: TrainingData, features: Features, extractor: FeatureExtractor, device: torch.device
-) -> ProbeLocalizer:
-    own, places = _selected(features, data, data.train, device)
+    config: TrainConfig, data: TrainingData, seen: Seen, extractor: FeatureExtractor, device: torch.device
+) -> tuple[ProbeLocalizer, Features | None]:
+    """Return the model, and the features of the validation photos, if there are any."""
+    own, places = _selected(seen, data, data.train, device)
     cells = site_cells(_positions(data.train), size_m=config.cell_m, reach_m=config.reach_m).to(device)
     judges = data.val if data.val is not None and len(data.val) >= FEWEST_TO_CALIBRATE else None
     parts = inner_parts(data.train) if judges is None else None
-    with bar("Fitting heads", config.heat_seeds + (0 if parts is None else len(np.unique(parts[0])))) as advance:
-        ensemble = Ensemble.fit(own, places, cells, config, advance=advance)
+    steps = steps_in_all(len(places), None if parts is None else parts[0], config)
+    with bar("Fitting heads", steps) as advance:
+        model = SiteModel.fit(own, places, cells, config, frozen=extractor.last, advance=advance)
         calibration = Calibration()
         if judges is not None:
-            seen, truth = _selected(features, data, judges, device)
-            calibration = _calibrated(ensemble.log_shares(seen), truth.xy, cells, config, by="val")
+            others, truth = _selected(seen, data, judges, device)
+            calibration = _calibrated(model.log_shares(others), truth.xy, cells, config, by="val")
         elif parts is not None:
-            held_out = _held_out(own, places, parts[0], cells, config, advance)
+            held_out = held_out_shares(own, places, parts[0], cells, config, frozen=extractor.last, advance=advance)
             calibration = _calibrated(held_out, places.xy, cells, config, by=parts[1])
     if not calibration.photos:
         stderr().print("Too few photos to calibrate the radii on: they are the distribution's own, and hold less.")
-    return ProbeLocalizer(
+    if model.reader is not None:
+        extractor.add(model.reader)
+    localizer = ProbeLocalizer(
         extractor=extractor,
-        ensemble=ensemble,
+        ensemble=model.ensemble,
         calibration=calibration,
         config=config,
         frame=data.source.frame,
         device=device,
     )
+    return localizer, None if data.val is None else model.features(_selected(seen, data, data.val, device)[0])
 
 
-def _selected(features: Features, data: TrainingData, photos: Photos, device: torch.device) -> tuple[Features, Places]:
-    """Return the features of some photos and where they were taken, on the device."""
+def _selected(seen: Seen, data: TrainingData, photos: Photos, device: torch.device) -> tuple[Seen, Places]:
+    """Return what was seen of some photos and where they were taken, features and places on the device."""
     rows = torch.from_numpy(data.source.rows(photos))
-    return features.take(rows).to(device), Places.of(photos, device)
+    return seen.take(rows).to(device), Places.of(photos, device)
 
 
 def _calibrated(log_shares: Tensor, xy: Tensor, cells: Cells, config: TrainConfig, *, by: str) -> Calibration:
     return Calibration.fit(log_shares, cells, xy, lambda shares: _points(shares, cells, config)[config.answer], by=by)
-
-
-def _held_out(
-    features: Features,
-    places: Places,
-    part: np.ndarray[Any, np.dtype[np.int64]],
-    cells: Cells,
-    config: TrainConfig,
-    advance: Advance,
-) -> Tensor:
-    """Return log shares (N, C) of the training photos, each from heads fitted without its part.
-
-    One heat map per part has to do: it is a little more sure of itself than an average of several, so the
-    regions come out a little larger.
-    """
-    single = dataclasses.replace(config, heat_seeds=1)
-    result = places.xy.new_zeros(len(places), len(cells))
-    for number in np.unique(part):
-        out = torch.from_numpy(part == number).to(result.device)
-        inner = Ensemble.fit(features.take(~out), places.take(~out), cells, single, advance=advance)
-        result[out] = inner.log_shares(features.take(out))
-    return result
 
 
 def _points(log_shares: Tensor, cells: Cells, config: TrainConfig) -> dict[str, Tensor]:
@@ -187,13 +173,13 @@ def _points(log_shares: Tensor, cells: Cells, config: TrainConfig) -> dict[str, 
     }
 
 
-def _figures(localizer: ProbeLocalizer, data: TrainingData, features: Features) -> dict[str, Any]:
+def _figures(localizer: ProbeLocalizer, data: TrainingData, judged: Features | None) -> dict[str, Any]:
     """Return the line of metrics: the errors on the validation photos, if there are any, and the calibration."""
     calibration = dataclasses.asdict(localizer.calibration)
     figures: dict[str, Any] = {"epoch": 1} | {f"calibration/{name}": value for name, value in calibration.items()}
-    if data.val is None:
+    if data.val is None or judged is None:
         return figures
-    estimate = localizer.locate_features(_selected(features, data, data.val, localizer.device)[0])
+    estimate = localizer.locate_features(judged)
     lon, lat = localizer.frame.to_lonlat(estimate.east_m, estimate.north_m)
     metrics = metrics_of(geodesic_m(data.val.lon, data.val.lat, lon, lat))
     figures |= {"val/rmse_m": metrics.rmse_m, "val/mean_m": metrics.mean_m}

@@ -14,7 +14,7 @@ from train.backbones import build_backbone, stage_of
 from train.pixels import PixelSpec
 from train.weights import load_weights
 
-__all__ = ["CHUNK", "FEATURES_VERSION", "FeatureExtractor", "Features", "backbones_of"]
+__all__ = ["CHUNK", "FEATURES_VERSION", "FeatureExtractor", "Features", "Reader", "backbones_of", "pooled_grid"]
 
 FEATURES_VERSION: Final = 2
 """Part of the cache's key: raised with every change to what this module returns."""
@@ -82,21 +82,30 @@ def _backbone_of(text: str, spec: PixelSpec) -> tuple[str, PixelSpec]:
 
 
 class FeatureExtractor(nn.Module):
-    """(N, 3, height, width) uint8 RGB to `Features`; nothing in it is ever trained."""
+    """(N, 3, height, width) uint8 RGB to `Features`; nothing in it is trained here."""
 
     def __init__(self, model: str, spec: PixelSpec) -> None:
         super().__init__()
-        self.readers = nn.ModuleList(_Reader(name, own) for name, own in backbones_of(model, spec))
+        self.readers = nn.ModuleList(Reader(name, own) for name, own in backbones_of(model, spec))
         self.requires_grad_(requires_grad=False).eval()
+
+    @property
+    def last(self) -> "Reader":
+        """The reader of the backbone named last."""
+        return list(self._readers())[-1]
+
+    def add(self, reader: "Reader") -> None:
+        """Let a further reader speak last."""
+        self.readers.append(reader.requires_grad_(requires_grad=False).eval())
 
     def load_weights(self, weights: str) -> None:
         """Load first weights into every backbone (`train.weights.load_weights`, which says what it raises)."""
         for reader in self._readers():
             load_weights(reader.backbone, reader.name, weights)
 
-    def _readers(self) -> Iterator["_Reader"]:
+    def _readers(self) -> Iterator["Reader"]:
         for reader in self.readers:
-            assert isinstance(reader, _Reader)
+            assert isinstance(reader, Reader)
             yield reader
 
     @torch.inference_mode()
@@ -119,7 +128,7 @@ class FeatureExtractor(nn.Module):
         return Features(pooled=tuple(pooled), grids=tuple(grids))
 
 
-class _Reader(nn.Module):
+class Reader(nn.Module):
     """One backbone and the outputs of its stages."""
 
     mean: Tensor
@@ -128,12 +137,13 @@ class _Reader(nn.Module):
     def __init__(self, name: str, spec: PixelSpec) -> None:
         super().__init__()
         backbone = build_backbone(name, height=spec.height, width=spec.width)
-        self.name, self.backbone, self.size = name, backbone.module, (spec.height, spec.width)
+        self.name, self.spec, self.backbone = name, spec, backbone.module
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) * 255.0 for values in (backbone.mean, backbone.std))
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
         self._maps: list[Tensor] = []
-        for stage in _composite_stages(self.backbone):
+        self.stages = _composite_stages(self.backbone)
+        for stage in self.stages.values():
             stage.register_forward_hook(self._remember)
 
     def _remember(self, _module: nn.Module, _inputs: object, output: object) -> None:
@@ -142,26 +152,40 @@ class _Reader(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return pooled vectors (N, D) and the last feature map (N, rows, columns, channels), if there is one."""
-        self._maps = []
-        pixels = images.to(self.mean.device).to(torch.float32, memory_format=torch.channels_last)
-        if tuple(pixels.shape[2:]) != self.size:
-            pixels = F.interpolate(pixels, size=self.size, mode="bilinear", antialias=True)
-        final = self.backbone((pixels - self.mean) / self.std)
-        maps, self._maps = [_channels_first(found) for found in self._maps], []
-        parts = [F.normalize(final.flatten(1), dim=1)]
+        final, maps = self.passed(self.normalised(images))
+        parts = [F.normalize(final, dim=1)]
         if not maps:
             return parts[0], None
         last = maps[-1]
         finer = [found for found in maps if found.shape[2] >= 2 * last.shape[2] - 1]
-        parts += [_pooled_grid(found) for found in (last, *finer[-1:])]
+        parts += [pooled_grid(found) for found in (last, *finer[-1:])]
         return torch.cat(parts, dim=1), last.permute(0, 2, 3, 1).half()
 
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return uint8 or float images in [0, 255] at the backbone's size, shifted and scaled as it expects."""
+        pixels = images.to(self.mean.device).to(torch.float32, memory_format=torch.channels_last)
+        size = (self.spec.height, self.spec.width)
+        if tuple(pixels.shape[2:]) != size:
+            pixels = F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
+        return (pixels - self.mean) / self.std
 
-def _composite_stages(backbone: nn.Module) -> list[nn.Module]:
+    def passed(self, inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return what the backbone makes of its inputs, (N, features), and the maps (N, C, H, W) of its stages."""
+        self._maps = []
+        final = self.backbone(inputs).flatten(1)
+        maps, self._maps = [_channels_first(found) for found in self._maps], []
+        return final, maps
+
+
+def _composite_stages(backbone: nn.Module) -> dict[str, nn.Module]:
     """Return the stages that hold several convolutions or layers; stems and final convolutions do not count."""
     names = dict.fromkeys(stage_of(name) for name, _ in backbone.named_parameters())
-    stages = [backbone.get_submodule(name) for name in names if _is_module(backbone, name)]
-    return [stage for stage in stages if sum(isinstance(part, nn.Conv2d) for part in stage.modules()) > 1]
+    stages = {name: backbone.get_submodule(name) for name in names if _is_module(backbone, name)}
+    return {
+        name: stage
+        for name, stage in stages.items()
+        if sum(isinstance(part, nn.Conv2d) for part in stage.modules()) > 1
+    }
 
 
 def _is_module(backbone: nn.Module, name: str) -> bool:
@@ -178,6 +202,6 @@ def _channels_first(found: Any) -> Tensor:
     return chosen
 
 
-def _pooled_grid(found: Tensor) -> Tensor:
+def pooled_grid(found: Tensor) -> Tensor:
     """Return a map averaged to 3 rows of 2 columns, flat and of unit length: what is where, coarsely."""
     return F.normalize(F.adaptive_avg_pool2d(found, (_POOLED_ROWS, _POOLED_COLUMNS)).flatten(1), dim=1)

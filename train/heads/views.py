@@ -9,7 +9,7 @@ from torch import Tensor
 
 from train.data import Photos
 
-__all__ = ["Places", "pairs_of_views"]
+__all__ = ["Places", "one_view", "pairs_of_views"]
 
 _PER_PHOTO: Final = 2
 _LEAST_COSINE: Final = 0.05  # of unit vectors around their mean: what looks less alike shows another view
@@ -59,14 +59,21 @@ def pairs_of_views(vectors: Tensor, places: Places, *, within_m: float) -> Tenso
     return torch.cat(pairs) if pairs else torch.empty(0, 2, dtype=torch.int64)
 
 
-def _pairs_of(rows: Tensor, vectors: Tensor, places: Places, within_m: float) -> Tensor:
-    rows = rows.to(vectors.device)
+def one_view(rows: Tensor, places: Places, *, within_m: float) -> Tensor:
+    """Return which of N places may show what the places at `rows` show, on another walk: a mask (R, N).
+
+    They lie within `within_m` metres and, where both headings are known, 45 degrees.
+    """
     apart = torch.cdist(places.xy[rows], places.xy, compute_mode="donot_use_mm_for_euclid_dist") > within_m
     turned = (places.heading_deg[rows, None] - places.heading_deg[None] + 180.0).remainder(360.0) - 180.0
     same_walk = places.walk[rows, None] == places.walk[None]
-    cosine = vectors[rows] @ vectors.T
     # an unknown heading gives NaN, which is not greater
-    cosine = cosine.masked_fill(apart | (turned.abs() > _MOST_TURNED_DEG) | same_walk, -1.0)
+    return ~(apart | (turned.abs() > _MOST_TURNED_DEG) | same_walk)
+
+
+def _pairs_of(rows: Tensor, vectors: Tensor, places: Places, within_m: float) -> Tensor:
+    rows = rows.to(vectors.device)
+    cosine = (vectors[rows] @ vectors.T).masked_fill(~one_view(rows, places, within_m=within_m), -1.0)
     best, partner = cosine.topk(min(_PER_PHOTO, len(places)), dim=1)
     own = rows[:, None].expand_as(partner)
     return torch.stack([own, partner], dim=2)[best > _LEAST_COSINE]

@@ -1,0 +1,168 @@
+"""The last stages of a network learn a site, and what was cut apart for it still gives the same vectors."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from img2gps.errors import UsageError
+from tests.train.colours import TINY, colour_dataset
+from train.checkpoint import read_checkpoint
+from train.config import TrainConfig, changed
+from train.data import read_photos
+from train.heads import looks as looks_module
+from train.heads.cells import Cells
+from train.heads.features import FeatureExtractor, Features, Reader
+from train.heads.looks import Looks, cached_looks
+from train.heads.tuned import TunedReader
+from train.heads.tuning import _contrast, _Partners, tuned_reader, with_tuned
+from train.heads.views import Places
+from train.loading import load_localizer
+from train.pixels import PixelSpec
+from train.predict import locate_files
+from train.presets import preset
+from train.session import start_run
+
+SPEC = PixelSpec(height=64, width=48, fit="pad")
+CPU = torch.device("cpu")
+
+
+def _config(**values: object) -> TrainConfig:
+    base = {"model": TINY, "weights": "none", "size": 48, "device": "cpu", "threads": 1, "epochs": 5, "tune_epochs": 2}
+    return changed(preset("quick"), base | values)
+
+
+def _reader(model: str = TINY) -> Reader:
+    torch.manual_seed(0)
+    return Reader(model, SPEC).requires_grad_(requires_grad=False).eval()
+
+
+def _images(count: int) -> Tensor:
+    draws = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (count, 3, 64, 48), generator=draws, dtype=torch.uint8)
+
+
+def _places(xy: Tensor, walk: list[int]) -> Places:
+    return Places(xy=xy, heading_deg=torch.full((len(xy),), float("nan")), walk=torch.tensor(walk))
+
+
+def _none(steps: float = 1, *, note: str | None = None) -> None:
+    """Show no progress."""
+
+
+@pytest.mark.parametrize("model", [TINY, "resnet18", "mobilenet_v3_small", "timm/tf_efficientnet_lite0"])
+@torch.inference_mode()
+def test_trunk_and_tail_make_what_the_whole_network_makes(model: str) -> None:
+    reader = TunedReader.of(_reader(model))
+    images = _images(3)
+    whole, grid = reader(images)
+    assert grid is None
+    assert torch.allclose(reader.tail(reader.trunk(images)), whole, atol=1e-5)
+    assert torch.allclose(reader.embedding(whole).norm(dim=1), torch.ones(3), atol=1e-5)
+
+
+def test_a_network_without_stages_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 24).root
+    with pytest.raises(UsageError, match="tune_epochs to 0"):
+        start_run(root, _config(model="timm/test_vit", size=64, aspect=1.0), runs=tmp_path, name="vit")
+
+
+def _tuned(walks: list[int]) -> tuple[Reader, TunedReader, Looks, Places]:
+    """Tune on photos of four places in four colours, seen on the given walks; light differs between walks."""
+    draws = torch.Generator().manual_seed(2)
+    count = 4 * len(walks)
+    place = torch.arange(count) % 4
+    walk = [walks[row // 4] for row in range(count)]
+    colours = torch.tensor([[200.0, 60, 60], [60, 200, 60], [60, 60, 200], [160, 160, 40]])[place]
+    light = torch.tensor([0.5 + 0.5 * number for number in walk])[:, None]
+    images = (colours * light)[:, :, None, None] + 30 * torch.randn(count, 3, 64, 48, generator=draws)
+    frozen = _reader("resnet18")
+    start = TunedReader.of(frozen)
+    with torch.inference_mode():
+        maps = start.trunk(images.clamp(0, 255).byte())
+    looks = Looks(plain=maps.clone(), altered=maps[:, None].half().clone(), rows=torch.arange(count))
+    places = _places(torch.stack([60.0 * place, torch.zeros(count)], dim=1), walk)
+    cells = Cells(centres=torch.tensor([[60.0 * k, 0.0] for k in range(4)]), size_m=4.0)
+    reader = tuned_reader(frozen, looks, places, cells, _config(tune_epochs=40), advance=_none)
+    return frozen, reader, looks, places
+
+
+def test_views_of_one_place_on_two_walks_become_more_alike_than_those_of_others() -> None:
+    _, reader, looks, places = _tuned([0, 1, 0, 1, 0, 1])
+    embedding = reader.embedding(with_tuned(Features(pooled=(torch.zeros(24, 1),)), reader, looks).pooled[1])
+    cosine = embedding @ embedding.T
+    same_place = torch.cdist(places.xy, places.xy) < 1
+    other_walk = places.walk[:, None] != places.walk[None]
+    assert float(cosine[same_place & other_walk].mean()) > float(cosine[~same_place].mean()) + 0.3
+
+
+def test_only_the_last_stages_are_trained_and_the_frozen_network_stays_as_it_is() -> None:
+    frozen, reader, _, _ = _tuned([0, 1])
+    changed_parts = {
+        name.split(".")[0]
+        for (name, before), after in zip(frozen.backbone.named_parameters(), reader.backbone.parameters(), strict=True)
+        if not torch.equal(before, after)
+    }
+    assert changed_parts == {"layer3", "layer4"}
+    for before, after in zip(frozen.backbone.buffers(), reader.backbone.buffers(), strict=True):
+        assert torch.equal(before, after)
+    assert not any(part.requires_grad for part in reader.parameters())
+
+
+def test_photos_of_one_walk_alone_teach_the_place_and_no_likeness() -> None:
+    xy = torch.tensor([[0.0, 0.0], [1.0, 0.0], [90.0, 0.0]])
+    embedding = F.normalize(torch.randn(3, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+    assert float(_contrast(embedding, _places(xy, [0, 0, 0]))) == 0.0
+    assert len(_tuned([0, 0, 0])[3]) == 12
+
+
+def test_contrast_falls_as_views_of_one_place_meet() -> None:
+    xy = torch.tensor([[0.0, 0.0], [2.0, 0.0], [90.0, 0.0], [92.0, 0.0]])
+    places = _places(xy, [0, 1, 0, 1])
+    apart = F.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [0.1, 1.0]]), dim=1)
+    together = F.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]]), dim=1)
+    assert float(_contrast(together, places)) < float(_contrast(apart, places)) - 1.0
+
+
+def test_every_other_photo_of_a_batch_is_joined_by_its_view_on_another_walk() -> None:
+    xy = torch.tensor([[0.0, 0.0], [5.0, 0.0], [200.0, 0.0], [201.0, 0.0], [500.0, 0.0]])
+    places = _places(xy, [0, 1, 0, 1, 0])
+    first, second = _Partners(places).drawn(torch.Generator().manual_seed(0)).chunk(2)
+    expected = torch.tensor([1, 0, 3, 2, 4])  # the last has no partner, and joins itself
+    assert torch.equal(second, expected[first])
+    assert set(first.tolist()) == {0, 1, 2, 3, 4}
+
+
+def test_a_tuned_model_comes_back_from_its_checkpoint_and_is_the_same_again(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 40, folds=2).root
+    runs = [start_run(root, _config(), runs=tmp_path) for _ in range(2)]
+    one, other = (read_checkpoint(run.best).tensors for run in runs)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    localizer = load_localizer(runs[0].root, device="cpu")
+    paths = sorted((root / "photos").rglob("*.jpg"))[:9]
+    together = locate_files(localizer, paths)
+    assert together.east_m.tolist() == [float(locate_files(localizer, [path]).east_m[0]) for path in paths]
+
+
+def test_looks_are_kept_beside_the_dataset_and_the_first_is_the_photo_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = read_photos(colour_dataset(tmp_path / "ds", 10).root)
+    config = _config()
+    extractor = FeatureExtractor(config.model, config.pixels)
+    reader = TunedReader.of(extractor.last)
+    looks = cached_looks(source, config, reader, device=CPU)
+    rows = torch.tensor([3, 7])
+    assert torch.equal(looks.drawn(rows, torch.zeros(2, dtype=torch.int64)), looks.plain[rows])
+    assert not torch.equal(looks.drawn(rows, torch.ones(2, dtype=torch.int64)), looks.plain[rows])
+    assert torch.equal(looks.take(rows).unaltered(1, 2), looks.plain[7:8])
+    monkeypatch.setattr(looks_module, "_looked_at", None)  # it is not called again
+    again = cached_looks(source, config, reader, device=CPU)
+    assert torch.equal(again.altered, looks.altered)
+    monkeypatch.undo()
+    monkeypatch.setattr(looks_module, "_MOST_BYTES", 0)
+    next(source.dataset.root.glob(".cache/looks-*")).unlink()
+    assert cached_looks(source, config, reader, device=CPU).count == 2  # of many photos, at least one altered look

@@ -1,0 +1,107 @@
+"""A backbone whose last stages learn the site, cut in two: what stays as it is need not be computed twice."""
+
+from typing import Final, NoReturn
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from img2gps.errors import UsageError
+from img2gps.text import safe_text
+from train.backbones import stage_of
+from train.heads.features import Reader, pooled_grid
+from train.pixels import PixelSpec
+
+__all__ = ["TunedReader"]
+
+_TUNED_STAGES: Final = 2
+_EMBEDDING: Final = 256
+_SCALE: Final = 16.0  # of unit-length vectors, for the layers that read them
+_DUMMY_PX: Final = 64
+
+
+class _ReachedError(Exception):
+    """Ends a forward pass at the cut; carries the map that was found there."""
+
+    def __init__(self, found: Tensor) -> None:
+        super().__init__()
+        self.found = found
+
+
+class TunedReader(Reader):
+    """A backbone with its last two stages to be trained, and an embedding on top (`train.heads.tuning`).
+
+    Its vectors are its pooled output, its last map averaged to 3 x 2 fields, and the embedding, each of unit length.
+    Raises UsageError for a network that has no stages to cut it between.
+    """
+
+    def __init__(self, name: str, spec: PixelSpec) -> None:
+        super().__init__(name, spec)
+        composite = list(self.stages)
+        if len(composite) <= _TUNED_STAGES:
+            raise UsageError(
+                f"{safe_text(name)} has no stages that could be trained alone: set tune_epochs to 0, or name a "
+                "convolutional network last."
+            )
+        self._cut = composite[-1 - _TUNED_STAGES]
+        self.embed = nn.Linear(self._width(), _EMBEDDING)
+
+    @classmethod
+    def of(cls, frozen: Reader) -> "TunedReader":
+        """Return a reader with the weights of a frozen one."""
+        reader = cls(frozen.name, frozen.spec)
+        reader.backbone.load_state_dict(frozen.backbone.state_dict())
+        return reader.to(memory_format=torch.channels_last).to(frozen.mean.device).eval()
+
+    def trained(self) -> list[nn.Parameter]:
+        """Return the parameters of the backbone behind the cut."""
+        names = list(dict.fromkeys(stage_of(name) for name, _ in self.backbone.named_parameters()))
+        behind = set(names[names.index(self._cut) + 1 :])
+        return [part for name, part in self.backbone.named_parameters() if stage_of(name) in behind]
+
+    def trunk(self, images: Tensor) -> Tensor:
+        """Return the maps (N, C, H, W) of images at the cut."""
+
+        def stop(_module: nn.Module, _inputs: object, output: Tensor) -> NoReturn:
+            raise _ReachedError(output)
+
+        handle = self.stages[self._cut].register_forward_hook(stop)
+        try:
+            self.passed(self.normalised(images))
+        except _ReachedError as reached:
+            return reached.found
+        finally:
+            handle.remove()
+        raise AssertionError("the cut is a stage that every pass goes through")
+
+    def tail(self, maps: Tensor) -> Tensor:
+        """Return the vectors (N, D) of maps at the cut.
+
+        The stages before see one small blank picture, and what they make of it gives way to the maps.
+        """
+        handle = self.stages[self._cut].register_forward_hook(lambda *_: maps)
+        try:
+            return self._vectors(maps.new_zeros(1, 3, _DUMMY_PX, _DUMMY_PX))
+        finally:
+            handle.remove()
+
+    def embedding(self, vectors: Tensor) -> Tensor:
+        """Return the embedding (N, 256), of unit length, within vectors."""
+        return vectors[:, -_EMBEDDING:]
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the vectors (N, D) of images; its maps are for nobody else."""
+        return self._vectors(self.normalised(images)), None
+
+    def _vectors(self, inputs: Tensor) -> Tensor:
+        plain = self._plain(inputs)
+        return torch.cat([plain, F.normalize(self.embed(_SCALE * plain), dim=1)], dim=1)
+
+    def _plain(self, inputs: Tensor) -> Tensor:
+        final, maps = self.passed(inputs)
+        return torch.cat([F.normalize(final, dim=1), pooled_grid(maps[-1])], dim=1)
+
+    @torch.inference_mode()
+    def _width(self) -> int:
+        self.eval()
+        return self._plain(torch.zeros(1, 3, _DUMMY_PX, _DUMMY_PX)).shape[1]

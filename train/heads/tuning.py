@@ -1,0 +1,153 @@
+"""The last stages of a backbone learn a site: to name the place, and to find alike what two walks saw of it."""
+
+import dataclasses
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from img2gps.progress import Advance
+from train.config import TrainConfig
+from train.heads.cells import Cells
+from train.heads.features import CHUNK, Features, Reader
+from train.heads.heat_map import soft_labels
+from train.heads.looks import Looks
+from train.heads.tuned import TunedReader
+from train.heads.views import Places, one_view
+
+__all__ = ["steps_of", "tuned_reader", "with_tuned"]
+
+_BATCH: Final = 96
+_LR_TAIL: Final = 3e-4
+_LR_NEW: Final = 2e-3
+_WEIGHT_DECAY: Final = 0.05
+_RISE: Final = 0.15  # share of the steps in which the learning rates climb
+_DROPOUT: Final = 0.3
+_SCALE: Final = 16.0
+_PLACE_SHARE: Final = 0.5  # of the loss that names the place, beside the one that compares
+_TEMPERATURE: Final = 0.07
+_NEAR_M: Final = 17.0  # photos of another walk that count as alike, the nearer the more
+_NEAR_SIGMA_M: Final = 8.0
+_FAR_M: Final = 30.0  # photos that count as unlike; labels of what lies in between are too uncertain to say
+_LEAST_ALIKE: Final = 0.3
+_NEVER: Final = -1e4
+_AT_ONCE: Final = 512
+
+
+def steps_of(photos: int, config: TrainConfig) -> int:
+    """Return how many steps `tuned_reader` takes on so many photos."""
+    return max(1, config.tune_epochs * photos // _BATCH)
+
+
+def tuned_reader(
+    frozen: Reader, looks: Looks, places: Places, cells: Cells, config: TrainConfig, *, advance: Advance
+) -> TunedReader:
+    """Return a reader like `frozen` with its last two stages trained on N photos; `advance` is called once per step.
+
+    Two losses: cross-entropy with soft labels over the cells, and contrast, under which views of one place on two
+    walks attract each other and places further apart repel (van den Oord et al., "Representation Learning with
+    Contrastive Predictive Coding", 2018; several positives as in Khosla et al., "Supervised Contrastive Learning",
+    NeurIPS 2020). Photos of one walk never attract: light, weather and camera would do. The batch statistics stay
+    those of the first weights. The result is a function of the arguments, the device and the thread count.
+    """
+    device = places.xy.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(config.seed)
+        reader = TunedReader.of(frozen)
+        classify = nn.Linear(reader.embed.in_features, len(cells)).to(device)
+        nn.init.zeros_(classify.weight)
+        nn.init.zeros_(classify.bias)
+        _descend(reader, classify, looks, places, cells, config, advance)
+    return reader.requires_grad_(requires_grad=False).eval()
+
+
+def with_tuned(features: Features, reader: TunedReader, looks: Looks) -> Features:
+    """Return the features of N photos with the vectors of a tuned reader beside those of the frozen ones."""
+    device = features.pooled[0].device
+    with torch.inference_mode():
+        starts = range(0, len(looks), CHUNK)
+        parts = [_filled(reader, looks.unaltered(start, start + CHUNK).to(device)) for start in starts]
+    return dataclasses.replace(features, pooled=(*features.pooled, torch.cat(parts)))
+
+
+def _filled(reader: TunedReader, maps: Tensor) -> Tensor:
+    """Return the vectors of up to `CHUNK` maps, computed as those of `CHUNK`, as `FeatureExtractor` does."""
+    filled = F.pad(maps, (0, 0, 0, 0, 0, 0, 0, CHUNK - len(maps)))
+    return reader.tail(filled)[: len(maps)]
+
+
+def _descend(
+    reader: TunedReader,
+    classify: nn.Linear,
+    looks: Looks,
+    places: Places,
+    cells: Cells,
+    config: TrainConfig,
+    advance: Advance,
+) -> None:
+    new = [*classify.parameters(), *reader.embed.parameters()]
+    groups = [{"params": reader.trained(), "lr": _LR_TAIL}, {"params": new, "lr": _LR_NEW}]
+    optimizer = torch.optim.AdamW(groups, weight_decay=_WEIGHT_DECAY)
+    steps = steps_of(len(places), config)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, [_LR_TAIL, _LR_NEW], total_steps=steps + 1, pct_start=_RISE
+    )
+    targets = soft_labels(places.xy, cells, config.label_sigma_m)
+    draws = torch.Generator().manual_seed(config.seed)
+    partners = _Partners(places)
+    width = classify.in_features
+    for _ in range(steps):
+        rows, look = partners.drawn(draws), torch.randint(looks.count, (_BATCH,), generator=draws)
+        maps = looks.drawn(rows, look).to(places.xy.device, memory_format=torch.channels_last)
+        vectors = reader.tail(maps)
+        logits = classify(F.dropout(_SCALE * vectors[:, :width], _DROPOUT))
+        own = rows.to(places.xy.device)
+        placing = -(targets[own] * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
+        loss = _PLACE_SHARE * placing + _contrast(reader.embedding(vectors), places.take(own))
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        schedule.step()
+        advance()
+
+
+def _contrast(embedding: Tensor, places: Places) -> Tensor:
+    """Return the contrastive loss of a batch; 0 where no two of its photos show one view on two walks."""
+    distance = torch.cdist(places.xy, places.xy)
+    every = torch.arange(len(places), device=places.xy.device)
+    alike = torch.exp(-distance.square() / (2 * _NEAR_SIGMA_M**2)) * one_view(every, places, within_m=_NEAR_M)
+    counted = (alike > 0) | (distance > _FAR_M)
+    logits = (embedding @ embedding.T / _TEMPERATURE).masked_fill(~counted, _NEVER)
+    total = alike.sum(dim=1)
+    shares = alike / total.clamp(min=1e-6)[:, None]
+    losses = -(shares * F.log_softmax(logits, dim=1)).sum(dim=1)
+    speak = total > _LEAST_ALIKE
+    return losses[speak].mean() if bool(speak.any()) else embedding.sum() * 0.0
+
+
+class _Partners:
+    """Draws batches of which every other photo is joined by one that may show its view on another walk.
+
+    Were the whole batch drawn at random, hardly any two of its photos would.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self._photos = len(places)
+        own, partner = [], []
+        for rows in torch.split(torch.arange(len(places), device=places.xy.device), _AT_ONCE):
+            near = one_view(rows, places, within_m=_NEAR_M).nonzero().cpu()
+            own.append(near[:, 0] + rows[0].cpu())
+            partner.append(near[:, 1])
+        self._partner = torch.cat(partner)
+        self._count = torch.bincount(torch.cat(own), minlength=self._photos)
+        self._start = self._count.cumsum(0) - self._count
+
+    def drawn(self, draws: torch.Generator) -> Tensor:
+        """Return the rows of a batch; a photo without a partner is joined by itself, which another look may show."""
+        first = torch.randint(self._photos, (_BATCH // 2,), generator=draws)
+        count = self._count[first]
+        pick = (torch.rand(len(first), generator=draws) * count).long().clamp(max=(count - 1).clamp(min=0))
+        places = (self._start[first] + pick).clamp(max=max(0, len(self._partner) - 1))
+        second = torch.where(count > 0, self._partner[places], first) if len(self._partner) else first
+        return torch.cat([first, second])
