@@ -42,3 +42,8 @@ def modules(_items: Sequence[str], _folder: str) -> list[str]:
     import collect.ingesting.photo_file  # noqa: F401
 
     return [",".join(name for name in ("torch", "geopandas", "pandas", "matplotlib") if name in sys.modules)]
+
+
+def environment(names: Sequence[str], _folder: str) -> list[str]:
+    """Return the values of environment variables in a worker."""
+    return [os.environ.get(name, "") for name in names]

@@ -104,10 +104,10 @@ def validate(photos: Sequence[Path], options: IngestOptions) -> Outcomes:
 
 def examine(photos: Sequence[Path], options: IngestOptions) -> tuple[Outcomes, list[Photo]]:
     """Return the outcomes of a validation and its photos (without working copies); no site accepts every position."""
-    if options.jobs:
-        prepare_workers()
     site = load_site(options.site) if options.site is not None else _WORLD
     labels, track = _side_files(options)
+    if options.jobs:
+        prepare_workers()
     ledger = Ledger(site=site, info=empty_info(site, WORKING_SHORT_SIDE_PX))
     outcomes = Outcomes()
     rules = Rules(site=site, device_salt=site.sha256, track=track, max_accuracy_m=options.max_accuracy_m)
@@ -124,19 +124,18 @@ def _side_files(options: IngestOptions) -> tuple[Labels, Track | None]:
 @contextlib.contextmanager
 def _opened(root: Path, site: Site | None, options: IngestOptions) -> Iterator[Ledger]:
     """Yield the ledger of a dataset that is locked for writing; for a dry run, of one that nothing is written to."""
-    fresh = is_fresh(root)
-    if fresh and options.jobs:
+    new_site = require_site(root, site) if is_fresh(root) else None
+    if new_site is not None and options.jobs:
         prepare_workers()  # every photo will be read
     short_side_px = options.short_side_px or WORKING_SHORT_SIDE_PX
     if options.dry_run:
-        new_site = require_site(root, site) if fresh else None
         yield (
             Ledger(site=new_site, info=empty_info(new_site, short_side_px))
-            if new_site
+            if new_site is not None
             else Ledger.load(Dataset.open(root), read_only=True)
         )
         return
-    dataset = make_dataset(root, require_site(root, site), short_side_px) if fresh else Dataset.open(root)
+    dataset = make_dataset(root, new_site, short_side_px) if new_site is not None else Dataset.open(root)
     with dataset.lock():
         mend_dataset(dataset)
         ledger = Ledger.load(dataset)

@@ -4,7 +4,6 @@ Items travel in chunks for speed. A chunk whose worker dies, hangs or runs out o
 apart and each of its items tried once more alone; only what fails again is given up.
 """
 
-import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -12,10 +11,9 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -31,15 +29,6 @@ _MEMORY_LIMIT_BYTES: Final = 3 * 1024**3
 _CHUNKS_IN_FLIGHT_PER_JOB: Final = 64
 _POOLS_PER_CHUNK: Final = 3
 _LOOK_S: Final = 2.0
-_PRELOADED: Final = ("collect.ingesting.photo_file", "img2gps.cli")  # the latter is what the img2gps script imports
-_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-_OF_SERVER: Final = {
-    **_ONE_THREAD,
-    "PYTHONSAFEPATH": "1",  # it starts as `python -c`, which would look for modules among the photos first
-    # glibc: the memory of a photo serves the next one; given back each time, it cost 1,600 page faults a photo
-    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,34 +50,22 @@ def process_context() -> BaseContext:
     """Return how worker processes are started: never by a fork of this process, whose threads and memory they'd copy.
 
     On Linux they are forked off a server that has imported what they need: a worker, and the next one after each
-    that crashed, starts in milliseconds. A fork is not safe with the libraries of macOS, and Windows knows none.
+    that crashed, starts in milliseconds. A fork is not safe with the libraries of macOS, and Windows knows none. The
+    server is multiprocessing's own: a program that calls this package and forks off it too shares it.
     """
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_PRELOADED))
-    return context
+    from collect.ingesting.fork_server import ServedContext
+
+    return ServedContext()
 
 
 def prepare_workers() -> None:
     """Let the server that workers are forked off import what they need, while this process does something else."""
-    if process_context().get_start_method() == "forkserver":
-        with _environment(_OF_SERVER):
-            forkserver.ensure_running()
+    if sys.platform == "linux":
+        from collect.ingesting.fork_server import start_server
 
-
-@contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        start_server()
 
 
 def process_items(chunks: Iterator[list[Item]], settings: Settings[Item, Result]) -> Iterator[tuple[Item, Result]]:
@@ -147,7 +124,6 @@ class _Workers(Generic[Item, Result]):
         self._pool.join()
 
     def _new_pool(self) -> ProcessPool:
-        prepare_workers()
         return ProcessPool(
             max_workers=self._settings.jobs,
             initializer=_start_worker,
@@ -229,7 +205,7 @@ def _start_worker(argument: Any, memory_limit_bytes: int) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)
-    os.environ.update(_ONE_THREAD)
+    os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
     try:
         import resource
     except ImportError:  # Windows has no such limits

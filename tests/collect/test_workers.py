@@ -1,6 +1,8 @@
 """A file that crashes, hangs or eats memory costs itself, and everything else comes through in order."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +14,7 @@ import pytest
 from ingest_runs import rows, run_ingest
 from pebble.pool.process import PoolManager
 from photos import write_site, write_walk
-from worker_faults import misbehave, modules
+from worker_faults import environment, misbehave, modules
 
 from collect.ingesting.chunks import chunks_of
 from collect.ingesting.photo_file import FileTask, Reading, ReadSettings
@@ -109,6 +111,19 @@ def test_workers_import_nothing_from_among_the_photos(tmp_path: Path) -> None:
     done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["new"] == 3
     assert not (tmp_path / "imported").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked off a server on Linux alone")
+def test_a_server_that_was_killed_is_started_again_as_it_was(tmp_path: Path) -> None:
+    from multiprocessing import forkserver
+
+    plain: Settings[str, str] = Settings(function=environment, argument="", on_failure=lambda item, *_: item)
+    before = dict(os.environ)
+    expected = [("PYTHONSAFEPATH", "1"), ("MALLOC_TRIM_THRESHOLD_", str(64 << 20))]
+    assert list(process_items(iter([["PYTHONSAFEPATH"], ["MALLOC_TRIM_THRESHOLD_"]]), plain)) == expected
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    assert list(process_items(iter([["PYTHONSAFEPATH"], ["MALLOC_TRIM_THRESHOLD_"]]), plain)) == expected
+    assert dict(os.environ) == before
 
 
 def test_every_file_travels_in_one_chunk_and_the_last_chunks_are_small() -> None:

@@ -147,6 +147,14 @@ def test_a_tuned_model_comes_back_from_its_checkpoint_and_is_the_same_again(tmp_
     assert together.east_m.tolist() == [float(locate_files(localizer, [path]).east_m[0]) for path in paths]
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_few_photos_are_enough_to_tune_on(tmp_path: Path, count: int) -> None:
+    root = colour_dataset(tmp_path / "ds", count, split=False).root
+    run = start_run(root, _config(), runs=tmp_path, name="few")
+    estimate = locate_files(load_localizer(run.root, device="cpu"), sorted((root / "photos").rglob("*.jpg")))
+    assert torch.isfinite(torch.from_numpy(estimate.east_m)).all()
+
+
 def test_looks_are_kept_beside_the_dataset_and_the_first_is_the_photo_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
