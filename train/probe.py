@@ -137,8 +137,9 @@ def _fitted(
             others, truth = _selected(seen, data, judges, device)
             calibration = _calibrated(model.log_shares(others), truth.xy, cells, config, by="val")
         elif parts is not None:
-            held_out = held_out_shares(own, places, parts[0], cells, config, frozen=extractor.last, advance=advance)
-            calibration = _calibrated(held_out, places.xy, cells, config, by=parts[1])
+            blind = cells.middles  # the cells stand for the very positions that are held out here
+            held_out = held_out_shares(own, places, parts[0], blind, config, frozen=extractor.last, advance=advance)
+            calibration = _calibrated(held_out, places.xy, blind, config, by=parts[1])
     if not calibration.photos:
         stderr().print("Too few photos to calibrate the radii on: they are the distribution's own, and hold less.")
     if model.reader is not None:

@@ -50,6 +50,8 @@ def test_a_cell_stands_for_the_mean_of_the_positions_in_it() -> None:
     assert {(1.5, 4.0), (95.0, 43.0)} < points
     assert not {(10.0, 10.0), (90.0, 50.0)} & points
     assert (-10.0, 10.0) in points  # without a photo: its middle
+    assert torch.equal(cells.middles.centres.remainder(20.0), torch.full_like(cells.centres, 10.0))
+    assert torch.equal(torch.floor(cells.middles.centres / 20), torch.floor(cells.centres / 20))
 
 
 @pytest.mark.parametrize("extent_m", [0.0, 1e3, 1e7])

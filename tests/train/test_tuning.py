@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from img2gps.errors import UsageError
+from img2gps.geo import geodesic_m
 from tests.train.colours import TINY, colour_dataset
 from train.checkpoint import read_checkpoint
 from train.config import TrainConfig, changed
-from train.data import read_photos
+from train.data import read_photos, select_split
 from train.heads import looks as looks_module
 from train.heads.cells import Cells
 from train.heads.features import FeatureExtractor, Features, Reader
@@ -22,6 +24,7 @@ from train.heads.views import Places
 from train.loading import load_localizer
 from train.pixels import PixelSpec
 from train.predict import locate_files
+from train.predictions import read_predictions
 from train.presets import preset
 from train.session import start_run
 
@@ -63,10 +66,17 @@ def test_trunk_and_tail_make_what_the_whole_network_makes(model: str) -> None:
     assert torch.allclose(reader.embedding(whole).norm(dim=1), torch.ones(3), atol=1e-5)
 
 
-def test_a_network_without_stages_is_refused_in_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["timm/test_vit", "timm/hrnet_w18_small", "densenet121"])
+def test_a_network_that_cannot_be_cut_is_refused_in_one_sentence(tmp_path: Path, model: str) -> None:
     root = colour_dataset(tmp_path / "ds", 24).root
     with pytest.raises(UsageError, match="tune_epochs to 0"):
-        start_run(root, _config(model="timm/test_vit", size=64, aspect=1.0), runs=tmp_path, name="vit")
+        start_run(root, _config(model=model, size=64, aspect=1.0), runs=tmp_path, name="uncut")
+
+
+def test_too_many_photos_to_hold_are_refused_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looks_module, "_MOST_BYTES", 1000)
+    with pytest.raises(UsageError, match="GB of maps"):
+        start_run(colour_dataset(tmp_path / "ds", 24).root, _config(), runs=tmp_path, name="many")
 
 
 def _tuned(walks: list[int]) -> tuple[Reader, TunedReader, Looks, Places]:
@@ -82,7 +92,7 @@ def _tuned(walks: list[int]) -> tuple[Reader, TunedReader, Looks, Places]:
     start = TunedReader.of(frozen)
     with torch.inference_mode():
         maps = start.trunk(images.clamp(0, 255).byte())
-    looks = Looks(plain=maps.clone(), altered=maps[:, None].half().clone(), rows=torch.arange(count))
+    looks = Looks(maps=maps[:, None].half().clone(), rows=torch.arange(count))
     places = _places(torch.stack([60.0 * place, torch.zeros(count)], dim=1), walk)
     cells = Cells(centres=torch.tensor([[60.0 * k, 0.0] for k in range(4)]), size_m=4.0)
     reader = tuned_reader(frozen, looks, places, cells, _config(tune_epochs=40), advance=_none)
@@ -100,6 +110,8 @@ def test_views_of_one_place_on_two_walks_become_more_alike_than_those_of_others(
 
 def test_only_the_last_stages_are_trained_and_the_frozen_network_stays_as_it_is() -> None:
     frozen, reader, _, _ = _tuned([0, 1])
+    for before, after in zip(_reader("resnet18").parameters(), frozen.parameters(), strict=True):
+        assert torch.equal(before, after)
     changed_parts = {
         name.split(".")[0]
         for (name, before), after in zip(frozen.backbone.named_parameters(), reader.backbone.parameters(), strict=True)
@@ -111,11 +123,10 @@ def test_only_the_last_stages_are_trained_and_the_frozen_network_stays_as_it_is(
     assert not any(part.requires_grad for part in reader.parameters())
 
 
-def test_photos_of_one_walk_alone_teach_the_place_and_no_likeness() -> None:
+def test_photos_of_one_walk_alone_teach_no_likeness() -> None:
     xy = torch.tensor([[0.0, 0.0], [1.0, 0.0], [90.0, 0.0]])
     embedding = F.normalize(torch.randn(3, 8, generator=torch.Generator().manual_seed(0)), dim=1)
     assert float(_contrast(embedding, _places(xy, [0, 0, 0]))) == 0.0
-    assert len(_tuned([0, 0, 0])[3]) == 12
 
 
 def test_contrast_falls_as_views_of_one_place_meet() -> None:
@@ -136,15 +147,33 @@ def test_every_other_photo_of_a_batch_is_joined_by_its_view_on_another_walk() ->
 
 
 def test_a_tuned_model_comes_back_from_its_checkpoint_and_is_the_same_again(tmp_path: Path) -> None:
-    root = colour_dataset(tmp_path / "ds", 40, folds=2).root
+    root = colour_dataset(tmp_path / "ds", 40, val=20).root
     runs = [start_run(root, _config(), runs=tmp_path) for _ in range(2)]
     one, other = (read_checkpoint(run.best).tensors for run in runs)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
     localizer = load_localizer(runs[0].root, device="cpu")
+    source = read_photos(root)
+    val = select_split(source).val
+    assert val is not None
+    estimate = locate_files(localizer, [source.dataset.photo_path(photo_id) for photo_id in val.ids])
+    lon, lat = source.frame.to_lonlat(estimate.east_m, estimate.north_m)
+    error_m = geodesic_m(val.lon, val.lat, lon, lat)
+    (line,) = runs[0].read_metrics()
+    assert float(np.sqrt(np.mean(error_m**2))) == pytest.approx(line["val/rmse_m"], rel=0.02)  # maps are kept as halves
     paths = sorted((root / "photos").rglob("*.jpg"))[:9]
     together = locate_files(localizer, paths)
     assert together.east_m.tolist() == [float(locate_files(localizer, [path]).east_m[0]) for path in paths]
+
+
+def test_each_fold_tunes_without_its_photos(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 24, folds=2).root
+    run = start_run(root, _config(), folds=True, runs=tmp_path, name="folds")
+    one, other = (read_checkpoint(run.folds_path / f"{fold}" / "best").tensors for fold in range(2))
+    name = next(name for name in one if name.endswith("embed.weight"))
+    assert not torch.equal(one[name], other[name])
+    assert len(read_predictions(run.folds_path / "predictions.parquet")) == 24
+    assert len(list((root / ".cache").glob("looks-*"))) == 1
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -164,13 +193,13 @@ def test_looks_are_kept_beside_the_dataset_and_the_first_is_the_photo_itself(
     reader = TunedReader.of(extractor.last)
     looks = cached_looks(source, config, reader, device=CPU)
     rows = torch.tensor([3, 7])
-    assert torch.equal(looks.drawn(rows, torch.zeros(2, dtype=torch.int64)), looks.plain[rows])
-    assert not torch.equal(looks.drawn(rows, torch.ones(2, dtype=torch.int64)), looks.plain[rows])
-    assert torch.equal(looks.take(rows).unaltered(1, 2), looks.plain[7:8])
-    monkeypatch.setattr(looks_module, "_looked_at", None)  # it is not called again
-    again = cached_looks(source, config, reader, device=CPU)
-    assert torch.equal(again.altered, looks.altered)
-    monkeypatch.undo()
-    monkeypatch.setattr(looks_module, "_MOST_BYTES", 0)
+    assert looks.count == 6
+    assert torch.equal(looks.drawn(rows, torch.tensor([0, 0])), looks.maps[rows, 0])
+    assert not torch.equal(looks.drawn(rows, torch.tensor([1, 1])), looks.maps[rows, 0])
+    assert torch.equal(looks.take(rows).unaltered(1, 2), looks.maps[7:8, 0])
+    with monkeypatch.context() as patched:
+        patched.setattr(looks_module, "_looked_at", None)  # it is not called again
+        assert torch.equal(cached_looks(source, config, reader, device=CPU).maps, looks.maps)
+    monkeypatch.setattr(looks_module, "_MOST_BYTES", 2 * 2 * looks.maps[:, 0].numel())
     next(source.dataset.root.glob(".cache/looks-*")).unlink()
-    assert cached_looks(source, config, reader, device=CPU).count == 2  # of many photos, at least one altered look
+    assert cached_looks(source, config, reader, device=CPU).count == 2  # room for no more

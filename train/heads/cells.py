@@ -32,6 +32,12 @@ class Cells:
     def __len__(self) -> int:
         return len(self.centres)
 
+    @property
+    def middles(self) -> "Cells":
+        """The cells standing for their middles: what photos are judged by that must not have moved the cells."""
+        squares = torch.floor(self.centres.double() / self.size_m)
+        return Cells(centres=((squares + 0.5) * self.size_m).to(self.centres), size_m=self.size_m)
+
     def to(self, device: torch.device) -> "Cells":
         """Return the cells on a device."""
         return Cells(centres=self.centres.to(device), size_m=self.size_m)

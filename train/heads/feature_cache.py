@@ -10,7 +10,7 @@ from train.cache import cached_pixels
 from train.config import TrainConfig
 from train.data import DatasetPhotos
 from train.heads.features import CHUNK, FEATURES_VERSION, FeatureExtractor, Features
-from train.heads.tensor_cache import cached_tensors, how_seen, tensors_path
+from train.heads.tensor_cache import cached_tensors, how_seen, photos_of, tensors_path
 
 __all__ = ["cached_features", "features_path"]
 
@@ -29,7 +29,7 @@ def cached_features(
 
 def features_path(source: DatasetPhotos, config: TrainConfig, device: torch.device) -> Path:
     """Return where the features lie."""
-    return tensors_path("features", source, how_seen(config, device, version=FEATURES_VERSION))
+    return tensors_path("features", source, how_seen(config, device, version=FEATURES_VERSION), photos_of(source))
 
 
 def _extracted(source: DatasetPhotos, config: TrainConfig, extractor: FeatureExtractor) -> dict[str, Tensor]:

@@ -6,32 +6,32 @@ from typing import Final, Self
 import torch
 from torch import Tensor
 
+from img2gps.errors import UsageError
 from img2gps.progress import bar
 from train.augment import Augmentation, UIntArray, augment, photo_keys, photo_uniforms
 from train.cache import cached_pixels
 from train.config import TrainConfig
 from train.data import DatasetPhotos
 from train.heads.features import CHUNK
-from train.heads.tensor_cache import cached_tensors, how_seen, tensors_path
+from train.heads.tensor_cache import cached_tensors, how_seen, photos_of, tensors_path
 from train.heads.tuned import TunedReader
 
 __all__ = ["Looks", "cached_looks"]
 
-_VERSION: Final = 1
-_ALTERED: Final = 5
-_MOST_BYTES: Final = 1 << 30  # of altered maps: a site of more photos is looked at in fewer ways
+_VERSION: Final = 2
+_LOOKS: Final = 6
+_MOST_BYTES: Final = 2 << 30  # of maps: more photos are looked at in fewer ways
 _STRENGTH: Final = Augmentation(crop=0.3, rotate_deg=5.0, colour=0.6)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Looks:
-    """N photos at the cut of a `TunedReader`, `rows` of the maps of a dataset.
+    """N photos at the cut of a `TunedReader`, `rows` of the `maps` of a dataset.
 
-    `plain` (all, C, H, W) float32, `altered` (all, L, C, H, W) float16: gigabytes, and therefore never copied.
+    `maps` (all, L, C, H, W) float16 has the photos as they are first, then altered; gigabytes, and never copied.
     """
 
-    plain: Tensor
-    altered: Tensor
+    maps: Tensor
     rows: Tensor
 
     def __len__(self) -> int:
@@ -43,49 +43,60 @@ class Looks:
 
     @property
     def count(self) -> int:
-        """Looks at each photo: one as it is, and the altered ones."""
-        return 1 + self.altered.shape[1]
+        """Looks at each photo."""
+        return self.maps.shape[1]
 
     def unaltered(self, start: int, end: int) -> Tensor:
         """Return the maps of the photos from `start` to before `end`, as they are."""
-        return self.plain[self.rows[start:end]]
+        return self.maps[self.rows[start:end], 0]
 
     def drawn(self, photos: Tensor, looks: Tensor) -> Tensor:
-        """Return one map (R, C, H, W) of each of the R photos: look 0 as it is, 1 to L altered."""
-        rows = self.rows[photos]
-        altered = self.altered[rows, (looks - 1).clamp(min=0)].to(self.plain.dtype)
-        return torch.where((looks == 0)[:, None, None, None], self.plain[rows], altered)
+        """Return one map (R, C, H, W) of each of the R photos; look 0 shows it as it is."""
+        return self.maps[self.rows[photos], looks]
 
 
 def cached_looks(source: DatasetPhotos, config: TrainConfig, reader: TunedReader, *, device: torch.device) -> Looks:
-    """Return the looks at all photos of a dataset, in the order of `source.photos`, on the CPU."""
-    how = [how_seen(config, device, version=_VERSION), _ALTERED, dataclasses.astuple(_STRENGTH)]
-    path = tensors_path("looks", source, how)
-    tensors = cached_tensors(path, len(source.photos), lambda: _looked_at(source, config, reader, device))
-    return Looks(plain=tensors["plain"], altered=tensors["altered"], rows=torch.arange(len(source.photos)))
+    """Return the looks at all photos of a dataset, in the order of `source.photos`, on the CPU.
+
+    Raises UsageError where they are too many to hold.
+    """
+    how = [how_seen(config, device, version=_VERSION), _LOOKS, dataclasses.astuple(_STRENGTH)]
+    path = tensors_path("looks", source, [how, photos_of(source)])  # one hash: the looks of one config at a time
+    tensors = cached_tensors(path, len(source.photos), lambda: {"maps": _looked_at(source, config, reader, device)})
+    return Looks(maps=tensors["maps"], rows=torch.arange(len(source.photos)))
 
 
 @torch.inference_mode()
-def _looked_at(
-    source: DatasetPhotos, config: TrainConfig, reader: TunedReader, device: torch.device
-) -> dict[str, Tensor]:
+def _looked_at(source: DatasetPhotos, config: TrainConfig, reader: TunedReader, device: torch.device) -> Tensor:
     pixels = torch.from_numpy(cached_pixels(source, config.pixels))
     keys = photo_keys(source.photos.ids)
-    plain: list[Tensor] = []
-    altered: list[Tensor] = []
-    count = 1
+    count = _looks_that_fit(len(pixels), reader.trunk(pixels[:1])[0].numel())
+    parts: list[Tensor] = []
     with bar("Looking closer", len(pixels)) as advance:
         for start in range(0, len(pixels), CHUNK):
             images = pixels[start : start + CHUNK]
-            plain.append(reader.trunk(images).cpu())
-            count = max(1, min(_ALTERED, _MOST_BYTES // (2 * plain[0][0].numel() * len(pixels))))
-            looks = [_altered(images, keys[start : start + CHUNK], look, device) for look in range(1, count + 1)]
-            altered.append(torch.stack([reader.trunk(look).half().cpu() for look in looks], dim=1))
+            looks = [_altered(images, keys[start : start + CHUNK], look, device) for look in range(count)]
+            parts.append(torch.stack([reader.trunk(look).half().cpu() for look in looks], dim=1).contiguous())
             advance(len(images))
-    return {"plain": torch.cat(plain), "altered": torch.cat(altered)}
+    return torch.cat(parts)
+
+
+def _looks_that_fit(photos: int, numbers: int) -> int:
+    """Return how many looks at so many photos there is room for, with so many numbers per map."""
+    fit = _MOST_BYTES // (2 * photos * numbers)
+    if fit < 1:
+        size_gb = 2 * photos * numbers / 1e9
+        raise UsageError(
+            f"To train the last stages on {photos:,} photos takes {size_gb:.1f} GB of maps, and "
+            f"{_MOST_BYTES / 1e9:.1f} GB are allowed: set tune_epochs to 0, or name a smaller network or size last."
+        )
+    return min(_LOOKS, fit)
 
 
 def _altered(images: Tensor, keys: UIntArray, look: int, device: torch.device) -> Tensor:
+    """Return the images as look 0 shows them, as they are, or altered."""
+    if not look:
+        return images
     # the look takes the place of an epoch: the same photo is altered in the same ways, whatever comes with it
     uniforms = torch.from_numpy(photo_uniforms(keys, seed=0, epoch=look)).float().to(device)
     return augment(images.to(device).float(), uniforms, _STRENGTH)

@@ -40,7 +40,7 @@ class Seen:
         )
 
     def take(self, rows: Tensor) -> Self:
-        """Return the photos at `rows` (indices or a mask), on the CPU."""
+        """Return the photos at `rows` (indices or a mask on the CPU, as the looks are)."""
         return type(self)(
             features=self.features.take(rows), looks=None if self.looks is None else self.looks.take(rows)
         )

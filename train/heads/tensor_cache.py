@@ -16,7 +16,7 @@ from train.config import TrainConfig
 from train.data import DatasetPhotos
 from train.pixels import PREPROCESSING_VERSION
 
-__all__ = ["cached_tensors", "how_seen", "tensors_path"]
+__all__ = ["cached_tensors", "how_seen", "photos_of", "tensors_path"]
 
 _FOLDER: Final = ".cache"
 
@@ -34,11 +34,18 @@ def cached_tensors(path: Path, count: int, compute: Callable[[], Mapping[str, Te
     return tensors
 
 
-def tensors_path(kind: str, source: DatasetPhotos, how: list[Any]) -> Path:
-    """Return where tensors lie: named after a hash of how they are made and one of the photos; safe to delete."""
-    photos = [source.photos.ids.tolist(), source.photos.photo_sha256.tolist()]
-    name = "-".join(sha256_bytes(canonical_json(part))[:12] for part in (how, photos))
-    return source.dataset.root / _FOLDER / f"{kind}-{name}.safetensors"
+def tensors_path(kind: str, source: DatasetPhotos, *parts: list[Any]) -> Path:
+    """Return where tensors lie: named after a hash of each of `parts`, what they depend on; safe to delete.
+
+    A file that differs in the last part alone is of no use once there is a new one.
+    """
+    name = "-".join([kind, *(sha256_bytes(canonical_json(part))[:12] for part in parts)])
+    return source.dataset.root / _FOLDER / f"{name}.safetensors"
+
+
+def photos_of(source: DatasetPhotos) -> list[Any]:
+    """Return what tells the photos of a dataset from others."""
+    return [source.photos.ids.tolist(), source.photos.photo_sha256.tolist()]
 
 
 def how_seen(config: TrainConfig, device: torch.device, *, version: int) -> list[Any]:

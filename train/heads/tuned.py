@@ -17,7 +17,6 @@ __all__ = ["TunedReader"]
 _TUNED_STAGES: Final = 2
 _EMBEDDING: Final = 256
 _SCALE: Final = 16.0  # of unit-length vectors, for the layers that read them
-_DUMMY_PX: Final = 64
 
 
 class _ReachedError(Exception):
@@ -32,19 +31,22 @@ class TunedReader(Reader):
     """A backbone with its last two stages to be trained, and an embedding on top (`train.heads.tuning`).
 
     Its vectors are its pooled output, its last map averaged to 3 x 2 fields, and the embedding, each of unit length.
-    Raises UsageError for a network that has no stages to cut it between.
+    Raises UsageError for a network that cannot be cut between two stages: one of attention, or of branches.
     """
 
     def __init__(self, name: str, spec: PixelSpec) -> None:
         super().__init__(name, spec)
-        composite = list(self.stages)
-        if len(composite) <= _TUNED_STAGES:
-            raise UsageError(
-                f"{safe_text(name)} has no stages that could be trained alone: set tune_epochs to 0, or name a "
-                "convolutional network last."
-            )
-        self._cut = composite[-1 - _TUNED_STAGES]
-        self.embed = nn.Linear(self._width(), _EMBEDDING)
+        uncut = UsageError(
+            f"{safe_text(name)} cannot be cut before its last stages: set tune_epochs to 0, or name a network such as "
+            "resnet18 or timm/tf_efficientnet_lite0 last."
+        )
+        if len(self.stages) <= _TUNED_STAGES:
+            raise uncut
+        self._cut = list(self.stages)[-1 - _TUNED_STAGES]
+        try:
+            self.embed = nn.Linear(self._width(), _EMBEDDING)
+        except (RuntimeError, AssertionError, IndexError) as error:  # what networks raise on maps they did not expect
+            raise uncut from error
 
     @classmethod
     def of(cls, frozen: Reader) -> "TunedReader":
@@ -72,18 +74,15 @@ class TunedReader(Reader):
             return reached.found
         finally:
             handle.remove()
+            self._maps = []
         raise AssertionError("the cut is a stage that every pass goes through")
 
     def tail(self, maps: Tensor) -> Tensor:
         """Return the vectors (N, D) of maps at the cut.
 
-        The stages before see one small blank picture, and what they make of it gives way to the maps.
+        The stages before see one blank picture, and what they make of it gives way to the maps.
         """
-        handle = self.stages[self._cut].register_forward_hook(lambda *_: maps)
-        try:
-            return self._vectors(maps.new_zeros(1, 3, _DUMMY_PX, _DUMMY_PX))
-        finally:
-            handle.remove()
+        return self._vectors(self._blank(), maps)
 
     def embedding(self, vectors: Tensor) -> Tensor:
         """Return the embedding (N, 256), of unit length, within vectors."""
@@ -93,15 +92,24 @@ class TunedReader(Reader):
         """Return the vectors (N, D) of images; its maps are for nobody else."""
         return self._vectors(self.normalised(images)), None
 
-    def _vectors(self, inputs: Tensor) -> Tensor:
-        plain = self._plain(inputs)
+    def _vectors(self, inputs: Tensor, at_cut: Tensor | None = None) -> Tensor:
+        plain = self._plain(inputs, at_cut)
         return torch.cat([plain, F.normalize(self.embed(_SCALE * plain), dim=1)], dim=1)
 
-    def _plain(self, inputs: Tensor) -> Tensor:
-        final, maps = self.passed(inputs)
+    def _plain(self, inputs: Tensor, at_cut: Tensor | None) -> Tensor:
+        handle = self.stages[self._cut].register_forward_hook(lambda *_: at_cut)  # None changes nothing
+        try:
+            final, maps = self.passed(inputs)
+        finally:
+            handle.remove()
         return torch.cat([F.normalize(final, dim=1), pooled_grid(maps[-1])], dim=1)
+
+    def _blank(self) -> Tensor:
+        return self.mean.new_zeros(1, 3, self.spec.height, self.spec.width)
 
     @torch.inference_mode()
     def _width(self) -> int:
+        """Return the width of the vectors without the embedding, having gone through the cut as training does."""
         self.eval()
-        return self._plain(torch.zeros(1, 3, _DUMMY_PX, _DUMMY_PX)).shape[1]
+        maps = self.trunk(torch.zeros(2, 3, self.spec.height, self.spec.width))
+        return self._plain(self._blank(), maps).shape[1]

@@ -48,8 +48,8 @@ def tuned_reader(
     Two losses: cross-entropy with soft labels over the cells, and contrast, under which views of one place on two
     walks attract each other and places further apart repel (van den Oord et al., "Representation Learning with
     Contrastive Predictive Coding", 2018; several positives as in Khosla et al., "Supervised Contrastive Learning",
-    NeurIPS 2020). Photos of one walk never attract: light, weather and camera would do. The batch statistics stay
-    those of the first weights. The result is a function of the arguments, the device and the thread count.
+    NeurIPS 2020). Photos of one walk never attract: light, weather and camera would do. Batch statistics stay
+    those of the first weights. On the CPU the result is a function of the arguments and the thread count.
     """
     device = places.xy.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -67,7 +67,7 @@ def with_tuned(features: Features, reader: TunedReader, looks: Looks) -> Feature
     device = features.pooled[0].device
     with torch.inference_mode():
         starts = range(0, len(looks), CHUNK)
-        parts = [_filled(reader, looks.unaltered(start, start + CHUNK).to(device)) for start in starts]
+        parts = [_filled(reader, looks.unaltered(start, start + CHUNK).to(device).float()) for start in starts]
     return dataclasses.replace(features, pooled=(*features.pooled, torch.cat(parts)))
 
 
@@ -93,17 +93,17 @@ def _descend(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, [_LR_TAIL, _LR_NEW], total_steps=steps + 1, pct_start=_RISE
     )
-    targets = soft_labels(places.xy, cells, config.label_sigma_m)
     draws = torch.Generator().manual_seed(config.seed)
     partners = _Partners(places)
     width = classify.in_features
     for _ in range(steps):
         rows, look = partners.drawn(draws), torch.randint(looks.count, (_BATCH,), generator=draws)
-        maps = looks.drawn(rows, look).to(places.xy.device, memory_format=torch.channels_last)
+        maps = looks.drawn(rows, look).to(places.xy.device).float().contiguous(memory_format=torch.channels_last)
         vectors = reader.tail(maps)
         logits = classify(F.dropout(_SCALE * vectors[:, :width], _DROPOUT))
         own = rows.to(places.xy.device)
-        placing = -(targets[own] * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
+        targets = soft_labels(places.xy[own], cells, config.label_sigma_m)
+        placing = -(targets * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
         loss = _PLACE_SHARE * placing + _contrast(reader.embedding(vectors), places.take(own))
         optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -114,7 +114,7 @@ def _descend(
 
 def _contrast(embedding: Tensor, places: Places) -> Tensor:
     """Return the contrastive loss of a batch; 0 where no two of its photos show one view on two walks."""
-    distance = torch.cdist(places.xy, places.xy)
+    distance = torch.cdist(places.xy, places.xy, compute_mode="donot_use_mm_for_euclid_dist")
     every = torch.arange(len(places), device=places.xy.device)
     alike = torch.exp(-distance.square() / (2 * _NEAR_SIGMA_M**2)) * one_view(every, places, within_m=_NEAR_M)
     counted = (alike > 0) | (distance > _FAR_M)
