@@ -25,8 +25,7 @@ _ONE_AT_A_TIME: Final = threading.Lock()
 
 def start_server() -> None:
     """Start the server where it is not running, or no longer."""
-    with _ONE_AT_A_TIME, _environment(_VARIABLES), _deaf_to_interrupts():
-        forkserver.set_forkserver_preload(list(_PRELOADED))
+    with _as_it_should_start():
         forkserver.ensure_running()
 
 
@@ -35,14 +34,21 @@ class _ServedProcess(ForkServerProcess):
 
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802  the name by which multiprocessing starts a process
-        start_server()
-        return ForkServerProcess._Popen(process_obj)
+        with _as_it_should_start():  # multiprocessing starts the server when it finds it gone
+            return ForkServerProcess._Popen(process_obj)
 
 
 class ServedContext(ForkServerContext):
     """Starts processes by forking them off the server."""
 
     Process = _ServedProcess
+
+
+@contextlib.contextmanager
+def _as_it_should_start() -> Iterator[None]:
+    with _ONE_AT_A_TIME, _environment(_VARIABLES), _deaf_to_interrupts():
+        forkserver.set_forkserver_preload(list(_PRELOADED))
+        yield
 
 
 @contextlib.contextmanager

@@ -121,7 +121,9 @@ def test_a_server_that_was_killed_is_started_again_as_it_was(tmp_path: Path) -> 
     before = dict(os.environ)
     expected = [("PYTHONSAFEPATH", "1"), ("MALLOC_TRIM_THRESHOLD_", str(64 << 20))]
     assert list(process_items(iter([["PYTHONSAFEPATH"], ["MALLOC_TRIM_THRESHOLD_"]]), plain)) == expected
-    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    server: int = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    os.kill(server, signal.SIGKILL)
+    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)  # until it is dead, and no further
     assert list(process_items(iter([["PYTHONSAFEPATH"], ["MALLOC_TRIM_THRESHOLD_"]]), plain)) == expected
     assert dict(os.environ) == before
 
