@@ -130,6 +130,53 @@ def test_a_grid_is_most_like_itself_and_like_nothing_two_storeys_up() -> None:
     assert float(chamfer(grids[0], upside_down)[0]) < 1.5
 
 
+def _scenes(count: int) -> tuple[Tensor, Tensor]:
+    """Return grids (N, 12, 9, k) and (N, 8, 6, k) of views that show nothing in common."""
+    draws = np.random.default_rng(3)
+    fine, coarse = (torch.from_numpy(draws.normal(size=(count, *size, 32))).float() for size in ((12, 9), (8, 6)))
+    return torch.nn.functional.normalize(fine, dim=-1), torch.nn.functional.normalize(coarse, dim=-1)
+
+
+@pytest.mark.parametrize("closer", ["query", "gallery"])
+def test_a_view_is_found_from_nearer_and_from_farther_away(closer: str) -> None:
+    fine, coarse = _scenes(31)
+    gallery = [fine[:30].clone(), coarse[:30].clone()]
+    query = [fine[30:], coarse[30:]]
+    # at the smaller size the one shows what is in the middle of the other at the larger size
+    if closer == "query":
+        gallery[0][5, 2:10, 1:7] = query[1][0]
+    else:
+        gallery[1][5] = query[0][0, 2:10, 1:7]
+    xy = torch.arange(30.0)[:, None] * torch.tensor([100.0, 0.0])
+    cells = site_cells(xy.double().numpy(), size_m=4.0, reach_m=14.0)
+    there = torch.linalg.vector_norm(cells.centres - xy[5], dim=1) < 20
+    alike = torch.ones(31, 2) / 2**0.5  # by pooled features there is nothing to choose
+    config = _config(shortlist=30, temperature=0.2)
+
+    def share_there(*sizes: int) -> float:
+        local = (tuple(gallery[k] for k in sizes),)
+        head = Neighbours.fit(Described(pooled=alike[:30], local=local), xy, cells, config)
+        photo = Described(pooled=alike[30:], local=(tuple(query[k] for k in sizes),))
+        return float(torch.softmax(head.log_shares(photo), dim=1)[0, there].sum())
+
+    assert share_there(0, 1) > 0.5
+    assert max(share_there(0), share_there(1)) < 0.4
+
+
+def test_neighbours_come_back_from_their_tensors_with_every_network_and_size() -> None:
+    fine, coarse = _scenes(8)
+    photos = Described(pooled=torch.ones(8, 2) / 2**0.5, local=((fine, coarse), (coarse[..., :16],)))
+    xy = torch.zeros(8, 2)
+    cells = site_cells(xy.double().numpy(), size_m=4.0, reach_m=14.0)
+    head = Neighbours.fit(photos, xy, cells, _config())
+    again = Neighbours.from_tensors(head.tensors(), cells, _config())
+    assert torch.equal(again.log_shares(photos), head.log_shares(photos))
+    assert [len(grids) for grids in again.gallery.local] == [2, 1]
+    old = {name.removesuffix(".0"): tensor for name, tensor in head.tensors().items()}
+    with pytest.raises(KeyError, match="local"):
+        Neighbours.from_tensors(old, cells, _config())
+
+
 def _colours() -> tuple[Described, Tensor, Cells]:
     """Return photos of two places 60 m apart that look nothing alike."""
     draws = np.random.default_rng(0)

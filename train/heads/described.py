@@ -24,22 +24,31 @@ _LOCAL_SAMPLE = 120_000  # local vectors are many and alike: more do not move th
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """N photos: `pooled` (N, K) unit vectors, `local` per backbone (N, rows, columns, k) float16 unit vectors."""
+    """N photos: `pooled` (N, K) unit vectors and, per network, grids of unit vectors at each size it looks at.
+
+    A grid in `local` is (N, rows, columns, k) float16; the finest of a network comes first.
+    """
 
     pooled: Tensor
-    local: tuple[Tensor, ...] = ()
+    local: tuple[tuple[Tensor, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.pooled)
 
     def take(self, rows: Tensor) -> Self:
         """Return the photos at `rows` (indices or a mask)."""
-        return type(self)(pooled=self.pooled[rows], local=tuple(part[rows] for part in self.local))
+        return type(self)(
+            pooled=self.pooled[rows], local=tuple(tuple(grid[rows] for grid in grids) for grids in self.local)
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Describer:
-    """Features to what the heads compare: whitenings per backbone, fitted on training photos."""
+    """Features to what the heads compare, by whitenings fitted on training photos.
+
+    There is one per backbone for pooled features, and one per network for local ones: what a network sees at one
+    size can then be compared with what it sees at another.
+    """
 
     pooled: tuple[Whitening, ...]
     local: tuple[Whitening, ...]
@@ -59,8 +68,8 @@ class Describer:
         return cls(
             pooled=_metrics(features.pooled, places, config),
             local=tuple(
-                Whitening.fit(_sample(grid), dimensions=_LOCAL_DIMENSIONS, power=_FULL)
-                for grid in features.grids
+                Whitening.fit(torch.cat(list(map(_sample, grids))), dimensions=_LOCAL_DIMENSIONS, power=_FULL)
+                for grids in features.pyramids
                 if config.shortlist
             ),
         )
@@ -70,8 +79,8 @@ class Describer:
         return Described(
             pooled=_side_by_side(self.pooled, features.pooled),
             local=tuple(
-                whiten(F.normalize(grid.float(), dim=-1)).half()
-                for whiten, grid in zip(self.local, features.grids, strict=False)
+                tuple(whiten(F.normalize(grid.float(), dim=-1)).half() for grid in grids)
+                for whiten, grids in zip(self.local, features.pyramids, strict=False)
             ),
         )
 

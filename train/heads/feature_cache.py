@@ -21,10 +21,12 @@ def cached_features(
     """Return the features of all photos of a dataset, in the order of `source.photos`, on the CPU."""
     path = features_path(source, config, device)
     tensors = cached_tensors(path, len(source.photos), lambda: _extracted(source, config, extractor))
-    pooled, grids = (
-        tuple(tensors[name] for name in sorted(tensors) if name.startswith(kind)) for kind in ("pooled", "grid")
-    )
-    return Features(pooled=pooled, grids=grids)
+    names = sorted(tensors)
+    pooled = tuple(tensors[name] for name in names if name.startswith("pooled."))
+    grids = [name for name in names if name.startswith("grid.")]
+    networks = dict.fromkeys(name.rpartition(".")[0] for name in grids)
+    pyramids = tuple(tuple(tensors[name] for name in grids if name.startswith(f"{network}.")) for network in networks)
+    return Features(pooled=pooled, pyramids=pyramids)
 
 
 def features_path(source: DatasetPhotos, config: TrainConfig, device: torch.device) -> Path:
@@ -40,5 +42,6 @@ def _extracted(source: DatasetPhotos, config: TrainConfig, extractor: FeatureExt
             parts.append(extractor(images).to(torch.device("cpu")))
             advance(len(images))
     features = Features.concatenate(parts)
-    kinds = {"pooled": features.pooled, "grid": features.grids}
-    return {f"{kind}.{k:02d}": part for kind, parts in kinds.items() for k, part in enumerate(parts)}
+    pooled = {f"pooled.{k:02d}": part for k, part in enumerate(features.pooled)}
+    levels = ((k, level, grid) for k, grids in enumerate(features.pyramids) for level, grid in enumerate(grids))
+    return pooled | {f"grid.{k:02d}.{level:02d}": grid for k, level, grid in levels}

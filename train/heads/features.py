@@ -16,7 +16,7 @@ from train.weights import load_weights
 
 __all__ = ["CHUNK", "FEATURES_VERSION", "FeatureExtractor", "Features", "Reader", "backbones_of", "pooled_grid"]
 
-FEATURES_VERSION: Final = 2
+FEATURES_VERSION: Final = 3
 """Part of the cache's key: raised with every change to what this module returns."""
 
 CHUNK: Final = 8
@@ -30,12 +30,12 @@ _SMALLEST, _LARGEST = 16, 4096
 class Features:
     """Frozen features of N photos.
 
-    `pooled` has, per backbone, (N, D) float32: unit-length parts side by side. `grids` has, per backbone with feature
-    maps, the last of them as (N, rows, columns, channels) float16.
+    `pooled` has, per backbone, (N, D) float32: unit-length parts side by side. `pyramids` has, per network with feature
+    maps, the last of them as (N, rows, columns, channels) float16, one for each size it looks at, the finest first.
     """
 
     pooled: tuple[Tensor, ...]
-    grids: tuple[Tensor, ...] = ()
+    pyramids: tuple[tuple[Tensor, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.pooled[0])
@@ -49,14 +49,18 @@ class Features:
         return self._each(lambda part: part.to(device))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
-        return type(self)(pooled=tuple(map(change, self.pooled)), grids=tuple(map(change, self.grids)))
+        pyramids = tuple(tuple(map(change, grids)) for grids in self.pyramids)
+        return type(self)(pooled=tuple(map(change, self.pooled)), pyramids=pyramids)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
         """Return the photos of several parts as one."""
         pooled = zip(*(part.pooled for part in parts), strict=True)
-        grids = zip(*(part.grids for part in parts), strict=True)
-        return cls(pooled=tuple(map(torch.cat, pooled)), grids=tuple(map(torch.cat, grids)))
+        pyramids = zip(*(part.pyramids for part in parts), strict=True)
+        return cls(
+            pooled=tuple(map(torch.cat, pooled)),
+            pyramids=tuple(tuple(map(torch.cat, zip(*grids, strict=True))) for grids in pyramids),
+        )
 
 
 def backbones_of(model: str, spec: PixelSpec) -> list[tuple[str, PixelSpec]]:
@@ -87,6 +91,7 @@ class FeatureExtractor(nn.Module):
     def __init__(self, model: str, spec: PixelSpec) -> None:
         super().__init__()
         self.readers = nn.ModuleList(Reader(name, own) for name, own in backbones_of(model, spec))
+        self._even_out()
         self.requires_grad_(requires_grad=False).eval()
 
     @property
@@ -102,6 +107,16 @@ class FeatureExtractor(nn.Module):
         """Load first weights into every backbone (`train.weights.load_weights`, which says what it raises)."""
         for reader in self._readers():
             load_weights(reader.backbone, reader.name, weights)
+
+    def _even_out(self) -> None:
+        """Give a network the same first weights at every size it looks at: what it sees at two must be comparable."""
+        first: dict[str, dict[str, Tensor]] = {}
+        for reader in self._readers():
+            own = reader.backbone.state_dict()
+            shared = first.setdefault(reader.name, own)
+            # position embeddings are as many as the fields of a size
+            alike = {name: tensor for name, tensor in shared.items() if tensor.shape == own[name].shape}
+            reader.backbone.load_state_dict(alike, strict=False)
 
     def _readers(self) -> Iterator["Reader"]:
         for reader in self.readers:
@@ -119,13 +134,14 @@ class FeatureExtractor(nn.Module):
 
     def _pass(self, images: Tensor) -> Features:
         pooled: list[Tensor] = []
-        grids: list[Tensor] = []
+        pyramids: dict[str, list[Tensor]] = {}
         for reader in self._readers():
             vectors, grid = reader(images)
             pooled.append(vectors)
             if grid is not None:
-                grids.append(grid)
-        return Features(pooled=tuple(pooled), grids=tuple(grids))
+                pyramids.setdefault(reader.name, []).append(grid)
+        finest_first = (sorted(grids, key=lambda grid: -grid.shape[1]) for grids in pyramids.values())
+        return Features(pooled=tuple(pooled), pyramids=tuple(map(tuple, finest_first)))
 
 
 class Reader(nn.Module):

@@ -1,7 +1,9 @@
 """Where the site's photos that look most alike were taken, as a density over the cells."""
 
 import dataclasses
-from collections.abc import Mapping
+import itertools
+import math
+from collections.abc import Iterator, Mapping
 from typing import Final, Self
 
 import torch
@@ -13,7 +15,7 @@ from train.heads.described import Described
 
 __all__ = ["Neighbours"]
 
-_MOST_ROWS: Final = 2  # of the grid: a camera held higher or lower, not a floor matched with the sky
+_BANDS: Final = 6  # local vectors match within a sixth of the rows: a camera held higher, not a floor and the sky
 _APART: Final = -4.0
 _LEAST_SPREAD: Final = 1e-6
 
@@ -23,8 +25,10 @@ class Neighbours:
     """The G training photos as a head (`train.heads.ensemble.Head`).
 
     A photo is compared with all of them by pooled features, with the best by their grids too: both ways,
-    each local vector with its best match in about the same row (chamfer similarity). The positions of the
-    most similar are spread by a Gaussian kernel and weighted by the softmax of similarity.
+    each local vector with its best match in about the same row (chamfer similarity). Where a network looks at two
+    sizes, the middle of one photo at the larger size is compared with all of the other at the smaller one: it
+    looks the same from farther away. The positions of the most similar are spread by a Gaussian kernel and
+    weighted by the softmax of similarity.
     """
 
     gallery: Described
@@ -55,34 +59,61 @@ class Neighbours:
             return pooled.topk(min(self.config.neighbours, pooled.shape[1]), dim=1)
         chosen, index = pooled.topk(min(self.config.shortlist, pooled.shape[1]), dim=1)
         kinds = [chosen]
-        for own, others in zip(photos.local, self.gallery.local, strict=True):
-            rows = [chamfer(query, others[near]) for query, near in zip(own, index, strict=True)]
-            kinds.append(_standard(torch.stack(rows)))
+        for queries, others in zip(photos.local, self.gallery.local, strict=True):
+            kinds += map(_standard, _local_similarities(queries, others, index))
         return torch.stack(kinds).mean(dim=0), index
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the gallery as named tensors."""
-        local = {f"local.{k}": part for k, part in enumerate(self.gallery.local)}
+        local = {
+            f"local.{k}.{level}": grid for k, grids in enumerate(self.gallery.local) for level, grid in enumerate(grids)
+        }
         return {"xy": self.xy, "pooled": self.gallery.pooled, **local}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], cells: Cells, config: TrainConfig) -> Self:
         """Return the head of `tensors()`. Raises KeyError where one is missing."""
-        local = tuple(tensors[name] for name in sorted(tensors) if name.startswith("local."))
+        levels: dict[int, int] = {}
+        for name in tensors:
+            if name.startswith("local."):
+                network, _, _ = name.removeprefix("local.").partition(".")
+                levels[int(network)] = levels.get(int(network), 0) + 1
+        local = tuple(tuple(tensors[f"local.{k}.{level}"] for level in range(levels[k])) for k in range(len(levels)))
         gallery = Described(pooled=tensors["pooled"], local=local)
         return cls(gallery=gallery, xy=tensors["xy"], cells=cells, config=config)
+
+
+def _local_similarities(queries: tuple[Tensor, ...], others: tuple[Tensor, ...], index: Tensor) -> Iterator[Tensor]:
+    """Return the kinds of similarity (N, S) of N photos to those of the gallery at `index` (N, S), by one network.
+
+    `queries` and `others` have a grid for each size it looks at, the finest first.
+    """
+    yield torch.stack([chamfer(query, others[0][near]) for query, near in zip(queries[0], index, strict=True)])
+    for fine, coarse in itertools.combinations(range(len(queries)), 2):
+        size = queries[coarse].shape[1:3]
+        rows = []
+        for near, closer, query in zip(index, _middle(queries[fine], size), queries[coarse], strict=True):
+            farther = chamfer(query, _middle(others[fine][near], size))
+            rows.append(torch.maximum(chamfer(closer, others[coarse][near]), farther))
+        yield torch.stack(rows)
+
+
+def _middle(grids: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Return the fields of `size` (rows, columns) in the middle of grids (N, rows, columns, k)."""
+    top, left = ((larger - smaller) // 2 for larger, smaller in zip(grids.shape[1:3], size, strict=True))
+    return grids[:, top : top + size[0], left : left + size[1]]
 
 
 def chamfer(query: Tensor, others: Tensor) -> Tensor:
     """Return the similarity of one grid (rows, columns, k) to S others (S, rows, columns, k), shape (S,).
 
-    The mean over local vectors of the squared cosine to the best match no more than two rows away, both
+    The mean over local vectors of the squared cosine to the best match no more than a sixth of the rows away, both
     ways and summed. After Razavian et al., "Visual Instance Retrieval with Deep Convolutional Networks",
     2016 (best match per local patch), with the square from Tolias et al., "Selective match kernels", 2016.
     """
     rows, columns, width = query.shape
     row = torch.arange(rows, device=query.device).repeat_interleave(columns)
-    apart = torch.where((row[:, None] - row[None]).abs() > _MOST_ROWS, _APART, 0.0)
+    apart = torch.where((row[:, None] - row[None]).abs() > math.ceil(rows / _BANDS), _APART, 0.0)
     own = query.reshape(-1, width).float()
     cosine = (others.reshape(-1, width).float() @ own.T).view(len(others), len(row), len(row)) + apart
     there, back = cosine.amax(dim=2), cosine.amax(dim=1)
