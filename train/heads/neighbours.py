@@ -11,7 +11,7 @@ from torch import Tensor
 
 from train.config import TrainConfig
 from train.heads.cells import Cells
-from train.heads.described import Described
+from train.heads.described import Described, middle
 
 __all__ = ["Neighbours"]
 
@@ -25,10 +25,10 @@ class Neighbours:
     """The G training photos as a head (`train.heads.ensemble.Head`).
 
     A photo is compared with all of them by pooled features, with the best by their grids too: both ways,
-    each local vector with its best match in about the same row (chamfer similarity). Where a network looks at two
-    sizes, the middle of one photo at the larger size is compared with all of the other at the smaller one: it
-    looks the same from farther away. The positions of the most similar are spread by a Gaussian kernel and
-    weighted by the softmax of similarity.
+    each local vector with its best match in about the same row (chamfer similarity). Where a network looks at several
+    sizes, the middle of one photo at a larger size is compared with all of the other at a smaller one, too, and
+    the other way round: the better of the two counts. So a view is found again from nearer or farther away. The
+    positions of the most similar are spread by a Gaussian kernel and weighted by the softmax of similarity.
     """
 
     gallery: Described
@@ -88,20 +88,13 @@ def _local_similarities(queries: tuple[Tensor, ...], others: tuple[Tensor, ...],
 
     `queries` and `others` have a grid for each size it looks at, the finest first.
     """
-    yield torch.stack([chamfer(query, others[0][near]) for query, near in zip(queries[0], index, strict=True)])
+    yield torch.stack([chamfer(query, others[-1][near]) for query, near in zip(queries[-1], index, strict=True)])
     for fine, coarse in itertools.combinations(range(len(queries)), 2):
-        size = queries[coarse].shape[1:3]
         rows = []
-        for near, closer, query in zip(index, _middle(queries[fine], size), queries[coarse], strict=True):
-            farther = chamfer(query, _middle(others[fine][near], size))
+        for near, closer, query in zip(index, middle(queries[fine], queries[coarse]), queries[coarse], strict=True):
+            farther = chamfer(query, middle(others[fine][near], others[coarse]))
             rows.append(torch.maximum(chamfer(closer, others[coarse][near]), farther))
         yield torch.stack(rows)
-
-
-def _middle(grids: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Return the fields of `size` (rows, columns) in the middle of grids (N, rows, columns, k)."""
-    top, left = ((larger - smaller) // 2 for larger, smaller in zip(grids.shape[1:3], size, strict=True))
-    return grids[:, top : top + size[0], left : left + size[1]]
 
 
 def chamfer(query: Tensor, others: Tensor) -> Tensor:
