@@ -12,12 +12,14 @@ from train.config import TrainConfig
 from train.heads import whitening
 from train.heads.calibration import Calibration
 from train.heads.cells import MOST_CELLS, Cells, site_cells
-from train.heads.described import Described
+from train.heads.described import Described, Describer
 from train.heads.distribution import mean_point, median_point, mode_point, region_radii
 from train.heads.ensemble import head_names
+from train.heads.features import Features
 from train.heads.heat_map import HeatMap
 from train.heads.neighbours import Neighbours, chamfer
 from train.heads.regression import Regression
+from train.heads.views import Places
 from train.heads.whitening import Whitening
 
 LEVELS = (0.5, 0.9)
@@ -131,41 +133,53 @@ def test_a_grid_is_most_like_itself_and_like_nothing_two_storeys_up() -> None:
 
 
 def _scenes(count: int) -> tuple[Tensor, Tensor]:
-    """Return grids (N, 12, 9, k) and (N, 8, 6, k) of views that show nothing in common."""
+    """Return the middle and the whole of views that have nothing in common, as grids (N, 8, 6, k)."""
     draws = np.random.default_rng(3)
-    fine, coarse = (torch.from_numpy(draws.normal(size=(count, *size, 32))).float() for size in ((12, 9), (8, 6)))
-    return torch.nn.functional.normalize(fine, dim=-1), torch.nn.functional.normalize(coarse, dim=-1)
+    middle, whole = (torch.from_numpy(draws.normal(size=(count, 8, 6, 32))).float() for _ in range(2))
+    return torch.nn.functional.normalize(middle, dim=-1), torch.nn.functional.normalize(whole, dim=-1)
 
 
 @pytest.mark.parametrize("closer", ["query", "gallery"])
 def test_a_view_is_found_from_nearer_and_from_farther_away(closer: str) -> None:
-    fine, coarse = _scenes(31)
-    gallery = [fine[:30].clone(), coarse[:30].clone()]
-    query = [fine[30:], coarse[30:]]
-    # at the smaller size the one shows what is in the middle of the other at the larger size
+    middles, wholes = _scenes(31)
+    gallery, query = [middles[:30].clone(), wholes[:30].clone()], [middles[30:], wholes[30:]]
     if closer == "query":
-        gallery[0][5, 2:10, 1:7] = query[1][0]
+        gallery[0][5] = query[1][0]
     else:
-        gallery[1][5] = query[0][0, 2:10, 1:7]
+        gallery[1][5] = query[0][0]
     xy = torch.arange(30.0)[:, None] * torch.tensor([100.0, 0.0])
     cells = site_cells(xy.double().numpy(), size_m=4.0, reach_m=14.0)
     there = torch.linalg.vector_norm(cells.centres - xy[5], dim=1) < 20
     alike = torch.ones(31, 2) / 2**0.5  # by pooled features there is nothing to choose
     config = _config(shortlist=30, temperature=0.2)
 
-    def share_there(*sizes: int) -> float:
-        local = (tuple(gallery[k] for k in sizes),)
+    def share_there(*kinds: int) -> float:
+        local = (tuple(gallery[k] for k in kinds),)
         head = Neighbours.fit(Described(pooled=alike[:30], local=local), xy, cells, config)
-        photo = Described(pooled=alike[30:], local=(tuple(query[k] for k in sizes),))
+        photo = Described(pooled=alike[30:], local=(tuple(query[k] for k in kinds),))
         return float(torch.softmax(head.log_shares(photo), dim=1)[0, there].sum())
 
     assert share_there(0, 1) > 0.5
     assert max(share_there(0), share_there(1)) < 0.4
 
 
+def test_of_finer_grids_the_middle_is_compared() -> None:
+    draws = np.random.default_rng(0)
+    fine, coarse = (torch.from_numpy(draws.normal(size=(20, *size, 32))) for size in ((12, 9), (8, 6)))
+    config = _config(whiten_dims=4)
+    places = Places(xy=torch.zeros(20, 2), heading_deg=torch.zeros(20), walk=torch.zeros(20))
+    features = Features(pooled=(torch.rand(20, 8),), pyramids=((fine.half(), coarse.half()),))
+    describer = Describer.fit(features, places, config)
+    ((middle, whole),) = describer(features).local
+    assert middle.shape == whole.shape
+    cut = dataclasses.replace(features, pyramids=((fine[:, 2:10, 1:7].half(), coarse.half()),))
+    assert torch.equal(describer(cut).local[0][0], middle)
+    assert not torch.equal(middle, whole)
+
+
 def test_neighbours_come_back_from_their_tensors_with_every_network_and_size() -> None:
-    fine, coarse = _scenes(8)
-    photos = Described(pooled=torch.ones(8, 2) / 2**0.5, local=((fine, coarse), (coarse[..., :16],)))
+    middles, wholes = _scenes(8)
+    photos = Described(pooled=torch.ones(8, 2) / 2**0.5, local=((middles, wholes), (wholes[..., :16],)))
     xy = torch.zeros(8, 2)
     cells = site_cells(xy.double().numpy(), size_m=4.0, reach_m=14.0)
     head = Neighbours.fit(photos, xy, cells, _config())

@@ -1,7 +1,6 @@
 """Photos as the heads see them: features under a learnt metric, on the device of the heads."""
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Mapping
 from typing import Self
@@ -15,7 +14,7 @@ from train.heads.features import Features
 from train.heads.views import Places, pairs_of_views
 from train.heads.whitening import Whitening
 
-__all__ = ["Described", "Describer", "middle"]
+__all__ = ["Described", "Describer"]
 
 _LOCAL_DIMENSIONS = 128
 _FULL = 0.5
@@ -27,8 +26,8 @@ _LOCAL_SAMPLE = 120_000  # local vectors are many and alike: more do not move th
 class Described:
     """N photos: `pooled` (N, K) unit vectors and, per network, grids of unit vectors at each size it looks at.
 
-    A grid in `local` is (N, rows, columns, k) float16. The finest of a network comes first; of all but the last there
-    is the middle alone, as many fields as the next has.
+    A grid in `local` is (N, rows, columns, k) float16, all of a network the same size: the last is the coarsest it has,
+    those before it are the middles of finer ones.
     """
 
     pooled: Tensor
@@ -81,7 +80,7 @@ class Describer:
         return Described(
             pooled=_side_by_side(self.pooled, features.pooled),
             local=tuple(
-                tuple(whiten(F.normalize(grid.float(), dim=-1)).half() for grid in _nested(grids))
+                tuple(whiten(F.normalize(_middle(grid, grids[-1]).float(), dim=-1)).half() for grid in grids)
                 for whiten, grids in zip(self.local, features.pyramids, strict=False)
             ),
         )
@@ -125,16 +124,11 @@ def _side_by_side(whitenings: tuple[Whitening, ...], vectors: tuple[Tensor, ...]
     return torch.cat(parts, dim=1) / math.sqrt(len(parts))
 
 
-def middle(grids: Tensor, like: Tensor) -> Tensor:
+def _middle(grids: Tensor, like: Tensor) -> Tensor:
     """Return as many fields in the middle of grids (N, rows, columns, k) as `like` has."""
     rows, columns = like.shape[1:3]
     top, left = (grids.shape[1] - rows) // 2, (grids.shape[2] - columns) // 2
     return grids[:, top : top + rows, left : left + columns]
-
-
-def _nested(grids: tuple[Tensor, ...]) -> list[Tensor]:
-    """Return the middles of grids, finest first, that coarser ones are compared with, and the coarsest whole."""
-    return [*(middle(finer, coarser) for finer, coarser in itertools.pairwise(grids)), grids[-1]]
 
 
 def _sample(grid: Tensor) -> Tensor:

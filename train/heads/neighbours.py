@@ -1,7 +1,6 @@
 """Where the site's photos that look most alike were taken, as a density over the cells."""
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Final, Self
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from train.config import TrainConfig
 from train.heads.cells import Cells
-from train.heads.described import Described, middle
+from train.heads.described import Described
 
 __all__ = ["Neighbours"]
 
@@ -26,9 +25,9 @@ class Neighbours:
 
     A photo is compared with all of them by pooled features, with the best by their grids too: both ways,
     each local vector with its best match in about the same row (chamfer similarity). Where a network looks at several
-    sizes, the middle of one photo at a larger size is compared with all of the other at a smaller one, too, and
-    the other way round: the better of the two counts. So a view is found again from nearer or farther away. The
-    positions of the most similar are spread by a Gaussian kernel and weighted by the softmax of similarity.
+    sizes, the middle of one photo at each larger size is compared with the whole of the other at the smallest, too,
+    and the other way round: the better of the two counts. So a view is found again from nearer or farther away.
+    The positions of the most similar are spread by a Gaussian kernel and weighted by the softmax of similarity.
     """
 
     gallery: Described
@@ -86,15 +85,19 @@ class Neighbours:
 def _local_similarities(queries: tuple[Tensor, ...], others: tuple[Tensor, ...], index: Tensor) -> Iterator[Tensor]:
     """Return the kinds of similarity (N, S) of N photos to those of the gallery at `index` (N, S), by one network.
 
-    `queries` and `others` have a grid for each size it looks at, the finest first.
+    `queries` and `others` have the middles of grids and, last, a whole one (`train.heads.described.Described`).
     """
-    yield torch.stack([chamfer(query, others[-1][near]) for query, near in zip(queries[-1], index, strict=True)])
-    for fine, coarse in itertools.combinations(range(len(queries)), 2):
-        rows = []
-        for near, closer, query in zip(index, middle(queries[fine], queries[coarse]), queries[coarse], strict=True):
-            farther = chamfer(query, middle(others[fine][near], others[coarse]))
-            rows.append(torch.maximum(chamfer(closer, others[coarse][near]), farther))
-        yield torch.stack(rows)
+    *query_middles, query_wholes = queries
+    *other_middles, other_wholes = others
+    yield _chamfers(query_wholes, other_wholes, index)
+    for query_middle, other_middle in zip(query_middles, other_middles, strict=True):
+        nearer = _chamfers(query_wholes, other_middle, index)
+        farther = _chamfers(query_middle, other_wholes, index)
+        yield torch.maximum(nearer, farther)
+
+
+def _chamfers(queries: Tensor, others: Tensor, index: Tensor) -> Tensor:
+    return torch.stack([chamfer(query, others[near]) for query, near in zip(queries, index, strict=True)])
 
 
 def chamfer(query: Tensor, others: Tensor) -> Tensor:
