@@ -11,7 +11,16 @@ from PIL import Image, UnidentifiedImageError
 from img2gps.imaging import open_image, upright_rgb
 from img2gps.text import safe_text
 
-__all__ = ["PREPROCESSING_VERSION", "Fit", "PixelSpec", "Pixels", "UnreadableImageError", "fit_pixels", "read_pixels"]
+__all__ = [
+    "PADDING",
+    "PREPROCESSING_VERSION",
+    "Fit",
+    "PixelSpec",
+    "Pixels",
+    "UnreadableImageError",
+    "fit_pixels",
+    "read_pixels",
+]
 
 Fit = Literal["squash", "pad"]
 """squash: stretched to the size, as the published study does; pad: aspect kept, the rest filled with grey."""
@@ -21,7 +30,9 @@ Pixels = NDArray[np.uint8]
 PREPROCESSING_VERSION: Final = 1
 """Part of the cache's key: raised with every change to what this module returns."""
 
-_GREY: Final = (127, 127, 127)  # the centre of the range, close to every backbone's mean
+PADDING: Final = (127, 127, 127)
+"""The grey of bars around a photo: the centre of the range, close to every backbone's mean."""
+
 # Caps from the header, before anything is decoded: a 0.5 MB PNG can ask for gigabytes.
 _MAX_BYTES: Final = 256 << 20
 _MAX_PIXELS: Final = 128_000_000
@@ -69,7 +80,7 @@ def fit_pixels(image: Image.Image, spec: PixelSpec) -> Pixels:
     if spec.fit == "pad":
         scale = min(spec.width / image.width, spec.height / image.height)
         inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        canvas = Image.new("RGB", target, _GREY)
+        canvas = Image.new("RGB", target, PADDING)
         corner = ((spec.width - inner[0]) // 2, (spec.height - inner[1]) // 2)
         canvas.paste(image.resize(inner, Image.Resampling.BILINEAR), corner)
     else:

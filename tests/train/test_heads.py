@@ -168,7 +168,9 @@ def test_of_finer_grids_the_middle_is_compared() -> None:
     fine, coarse = (torch.from_numpy(draws.normal(size=(20, *size, 32))) for size in ((12, 9), (8, 6)))
     config = _config(whiten_dims=4)
     places = Places(xy=torch.zeros(20, 2), heading_deg=torch.zeros(20), walk=torch.zeros(20))
-    features = Features(pooled=(torch.rand(20, 8),), pyramids=((fine.half(), coarse.half()),))
+    features = Features(
+        pooled=(torch.rand(20, 8),), brightness=torch.rand(20), pyramids=((fine.half(), coarse.half()),)
+    )
     describer = Describer.fit(features, places, config)
     ((middle, whole),) = describer(features).local
     assert middle.shape == whole.shape

@@ -101,7 +101,9 @@ def _tuned(walks: list[int]) -> tuple[Reader, TunedReader, Looks, Places]:
 
 def test_views_of_one_place_on_two_walks_become_more_alike_than_those_of_others() -> None:
     _, reader, looks, places = _tuned([0, 1, 0, 1, 0, 1])
-    embedding = reader.embedding(with_tuned(Features(pooled=(torch.zeros(24, 1),)), reader, looks).pooled[1])
+    embedding = reader.embedding(
+        with_tuned(Features(pooled=(torch.zeros(24, 1),), brightness=torch.zeros(24)), reader, looks).pooled[1]
+    )
     cosine = embedding @ embedding.T
     same_place = torch.cdist(places.xy, places.xy) < 1
     other_walk = places.walk[:, None] != places.walk[None]

@@ -87,7 +87,7 @@ def test_a_metric_learnt_from_pairs_looks_past_the_light() -> None:
 
 def test_a_describer_learns_where_walks_meet_and_whitens_where_they_do_not() -> None:
     vectors, places = _two_lights()
-    features = Features(pooled=(vectors, 2 * vectors))
+    features = Features(pooled=(vectors, 2 * vectors), brightness=torch.ones(len(vectors)))
     config = TrainConfig(method="probe", whiten_dims=16)
     meeting = Describer.fit(features, places, config)(features).pooled
     assert meeting.shape == (120, 32)

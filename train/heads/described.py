@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,11 +11,13 @@ from torch.nn import functional as F
 
 from train.config import TrainConfig
 from train.heads.features import Features
+from train.heads.light import LightCorrection
 from train.heads.views import Places, pairs_of_views
 from train.heads.whitening import Whitening
 
 __all__ = ["Described", "Describer"]
 
+_Part = TypeVar("_Part", LightCorrection, Whitening)
 _LOCAL_DIMENSIONS = 128
 _FULL = 0.5
 _FEWEST_PAIRS = 50  # of views seen twice: fewer teach no metric
@@ -48,9 +50,11 @@ class Describer:
     """Features to what the heads compare, by whitenings fitted on training photos.
 
     There is one per backbone for pooled features, and one per network for local ones: what a network sees at one
-    size can then be compared with what it sees at another.
+    size can then be compared with what it sees at another. Before pooled features are whitened, what light alone
+    makes of them is taken off by `light`, which is empty where `config.even_light` is off.
     """
 
+    light: tuple[LightCorrection, ...]
     pooled: tuple[Whitening, ...]
     local: tuple[Whitening, ...]
 
@@ -66,8 +70,10 @@ class Describer:
         The metric of pooled features is learnt where other walks saw what a walk saw (`config.pair_m`), else
         the photos are whitened without regard to where they were taken.
         """
+        light = tuple(LightCorrection.fit(part, features.brightness) for part in features.pooled if config.even_light)
         return cls(
-            pooled=_metrics(features.pooled, places, config),
+            light=light,
+            pooled=_metrics(_corrected(light, features), places, config),
             local=tuple(
                 Whitening.fit(torch.cat(list(map(_sample, grids))), dimensions=_LOCAL_DIMENSIONS, power=_FULL)
                 for grids in features.pyramids
@@ -78,7 +84,7 @@ class Describer:
     def __call__(self, features: Features) -> Described:
         """Return the photos described."""
         return Described(
-            pooled=_side_by_side(self.pooled, features.pooled),
+            pooled=_side_by_side(self.pooled, _corrected(self.light, features)),
             local=tuple(
                 tuple(whiten(F.normalize(_middle(grid, grids[-1]).float(), dim=-1)).half() for grid in grids)
                 for whiten, grids in zip(self.local, features.pyramids, strict=False)
@@ -87,23 +93,39 @@ class Describer:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the describer as named tensors."""
+        kinds: dict[str, tuple[LightCorrection | Whitening, ...]] = {
+            "light": self.light,
+            "pooled": self.pooled,
+            "local": self.local,
+        }
         return {
-            f"{kind}.{k}.{name}": tensor
-            for kind, parts in (("pooled", self.pooled), ("local", self.local))
+            f"{kind}.{k}.{field.name}": getattr(part, field.name)
+            for kind, parts in kinds.items()
             for k, part in enumerate(parts)
-            for name, tensor in (("mean", part.mean), ("matrix", part.matrix))
+            for field in dataclasses.fields(part)
         }
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
         """Return the describer of `tensors()`. Raises KeyError where one is missing."""
+        return cls(
+            light=_parts("light", LightCorrection, tensors),
+            pooled=_parts("pooled", Whitening, tensors),
+            local=_parts("local", Whitening, tensors),
+        )
 
-        def parts(kind: str) -> tuple[Whitening, ...]:
-            count = sum(name.startswith(f"{kind}.") and name.endswith(".mean") for name in tensors)
-            stems = [f"{kind}.{k}" for k in range(count)]
-            return tuple(Whitening(mean=tensors[f"{stem}.mean"], matrix=tensors[f"{stem}.matrix"]) for stem in stems)
 
-        return cls(pooled=parts("pooled"), local=parts("local"))
+def _parts(kind: str, part: type[_Part], tensors: Mapping[str, Tensor]) -> tuple[_Part, ...]:
+    names = [field.name for field in dataclasses.fields(part)]
+    count = sum(name.startswith(f"{kind}.") and name.endswith(f".{names[0]}") for name in tensors)
+    return tuple(part(**{name: tensors[f"{kind}.{k}.{name}"] for name in names}) for k in range(count))
+
+
+def _corrected(light: tuple[LightCorrection, ...], features: Features) -> tuple[Tensor, ...]:
+    """Return the pooled features without what light alone makes of them."""
+    if not light:
+        return features.pooled
+    return tuple(take(part, features.brightness) for take, part in zip(light, features.pooled, strict=True))
 
 
 def _metrics(pooled: tuple[Tensor, ...], places: Places, config: TrainConfig) -> tuple[Whitening, ...]:

@@ -26,7 +26,7 @@ def cached_features(
     grids = [name for name in names if name.startswith("grid.")]
     networks = dict.fromkeys(name.rpartition(".")[0] for name in grids)
     pyramids = tuple(tuple(tensors[name] for name in grids if name.startswith(f"{network}.")) for network in networks)
-    return Features(pooled=pooled, pyramids=pyramids)
+    return Features(pooled=pooled, brightness=tensors["brightness"], pyramids=pyramids)
 
 
 def features_path(source: DatasetPhotos, config: TrainConfig, device: torch.device) -> Path:
@@ -42,6 +42,7 @@ def _extracted(source: DatasetPhotos, config: TrainConfig, extractor: FeatureExt
             parts.append(extractor(images).to(torch.device("cpu")))
             advance(len(images))
     features = Features.concatenate(parts)
-    pooled = {f"pooled.{k:02d}": part for k, part in enumerate(features.pooled)}
+    named = {"brightness": features.brightness}
+    named |= {f"pooled.{k:02d}": part for k, part in enumerate(features.pooled)}
     levels = ((k, level, grid) for k, grids in enumerate(features.pyramids) for level, grid in enumerate(grids))
-    return pooled | {f"grid.{k:02d}.{level:02d}": grid for k, level, grid in levels}
+    return named | {f"grid.{k:02d}.{level:02d}": grid for k, level, grid in levels}

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from img2gps.errors import UsageError
 from img2gps.text import safe_text
 from train.backbones import build_backbone, stage_of
+from train.heads.light import brightness_of
 from train.pixels import PixelSpec
 from train.weights import load_weights
 
@@ -32,9 +33,11 @@ class Features:
 
     `pooled` has, per backbone, (N, D) float32: unit-length parts side by side. `pyramids` has, per network with feature
     maps, the last of them as (N, rows, columns, channels) float16, one for each size it looks at, the finest first.
+    `brightness` (N,) is that of the photos (`train.heads.light`).
     """
 
     pooled: tuple[Tensor, ...]
+    brightness: Tensor
     pyramids: tuple[tuple[Tensor, ...], ...] = ()
 
     def __len__(self) -> int:
@@ -50,7 +53,7 @@ class Features:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         pyramids = tuple(tuple(map(change, grids)) for grids in self.pyramids)
-        return type(self)(pooled=tuple(map(change, self.pooled)), pyramids=pyramids)
+        return type(self)(pooled=tuple(map(change, self.pooled)), brightness=change(self.brightness), pyramids=pyramids)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
@@ -59,6 +62,7 @@ class Features:
         pyramids = zip(*(part.pyramids for part in parts), strict=True)
         return cls(
             pooled=tuple(map(torch.cat, pooled)),
+            brightness=torch.cat([part.brightness for part in parts]),
             pyramids=tuple(tuple(map(torch.cat, zip(*grids, strict=True))) for grids in pyramids),
         )
 
@@ -141,7 +145,11 @@ class FeatureExtractor(nn.Module):
             if grid is not None:
                 pyramids.setdefault(reader.name, []).append(grid)
         finest_first = (sorted(grids, key=lambda grid: -grid.shape[1]) for grids in pyramids.values())
-        return Features(pooled=tuple(pooled), pyramids=tuple(map(tuple, finest_first)))
+        return Features(
+            pooled=tuple(pooled),
+            brightness=brightness_of(images).to(pooled[0].device),
+            pyramids=tuple(map(tuple, finest_first)),
+        )
 
 
 class Reader(nn.Module):

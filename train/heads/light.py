@@ -1,0 +1,63 @@
+"""Light: what of a photo's features its brightness alone foretells, taken off them."""
+
+import dataclasses
+from typing import Final, Self
+
+import torch
+from torch import Tensor
+
+from train.pixels import PADDING
+
+__all__ = ["LightCorrection", "brightness_of"]
+
+_PRIOR: Final = 3.0  # on the squares of a basis within [-1, 1]: ten photos or so are believed by half
+_LEAST_SPAN: Final = 1e-6
+_DARKEST: Final = 0.02  # below this share of white it is noise that differs
+
+
+def brightness_of(images: Tensor) -> Tensor:
+    """Return the brightness (N,) of uint8 RGB images (N, 3, height, width), in stops: 0 is white, -1 half of that.
+
+    The logarithm of the mean of all that is not a bar (`train.pixels.PADDING`).
+    """
+    bars = (images == images.new_tensor(PADDING).view(1, 3, 1, 1)).all(dim=1)
+    rows, columns = ~bars.all(dim=2), ~bars.all(dim=1)
+    counts = (rows[:, :, None] & columns[:, None]).float()
+    total = (images.float().mean(dim=1) * counts).sum(dim=(1, 2))
+    mean = total / counts.sum(dim=(1, 2)).clamp(min=1) / 255.0
+    return torch.log2(mean + _DARKEST)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LightCorrection:
+    """Takes off vectors what a parabola in brightness foretells of them, fitted to training photos (ridge regression).
+
+    Photos by day and by night lie apart in feature space; their means can be made to meet without knowing which was
+    taken where. `bounds` (2,) is the range of brightness of the training photos: what is darker or brighter counts as
+    its end, for a parabola knows nothing beyond. `offset` (2,) is the mean of the basis, `coefficients` is (2, D).
+    """
+
+    bounds: Tensor
+    offset: Tensor
+    coefficients: Tensor
+
+    @classmethod
+    def fit(cls, vectors: Tensor, brightness: Tensor) -> Self:
+        """Return the correction fitted to vectors (N, D) of photos of some brightness (N,)."""
+        bounds = torch.stack([brightness.min(), brightness.max()])
+        basis = _basis(brightness, bounds).cpu().double()
+        offset = basis.mean(dim=0)
+        centred = basis - offset
+        normal = centred.T @ centred + _PRIOR * torch.eye(2, dtype=torch.float64)
+        coefficients = torch.linalg.solve(normal, centred.T @ vectors.cpu().double())
+        return cls(bounds=bounds, offset=offset.to(vectors), coefficients=coefficients.to(vectors))
+
+    def __call__(self, vectors: Tensor, brightness: Tensor) -> Tensor:
+        """Return vectors (N, D) as they would be, about, in the mean light of the training photos."""
+        return vectors - (_basis(brightness, self.bounds) - self.offset) @ self.coefficients
+
+
+def _basis(brightness: Tensor, bounds: Tensor) -> Tensor:
+    low, high = bounds
+    place = ((2 * brightness - low - high) / (high - low).clamp(min=_LEAST_SPAN)).clamp(-1.0, 1.0)
+    return torch.stack([place, place.square()], dim=1)
