@@ -105,7 +105,7 @@ _DEFAULT: Final = dataclasses.replace(
     lr=1e-3,
     epochs=80,
     heat_seeds=3,
-    temperature=0.5,  # five kinds of similarity are steadier than the two of `quick`
+    temperature=0.5,  # three kinds of similarity are steadier than the two of `quick`
     exponent=0.8,  # heads that look at the same features agree more than independent witnesses would
 )
 

@@ -25,7 +25,7 @@ class Neighbours:
 
     A photo is compared with all of them by pooled features, with the best by their grids too: both ways,
     each local vector with its best match in about the same row (chamfer similarity). Where a network looks at several
-    sizes, the middle of one photo at each larger size is compared with the whole of the other at the smallest, too,
+    sizes, the middle of one photo at each larger size is compared with the whole of the other at the smallest,
     and the other way round: the better of the two counts. So a view is found again from nearer or farther away.
     The positions of the most similar are spread by a Gaussian kernel and weighted by the softmax of similarity.
     """
@@ -89,7 +89,8 @@ def _local_similarities(queries: tuple[Tensor, ...], others: tuple[Tensor, ...],
     """
     *query_middles, query_wholes = queries
     *other_middles, other_wholes = others
-    yield _chamfers(query_wholes, other_wholes, index)
+    if not query_middles:  # among several sizes, pooled features compare wholes well enough
+        yield _chamfers(query_wholes, other_wholes, index)
     for query_middle, other_middle in zip(query_middles, other_middles, strict=True):
         nearer = _chamfers(query_wholes, other_middle, index)
         farther = _chamfers(query_middle, other_wholes, index)
