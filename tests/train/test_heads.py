@@ -12,14 +12,12 @@ from train.config import TrainConfig
 from train.heads import whitening
 from train.heads.calibration import Calibration
 from train.heads.cells import MOST_CELLS, Cells, site_cells
-from train.heads.described import Described, Describer
+from train.heads.described import Described
 from train.heads.distribution import mean_point, median_point, mode_point, region_radii
 from train.heads.ensemble import head_names
-from train.heads.features import Features
 from train.heads.heat_map import HeatMap
 from train.heads.neighbours import Neighbours, chamfer
 from train.heads.regression import Regression
-from train.heads.views import Places
 from train.heads.whitening import Whitening
 
 LEVELS = (0.5, 0.9)
@@ -161,22 +159,6 @@ def test_a_view_is_found_from_nearer_and_from_farther_away(closer: str) -> None:
 
     assert share_there(0, 1) > 0.5
     assert max(share_there(0), share_there(1)) < 0.4
-
-
-def test_of_finer_grids_the_middle_is_compared() -> None:
-    draws = np.random.default_rng(0)
-    fine, coarse = (torch.from_numpy(draws.normal(size=(20, *size, 32))) for size in ((12, 9), (8, 6)))
-    config = _config(whiten_dims=4)
-    places = Places(xy=torch.zeros(20, 2), heading_deg=torch.zeros(20), walk=torch.zeros(20))
-    features = Features(
-        pooled=(torch.rand(20, 8),), brightness=torch.rand(20), pyramids=((fine.half(), coarse.half()),)
-    )
-    describer = Describer.fit(features, places, config)
-    ((middle, whole),) = describer(features).local
-    assert middle.shape == whole.shape
-    cut = dataclasses.replace(features, pyramids=((fine[:, 2:10, 1:7].half(), coarse.half()),))
-    assert torch.equal(describer(cut).local[0][0], middle)
-    assert not torch.equal(middle, whole)
 
 
 def test_neighbours_come_back_from_their_tensors_with_every_network_and_size() -> None:

@@ -12,7 +12,7 @@ from train.checkpoint import read_checkpoint, write_checkpoint
 from train.config import TrainConfig, changed
 from train.data import read_photos, select_split
 from train.heads.feature_cache import features_path
-from train.heads.features import FeatureExtractor, Features, backbones_of
+from train.heads.features import CHUNK, FeatureExtractor, Features, backbones_of
 from train.loading import load_localizer
 from train.pixels import PixelSpec
 from train.predict import locate_files, predict_files
@@ -165,17 +165,28 @@ def test_a_backbone_may_look_at_a_size_of_its_own() -> None:
     assert not torch.equal(own, smaller)
 
 
-def test_a_network_sees_with_the_same_weights_at_every_size_finest_first() -> None:
+def test_a_network_sees_with_the_same_weights_at_every_size() -> None:
     extractor = FeatureExtractor(f"{TINY}@48+resnet18+{TINY}@96", PixelSpec(height=64, width=48, fit="pad"))
     small, _, large = (reader.backbone.state_dict() for reader in extractor._readers())
     assert all(torch.equal(small[name], large[name]) for name in small)
-    features = extractor(torch.zeros(2, 3, 64, 48, dtype=torch.uint8))
-    (fine, coarse), (other,) = features.pyramids
-    assert fine.shape[1] > coarse.shape[1]
-    assert fine.shape[3] == coarse.shape[3] != other.shape[3]
-    halves = [features.take(torch.tensor([row])) for row in (0, 1)]
-    joined = Features.concatenate(halves)
-    assert all(torch.equal(one, two) for one, two in zip(joined.pyramids[0], features.pyramids[0], strict=True))
+
+
+def test_of_larger_sizes_the_middle_is_kept_finest_first() -> None:
+    spec = PixelSpec(height=256, width=192, fit="pad")
+    extractor = FeatureExtractor(f"{TINY}@96+resnet18+{TINY}", spec)
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (CHUNK, 3, 256, 192), dtype=np.uint8))
+    features = extractor(images)
+    (middle, whole), (other,) = features.pyramids
+    maps = [reader(images)[1] for reader in extractor._readers()]
+    assert torch.equal(whole, maps[0])
+    assert torch.equal(other, maps[1])
+    assert maps[2] is not None
+    assert maps[2].shape[1:3] == (2 * whole.shape[1], 2 * whole.shape[2])
+    top, left = whole.shape[1] // 2, whole.shape[2] // 2
+    assert torch.equal(middle, maps[2][:, top : top + whole.shape[1], left : left + whole.shape[2]])
+    joined = Features.concatenate([features.take(torch.tensor([row])) for row in range(CHUNK)])
+    assert torch.equal(joined.pyramids[0][0], middle)
+    assert torch.equal(joined.brightness, features.brightness)
 
 
 @pytest.mark.parametrize("model", ["resnet18@", "resnet18@big", "resnet18@3", "resnet18@-5"])

@@ -28,8 +28,7 @@ _LOCAL_SAMPLE = 120_000  # local vectors are many and alike: more do not move th
 class Described:
     """N photos: `pooled` (N, K) unit vectors and, per network, grids of unit vectors at each size it looks at.
 
-    A grid in `local` is (N, rows, columns, k) float16, all of a network the same size: the last is the coarsest it has,
-    those before it are the middles of finer ones.
+    A grid in `local` is (N, rows, columns, k) float16; they are those of `Features.pyramids`, whitened.
     """
 
     pooled: Tensor
@@ -86,7 +85,7 @@ class Describer:
         return Described(
             pooled=_side_by_side(self.pooled, _corrected(self.light, features)),
             local=tuple(
-                tuple(whiten(F.normalize(_middle(grid, grids[-1]).float(), dim=-1)).half() for grid in grids)
+                tuple(whiten(F.normalize(grid.float(), dim=-1)).half() for grid in grids)
                 for whiten, grids in zip(self.local, features.pyramids, strict=False)
             ),
         )
@@ -144,13 +143,6 @@ def _side_by_side(whitenings: tuple[Whitening, ...], vectors: tuple[Tensor, ...]
     """Return unit vectors whose cosines are the mean of those per backbone."""
     parts = [whiten(part) for whiten, part in zip(whitenings, vectors, strict=True)]
     return torch.cat(parts, dim=1) / math.sqrt(len(parts))
-
-
-def _middle(grids: Tensor, like: Tensor) -> Tensor:
-    """Return as many fields in the middle of grids (N, rows, columns, k) as `like` has."""
-    rows, columns = like.shape[1:3]
-    top, left = (grids.shape[1] - rows) // 2, (grids.shape[2] - columns) // 2
-    return grids[:, top : top + rows, left : left + columns]
 
 
 def _sample(grid: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from train.weights import load_weights
 
 __all__ = ["CHUNK", "FEATURES_VERSION", "FeatureExtractor", "Features", "Reader", "backbones_of", "pooled_grid"]
 
-FEATURES_VERSION: Final = 3
+FEATURES_VERSION: Final = 4
 """Part of the cache's key: raised with every change to what this module returns."""
 
 CHUNK: Final = 8
@@ -32,7 +32,8 @@ class Features:
     """Frozen features of N photos.
 
     `pooled` has, per backbone, (N, D) float32: unit-length parts side by side. `pyramids` has, per network with feature
-    maps, the last of them as (N, rows, columns, channels) float16, one for each size it looks at, the finest first.
+    maps, the last of them as (N, rows, columns, channels) float16 for each size it looks at, the finest first: at the
+    smallest size all of it, at larger ones as many fields in the middle, which show what a photo from nearer shows.
     `brightness` (N,) is that of the photos (`train.heads.light`).
     """
 
@@ -144,11 +145,10 @@ class FeatureExtractor(nn.Module):
             pooled.append(vectors)
             if grid is not None:
                 pyramids.setdefault(reader.name, []).append(grid)
-        finest_first = (sorted(grids, key=lambda grid: -grid.shape[1]) for grids in pyramids.values())
         return Features(
             pooled=tuple(pooled),
             brightness=brightness_of(images).to(pooled[0].device),
-            pyramids=tuple(map(tuple, finest_first)),
+            pyramids=tuple(map(_nested, pyramids.values())),
         )
 
 
@@ -224,6 +224,17 @@ def _channels_first(found: Any) -> Tensor:
     """Return a feature map as (N, channels, rows, columns); some transformers keep their channels last."""
     chosen: Tensor = found.permute(0, 3, 1, 2) if found.shape[3] > found.shape[1] else found
     return chosen
+
+
+def _nested(grids: list[Tensor]) -> tuple[Tensor, ...]:
+    """Return grids (N, rows, columns, channels), the finest first, cut down to the middle as large as the coarsest."""
+    *finer, coarsest = sorted(grids, key=lambda grid: -grid.shape[1])
+    rows, columns = coarsest.shape[1:3]
+    corners = [((grid.shape[1] - rows) // 2, (grid.shape[2] - columns) // 2) for grid in finer]
+    middles = [
+        grid[:, top : top + rows, left : left + columns] for grid, (top, left) in zip(finer, corners, strict=True)
+    ]
+    return (*middles, coarsest)
 
 
 def pooled_grid(found: Tensor) -> Tensor:
