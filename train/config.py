@@ -87,7 +87,7 @@ class TrainConfig:
     whiten_power: float = 0.35
     """Eigenvalue ** power divides each principal axis: 0.5 whitens fully, 0 not at all. Only without learnt pairs."""
     even_light: bool = True
-    """Take off the features what the brightness of a photo alone foretells of them."""
+    """Of a probe: take off pooled features what the brightness of a photo alone foretells of them."""
     pair_m: float = 10.0
     """Photos of two walks no further apart may show one view, and teach what likeness is; 0 learns no metric."""
     neighbours: int = 20

@@ -61,10 +61,12 @@ def test_bars_around_a_photo_do_not_count(size: tuple[int, int]) -> None:
     assert float(brightness_of(torch.from_numpy(padded)[None])[0]) == pytest.approx(expected, abs=0.05)
 
 
-def test_brightness_counts_in_stops_and_has_an_end() -> None:
-    full, half, black, grey = (torch.full((1, 3, 16, 12), value, dtype=torch.uint8) for value in (240, 120, 0, 127))
-    assert float(brightness_of(full) - brightness_of(half)) == pytest.approx(1.0, abs=0.05)
-    assert torch.isfinite(brightness_of(torch.cat([black, grey]))).all()
+def test_brightness_is_a_logarithm_that_has_an_end() -> None:
+    images = [torch.full((1, 3, 16, 12), value, dtype=torch.uint8) for value in (240, 120, 127, 128, 0)]
+    full, half, grey, other, black = brightness_of(torch.cat(images)).tolist()
+    assert full - half == pytest.approx(1.0, abs=0.05)
+    assert grey == pytest.approx(other, abs=0.02)  # the grey of bars, and nothing else
+    assert -10 < black < half
 
 
 @pytest.mark.parametrize("even_light", [True, False])
@@ -75,5 +77,9 @@ def test_a_describer_takes_light_off_if_asked_and_comes_back_from_its_tensors(ev
     describer = Describer.fit(features, places, TrainConfig(method="probe", whiten_dims=4, even_light=even_light))
     again = Describer.from_tensors(describer.tensors())
     assert torch.equal(again(features).pooled, describer(features).pooled)
+    for name in ("light.1.bounds", "light.1.offset") if even_light else ():
+        incomplete = {own: tensor for own, tensor in describer.tensors().items() if own != name}
+        with pytest.raises((KeyError, ValueError)):
+            Describer.from_tensors(incomplete)
     darker = Features(pooled=features.pooled, brightness=brightness / 2)
     assert torch.equal(describer(darker).pooled, describer(features).pooled) is not even_light

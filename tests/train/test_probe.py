@@ -87,9 +87,10 @@ def test_a_few_photos_are_enough_for_a_model(tmp_path: Path, count: int) -> None
     assert len(estimate.east_m) == count
 
 
-def test_a_photo_is_located_the_same_in_any_company(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", [TINY, f"{TINY}+{TINY}@24+{TINY}@16"])
+def test_a_photo_is_located_the_same_in_any_company(tmp_path: Path, model: str) -> None:
     root = colour_dataset(tmp_path / "ds", 30).root
-    run = start_run(root, _config(), runs=tmp_path, name="probe")
+    run = start_run(root, _config(model=model), runs=tmp_path, name="probe")
     localizer = load_localizer(run.root, device="cpu")
     paths = sorted((root / "photos").rglob("*.jpg"))[:13]
     together = locate_files(localizer, paths)
@@ -127,7 +128,7 @@ def test_features_are_kept_beside_the_dataset_and_safe_to_delete_or_damage(tmp_p
     assert path.is_file()
 
 
-@pytest.mark.parametrize("model", ["resnet18", "timm/test_vit", f"{TINY}+resnet18", f"{TINY}+{TINY}@48"])
+@pytest.mark.parametrize("model", ["resnet18", "timm/test_vit", f"{TINY}+resnet18", f"{TINY}+{TINY}@24"])
 def test_any_backbone_gives_features(tmp_path: Path, model: str) -> None:
     config = _config(model=model, epochs=1, aspect=1.0)
     features = FeatureExtractor(model, config.pixels)(torch.zeros(3, 3, config.pixels.height, 32, dtype=torch.uint8))
@@ -166,7 +167,7 @@ def test_a_backbone_may_look_at_a_size_of_its_own() -> None:
 
 
 def test_a_network_sees_with_the_same_weights_at_every_size() -> None:
-    extractor = FeatureExtractor(f"{TINY}@48+resnet18+{TINY}@96", PixelSpec(height=64, width=48, fit="pad"))
+    extractor = FeatureExtractor(f"{TINY}@48+resnet18+{TINY}@96", PixelSpec(height=128, width=96, fit="pad"))
     small, _, large = (reader.backbone.state_dict() for reader in extractor._readers())
     assert all(torch.equal(small[name], large[name]) for name in small)
 
@@ -187,6 +188,23 @@ def test_of_larger_sizes_the_middle_is_kept_finest_first() -> None:
     joined = Features.concatenate([features.take(torch.tensor([row])) for row in range(CHUNK)])
     assert torch.equal(joined.pyramids[0][0], middle)
     assert torch.equal(joined.brightness, features.brightness)
+
+
+def test_sizes_whose_maps_have_as_many_rows_are_ordered_by_columns() -> None:
+    spec = PixelSpec(height=307, width=230, fit="pad")
+    for model in (f"{TINY}+{TINY}@224", f"{TINY}@224+{TINY}"):
+        extractor = FeatureExtractor(model, spec)
+        images = torch.zeros(1, 3, 307, 230, dtype=torch.uint8)
+        maps = [reader(images)[1] for reader in extractor._readers()]
+        rows, columns = zip(*(found.shape[1:3] for found in maps if found is not None), strict=True)
+        assert len(set(rows)) == 1
+        assert len(set(columns)) == 2
+        assert {grid.shape[1:3] for grid in extractor(images).pyramids[0]} == {(rows[0], min(columns))}
+
+
+def test_no_backbone_looks_at_more_than_photos_are_read_at() -> None:
+    with pytest.raises(UsageError, match="more than the 48 pixels"):
+        backbones_of("a@49", PixelSpec(height=64, width=48, fit="pad"))
 
 
 @pytest.mark.parametrize("model", ["resnet18@", "resnet18@big", "resnet18@3", "resnet18@-5"])

@@ -106,12 +106,11 @@ class Describer:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """Return the describer of `tensors()`. Raises KeyError where one is missing."""
-        return cls(
-            light=_parts("light", LightCorrection, tensors),
-            pooled=_parts("pooled", Whitening, tensors),
-            local=_parts("local", Whitening, tensors),
-        )
+        """Return the describer of `tensors()`. Raises KeyError or ValueError where one is missing."""
+        light, pooled = _parts("light", LightCorrection, tensors), _parts("pooled", Whitening, tensors)
+        if light and len(light) != len(pooled):
+            raise ValueError(f"light of {len(light)} of {len(pooled)} backbones")
+        return cls(light=light, pooled=pooled, local=_parts("local", Whitening, tensors))
 
 
 def _parts(kind: str, part: type[_Part], tensors: Mapping[str, Tensor]) -> tuple[_Part, ...]:
@@ -146,7 +145,6 @@ def _side_by_side(whitenings: tuple[Whitening, ...], vectors: tuple[Tensor, ...]
 
 
 def _sample(grid: Tensor) -> Tensor:
-    """Return unit local vectors of all photos, evenly thinned out."""
-    flat = grid.flatten(0, 2)
-    step = max(1, len(flat) // _LOCAL_SAMPLE)
-    return F.normalize(flat[:: step | 1].float(), dim=-1)
+    """Return unit local vectors of every photo, or of every so manieth."""
+    step = max(1, grid.shape[:3].numel() // _LOCAL_SAMPLE)
+    return F.normalize(grid[::step].flatten(0, 2).float(), dim=-1)

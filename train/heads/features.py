@@ -71,7 +71,8 @@ class Features:
 def backbones_of(model: str, spec: PixelSpec) -> list[tuple[str, PixelSpec]]:
     """Return the backbones that `TrainConfig.model` joins by ``+``, each with its input.
 
-    ``NAME@192`` looks at the photo at a short side of 192 pixels, ``NAME`` at that of `spec`. Raises UsageError.
+    ``NAME@192`` looks at the photo at a short side of 192 pixels, ``NAME`` at that of `spec`, the largest there is.
+    Raises UsageError.
     """
     return [_backbone_of(part.strip(), spec) for part in model.split("+")]
 
@@ -84,6 +85,11 @@ def _backbone_of(text: str, spec: PixelSpec) -> tuple[str, PixelSpec]:
         raise UsageError(
             f"{safe_text(text)} asks for no size: NAME@192 looks at photos at a short side of 192 pixels; "
             f"{_SMALLEST} to {_LARGEST} are possible."
+        )
+    if int(size) > min(spec.height, spec.width):
+        raise UsageError(
+            f"{safe_text(text)} asks for more than the {min(spec.height, spec.width)} pixels photos are read at: "
+            "set size to the largest size a backbone looks at."
         )
     scale = int(size) / min(spec.height, spec.width)
     height, width = round(spec.height * scale), round(spec.width * scale)
@@ -228,7 +234,7 @@ def _channels_first(found: Any) -> Tensor:
 
 def _nested(grids: list[Tensor]) -> tuple[Tensor, ...]:
     """Return grids (N, rows, columns, channels), the finest first, cut down to the middle as large as the coarsest."""
-    *finer, coarsest = sorted(grids, key=lambda grid: -grid.shape[1])
+    *finer, coarsest = sorted(grids, key=lambda grid: grid.shape[1:3].numel(), reverse=True)
     rows, columns = coarsest.shape[1:3]
     corners = [((grid.shape[1] - rows) // 2, (grid.shape[2] - columns) // 2) for grid in finer]
     middles = [

@@ -10,21 +10,23 @@ from train.pixels import PADDING
 
 __all__ = ["LightCorrection", "brightness_of"]
 
-_PRIOR: Final = 3.0  # on the squares of a basis within [-1, 1]: ten photos or so are believed by half
+_PRIOR: Final = 3.0  # on a basis within [-1, 1]: from ten to some thirty photos on, these outweigh it
 _LEAST_SPAN: Final = 1e-6
 _DARKEST: Final = 0.02  # below this share of white it is noise that differs
 
 
 def brightness_of(images: Tensor) -> Tensor:
-    """Return the brightness (N,) of uint8 RGB images (N, 3, height, width), in stops: 0 is white, -1 half of that.
+    """Return the brightness (N,) of uint8 RGB images (N, 3, height, width): about 0 for white, -1 for half its value.
 
-    The logarithm of the mean of all that is not a bar (`train.pixels.PADDING`).
+    The binary logarithm of the mean value of all that is not a bar (`train.pixels.PADDING`). Values are as stored,
+    with sRGB's curve, so that a unit is some two stops of light.
     """
     bars = (images == images.new_tensor(PADDING).view(1, 3, 1, 1)).all(dim=1)
     rows, columns = ~bars.all(dim=2), ~bars.all(dim=1)
     counts = (rows[:, :, None] & columns[:, None]).float()
+    counts[counts.sum(dim=(1, 2)) == 0] = 1.0  # a photo of nothing but this grey is a photo, too
     total = (images.float().mean(dim=1) * counts).sum(dim=(1, 2))
-    mean = total / counts.sum(dim=(1, 2)).clamp(min=1) / 255.0
+    mean = total / counts.sum(dim=(1, 2)) / 255.0
     return torch.log2(mean + _DARKEST)
 
 

@@ -14,7 +14,7 @@ from train.heads.described import Described
 
 __all__ = ["Neighbours"]
 
-_BANDS: Final = 6  # local vectors match within a sixth of the rows: a camera held higher, not a floor and the sky
+_BANDS: Final = 6  # local vectors match within a sixth of the rows, rounded up: a floor is not matched with the sky
 _APART: Final = -4.0
 _LEAST_SPREAD: Final = 1e-6
 
@@ -104,8 +104,8 @@ def _chamfers(queries: Tensor, others: Tensor, index: Tensor) -> Tensor:
 def chamfer(query: Tensor, others: Tensor) -> Tensor:
     """Return the similarity of one grid (rows, columns, k) to S others (S, rows, columns, k), shape (S,).
 
-    The mean over local vectors of the squared cosine to the best match no more than a sixth of the rows away, both
-    ways and summed. After Razavian et al., "Visual Instance Retrieval with Deep Convolutional Networks",
+    The mean over local vectors of the squared cosine to the best match, at most a sixth of the rows (rounded up) away,
+    both ways and summed. After Razavian et al., "Visual Instance Retrieval with Deep Convolutional Networks",
     2016 (best match per local patch), with the square from Tolias et al., "Selective match kernels", 2016.
     """
     rows, columns, width = query.shape
