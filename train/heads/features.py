@@ -89,7 +89,7 @@ def _backbone_of(text: str, spec: PixelSpec) -> tuple[str, PixelSpec]:
     if int(size) > min(spec.height, spec.width):
         raise UsageError(
             f"{safe_text(text)} asks for more than the {min(spec.height, spec.width)} pixels photos are read at: "
-            "set size to the largest size a backbone looks at."
+            "raise --size, or name smaller sizes with --model."
         )
     scale = int(size) / min(spec.height, spec.width)
     height, width = round(spec.height * scale), round(spec.width * scale)
