@@ -145,6 +145,6 @@ def _side_by_side(whitenings: tuple[Whitening, ...], vectors: tuple[Tensor, ...]
 
 
 def _sample(grid: Tensor) -> Tensor:
-    """Return unit local vectors of every photo, or of every so manieth."""
+    """Return unit local vectors of all photos, or of some, evenly thinned out, where there are many."""
     step = max(1, grid.shape[:3].numel() // _LOCAL_SAMPLE)
     return F.normalize(grid[::step].flatten(0, 2).float(), dim=-1)

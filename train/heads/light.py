@@ -32,8 +32,9 @@ def brightness_of(images: Tensor) -> Tensor:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LightCorrection:
-    """Takes off vectors what a parabola in brightness foretells of them, fitted to training photos (ridge regression).
+    """Takes off vectors what a parabola in brightness foretells of them, fitted to training photos by ridge regression.
 
+    Hoerl and Kennard, "Ridge Regression", Technometrics 12 (1970); the pull towards none is `_PRIOR`.
     Photos by day and by night lie apart in feature space; their means can be made to meet without knowing which was
     taken where. `bounds` (2,) is the range of brightness of the training photos: what is darker or brighter counts as
     its end, for a parabola knows nothing beyond. `offset` (2,) is the mean of the basis, `coefficients` is (2, D).
