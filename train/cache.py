@@ -93,6 +93,7 @@ def _decode(source: DatasetPhotos, spec: PixelSpec, into: Pixels) -> Pixels:
     paths = [source.dataset.photo_path(photo_id) for photo_id in source.photos.ids]
 
     def read(path: Path) -> Pixels:
+        """Return the pixels of a working copy. Raises InvalidDatasetError where it cannot be read."""
         try:
             return read_pixels(path, spec)
         except UnreadableImageError as error:

@@ -141,6 +141,7 @@ def _serve(desk: "LabelDesk", host: str, port: int, *, no_open: bool, as_json: b
         ) from error
 
     def started(address: Address) -> None:
+        """Say where the page is, warn where others can reach it, and open a browser."""
         if as_json:
             print_json({"url": address.url, "host": address.host, "port": address.port})
         say(f"Labels of {safe_path(desk.dataset.root)}: {address.url} (Ctrl-C ends it)")

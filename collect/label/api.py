@@ -50,6 +50,7 @@ def routes(desk: LabelDesk) -> list[Route]:
         return _answer(lambda: [dataclasses.asdict(suspicion) for suspicion in desk.queue()])
 
     async def corrections(request: Request) -> Response:
+        """Answer a POST of changes or of an undo; a body that is not JSON is a 400."""
         try:
             body = json.loads(await request.body())
         except (ValueError, RecursionError):
@@ -79,6 +80,7 @@ def _correct(desk: LabelDesk, body: Any) -> Response:
     """Carry a request out: ``{"changes": [...], "why", "batch"}``, or ``{"undo": batch or null, "batch"}``."""
 
     def act() -> Outcome:
+        """Return what the desk made of the request. Raises UsageError for one that makes no sense."""
         if not isinstance(body, dict) or ("undo" in body) == ("changes" in body):
             raise UsageError("A request holds either `changes` or `undo`.")
         batch = body.get("batch") or new_batch()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final, Self
 
@@ -72,12 +73,10 @@ class Neighbours:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], cells: Cells, config: TrainConfig) -> Self:
         """Return the head of `tensors()`. Raises KeyError where one is missing."""
-        levels: dict[int, int] = {}
-        for name in tensors:
-            if name.startswith("local."):
-                network, _, _ = name.removeprefix("local.").partition(".")
-                levels[int(network)] = levels.get(int(network), 0) + 1
-        local = tuple(tuple(tensors[f"local.{k}.{level}"] for level in range(levels[k])) for k in range(len(levels)))
+        levels = dict(Counter(name.split(".")[1] for name in tensors if name.startswith("local.")))
+        local = tuple(
+            tuple(tensors[f"local.{k}.{level}"] for level in range(levels[str(k)])) for k in range(len(levels))
+        )
         gallery = Described(pooled=tensors["pooled"], local=local)
         return cls(gallery=gallery, xy=tensors["xy"], cells=cells, config=config)
 
