@@ -86,8 +86,12 @@ class TrainConfig:
     whiten_dims: int = 512
     whiten_power: float = 0.35
     """Eigenvalue ** power divides each principal axis: 0.5 whitens fully, 0 not at all. Only without learnt pairs."""
+    own_statistics: float = 0.1
+    """Of a probe: share of a photo's own mean and variance in the later half of its networks' batch normalisations."""
     even_light: bool = True
     """Of a probe: take off pooled features what the brightness of a photo alone foretells of them."""
+    even_density: bool = True
+    """Of a probe: divide the product by how many training photos were taken near, which every head has in it."""
     pair_m: float = 10.0
     """Photos of two walks no further apart may show one view, and teach what likeness is; 0 learns no metric."""
     neighbours: int = 20
@@ -149,6 +153,7 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "augment_colour": (0.0, 1.0),
     "tune_epochs": (0, 100_000),
     "exponent": (1e-3, 10.0),
+    "own_statistics": (0.0, 1.0),
     "cell_m": (0.1, 1e6),
     "reach_m": (0.0, 1e6),
     "whiten_dims": (1, 65536),

@@ -113,7 +113,7 @@ def fit_probe(
 
 def _extractor(config: TrainConfig, device: torch.device, *, with_weights: bool = True) -> FeatureExtractor:
     torch.manual_seed(config.seed)  # backbones without weights are random features, the same for the same seed
-    extractor = FeatureExtractor(config.model, config.pixels)
+    extractor = FeatureExtractor(config.model, config.pixels, own_statistics=config.own_statistics)
     if with_weights:
         extractor.load_weights(config.weights)
     elif config.tune_epochs:

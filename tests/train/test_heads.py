@@ -14,10 +14,12 @@ from train.heads.calibration import Calibration
 from train.heads.cells import MOST_CELLS, Cells, site_cells
 from train.heads.described import Described
 from train.heads.distribution import mean_point, median_point, mode_point, region_radii
-from train.heads.ensemble import head_names
+from train.heads.ensemble import Ensemble, head_names
+from train.heads.features import Features
 from train.heads.heat_map import HeatMap
 from train.heads.neighbours import Neighbours, chamfer
 from train.heads.regression import Regression
+from train.heads.views import Places
 from train.heads.whitening import Whitening
 
 LEVELS = (0.5, 0.9)
@@ -253,3 +255,35 @@ def test_a_handful_of_photos_calibrates_nothing() -> None:
 def test_an_unknown_head_is_named() -> None:
     with pytest.raises(UsageError, match="'oracle'"):
         head_names("neighbours+oracle")
+
+
+@pytest.mark.parametrize("even_density", [True, False])
+def test_what_heads_know_of_every_photo_counts_once(even_density: bool) -> None:
+    draws = torch.Generator().manual_seed(0)
+    far = torch.arange(330) >= 300  # a place where ten times as many photos were taken as at the other
+    xy = torch.randn(330, 2, generator=draws) + torch.where(far, 200.0, 0.0)[:, None] * torch.tensor([1.0, 0.0])
+    places = Places(xy=xy, heading_deg=torch.full((330,), torch.nan), walk=torch.arange(330) % 2)
+    cells = site_cells(xy.numpy().astype(np.float64), size_m=4.0, reach_m=14.0)
+    features = Features(pooled=(torch.randn(330, 12, generator=draws),), brightness=torch.zeros(330))
+    config = TrainConfig(method="probe", whiten_dims=8, epochs=1, even_density=even_density)
+    fitted = Ensemble.fit(features, places, cells, config, advance=lambda *_: None)
+    assert torch.equal(fitted.prior, Ensemble.from_tensors(fitted.tensors(), config, cell_m=4.0).prior)
+    # heads to whom a photo tells nothing
+    count = torch.exp(-torch.cdist(cells.centres, xy).square() / (2 * config.bandwidth_m**2)).sum(dim=1)
+    heads = {name: _Told(count) for name in ("one", "two", "three")}
+    told = dataclasses.replace(fitted, heads=heads).log_shares(features.take(torch.tensor([0]))).exp()[0]
+    odds = float(told[cells.centres[:, 0] > 100].sum() / told[cells.centres[:, 0] < 100].sum())
+    assert odds == pytest.approx(0.1 if even_density else 0.001, rel=0.2)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Told:
+    """A head that says of every photo where photos are taken."""
+
+    count: Tensor
+
+    def log_shares(self, photos: Described) -> Tensor:
+        return self.count.log()[None].expand(len(photos), -1)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {}

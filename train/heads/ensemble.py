@@ -1,4 +1,4 @@
-"""Several heads as one: the product of their distributions, sharpened or softened by an exponent."""
+"""Several heads as one: the product of their distributions over what they all know beforehand."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -24,6 +24,8 @@ __all__ = ["HEADS", "Ensemble", "Head", "head_names"]
 
 HEADS: Final = ("neighbours", "heat_map", "regression")
 
+_CELLS_AT_ONCE: Final = 1024
+_LEAST_COUNT: Final = 0.1  # of photos: far from all of them their number says nothing
 _AT_ONCE: Final = 64  # photos per pass: bounds the memory of their local vectors against the gallery's
 
 
@@ -55,6 +57,8 @@ class Ensemble:
     describer: Describer
     heads: Mapping[str, Head]
     cells: Cells
+    prior: Tensor
+    """Log (C,) of how many training photos were taken near each cell; zero where that is not to be divided out."""
     exponent: float
 
     @classmethod
@@ -78,20 +82,26 @@ class Ensemble:
                 heads[name] = HeatMap.fit(photos, xy, cells, config, seed=config.seed, advance=advance)
             else:
                 heads[name] = Regression.fit(photos, xy, cells, config, seed=config.seed)
-        return cls(describer=describer, heads=heads, cells=cells, exponent=config.exponent)
+        prior = _log_density(xy, cells, bandwidth_m=config.bandwidth_m)
+        if not config.even_density:
+            prior = torch.zeros_like(prior)
+        return cls(describer=describer, heads=heads, cells=cells, prior=prior, exponent=config.exponent)
 
     @torch.inference_mode()
     def log_shares(self, features: Features) -> Tensor:
         """Return normalised log shares of the cells, (N, C).
 
         A product asks every head to agree: Hinton, "Training Products of Experts by Minimizing Contrastive
-        Divergence", Neural Computation 14 (2002).
+        Divergence", Neural Computation 14 (2002). Each of H heads says where training photos like this one were
+        taken, so their product holds H times how many were taken there at all; all but one of these are divided out
+        (the product rule of Kittler et al., "On combining classifiers", PAMI 20, 1998).
         """
         parts: list[Tensor] = []
         for rows in torch.split(torch.arange(len(features)), _AT_ONCE):
             photos = self.describer(features.take(rows))
             product = torch.stack([head.log_shares(photos) for head in self.heads.values()]).sum(dim=0)
-            parts.append(F.log_softmax(self.exponent * product, dim=1))
+            known = (len(self.heads) - 1) * self.prior
+            parts.append(F.log_softmax(self.exponent * (product - known), dim=1))
         return torch.cat(parts)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -99,7 +109,7 @@ class Ensemble:
         named = {f"describer.{name}": tensor for name, tensor in self.describer.tensors().items()}
         for head_name, head in self.heads.items():
             named |= {f"{head_name}.{name}": tensor for name, tensor in head.tensors().items()}
-        return named | {"cells": self.cells.centres}
+        return named | {"cells": self.cells.centres, "prior": self.prior}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], config: TrainConfig, *, cell_m: float) -> Self:
@@ -116,7 +126,16 @@ class Ensemble:
                 heads[name] = HeatMap.from_tensors(own, inputs, cells, config)
             else:
                 heads[name] = Regression.from_tensors(own, inputs, cells, config)
-        return cls(describer=describer, heads=heads, cells=cells, exponent=config.exponent)
+        return cls(describer=describer, heads=heads, cells=cells, prior=tensors["prior"], exponent=config.exponent)
+
+
+def _log_density(xy: Tensor, cells: Cells, *, bandwidth_m: float) -> Tensor:
+    """Return the log (C,) of how many of the positions (N, 2) lie near each cell, counted by a Gaussian kernel."""
+    counts = [
+        torch.exp(-torch.cdist(centres, xy).square() / (2 * bandwidth_m**2)).sum(dim=1)
+        for centres in torch.split(cells.centres, _CELLS_AT_ONCE)
+    ]
+    return torch.log(torch.cat(counts) + _LEAST_COUNT)
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

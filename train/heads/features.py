@@ -12,12 +12,13 @@ from img2gps.errors import UsageError
 from img2gps.text import safe_text
 from train.backbones import build_backbone, stage_of
 from train.heads.light import brightness_of
+from train.heads.statistics import lean_on_own_statistics
 from train.pixels import PixelSpec
 from train.weights import load_weights
 
 __all__ = ["CHUNK", "FEATURES_VERSION", "FeatureExtractor", "Features", "Reader", "backbones_of", "pooled_grid"]
 
-FEATURES_VERSION: Final = 4
+FEATURES_VERSION: Final = 5
 """Part of the cache's key: raised with every change to what this module returns."""
 
 CHUNK: Final = 8
@@ -97,11 +98,16 @@ def _backbone_of(text: str, spec: PixelSpec) -> tuple[str, PixelSpec]:
 
 
 class FeatureExtractor(nn.Module):
-    """(N, 3, height, width) uint8 RGB to `Features`; nothing in it is trained here."""
+    """(N, 3, height, width) uint8 RGB to `Features`; nothing in it is trained here.
 
-    def __init__(self, model: str, spec: PixelSpec) -> None:
+    `own_statistics` is the share of a photo's own statistics in batch normalisation (`train.heads.statistics`).
+    """
+
+    def __init__(self, model: str, spec: PixelSpec, *, own_statistics: float = 0.0) -> None:
         super().__init__()
-        self.readers = nn.ModuleList(Reader(name, own) for name, own in backbones_of(model, spec))
+        self.readers = nn.ModuleList(
+            Reader(name, own, own_statistics=own_statistics) for name, own in backbones_of(model, spec)
+        )
         self._even_out()
         self.requires_grad_(requires_grad=False).eval()
 
@@ -164,10 +170,12 @@ class Reader(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str, spec: PixelSpec) -> None:
+    def __init__(self, name: str, spec: PixelSpec, *, own_statistics: float = 0.0) -> None:
         super().__init__()
         backbone = build_backbone(name, height=spec.height, width=spec.width)
         self.name, self.spec, self.backbone = name, spec, backbone.module
+        self.own_statistics = own_statistics
+        lean_on_own_statistics(self.backbone, own_statistics)
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) * 255.0 for values in (backbone.mean, backbone.std))
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)

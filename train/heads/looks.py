@@ -18,7 +18,7 @@ from train.heads.tuned import TunedReader
 
 __all__ = ["Looks", "cached_looks"]
 
-_VERSION: Final = 3
+_VERSION: Final = 4
 _LOOKS: Final = 6
 _MOST_BYTES: Final = 2 << 30  # of maps: more photos are looked at in fewer ways
 _STRENGTH: Final = Augmentation(crop=0.3, rotate_deg=5.0, colour=0.6)

@@ -57,7 +57,7 @@ def how_seen(config: TrainConfig, device: torch.device, *, version: int) -> list
         # the seed decides random weights alone: with all others it would only make copies
         [config.model, config.weights, config.seed if config.weights == "none" else 0],
         sha256_file(weights) if weights.is_file() else "",
-        [spec.height, spec.width, spec.fit],
+        [spec.height, spec.width, spec.fit, config.own_statistics],
     ]
 
 

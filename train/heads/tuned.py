@@ -34,8 +34,8 @@ class TunedReader(Reader):
     Raises UsageError for a network that cannot be cut between two stages: one of attention, or of branches.
     """
 
-    def __init__(self, name: str, spec: PixelSpec) -> None:
-        super().__init__(name, spec)
+    def __init__(self, name: str, spec: PixelSpec, *, own_statistics: float = 0.0) -> None:
+        super().__init__(name, spec, own_statistics=own_statistics)
         uncut = UsageError(
             f"{safe_text(name)} cannot be cut before its last stages: set tune_epochs to 0, or name a network such as "
             "resnet18 or timm/tf_efficientnet_lite0 last."
@@ -51,7 +51,7 @@ class TunedReader(Reader):
     @classmethod
     def of(cls, frozen: Reader) -> "TunedReader":
         """Return a reader with the weights of a frozen one."""
-        reader = cls(frozen.name, frozen.spec)
+        reader = cls(frozen.name, frozen.spec, own_statistics=frozen.own_statistics)
         reader.backbone.load_state_dict(frozen.backbone.state_dict())
         return reader.to(memory_format=torch.channels_last).to(frozen.mean.device).eval()
 

@@ -1,0 +1,40 @@
+"""Batch normalisation that leans on the photo at hand, for light and camera shift what its layers see."""
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["lean_on_own_statistics"]
+
+_FROZEN_SHARE: Final = 0.5  # of the layers, from the input on: what the early ones see differs from photo to photo
+
+
+def lean_on_own_statistics(backbone: nn.Module, share: float) -> None:
+    """Let the later half of the batch normalisations of `backbone` mix a photo's own mean and variance in.
+
+    The statistics a layer normalises by are then (1 - share) times those of its first weights plus `share` times those
+    of the map at hand: Schneider et al., "Improving robustness against common corruptions by covariate shift
+    adaptation", NeurIPS 2020, with a batch of one photo, so that no photo's features depend on another. A network
+    without batch normalisation stays as it is.
+    """
+    if not share:
+        return
+    layers = [layer for layer in backbone.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for layer in layers[int(_FROZEN_SHARE * len(layers)) :]:
+        layer.register_forward_pre_hook(lambda module, inputs: (_leant(module, inputs[0], share),))
+
+
+def _leant(layer: nn.Module, found: Tensor, share: float) -> Tensor:
+    """Return the map (N, C, H, W) that `layer`, with its own statistics, makes what mixed ones make of `found`."""
+    assert isinstance(layer, nn.BatchNorm2d)
+    assert layer.running_mean is not None
+    assert layer.running_var is not None
+    fields = found.permute(0, 2, 3, 1).flatten(1, 2)  # channels last, as they lie: var_mean takes three times as long
+    own_mean = fields.mean(dim=1)
+    own_variance = (fields.square().mean(dim=1) - own_mean.square()).clamp(min=0.0)
+    mean = torch.lerp(layer.running_mean, own_mean, share)
+    variance = torch.lerp(layer.running_var, own_variance, share)
+    scale = ((layer.running_var + layer.eps) / (variance + layer.eps)).sqrt()
+    shift = layer.running_mean - mean * scale
+    return torch.addcmul(shift[:, :, None, None], found, scale[:, :, None, None])
