@@ -16,7 +16,7 @@ from train.heads.described import Described
 from train.heads.distribution import mean_point, median_point, mode_point, region_radii
 from train.heads.ensemble import Ensemble, head_names
 from train.heads.features import Features
-from train.heads.heat_map import HeatMap
+from train.heads.heat_map import HeatMap, soft_labels
 from train.heads.neighbours import Neighbours, chamfer
 from train.heads.regression import Regression
 from train.heads.views import Places
@@ -269,11 +269,25 @@ def test_what_heads_know_of_every_photo_counts_once(even_density: bool) -> None:
     fitted = Ensemble.fit(features, places, cells, config, advance=lambda *_: None)
     assert torch.equal(fitted.prior, Ensemble.from_tensors(fitted.tensors(), config, cell_m=4.0).prior)
     # heads to whom a photo tells nothing
-    count = torch.exp(-torch.cdist(cells.centres, xy).square() / (2 * config.bandwidth_m**2)).sum(dim=1)
-    heads = {name: _Told(count) for name in ("one", "two", "three")}
-    told = dataclasses.replace(fitted, heads=heads).log_shares(features.take(torch.tensor([0]))).exp()[0]
-    odds = float(told[cells.centres[:, 0] > 100].sum() / told[cells.centres[:, 0] < 100].sum())
-    assert odds == pytest.approx(0.1 if even_density else 0.001, rel=0.2)
+    count = soft_labels(xy, cells, config.bandwidth_m).sum(dim=0)
+    for number, uneven in ((1, 0.1), (2, 0.01), (3, 0.001)):
+        heads = {str(head): _Told(count) for head in range(number)}
+        told = dataclasses.replace(fitted, heads=heads).log_shares(features.take(torch.tensor([0]))).exp()[0]
+        odds = float(told[cells.centres[:, 0] > 100].sum() / told[cells.centres[:, 0] < 100].sum())
+        if number == 1 or not even_density:
+            assert odds == pytest.approx(uneven, rel=0.2)
+        else:  # and no more than that is made up for, even in part
+            assert 2 * uneven < odds < 0.1
+
+
+def test_cells_that_have_grown_are_divided_by_the_photos_in_them() -> None:
+    corners = torch.tensor([[2.0, 2.0], [38.0, 38.0], [60.0, 20.0], [60.0, 20.0]])  # two cells of two photos each
+    cells = site_cells(corners.numpy().astype(np.float64), size_m=40.0, reach_m=14.0)
+    places = Places(xy=corners, heading_deg=torch.full((4,), torch.nan), walk=torch.arange(4) % 2)
+    features = Features(pooled=(torch.eye(4),), brightness=torch.zeros(4))
+    config = TrainConfig(method="probe", whiten_dims=2, epochs=1, cell_m=40.0)
+    prior = Ensemble.fit(features, places, cells, config, advance=lambda *_: None).prior
+    assert float(prior.max() - prior.min()) < 1.0
 
 
 @dataclasses.dataclass(frozen=True)

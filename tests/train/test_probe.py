@@ -139,11 +139,12 @@ def test_any_backbone_gives_features(tmp_path: Path, model: str) -> None:
     load_localizer(run.root, device="cpu")
 
 
-def test_a_checkpoint_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["neighbours.xy", "prior"])  # those of before there was a prior saw otherwise, too
+def test_a_checkpoint_whose_parts_do_not_fit_is_refused(tmp_path: Path, missing: str) -> None:
     root = colour_dataset(tmp_path / "ds", 10).root
     run = start_run(root, _config(), runs=tmp_path, name="probe")
     checkpoint = read_checkpoint(run.best)
-    tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if name != "neighbours.xy"}
+    tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if name != missing}
     write_checkpoint(run.best, tensors=tensors, state=checkpoint.state)
     with pytest.raises(InvalidCheckpointError, match="does not fit together"):
         load_localizer(run.root, device="cpu")

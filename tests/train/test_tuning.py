@@ -37,9 +37,9 @@ def _config(**values: object) -> TrainConfig:
     return changed(preset("quick"), base | values)
 
 
-def _reader(model: str = TINY) -> Reader:
+def _reader(model: str = TINY, own_statistics: float = 0.0) -> Reader:
     torch.manual_seed(0)
-    return Reader(model, SPEC).requires_grad_(requires_grad=False).eval()
+    return Reader(model, SPEC, own_statistics=own_statistics).requires_grad_(requires_grad=False).eval()
 
 
 def _images(count: int) -> Tensor:
@@ -56,11 +56,15 @@ def _none(steps: float = 1, *, note: str | None = None) -> None:
 
 
 @pytest.mark.parametrize("model", [TINY, "resnet18", "mobilenet_v3_small", "timm/tf_efficientnet_lite0"])
+@pytest.mark.parametrize("own_statistics", [0.0, 0.3])
 @torch.inference_mode()
-def test_trunk_and_tail_make_what_the_whole_network_makes(model: str) -> None:
-    reader = TunedReader.of(_reader(model))
+def test_trunk_and_tail_make_what_the_whole_network_makes(model: str, own_statistics: float) -> None:
+    frozen = _reader(model, own_statistics)
+    reader = TunedReader.of(frozen)
     images = _images(3)
     whole, grid = reader(images)
+    final = len(frozen.passed(frozen.normalised(images))[0][0])
+    assert torch.allclose(whole[:, :final], frozen(images)[0][:, :final], atol=1e-5)
     assert grid is None
     assert torch.allclose(reader.tail(reader.trunk(images)), whole, atol=1e-5)
     assert torch.allclose(reader.embedding(whole).norm(dim=1), torch.ones(3), atol=1e-5)

@@ -15,7 +15,7 @@ from train.config import TrainConfig
 from train.heads.cells import Cells
 from train.heads.described import Described, Describer
 from train.heads.features import Features
-from train.heads.heat_map import HeatMap
+from train.heads.heat_map import HeatMap, soft_labels
 from train.heads.neighbours import Neighbours
 from train.heads.regression import Regression
 from train.heads.views import Places
@@ -24,8 +24,7 @@ __all__ = ["HEADS", "Ensemble", "Head", "head_names"]
 
 HEADS: Final = ("neighbours", "heat_map", "regression")
 
-_CELLS_AT_ONCE: Final = 1024
-_LEAST_COUNT: Final = 0.1  # of photos: far from all of them their number says nothing
+_EVEN_SHARE: Final = 0.3  # of the density: bounds what a cell gains for having hardly any photos
 _AT_ONCE: Final = 64  # photos per pass: bounds the memory of their local vectors against the gallery's
 
 
@@ -58,7 +57,7 @@ class Ensemble:
     heads: Mapping[str, Head]
     cells: Cells
     prior: Tensor
-    """Log (C,) of how many training photos were taken near each cell; zero where that is not to be divided out."""
+    """Log shares (C,) of the training photos in the cells; zero where they are not to be divided out."""
     exponent: float
 
     @classmethod
@@ -113,7 +112,7 @@ class Ensemble:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], config: TrainConfig, *, cell_m: float) -> Self:
-        """Return the ensemble of `tensors()`. Raises KeyError or RuntimeError where they do not fit the config."""
+        """Return the ensemble of `tensors()`. Raises KeyError, ValueError or RuntimeError where they do not fit."""
         cells = Cells(centres=tensors["cells"], size_m=cell_m)
         describer = Describer.from_tensors(_below("describer", tensors))
         inputs = describer.width
@@ -126,16 +125,16 @@ class Ensemble:
                 heads[name] = HeatMap.from_tensors(own, inputs, cells, config)
             else:
                 heads[name] = Regression.from_tensors(own, inputs, cells, config)
-        return cls(describer=describer, heads=heads, cells=cells, prior=tensors["prior"], exponent=config.exponent)
+        prior = tensors["prior"]
+        if prior.shape != cells.centres.shape[:1]:
+            raise ValueError(f"a density over {len(prior)} of {len(cells)} cells")
+        return cls(describer=describer, heads=heads, cells=cells, prior=prior, exponent=config.exponent)
 
 
 def _log_density(xy: Tensor, cells: Cells, *, bandwidth_m: float) -> Tensor:
-    """Return the log (C,) of how many of the positions (N, 2) lie near each cell, counted by a Gaussian kernel."""
-    counts = [
-        torch.exp(-torch.cdist(centres, xy).square() / (2 * bandwidth_m**2)).sum(dim=1)
-        for centres in torch.split(cells.centres, _CELLS_AT_ONCE)
-    ]
-    return torch.log(torch.cat(counts) + _LEAST_COUNT)
+    """Return the log share (C,) of positions (N, 2) in each cell, spread by a Gaussian kernel and partly evened out."""
+    held = torch.stack([soft_labels(part, cells, bandwidth_m).sum(dim=0) for part in torch.split(xy, _AT_ONCE)])
+    return torch.log((1 - _EVEN_SHARE) * held.sum(dim=0) / len(xy) + _EVEN_SHARE / len(cells))
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Batch normalisation that leans on the photo at hand, for light and camera shift what its layers see."""
+"""Batch normalisation by statistics that are in part those of the photo at hand: they follow its light and camera."""
 
 from typing import Final
 
@@ -7,27 +7,34 @@ from torch import Tensor, nn
 
 __all__ = ["lean_on_own_statistics"]
 
-_FROZEN_SHARE: Final = 0.5  # of the layers, from the input on: what the early ones see differs from photo to photo
+_UNTOUCHED_SHARE: Final = (
+    0.5  # of the layers, from the input on: to let these lean, too, places photos worse (docs/recipe.md)
+)
 
 
 def lean_on_own_statistics(backbone: nn.Module, share: float) -> None:
     """Let the later half of the batch normalisations of `backbone` mix a photo's own mean and variance in.
 
-    The statistics a layer normalises by are then (1 - share) times those of its first weights plus `share` times those
-    of the map at hand: Schneider et al., "Improving robustness against common corruptions by covariate shift
+    The statistics a layer normalises by are then (1 - share) times its running ones plus `share` times those of the
+    map at hand: Schneider et al., "Improving robustness against common corruptions by covariate shift
     adaptation", NeurIPS 2020, with a batch of one photo, so that no photo's features depend on another. A network
     without batch normalisation stays as it is.
     """
     if not share:
         return
-    layers = [layer for layer in backbone.modules() if isinstance(layer, nn.BatchNorm2d)]
-    for layer in layers[int(_FROZEN_SHARE * len(layers)) :]:
+    norms = (layer for layer in backbone.modules() if isinstance(layer, nn.BatchNorm2d))
+    layers = [layer for layer in norms if layer.track_running_stats]
+    for layer in layers[int(_UNTOUCHED_SHARE * len(layers)) :]:
         layer.register_forward_pre_hook(lambda module, inputs: (_leant(module, inputs[0], share),))
 
 
 def _leant(layer: nn.Module, found: Tensor, share: float) -> Tensor:
-    """Return the map (N, C, H, W) that `layer`, with its own statistics, makes what mixed ones make of `found`."""
+    """Return what `layer` with its running statistics makes of it what it would make of maps `found` with mixed ones.
+
+    With mean m and standard deviation s running, M and S mixed: m + (found - M) s / S. Shapes (N, C, H, W).
+    """
     assert isinstance(layer, nn.BatchNorm2d)
+    assert not layer.training
     assert layer.running_mean is not None
     assert layer.running_var is not None
     fields = found.permute(0, 2, 3, 1).flatten(1, 2)  # channels last, as they lie: var_mean takes three times as long
