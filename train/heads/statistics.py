@@ -7,9 +7,8 @@ from torch import Tensor, nn
 
 __all__ = ["lean_on_own_statistics"]
 
-_UNTOUCHED_SHARE: Final = (
-    0.5  # of the layers, from the input on: to let these lean, too, places photos worse (docs/recipe.md)
-)
+# of the layers, from the input on: to let these lean, too, places photos worse (docs/recipe.md)
+_UNTOUCHED_SHARE: Final = 0.5
 
 
 def lean_on_own_statistics(backbone: nn.Module, share: float) -> None:
@@ -29,9 +28,9 @@ def lean_on_own_statistics(backbone: nn.Module, share: float) -> None:
 
 
 def _leant(layer: nn.Module, found: Tensor, share: float) -> Tensor:
-    """Return what `layer` with its running statistics makes of it what it would make of maps `found` with mixed ones.
+    """Return maps (N, C, H, W) that `layer` normalises by its running statistics as it would `found` by mixed ones.
 
-    With mean m and standard deviation s running, M and S mixed: m + (found - M) s / S. Shapes (N, C, H, W).
+    With mean m and standard deviation s running, M and S mixed: m + (found - M) s / S.
     """
     assert isinstance(layer, nn.BatchNorm2d)
     assert not layer.training
