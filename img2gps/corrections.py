@@ -74,13 +74,17 @@ def read_corrections(path: Path) -> list[Correction]:
     except UnicodeDecodeError as error:
         raise InvalidDatasetError(f"{safe_path(path)} is not UTF-8 text: restore the file from a backup.") from error
     reader = csv.DictReader(io.StringIO(complete, newline=""))
-    if complete and tuple(reader.fieldnames or ()) != FIELDS:
+    try:
+        columns, rows = tuple(reader.fieldnames or ()), list(reader)
+    except csv.Error as error:
+        raise InvalidDatasetError(f"{safe_path(path)} is no CSV ({error}): restore the file from a backup.") from error
+    if complete and columns != FIELDS:
         raise InvalidDatasetError(
             f"{safe_path(path)} does not start with the columns {', '.join(FIELDS)}: restore the file from a backup."
         )
     corrections: list[Correction] = []
     previous = ""
-    for number, row in enumerate(reader, start=2):
+    for number, row in enumerate(rows, start=2):
         correction = _parse(row, path, number)
         if correction.digest != _digest(correction, previous):
             raise InvalidDatasetError(

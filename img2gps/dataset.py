@@ -3,13 +3,13 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from img2gps.corrections import newest, read_corrections
+from img2gps.corrections import Correction, newest, read_corrections
 from img2gps.errors import DatasetLockedError, InvalidDatasetError, NotFoundError, UsageError
 from img2gps.geo import geodesic_m
 from img2gps.manifest import ManifestInfo, read_table
@@ -18,6 +18,7 @@ from img2gps.text import safe_path
 
 if TYPE_CHECKING:
     import geopandas as gpd
+    import pandas as pd
 
 __all__ = ["Dataset", "frame_info"]
 
@@ -127,26 +128,30 @@ class Dataset:
         points = shapely.from_wkb(table.column("geometry").to_pylist())
         data = table.drop_columns(["geometry"]).to_pandas()
         data["ingest_lon"], data["ingest_lat"] = shapely.get_x(points), shapely.get_y(points)
-        data["lon"], data["lat"] = data["ingest_lon"], data["ingest_lat"]
         data["ingest_heading_deg"] = data["heading_deg"]
-        data["label_state"] = ""
-        latest = newest(read_corrections(self.corrections_path))
-        row_of = {photo_id: row for row, photo_id in enumerate(data["id"]) if photo_id in latest}
-        for photo_id, row in row_of.items():
-            correction = latest[photo_id]
-            data.loc[row, "label_state"] = correction.action
-            if correction.lon is not None and correction.lat is not None:
-                data.loc[row, ["lon", "lat"]] = correction.lon, correction.lat
-                data.loc[row, "gps_source"] = "correction"
-            if correction.heading_deg is not None:
-                data.loc[row, "heading_deg"], data.loc[row, "heading_ref"] = correction.heading_deg, "T"
-            if correction.action == "exclude":
-                data.loc[row, "split"], data.loc[row, "split_reason"] = "excluded", "excluded by a correction"
+        _correct(data, newest(read_corrections(self.corrections_path)))
         data["moved_m"] = geodesic_m(data["ingest_lon"], data["ingest_lat"], data["lon"], data["lat"])
         geometry = shapely.points(np.asarray(data["lon"], dtype=np.float64), np.asarray(data["lat"], dtype=np.float64))
         frame = gpd.GeoDataFrame(data, geometry=geometry, crs="EPSG:4326")
         frame.attrs["manifest"] = json.dumps(dataclasses.asdict(info))
         return frame
+
+
+def _correct(data: "pd.DataFrame", latest: Mapping[str, Correction]) -> None:
+    """Give the manifest's rows the corrected columns (see `Dataset.read_frame`), whole columns at once."""
+    found = [latest.get(photo_id) for photo_id in data["id"]]
+    placed = np.array([entry is not None and entry.lon is not None for entry in found], dtype=bool)
+    turned = np.array([entry is not None and entry.heading_deg is not None for entry in found], dtype=bool)
+    excluded = np.array([entry is not None and entry.action == "exclude" for entry in found], dtype=bool)
+    for name in ("lon", "lat"):
+        data[name] = data[f"ingest_{name}"]
+        data.loc[placed, name] = [getattr(entry, name) for entry, here in zip(found, placed, strict=True) if here]
+    data.loc[turned, "heading_deg"] = [entry.heading_deg for entry in found if entry and entry.heading_deg is not None]
+    data.loc[turned, "heading_ref"] = "T"
+    data.loc[placed, "gps_source"] = "correction"
+    data.loc[excluded, "split"] = "excluded"
+    data.loc[excluded, "split_reason"] = "excluded by a correction"
+    data["label_state"] = [entry.action if entry else "" for entry in found]
 
 
 def frame_info(frame: "gpd.GeoDataFrame") -> ManifestInfo:

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import numpy as np
 import shapely
+from numpy.typing import ArrayLike, NDArray
 from shapely import affinity
 from shapely.geometry import MultiPolygon, Point, Polygon, mapping, shape
+from shapely.geometry.base import BaseGeometry
 from shapely.ops import nearest_points
 
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.files import canonical_json, sha256_bytes
-from img2gps.geo import LocalFrame, geodesic_m
+from img2gps.geo import FloatArray, LocalFrame, geodesic_m
 from img2gps.text import safe_path, safe_text
 
 __all__ = ["Site", "SiteRelation", "load_site", "packaged_sites", "read_site", "site_from_geojson"]
@@ -27,6 +30,8 @@ SiteRelation = Literal["inside", "edge", "outside"]
 # edge photo when its distance is within what its position can be off by, and never beyond 30 m.
 _EDGE_DEFAULT_M = 10.0
 _EDGE_LIMIT_M = 30.0
+_METRES_PER_DEGREE = 110_574.0  # of latitude at the equator, the fewest anywhere on WGS 84
+_DEGREES = ("CRS84", "OGC:1.3:CRS84", "EPSG::4326", "EPSG:4326")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,9 +74,30 @@ class Site:
         """The time zone as an object, or None where the site file names none."""
         return ZoneInfo(self.time_zone) if self.time_zone else None
 
+    def covers(self, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.bool_]:
+        """Return which positions in degrees, shape (N,), lie on the site, its boundary included; NaN lies nowhere."""
+        found = shapely.intersects_xy(self.polygon, self._near(lon), np.asarray(lat, dtype=np.float64))
+        return np.asarray(found, dtype=np.bool_)
+
+    def around(self, lon: ArrayLike, lat: ArrayLike, *, margin_m: float) -> "Site":
+        """Return the part of the site in the box of positions in degrees, `margin_m` larger: a site with a near frame.
+
+        Its edges are cut into pieces of at most a hundredth of the box, so that they stay where they are in metres.
+        Where nothing of the site lies in the box, the box itself is the site.
+        """
+        lons, lats = self._near(lon), np.asarray(lat, dtype=np.float64)
+        north_deg = margin_m / _METRES_PER_DEGREE
+        east_deg = north_deg / max(math.cos(math.radians(float(np.abs(lats).max()))), 1e-6)
+        box = (lons.min() - east_deg, lats.min() - north_deg, lons.max() + east_deg, lats.max() + north_deg)
+        found = shapely.clip_by_rect(self.polygon, *(float(side) for side in box))
+        parts = [part for part in shapely.get_parts(found) if isinstance(part, Polygon) and part.area > 0]
+        polygon = shapely.union_all(parts) if parts else shapely.box(*box)
+        step_deg = max(box[2] - box[0], box[3] - box[1]) / 100
+        return dataclasses.replace(self, polygon=shapely.segmentize(polygon, step_deg))
+
     def distance_m(self, lon: float, lat: float) -> float:
         """Return the metres from a position to the polygon; 0 inside or on the boundary."""
-        point = Point(self._near(lon), lat)
+        point = Point(float(self._near(lon)), lat)
         if self.polygon.covers(point):
             return 0.0
         # Longitudes are shrunk by cos(latitude) so that the nearest boundary point is the nearest in metres.
@@ -101,10 +127,12 @@ class Site:
         }
         return {"type": "FeatureCollection", "features": [feature]}
 
-    def _near(self, lon: float) -> float:
-        """Return the longitude on the turn of the globe that the polygon lies on (sites across 180 degrees)."""
+    def _near(self, lon: ArrayLike) -> FloatArray:
+        """Return longitudes on the turn of the globe nearest to the polygon's middle (sites across 180 degrees)."""
         west, _, east, _ = self.polygon.bounds
-        return next((turn for turn in (lon, lon - 360.0, lon + 360.0) if west <= turn <= east), lon)
+        lons = np.asarray(lon, dtype=np.float64)
+        turns = np.round(((west + east) / 2 - lons) / 360.0)
+        return np.where((west <= lons) & (lons <= east), lons, lons + 360.0 * turns)
 
 
 def packaged_sites() -> list[str]:
@@ -131,7 +159,7 @@ def load_site(name_or_file: str | Path) -> Site:
 def read_site(path: Path) -> Site:
     """Return the site of a GeoJSON file; UsageError says what is wrong with it."""
     try:
-        content = path.read_text(encoding="utf-8")
+        content = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise UsageError(f"Cannot read the site file {safe_path(path)}: {reason}; give a GeoJSON polygon.") from error
@@ -142,11 +170,12 @@ def site_from_geojson(content: str, *, where: str, default_name: str = "site") -
     """Return the site of GeoJSON text; `where` names the source in the UsageError of a bad one."""
     try:
         document = json.loads(content)
-    except ValueError as error:
+        features = _polygon_features(document)
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{where} is not GeoJSON ({error}); export the outline as a GeoJSON polygon.") from error
-    features = _polygon_features(document)
     if not features:
         raise UsageError(f"{where} holds no GeoJSON polygon; export the site's outline as Polygon or MultiPolygon.")
+    _check_degrees(document, where)
     given = [entry["properties"] for entry in features if isinstance(entry.get("properties"), dict)]
     properties: dict[str, Any] = given[0] if given else {}
     polygon = _checked_polygon([entry["geometry"] for entry in features], where)
@@ -187,9 +216,40 @@ def _checked_polygon(geometries: list[dict[str, Any]], where: str) -> Polygon | 
         west, south, east, north = polygon.bounds
         if not (-360 <= west <= east <= 360 and -90 <= south <= north <= 90):
             raise UsageError(f"{where} is not in degrees, lon before lat; export it in EPSG:4326 (WGS 84).")
-    merged = shapely.force_2d(shapely.union_all(polygons))
+    merged = _on_one_turn(shapely.force_2d(shapely.union_all(polygons)))
     assert isinstance(merged, Polygon | MultiPolygon)
     return merged
+
+
+def _on_one_turn(polygon: BaseGeometry) -> BaseGeometry:
+    """Return a polygon in parts on both sides of 180 degrees (RFC 7946, 3.1.9) as one that crosses that line.
+
+    Parts are moved by a turn where the widest stretch of longitudes without any lies between them, and not across
+    180 degrees.
+    """
+    parts = sorted(shapely.get_parts(polygon), key=lambda part: part.bounds[0])
+    gaps = [(0.0, 0)]
+    reach = parts[0].bounds[2]
+    for number, part in enumerate(parts[1:], start=1):
+        gaps.append((part.bounds[0] - reach, number))
+        reach = max(reach, part.bounds[2])
+    widest, first = max(gaps)
+    if widest <= parts[0].bounds[0] + 360.0 - reach:
+        return polygon
+    turned = [affinity.translate(part, xoff=360.0) for part in parts[:first]]
+    return shapely.union_all([*turned, *parts[first:]])
+
+
+def _check_degrees(document: dict[str, Any], where: str) -> None:
+    """Raise UsageError where the file declares coordinates that are not WGS 84 (``crs``, GeoJSON before RFC 7946)."""
+    crs = document.get("crs")
+    given = crs.get("properties") if isinstance(crs, dict) else None
+    name = str(given.get("name") or "") if isinstance(given, dict) else ""
+    if crs is not None and not name.upper().endswith(_DEGREES):
+        raise UsageError(
+            f"{where} declares the coordinates {safe_text(name or repr(crs), limit=80)!r}; "
+            "export it in EPSG:4326 (WGS 84)."
+        )
 
 
 def _checked_time_zone(name: object, where: str) -> str | None:

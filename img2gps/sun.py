@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from img2gps.geo import FloatArray
 
@@ -17,20 +18,25 @@ CIVIL_TWILIGHT_DEG: Final = -6.0
 LIGHTS: Final = ("day", "dusk", "night", "time unknown")
 
 
-def sun_elevation_deg(captured_at: "pd.Series[pd.Timestamp]", lon: float, lat: float) -> FloatArray:
+def sun_elevation_deg(captured_at: "pd.Series[pd.Timestamp]", lon: ArrayLike, lat: ArrayLike) -> FloatArray:
     """Return the elevation of the sun's centre above the horizon in degrees, refraction included, NaN without a time.
 
-    `captured_at` (N,) is in UTC; one position in degrees serves a whole site. The equations are NOAA's, after
-    Meeus, "Astronomical Algorithms", as implemented by astral.
+    `captured_at` (N,) is in UTC, `lon` and `lat` in degrees, one or N. Photos of one minute and a tenth of a degree
+    share a computation, which is exact to a third of a degree. The equations are NOAA's, after Meeus, "Astronomical
+    Algorithms", as implemented by astral.
     """
     from astral import Observer
     from astral.sun import elevation
 
-    observer = Observer(latitude=lat, longitude=lon)
-    known = captured_at.notna().to_numpy()
-    result = np.full(len(captured_at), np.nan)
-    result[known] = [elevation(observer, time.to_pydatetime()) for time in captured_at[known]]
-    return result
+    degrees = np.broadcast_arrays(lon, lat, np.zeros(len(captured_at)))[:2]
+    places = np.round(np.stack(degrees, axis=1), 1).tolist()
+    minutes = captured_at.dt.floor("min").tolist()
+    moments = {(minute, *place) for minute, place in zip(minutes, places, strict=True) if minute == minute}  # not NaT
+    found = {
+        (minute, lon_deg, lat_deg): elevation(Observer(latitude=lat_deg, longitude=lon_deg), minute.to_pydatetime())
+        for minute, lon_deg, lat_deg in moments
+    }
+    return np.array([found.get((minute, *place), np.nan) for minute, place in zip(minutes, places, strict=True)])
 
 
 def light_of(elevation_deg: FloatArray) -> list[str]:

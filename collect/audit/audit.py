@@ -18,6 +18,7 @@ from img2gps.dataset import Dataset, frame_info
 from img2gps.errors import UsageError
 from img2gps.files import write_json
 from img2gps.manifest import photos_of, read_table
+from img2gps.site import Site
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -26,13 +27,19 @@ if TYPE_CHECKING:
 __all__ = ["AuditResult", "audit_dataset", "write_audit"]
 
 DEFAULT_CELL_M: Final = 10.0
+_PLANE_DEG: Final = 5.0
+_MARGIN_M: Final = 100.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AuditResult:
-    """The figures (`figures`, the contents of audit.json) and what they were computed from."""
+    """The figures (`figures`, the contents of audit.json) and what they were computed from.
+
+    `site` is the part of the dataset's site that was looked at.
+    """
 
     dataset: Dataset
+    site: Site
     frame: "gpd.GeoDataFrame"
     grid: Grid
     stops: list[Stop]
@@ -50,13 +57,13 @@ def audit_dataset(
     """
     if not 1.0 <= cell_m <= 100_000.0:
         raise UsageError(f"--cell is the side of a cell in metres, 1 or more, not {cell_m:g}.")
-    site = dataset.site()
-    blocked = read_shapes(buildings, site) if buildings else None
     frame = dataset.read_frame()
     info = frame_info(frame)
     used = frame[frame["label_state"] != "exclude"].reset_index(drop=True)
+    site = _audited(dataset.site(), used)
+    blocked = read_shapes(buildings, site) if buildings else None
     subject = Subject(frame=used, site=site)
-    area = walkable(site, blocked, subject.east_north_m)
+    area = walkable(site, blocked)
     grid = make_grid(area, cell_m)
     cells = cell_table(subject, grid)
     walk = walk_list(subject, grid, cells, stops=stops)
@@ -79,27 +86,54 @@ def audit_dataset(
         "walk_list": [stop.to_dict() for stop in walk],
         "walk_list_m": route_length_m(walk),
     }
-    return AuditResult(dataset=dataset, frame=used, grid=grid, stops=walk, figures=figures, buildings=blocked)
+    return AuditResult(
+        dataset=dataset, site=site, frame=used, grid=grid, stops=walk, figures=figures, buildings=blocked
+    )
 
 
 def write_audit(result: AuditResult, *, redact: bool = False, paths: Path | None = None) -> Path:
     """Write audit.json, walk-list.gpx, walk-list.geojson and report.html, each in one step; return the report's path.
 
     `redact` coarsens the report (see `collect.audit.page.write_report`), `paths` is a GeoJSON file to draw behind it.
+    Raises UsageError where `redact` meets cells so small that they tell where a photo was taken.
     """
     from collect.audit.page import write_report
 
+    if redact and result.figures["cells"]["size_m"] < DEFAULT_CELL_M:
+        raise UsageError(
+            f"--redact moves photos to the middle of their cell: give a --cell of {DEFAULT_CELL_M:g} or more."
+        )
     folder = result.dataset.audit_path
     name = f"Next walk on {result.figures['site']['name']}"
-    drawn = read_shapes(paths, result.dataset.site(), lines=True) if paths else None
+    drawn = read_shapes(paths, result.site, lines=True) if paths else None
     write_json(folder / "audit.json", result.figures)
     write_gpx(folder / "walk-list.gpx", result.stops, name=name)
     write_geojson(folder / "walk-list.geojson", result.stops, name=name)
     report = folder / "report.html"
     write_report(
-        result.dataset, result.frame, result.figures, report, redact=redact, buildings=result.buildings, paths=drawn
+        result.dataset,
+        result.site,
+        result.frame,
+        result.figures,
+        report,
+        redact=redact,
+        buildings=result.buildings,
+        paths=drawn,
     )
     return report
+
+
+def _audited(site: Site, frame: "gpd.GeoDataFrame") -> Site:
+    """Return the site, or of one that spans more than 5 degrees (a country, the world) the part around its photos.
+
+    Nobody covers a country, and a plane does not hold it.
+    """
+    west, south, east, north = site.polygon.bounds
+    if max(east - west, north - south) <= _PLANE_DEG:
+        return site
+    if frame.empty:
+        return site.around([site.frame.origin_lon], [site.frame.origin_lat], margin_m=_MARGIN_M)
+    return site.around(frame["lon"], frame["lat"], margin_m=_MARGIN_M)
 
 
 def _headline(subject: Subject, cells: dict[str, Any], leakage: list[dict[str, Any]]) -> dict[str, Any]:

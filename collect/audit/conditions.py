@@ -30,14 +30,17 @@ Numbers = NDArray[np.int64]
 def conditions(subject: Subject) -> dict[str, Any]:
     """Return counts of photos by local hour, sun elevation, season, device and heading, the unknown ones apart.
 
-    Seasons are the meteorological ones (three whole months) of the site's hemisphere.
+    `hours_in_utc` counts the photos whose local time nothing tells: their hours are those of UTC.
+    Seasons are the meteorological ones (three whole months) of the photo's hemisphere.
     """
     known = subject.hours >= 0
     sectors = subject.sectors
+    frame = subject.frame
     return {
         "hours": np.bincount(subject.hours[known], minlength=24).tolist(),
         "time_unknown": int((~known).sum()),
-        "sun_elevation": _by_sun(_sun_elevation(subject)),
+        "hours_in_utc": 0 if subject.site.zone else int((known & frame["utc_offset_min"].isna().to_numpy()).sum()),
+        "sun_elevation": _by_sun(sun_elevation_deg(frame["captured_at"], frame["lon"], frame["lat"])),
         "seasons": _by_season(subject),
         "days": len(np.unique(subject.days[known])),
         "devices": dict(Counter(subject.devices).most_common()),
@@ -64,16 +67,6 @@ def evenness(subject: Subject, grid: Grid) -> dict[str, Any]:
     }
 
 
-def _sun_elevation(subject: Subject) -> FloatArray:
-    """Return degrees per photo; photos of one minute share a computation, which is exact to a quarter of a degree."""
-    minutes = subject.frame["captured_at"].dt.floor("min")
-    distinct = minutes.drop_duplicates().reset_index(drop=True)
-    frame = subject.site.frame
-    found = sun_elevation_deg(distinct, frame.origin_lon, frame.origin_lat)
-    degrees = dict(zip(distinct, found.tolist(), strict=True))
-    return np.array([degrees.get(minute, np.nan) for minute in minutes], dtype=np.float64)
-
-
 def _by_sun(elevation_deg: FloatArray) -> dict[str, int]:
     counts = {label: int(((elevation_deg >= low) & (elevation_deg < high)).sum()) for label, low, high in _SUN}
     unknown = int(np.isnan(elevation_deg).sum())
@@ -83,7 +76,7 @@ def _by_sun(elevation_deg: FloatArray) -> dict[str, int]:
 def _by_season(subject: Subject) -> dict[str, int]:
     known = subject.days >= 0
     months = subject.days[known].astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
-    turn = 2 if subject.site.frame.origin_lat < 0 else 0
+    turn = np.where(subject.frame["lat"].to_numpy(dtype=np.float64)[known] < 0, 2, 0)
     seasons = ((months + 1) // 3 + turn) % 4  # December, January and February are 0
     counts = np.bincount(seasons, minlength=4).tolist()
     unknown = int((~known).sum())

@@ -1,19 +1,18 @@
 """The cells of a site: squares along east and north, clipped to the outline, less the buildings."""
 
 import dataclasses
-import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from img2gps.errors import NotFoundError, UsageError
+from collect.layers import read_layer
+from img2gps.errors import UsageError
 from img2gps.geo import FloatArray
 from img2gps.site import Site
-from img2gps.text import safe_path
 
 __all__ = ["MIN_SHARE", "Grid", "make_grid", "read_shapes", "walkable"]
 
@@ -21,10 +20,6 @@ MIN_SHARE: Final = 0.25
 """A square belongs to the grid when this share of it can be stood on: nobody can fill a sliver with photos."""
 
 MAX_CELLS: Final = 50_000
-_PLANE_DEG: Final = 5.0
-_MARGIN_M: Final = 100.0
-_POLYGONS = ("Polygon", "MultiPolygon")
-_LINES = ("LineString", "MultiLineString")
 
 Numbers = NDArray[np.int64]
 
@@ -54,18 +49,12 @@ class Grid:
         return np.array([known.get((column, row), -1) for column, row in squares.tolist()], dtype=np.int64)
 
 
-def walkable(site: Site, buildings: BaseGeometry | None = None, photos_m: FloatArray | None = None) -> BaseGeometry:
+def walkable(site: Site, buildings: BaseGeometry | None = None) -> BaseGeometry:
     """Return the part of the site that photos can be taken from, in metres of its frame.
 
-    On a site that spans more than 5 degrees (a country, the world) that is the box around the photos (N, 2): nobody
-    covers a country, and a plane does not hold it. Raises UsageError where `buildings` leave nothing.
+    Raises UsageError where `buildings` leave nothing.
     """
-    west, south, east, north = site.polygon.bounds
-    if max(east - west, north - south) > _PLANE_DEG:
-        photos_m = photos_m if photos_m is not None and len(photos_m) else np.zeros((1, 2))
-        outline: BaseGeometry = shapely.box(*(photos_m.min(axis=0) - _MARGIN_M), *(photos_m.max(axis=0) + _MARGIN_M))
-    else:
-        outline = shapely.make_valid(site.local_polygon)
+    outline: BaseGeometry = shapely.make_valid(site.local_polygon)
     if buildings is None:
         return outline
     rest: BaseGeometry = shapely.difference(outline, buildings)
@@ -110,39 +99,16 @@ def read_shapes(path: Path, site: Site, *, lines: bool = False) -> BaseGeometry:
 
     Raises NotFoundError, or UsageError saying what is wrong with the file.
     """
-    where = safe_path(path)
-    if not path.exists():
-        raise NotFoundError(f"No file {where}: give a GeoJSON file in EPSG:4326.")
-    try:
-        found = _geometries(json.loads(path.read_text(encoding="utf-8")))
-        kinds = (*_POLYGONS, *_LINES) if lines else _POLYGONS
-        shapes = [shapely.from_geojson(json.dumps(found_one)) for found_one in found if found_one["type"] in kinds]
-    except (OSError, ValueError, shapely.errors.GEOSException) as error:
-        raise UsageError(f"{where} is not GeoJSON ({error}); export it in EPSG:4326 again.") from error
-    if not shapes:
-        raise UsageError(f"{where} holds no {'lines' if lines else 'polygons'}: export them as GeoJSON in EPSG:4326.")
-    return shapely.make_valid(shapely.union_all([shapely.make_valid(_project(shape, site)) for shape in shapes]))
+
+    def project(coordinates: FloatArray) -> FloatArray:
+        return np.stack(site.frame.to_local(coordinates[:, 0], coordinates[:, 1]), axis=1)
+
+    shapes = read_layer(path, kinds=("LineString", "Polygon") if lines else ("Polygon",))
+    projected = [shapely.make_valid(shapely.transform(shape, project)) for shape in shapes]
+    return shapely.make_valid(shapely.union_all(projected))
 
 
 def _next_size(size_m: float) -> float:
     """Return the next larger size of the 1-2-5 series times ten to a power."""
     power = 10.0 ** np.floor(np.log10(size_m))
     return float(next(step * power for step in (1, 2, 5, 10) if step * power > size_m * 1.001))
-
-
-def _geometries(document: Any) -> list[dict[str, Any]]:
-    if not isinstance(document, dict):
-        return []
-    inner = document.get("features") or document.get("geometries")
-    if isinstance(inner, list):
-        return [geometry for item in inner for geometry in _geometries(item)]
-    if document.get("type") == "Feature":
-        return _geometries(document.get("geometry"))
-    return [document] if "coordinates" in document and isinstance(document.get("type"), str) else []
-
-
-def _project(shape: BaseGeometry, site: Site) -> BaseGeometry:
-    def to_local(coordinates: FloatArray) -> FloatArray:
-        return np.stack(site.frame.to_local(coordinates[:, 0], coordinates[:, 1]), axis=1)
-
-    return shapely.transform(shapely.force_2d(shape), to_local)

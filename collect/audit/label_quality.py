@@ -8,12 +8,15 @@ from typing import Any, Final
 import numpy as np
 
 from collect.audit.subject import Subject
+from img2gps.errors import InvalidDatasetError
 from img2gps.geo import FloatArray
 from img2gps.reasons import FLAGS, REASONS
+from img2gps.text import safe_path
 
 __all__ = ["accuracy", "corrections", "flag_counts", "rejection_counts"]
 
 _CORRECTED: Final = ("move", "unsure", "exclude", "confirm")
+_SETTLED: Final = ("move", "confirm")
 
 
 def accuracy(subject: Subject) -> dict[str, Any]:
@@ -44,17 +47,26 @@ def corrections(subject: Subject) -> dict[str, Any]:
 
 
 def flag_counts(subject: Subject) -> dict[str, int]:
-    """Return the number of photos with each flag, zeros included."""
-    counts = Counter(flag for flags in subject.frame["flags"] for flag in flags)
+    """Return the number of photos with each flag, zeros included, of labels that nobody moved or confirmed."""
+    open_ = ~subject.frame["label_state"].isin(_SETTLED)
+    counts = Counter(flag for flags in subject.frame["flags"][open_] for flag in flags)
     return {flag: counts[flag] for flag in FLAGS}
 
 
 def rejection_counts(path: Path) -> dict[str, int]:
-    """Return the number of files per reason in rejected.csv, the most frequent first; none where there is no file."""
+    """Return the number of files per reason in rejected.csv, the most frequent first; none where there is no file.
+
+    Raises InvalidDatasetError where a spreadsheet, say, has left it unreadable.
+    """
     if not path.exists():
         return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        counts = Counter(row.get("reason", "") for row in csv.DictReader(file))
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            counts = Counter(row.get("reason", "") for row in csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidDatasetError(
+            f"{safe_path(path)} is damaged: delete it and ingest the rejected photos again."
+        ) from error
     return {reason: count for reason, count in counts.most_common() if reason in REASONS}
 
 

@@ -1,5 +1,6 @@
 """audit/report.html: the audit as one offline page with a map; reads the figures of `collect.audit.audit`."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,8 @@ from img2gps.reasons import FLAGS, REASONS
 from img2gps.report.charts import bar_chart, rose_chart, row_chart, share_bar
 from img2gps.report.page import MAP_SCRIPTS, as_metres, as_percent, render_page
 from img2gps.report.thumbnails import Thumbnails, make_thumbnails
-from img2gps.text import join_words, safe_text
+from img2gps.site import Site
+from img2gps.text import format_count, join_words, safe_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,7 @@ _TEMPLATE: Final = Path(__file__).parent / "report.j2"
 
 def write_report(
     dataset: Dataset,
+    site: Site,
     frame: "pd.DataFrame",
     audit: dict[str, Any],
     path: Path,
@@ -39,10 +42,12 @@ def write_report(
     """Write the report of `audit` over `frame` (of `Dataset.read_frame`) to `path`.
 
     `buildings` and `paths` are geometries in metres of the site's frame, drawn behind the photos. `redact` moves
-    positions to the middle of their cell, times to the hour, and drops thumbnails and file names. Positions outside
-    the site's outline never enter the page. Raises OSError where `path` cannot be written.
+    positions to the middle of their cell, times to the hour, coarsens distances to photos, and drops thumbnails and
+    file names. Positions outside the site's outline never enter the page. Raises OSError where `path` cannot be
+    written.
     """
-    site = dataset.site()
+    if redact:
+        audit = _without_distances(audit)
     pictures = Thumbnails(images=[None] * len(frame), note="Redacted: no thumbnails, positions by cell, times by hour.")
     if not redact:
         pictures = make_thumbnails([dataset.photo_path(str(photo_id)) for photo_id in frame["id"]])
@@ -56,6 +61,7 @@ def write_report(
         audit=audit,
         note=pictures.note,
         charts=_charts(audit["conditions"]),
+        hours_note=_hours_note(audit["conditions"]),
         stops=[_stop_words(stop) for stop in audit["walk_list"]],
         devices=_evenness_rows(audit["evenness"]["devices"]),
         splits=_evenness_rows(audit["evenness"]["splits"]),
@@ -70,6 +76,20 @@ def write_report(
     write_atomic(path, html.encode("utf-8"))
 
 
+def _without_distances(audit: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures without distances from known places to photos: a few of those tell where a photo was taken.
+
+    What they say of the site as a whole is rounded up to whole cells.
+    """
+    size_m = audit["cells"]["size_m"]
+    whole = {
+        key: None if audit["holes"][key] is None else math.ceil(audit["holes"][key] / size_m) * size_m
+        for key in ("median_m", "p95_m", "largest_m")
+    }
+    stops = [stop | {"nearest_photo_m": None} for stop in audit["walk_list"]]
+    return audit | {"holes": audit["holes"] | whole | {"largest_at": None}, "walk_list": stops}
+
+
 def _charts(conditions: dict[str, Any]) -> dict[str, Markup]:
     hours = [str(hour) for hour in range(24)]
     charts = {
@@ -80,6 +100,15 @@ def _charts(conditions: dict[str, Any]) -> dict[str, Markup]:
         counts = {safe_text(name, limit=30): count for name, count in conditions[key].items()}
         charts[key] = row_chart(list(counts), list(counts.values()), title=f"Photos by {title}")
     return charts
+
+
+def _hours_note(conditions: dict[str, Any]) -> str:
+    """Return what the chart of hours does not show."""
+    unknown, in_utc = conditions["time_unknown"], conditions["hours_in_utc"]
+    notes = [f"{format_count(unknown, 'photo')} without a time"] if unknown else []
+    if in_utc:
+        notes.append(f"{format_count(in_utc, 'photo')} in UTC: neither the photo nor the site names a time zone")
+    return "; ".join(notes)
 
 
 def _leakage_rows(leakage: list[dict[str, Any]]) -> list[list[str]]:

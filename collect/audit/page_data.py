@@ -66,7 +66,7 @@ def photo_columns(frame: "pd.DataFrame", site: Site, cells: dict[str, Any], *, r
     """
     ids = short_ids(frame)
     east_m, north_m = site.frame.to_local(frame["lon"].to_numpy(), frame["lat"].to_numpy())
-    inside = shapely.intersects_xy(site.polygon, frame["lon"].to_numpy(), frame["lat"].to_numpy())
+    inside = site.covers(frame["lon"].to_numpy(), frame["lat"].to_numpy())
     cell = _cell_of(cells, east_m, north_m)
     cell[~inside] = -1
     if redact:

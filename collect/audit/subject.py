@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from img2gps.geo import FloatArray, geocentric_m
@@ -50,7 +49,7 @@ class Subject:
     @cached_property
     def inside(self) -> NDArray[np.bool_]:
         """Whether the photo lies on the site, its boundary included."""
-        return np.asarray(shapely.intersects_xy(self.site.polygon, self._numbers("lon"), self._numbers("lat")))
+        return self.site.covers(self._numbers("lon"), self._numbers("lat"))
 
     @cached_property
     def minutes(self) -> FloatArray:

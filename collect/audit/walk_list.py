@@ -20,8 +20,11 @@ _START_HOURS: Final = (8, 11, 14, 17, 20)
 _WALK_HOURS: Final = 3
 _WALKING_M_PER_S: Final = 1.2
 _SECONDS_PER_STOP: Final = 40.0
-# A stop is worth up to 4.5; this many metres of way cost one: near places before somewhat needier far ones.
+# A stop is worth up to 4.5 by what it lacks, and up to 2 more in the middle of a hole, for places without any photo
+# lack all alike; this many metres of way cost one: near places before somewhat needier far ones.
 _METRES_PER_POINT: Final = 100.0
+_HOLE_M: Final = 50.0
+_DEEPEST: Final = 2.0
 
 Numbers = NDArray[np.int64]
 
@@ -52,18 +55,20 @@ def walk_list(subject: Subject, grid: Grid, cells: dict[str, Any], *, stops: int
     """Return up to `stops` places of the next walk in visiting order; none where every cell has all it needs.
 
     A cell's need is what it lacks of 3 photos, 2 walks and 4 headings, each 0..1, with half of its neighbours' need
-    on top. Places are chosen by need against the way from those already chosen, ordered by nearest neighbour and
+    on top, and a point for each 50 m to the nearest photo, two at most. Places are chosen by need against the way
+    from those already chosen, ordered by nearest neighbour and
     2-opt (Croes, "A method for solving traveling-salesman problems", Operations Research 6, 1958). The walk starts
     at the hour at which these places and their neighbours were photographed least.
     """
     need = _need(cells)
-    chosen = _choose(grid, need, stops)
+    nearest_m = _nearest_photo_m(subject, grid.spots_m)
+    depth = np.zeros(len(grid)) if nearest_m is None else np.minimum(nearest_m / _HOLE_M, _DEEPEST)
+    chosen = _choose(grid, need, depth, stops)
     if not chosen:
         return []
     order = shortest_order(grid.spots_m[chosen])
     start_hour = _start_hour(subject, grid, chosen)
     hours = _arrivals(grid.spots_m[chosen][order], start_hour)
-    nearest_m = _nearest_photo_m(subject, grid.spots_m[chosen])
     lons, lats = subject.site.frame.to_lonlat(grid.spots_m[chosen, 0], grid.spots_m[chosen, 1])
     result = []
     for number, (place, hour) in enumerate(zip(order, hours, strict=True), start=1):
@@ -81,7 +86,7 @@ def walk_list(subject: Subject, grid: Grid, cells: dict[str, Any], *, stops: int
                 headings_deg=headings,
                 hour=hour,
                 missing=round(float(need[cell]), 3),
-                nearest_photo_m=None if nearest_m is None else round(float(nearest_m[place]), 1),
+                nearest_photo_m=None if nearest_m is None else round(float(nearest_m[cell]), 1),
                 why=_why(cells, cell),
             )
         )
@@ -109,8 +114,8 @@ def _need(cells: dict[str, Any]) -> FloatArray:
     return np.asarray(np.sum(lacking, axis=0), dtype=np.float64)
 
 
-def _choose(grid: Grid, need: FloatArray, stops: int) -> list[int]:
-    worth = np.where(need > 0, need + 0.5 * _neighbour_mean(grid, need), -np.inf)
+def _choose(grid: Grid, need: FloatArray, depth: FloatArray, stops: int) -> list[int]:
+    worth = np.where(need > 0, need + 0.5 * _neighbour_mean(grid, need) + depth, -np.inf)
     away_m = np.zeros(len(grid))
     chosen: list[int] = []
     while len(chosen) < stops:

@@ -197,9 +197,13 @@ def _parse(entry: Any, number: int) -> Change:
 
 def _number(entry: dict[str, Any], name: str, number: int) -> float:
     value = entry.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        found = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:  # JSON's integers have no end
+        found = math.nan
+    if not math.isfinite(found):
         raise UsageError(f"Change {number} has no number in {safe_text(name)}.")
-    return float(value)
+    return found
 
 
 def clean_why(given: Any) -> str:

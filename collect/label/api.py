@@ -97,6 +97,8 @@ def _correct(desk: LabelDesk, body: Any) -> Response:
         labels = desk.labels()
     except Img2GPSError as error:
         return _error(_status(error), str(error))
+    except OSError as error:  # a read-only folder, a full disk
+        return _error(507, f"Not saved: the dataset cannot be written ({error.strerror or type(error).__name__}).")
     shown = {photo_id: dataclasses.asdict(labels.get(photo_id, Label())) for photo_id in touched}
     if outcome.stale:
         sentence = "Somebody else changed this label in the meantime: nothing was saved, the newest is shown."

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from collect.label.actions import Change, Label, labels_of, lines_of, lines_to, stale, undo_lines
-from collect.label.layers import read_layer, to_geojson
+from collect.label.layers import to_geojson
 from collect.label.predictions import Prediction, read_predictions
 from collect.label.queue import Suspicion, rank_labels
+from collect.layers import read_layer
 from img2gps.corrections import Correction, append_corrections, histories, read_corrections
 from img2gps.dataset import Dataset
 from img2gps.errors import NotFoundError, UsageError
@@ -144,7 +145,7 @@ class LabelDesk:
         return kept
 
     def undo(self, undone: str | None, *, batch: str) -> Outcome:
-        """Take back a batch (None: the newest that still counts), all or none.
+        """Take back a batch (None: the newest of this desk's person that still counts), all or none.
 
         Raises NotFoundError where there is nothing to undo.
         """
@@ -153,7 +154,7 @@ class LabelDesk:
             known = [line for line in corrections if line.batch == batch]
             if known:
                 return Outcome(batch=batch, written=tuple(known))
-            target = undone if undone is not None else _newest_batch(corrections)
+            target = undone if undone is not None else _newest_batch(corrections, self.by)
             if target is None:
                 raise NotFoundError("There is nothing to undo.")
             lines, changed = undo_lines(corrections, self._ingested(), undone=target, by=self.by, batch=batch)
@@ -250,9 +251,9 @@ def new_batch() -> str:
     return secrets.token_hex(8)
 
 
-def _newest_batch(corrections: list[Correction]) -> str | None:
+def _newest_batch(corrections: list[Correction], by: str) -> str | None:
     counting = {line.digest for stack in histories(corrections).values() for line in stack}
-    return next((line.batch for line in reversed(corrections) if line.digest in counting), None)
+    return next((line.batch for line in reversed(corrections) if line.by == by and line.digest in counting), None)
 
 
 def _projection(frame: LocalFrame) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """Corrections from elsewhere into a dataset, and a dataset's corrections out: QGIS, a surveyed list, a GNSS track."""
 
 import dataclasses
+import re
 from bisect import bisect_left
-from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -11,8 +12,9 @@ from collect.label.actions import Label, clean_why
 from collect.label.desk import LabelDesk
 from collect.label.entries import Entry, read_entries, write_entries
 from img2gps.corrections import Action
+from img2gps.errors import UsageError
 from img2gps.geo import geodesic_m
-from img2gps.text import safe_text
+from img2gps.text import safe_path, safe_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +24,7 @@ __all__ = ["ImportReport", "Problem", "export_corrections", "import_corrections"
 _SAME_M: Final = 0.05
 _WAYPOINT_TOLERANCE: Final = timedelta(seconds=1)
 _TRACK_GAP: Final = timedelta(seconds=30)
+_ID: Final = re.compile(r"[0-9a-f]{64}")  # what else a column `id` may hold: the row numbers of QGIS
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +76,7 @@ def import_corrections(desk: LabelDesk, path: Path, *, replace: bool = False) ->
     piles = _Sorting(unmatched=unmatched)
     rows = {row["id"]: row for row in photos.to_dict("records")}
     current = desk.labels()
-    twice = {photo_id for photo_id, count in Counter(photo_id for photo_id, _ in matched).items() if count > 1}
+    twice = _ambiguous(matched, rows, desk)
     for photo_id, entry in matched:
         _sort(
             piles, entry, rows[photo_id], current.get(photo_id, Label()), desk, replace=replace, twice=photo_id in twice
@@ -94,7 +97,12 @@ def import_corrections(desk: LabelDesk, path: Path, *, replace: bool = False) ->
 
 
 def export_corrections(desk: LabelDesk, path: Path) -> int:
-    """Write every photo with a correction to a CSV, GeoJSON or GPX file and return how many there are."""
+    """Write every photo with a correction to a CSV, GeoJSON or GPX file and return how many there are.
+
+    Raises UsageError for a file in the dataset's own folder, whose files this must never replace.
+    """
+    if path.resolve().is_relative_to(desk.dataset.root.resolve()):
+        raise UsageError(f"{safe_path(path)} lies in the dataset itself: name a file outside its folder.")
     desk.refresh()
     labels = desk.labels()
     rows = []
@@ -127,8 +135,8 @@ def _sort(
         piles.unusable.append(_problem(entry, complaint))
         return
     after = _label_of(entry, row)
-    if _agree(after, label, row):
-        piles.unchanged += 1
+    if _agree(after, label, row) or (row["id"] in piles.wanted and not twice):
+        piles.unchanged += 1  # so it stands, or so an earlier row of the file has it
     elif twice:
         piles.conflicts.append(_problem(entry, "the file names this photo more than once"))
     elif label.state and not replace:
@@ -140,7 +148,21 @@ def _sort(
         piles.wanted[row["id"]] = (entry, after)
 
 
+def _ambiguous(matched: list[tuple[str, Entry]], rows: Mapping[str, dict[Any, Any]], desk: LabelDesk) -> set[str]:
+    """Return the photos that a file names more than once and not alike."""
+    first: dict[str, Label] = {}
+    found = set()
+    for photo_id, entry in matched:
+        if not _complaint(entry, desk):
+            label = _label_of(entry, rows[photo_id])
+            if not _alike(label, first.setdefault(photo_id, label), rows[photo_id]):
+                found.add(photo_id)
+    return found
+
+
 def _complaint(entry: Entry, desk: LabelDesk) -> str:
+    if entry.complaint:
+        return entry.complaint
     if entry.action not in get_args(Action) or entry.action == "reset":
         return f"its action is {safe_text(entry.action, limit=40)!r}, not move, unsure, exclude or confirm"
     if (entry.lon is None) != (entry.lat is None):
@@ -162,9 +184,15 @@ def _label_of(entry: Entry, row: dict[Any, Any]) -> Label:
 
 
 def _agree(after: Label, label: Label, row: dict[Any, Any]) -> bool:
-    lon, lat = _stands(label, row)
-    close = float(geodesic_m(lon, lat, *_stands(after, row))) <= _SAME_M
-    return close and after.state == label.state and after.heading_deg in (None, label.heading_deg)
+    """Return whether a label has already what an entry asks for; an entry without a heading asks for none."""
+    return _alike(after, label, row) or (
+        after.heading_deg is None and _alike(after, dataclasses.replace(label, heading_deg=None), row)
+    )
+
+
+def _alike(one: Label, other: Label, row: dict[Any, Any]) -> bool:
+    close = float(geodesic_m(*_stands(one, row), *_stands(other, row))) <= _SAME_M
+    return close and one.state == other.state and one.heading_deg == other.heading_deg
 
 
 def _stands(label: Label, row: dict[Any, Any]) -> tuple[float, float]:
@@ -188,6 +216,8 @@ def _match(entries: list[Entry], photos: "pd.DataFrame") -> tuple[list[tuple[str
         named = by_name.get(entry.name, [])
         if entry.photo_id in ids:
             matched.append((entry.photo_id, entry))
+        elif _ID.fullmatch(entry.photo_id):  # another dataset's photo may well have the same name
+            unmatched.append(_problem(entry, "no photo of the dataset has this id; without an id it is found by name"))
         elif len(named) == 1:
             matched.append((named[0], entry))
         elif len(named) > 1:
@@ -218,7 +248,7 @@ def _at_time(entry: Entry, times: list[tuple[Any, str]]) -> list[str]:
 
 
 def _on_track(points: list[Entry], times: list[tuple[Any, str]]) -> list[tuple[str, Entry]]:
-    """Return the photos taken between two track points at most 30 s apart, each where the walker was by then."""
+    """Return the photos taken at a track point or between two at most 30 s apart, each where the walker was by then."""
     timed = sorted(
         (point.time, point.lon, point.lat)
         for point in points
@@ -227,9 +257,10 @@ def _on_track(points: list[Entry], times: list[tuple[Any, str]]) -> list[tuple[s
     found = []
     for time, photo_id in times:
         after = bisect_left(timed, (time,))
-        if not 0 < after < len(timed):
+        at_point = after < len(timed) and timed[after][0] == time
+        if after == len(timed) or (after == 0 and not at_point):
             continue
-        (t0, lon0, lat0), (t1, lon1, lat1) = timed[after - 1], timed[after]
+        (t0, lon0, lat0), (t1, lon1, lat1) = timed[after if at_point else after - 1], timed[after]
         if t1 - t0 > _TRACK_GAP:
             continue
         share = (time - t0) / (t1 - t0) if t1 > t0 else 0.0

@@ -31,14 +31,14 @@ export class MapView extends EventTarget {
   // East and north of the origin in metres, north up: y grows southwards as pixels do.
   xy({ lon, lat }) {
     const p = this.#projection;
-    return [(lon - p.lon) * p.m_per_lon, (p.lat - lat) * p.m_per_lat];
+    return [around(lon - p.lon) * p.m_per_lon, (p.lat - lat) * p.m_per_lat];
   }
 
   // The position (degrees) that lies (east, north) metres from another.
   shifted({ lon, lat }, east, north) {
     const p = this.#projection;
     const round = (degrees) => Math.round(degrees * 1e8) / 1e8;
-    return { lon: round(lon + east / p.m_per_lon), lat: round(lat + north / p.m_per_lat) };
+    return { lon: round(around(lon + east / p.m_per_lon)), lat: round(lat + north / p.m_per_lat) };
   }
 
   show(photo, scope) {
@@ -266,4 +266,9 @@ function circle(id, centre, radius) {
 
 function distance(a, b) {
   return Math.hypot(a[0] - b[0], a[1] - b[1]);
+}
+
+// Degrees of longitude the short way round: a site may lie across 180 degrees.
+function around(degrees) {
+  return Math.abs(degrees) <= 180 ? degrees : degrees - 360 * Math.round(degrees / 360);
 }

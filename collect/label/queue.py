@@ -57,15 +57,16 @@ def rank_labels(
 ) -> list[Suspicion]:
     """Return every photo that nobody has looked at, most suspicious first.
 
-    `frame` is that of `img2gps.dataset.Dataset.read_frame`; labels that a person has corrected or confirmed are
-    not listed, but trusted as neighbours of the others.
+    `frame` is that of `img2gps.dataset.Dataset.read_frame`; labels that a person has looked at are not listed.
+    Those moved or confirmed are trusted as neighbours of the others, excluded ones are nobody's neighbour.
     """
     if not len(frame):
         return []
     position_m = np.column_stack(local.to_local(frame["lon"].to_numpy(), frame["lat"].to_numpy()))
-    reviewed = frame["label_state"].to_numpy() != ""
-    time_s = _seconds(frame)
-    track = _track_of_walks(frame["walk"].to_numpy(), time_s, position_m, reviewed)
+    state = frame["label_state"]
+    reviewed = state.to_numpy() != ""
+    time_s = np.where(state == "exclude", np.nan, _seconds(frame))
+    track = _track_of_walks(frame["walk"].to_numpy(), time_s, position_m, state.isin(("move", "confirm")).to_numpy())
     listed = [predictions.get(photo_id) for photo_id in frame["id"]]
     model = prediction_evidence(listed, position_m, track.noise_m, local)
     depth_m = depth_inside_m(buildings, position_m, local)
@@ -109,12 +110,12 @@ def _orders(walks: Any, time_s: FloatArray) -> list[Any]:
     ]
 
 
-def _track_of_walks(walks: Any, time_s: FloatArray, position_m: FloatArray, reviewed: Any) -> TrackEvidence:
+def _track_of_walks(walks: Any, time_s: FloatArray, position_m: FloatArray, trusted: Any) -> TrackEvidence:
     count = len(walks)
     columns: dict[str, Any] = {name: np.zeros(count) for name in ("distance_m", "log_ratio")}
     columns |= {"expected_m": position_m.copy(), "spread_m": np.full(count, np.inf), "noise_m": np.full(count, np.nan)}
     for order in _orders(walks, time_s):
-        evidence = track_evidence(time_s[order], position_m[order], reviewed[order])
+        evidence = track_evidence(time_s[order], position_m[order], trusted[order])
         for name, values in columns.items():
             values[order] = getattr(evidence, name)
     return TrackEvidence(**columns)

@@ -63,8 +63,13 @@ export class Store extends EventTarget {
     this.#send();
   }
 
+  // Take back the last of what this tab did; what others did is theirs to undo.
   undo() {
-    const batch = this.#undo.at(-1) ?? null;
+    const batch = this.#undo.at(-1);
+    if (!batch) {
+      this.dispatchEvent(new CustomEvent("refused", { detail: "There is nothing to undo: this tab has changed nothing." }));
+      return;
+    }
     this.#remember(this.#undo.slice(0, -1));
     this.#jobs.push({ body: { undo: batch, batch: name() }, started: false });
     this.#changed();

@@ -12,17 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import Point, Polygon, box
 
+from collect.audit.audit import audit_dataset
 from collect.audit.conditions import conditions, evenness
 from collect.audit.coverage import cell_table, holes, shares
 from collect.audit.grid import MAX_CELLS, make_grid, read_shapes, walkable
 from collect.audit.label_quality import accuracy, corrections, flag_counts, rejection_counts
 from collect.audit.subject import Subject, sectors_of
-from collect.groups import assign_groups
 from img2gps.corrections import Correction, append_corrections
-from img2gps.errors import NotFoundError, UsageError
+from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.site import Site
 from img2gps.types import Photo
-from tests.datasets import FRAME, NOON, box_site, line, make_dataset, make_photo, make_walk
+from tests.datasets import FRAME, NOON, box_site, make_dataset, make_photo
 
 SITE = box_site(100, 60)
 
@@ -66,13 +66,39 @@ def test_cells_are_clipped_to_a_diagonal_outline_and_to_buildings() -> None:
         walkable(triangle, box(-1000, -1000, 1000, 1000))
 
 
-def test_large_and_tiny_sites_have_cells() -> None:
+def test_of_a_large_site_the_surroundings_of_its_photos_are_audited(tmp_path: Path) -> None:
     world = Site(name="world", polygon=box(-180, -89, 180, 89))
-    everywhere = np.array([[-9e6, -5e6], [9e6, 5e6]])
-    grid = make_grid(walkable(world, photos_m=everywhere), 10.0)
+    far = [make_photo("a", lon=-170.0, lat=-50.0), make_photo("b", lon=170.0, lat=60.0)]
+    grid = audit_dataset(make_dataset(tmp_path / "far", far, site=world)).grid
     assert 0 < len(grid) <= 4 * MAX_CELLS
     assert grid.size_m > 1000
-    assert len(make_grid(walkable(world), 10.0)) == 400
+    sydney = make_photo("s", lon=151.2, lat=-33.9, captured_at=datetime(2025, 1, 15, 2, 0, tzinfo=UTC))
+    audit = audit_dataset(make_dataset(tmp_path / "sydney", [sydney], site=world))
+    assert len(audit.grid) == 400
+    assert audit.figures["cells"]["photos"].count(1) == 1
+    assert audit.figures["conditions"]["seasons"]["summer"] == 1
+    assert audit.figures["conditions"]["sun_elevation"]["high (over 45°)"] == 1
+    assert all(abs(stop.lon - 151.2) < 0.002 and abs(stop.lat + 33.9) < 0.002 for stop in audit.stops)
+
+
+def test_stops_of_a_large_site_stay_on_it(tmp_path: Path) -> None:
+    brazil = Site(name="brazil", polygon=box(-74, -34, -35, 5))
+    photo = make_photo("a", lon=-73.9998, lat=-10.0)  # 22 m from the western edge
+    audit = audit_dataset(make_dataset(tmp_path / "quad", [photo], site=brazil))
+    assert audit.stops
+    assert all(stop.lon >= -74 for stop in audit.stops)
+
+
+def test_a_site_across_the_date_line_is_audited_whole(tmp_path: Path) -> None:
+    fiji = Site(name="fiji", polygon=box(179.999, -16.801, 180.001, -16.799))
+    photos = [make_photo(f"p{n}", lon=lon, lat=-16.8) for n, lon in enumerate((179.9995, -179.9995))]
+    audit = audit_dataset(make_dataset(tmp_path / "quad", photos, site=fiji))
+    assert audit.figures["edge"] == 0
+    assert audit.figures["cells"]["photos"].count(1) == 2
+    assert all(abs(abs(stop.lon) - 180) <= 0.001 for stop in audit.stops)
+
+
+def test_tiny_sites_have_cells() -> None:
     assert len(make_grid(walkable(box_site(3, 3), None), 10.0)) >= 1
 
 
@@ -201,32 +227,39 @@ def test_corrections_say_how_far_labels_moved(tmp_path: Path) -> None:
     assert found["moved_median_m"] == pytest.approx(12.0, abs=0.01)
 
 
-def test_shapes_are_read_from_any_geojson(tmp_path: Path) -> None:
+def test_shapes_are_in_metres_of_the_site(tmp_path: Path) -> None:
     lons, lats = FRAME.to_lonlat([0, 20, 20, 0, 0], [0, 0, 10, 10, 0])
     ring = [[float(lon), float(lat)] for lon, lat in zip(lons, lats, strict=True)]
-    house = {"type": "Polygon", "coordinates": [ring]}
-    path = {"type": "LineString", "coordinates": ring[:2]}
     file = tmp_path / "houses.geojson"
-    wrapped = {"type": "Feature", "properties": {}, "geometry": {"type": "GeometryCollection", "geometries": [house]}}
-    file.write_text(json.dumps({"type": "FeatureCollection", "features": [wrapped, {"geometry": None}]}))
+    file.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
     assert shapely.area(read_shapes(file, SITE)) == pytest.approx(200, rel=1e-3)
-    file.write_text(json.dumps(path))
+    file.write_text(json.dumps({"type": "LineString", "coordinates": ring[:2]}))
     assert shapely.length(read_shapes(file, SITE, lines=True)) == pytest.approx(20, rel=1e-3)
-    with pytest.raises(UsageError, match="no polygons"):
+    with pytest.raises(UsageError, match="holds no Polygon"):
         read_shapes(file, SITE)
-    file.write_text("no json")
-    with pytest.raises(UsageError, match="not GeoJSON"):
-        read_shapes(file, SITE)
-    file.write_text(json.dumps({"type": "Polygon", "coordinates": [["x"]]}))
-    with pytest.raises(UsageError, match="not GeoJSON"):
-        read_shapes(file, SITE)
-    with pytest.raises(NotFoundError):
-        read_shapes(tmp_path / "none.geojson", SITE)
 
 
-def test_walks_are_counted_as_walks(tmp_path: Path) -> None:
-    two = [make_walk(f"w{n}", places=line((-45, 5), (45, 5), 10), start=NOON + timedelta(hours=n)) for n in range(2)]
-    subject = subject_of(tmp_path, assign_groups([photo for walk in two for photo in walk]))
-    cells = cell_table(subject, make_grid(walkable(SITE, None), 10.0))
-    assert max(cells["walks"]) == 2
-    assert cells["walks"].count(2) == 10
+def test_a_damaged_list_of_rejections_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rejected.csv").write_bytes("file,reason\nM\u00fcller.jpg,no_gps\n".encode("cp1252"))
+    with pytest.raises(InvalidDatasetError, match="is damaged"):
+        rejection_counts(tmp_path / "rejected.csv")
+
+
+def test_flags_of_labels_that_a_person_settled_are_not_counted(tmp_path: Path) -> None:
+    photos = [make_photo(f"p{n}", 10.0 * n, 0.0, flags=("stale_fix",)) for n in range(3)]
+    dataset = make_dataset(tmp_path / "quad", photos, site=SITE)
+    fields = {"at": "2025-06-03T00:00:00Z", "by": "me", "from_lon": photos[0].lon, "from_lat": photos[0].lat}
+    lines = [Correction(photo_id=photos[n].id, action=("confirm", "unsure")[n], **fields) for n in range(2)]
+    append_corrections(dataset.corrections_path, lines)
+    assert flag_counts(Subject(frame=dataset.read_frame(), site=SITE))["stale_fix"] == 2
+
+
+def test_hours_that_nothing_tells_are_counted_as_utc(tmp_path: Path) -> None:
+    photos = [
+        make_photo("a", utc_offset_min=None),
+        make_photo("b", utc_offset_min=-240.0),
+        make_photo("c", captured_at=None),
+    ]
+    nowhere = box_site(100, 60, time_zone=None)
+    assert conditions(subject_of(tmp_path / "none", photos, nowhere))["hours_in_utc"] == 1
+    assert conditions(subject_of(tmp_path / "zone", photos, SITE))["hours_in_utc"] == 0

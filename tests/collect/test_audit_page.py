@@ -3,6 +3,7 @@
 import colorsys
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 from PIL import Image
 from shapely.geometry import LineString, box
 
-from collect.audit.audit import AuditResult, audit_dataset
+from collect.audit.audit import AuditResult, audit_dataset, write_audit
 from collect.audit.page import write_report
 from collect.split import split_dataset
 from img2gps.dataset import Dataset
+from img2gps.errors import UsageError
 from img2gps.types import Photo
 from tests.browser import chromium, click_place, open_report, picture_colour
 from tests.datasets import FRAME, box_site, four_walks, line, make_dataset, make_photo, make_walk
@@ -77,7 +79,7 @@ def report_of(root: Path, photos: list[Photo], **options: Any) -> Report:
     dataset.rejected_path.write_text("path,reason,detail\nx.jpg,no_gps,\ny.jpg,outside_site,at 75.123 9.456\n")
     audit = audit_dataset(dataset)
     path = dataset.audit_path / "report.html"
-    write_report(dataset, audit.frame, audit.figures, path, **options)
+    write_report(dataset, audit.site, audit.frame, audit.figures, path, **options)
     return Report(path=path, audit=audit)
 
 
@@ -253,6 +255,26 @@ def test_redacted_positions_are_those_of_cells(tmp_path: Path) -> None:
     assert all(minute % 60 == 0 for minute in data["photos"]["minute"])
 
 
+def test_a_redacted_page_holds_no_distance_from_a_known_place_to_a_photo(tmp_path: Path) -> None:
+    photos = [make_photo("alone", 31.4, -27.3)]
+    plain, coarse = (report_of(tmp_path / str(redact), photos, redact=redact) for redact in (False, True))
+    assert plain.data["hole"]
+    assert "nearest photo" in plain.html
+    assert coarse.data["hole"] is None
+    assert re.findall(r"nearest photo [\d.,]+ m", coarse.html) == []
+    largest_m = coarse.audit.figures["holes"]["largest_m"]
+    assert largest_m % 10
+    told = [re.findall(r"largest hole is (\d+)\s", page.html) for page in (plain, coarse)]
+    assert told == [[f"{largest_m:.0f}"], [f"{math.ceil(largest_m / 10) * 10}"]]
+
+
+def test_redaction_by_tiny_cells_is_refused(tmp_path: Path) -> None:
+    audit = audit_dataset(make_dataset(tmp_path / "quad", [make_photo("a")]), cell_m=2.0)
+    with pytest.raises(UsageError, match="--cell of 10 or more"):
+        write_audit(audit, redact=True)
+    assert not (audit.dataset.audit_path / "report.html").exists()
+
+
 def test_buildings_and_paths_are_drawn_near_the_site_only(tmp_path: Path) -> None:
     buildings = box(10, 10, 30, 40).union(box(5000, 5000, 5010, 5010))
     report = report_of(tmp_path / "quad", four_walks(), buildings=buildings, paths=LineString([(-90, 0), (900, 0)]))
@@ -274,7 +296,7 @@ def test_741_photos_stay_under_a_megabyte_besides_thumbnails(tmp_path: Path) -> 
     dataset = make_dataset(tmp_path / "quad", [photo for walk in walks for photo in walk])
     audit = audit_dataset(dataset)
     path = tmp_path / "report.html"
-    write_report(dataset, audit.frame, audit.figures, path)
+    write_report(dataset, audit.site, audit.frame, audit.figures, path)
     assert audit.figures["photos"] == 741
     assert path.stat().st_size < 400_000
 
@@ -282,5 +304,5 @@ def test_741_photos_stay_under_a_megabyte_besides_thumbnails(tmp_path: Path) -> 
 def test_sites_of_any_shape_are_drawn(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "strip", [make_photo("a")], site=box_site(2000.0, 3.0))
     audit = audit_dataset(dataset)
-    write_report(dataset, audit.frame, audit.figures, tmp_path / "report.html")
+    write_report(dataset, audit.site, audit.frame, audit.figures, tmp_path / "report.html")
     assert (tmp_path / "report.html").is_file()

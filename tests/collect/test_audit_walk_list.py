@@ -45,6 +45,15 @@ def test_it_leads_to_where_nothing_is(tmp_path: Path) -> None:
     assert all(stop.nearest_photo_m is not None and stop.nearest_photo_m > 0 for stop in stops)
 
 
+def test_it_starts_in_the_largest_hole(tmp_path: Path) -> None:
+    """Cells without any photo lack all alike: what tells them apart is how far a photo is."""
+    along = [make_photo(f"p{n}", 10.0 * n - 45, -25.0) for n in range(10)]
+    first = min(stops_of(tmp_path, along, stops=8), key=lambda stop: stop.rank)
+    assert first.north_m > 15
+    assert first.nearest_photo_m is not None
+    assert first.nearest_photo_m >= 45
+
+
 def test_an_empty_dataset_gets_a_first_walk(tmp_path: Path) -> None:
     stops = stops_of(tmp_path, [])
     assert 10 <= len(stops) <= 24

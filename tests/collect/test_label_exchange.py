@@ -103,7 +103,7 @@ def test_a_photo_named_twice_in_the_file_is_a_conflict(desk: LabelDesk, dataset:
     assert moved(dataset) == [0.0] * 5
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".geojson"])
+@pytest.mark.parametrize("suffix", [".csv", ".geojson", ".gpx"])
 def test_what_is_exported_is_imported_elsewhere(desk: LabelDesk, dataset: Dataset, tmp_path: Path, suffix: str) -> None:
     base = {"at": "2025-06-02T16:00:00Z", "by": "lee"}
     lines = [
@@ -152,8 +152,8 @@ def test_photos_on_a_track_lie_where_the_walker_was(desk: LabelDesk, dataset: Da
     path = tmp_path / "track.gpx"
     path.write_text(gpx(f"<trk><trkseg>{points}{far}</trkseg></trk>"))
     report = import_corrections(desk, path)
-    assert report.applied == 2
-    assert moved(dataset) == [0, 11.1, 11.1, 0, 0]
+    assert report.applied == 3  # the first at the very point the track begins with
+    assert moved(dataset) == [11.1, 11.1, 11.1, 0, 0]
 
 
 def test_an_export_to_gpx_comes_back_by_name(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
@@ -182,6 +182,9 @@ def test_an_export_holds_no_formula(desk: LabelDesk, dataset: Dataset, tmp_path:
         ({"lon": "1", "lat": "91"}, "beyond 180 degrees"),
         ({"lon": "1", "lat": "1"}, "outside the site"),
         ({"lon": "1", "lat": "1", "action": "explode"}, "'explode', not move"),
+        ({"lon": "east", "lat": "2"}, "holds 'east' where a number should be"),
+        ({"lon": "1", "lat": "nan"}, "holds 'nan'"),
+        ({"lon": "1" + 400 * "0", "lat": "1"}, "where a number should be"),
     ],
 )
 def test_a_row_that_makes_no_sense_is_listed(
@@ -192,17 +195,55 @@ def test_a_row_that_makes_no_sense_is_listed(
     assert not dataset.corrections_path.exists()
 
 
+@pytest.mark.parametrize("geometry", [None, {"type": "Point"}, {"type": "LineString", "coordinates": [[1, 2], [3, 4]]}])
+def test_a_feature_that_is_no_point_leaves_the_others_alone(
+    desk: LabelDesk, dataset: Dataset, tmp_path: Path, geometry: object
+) -> None:
+    good = {"type": "Point", "coordinates": [PHOTOS[1].lon, PHOTOS[1].lat + NORTH]}
+    features = [
+        {"properties": {"id": PHOTOS[0].id}, "geometry": geometry},
+        {"properties": ["odd"], "id": PHOTOS[1].id, "geometry": good},
+        "odd",
+    ]
+    (tmp_path / "a.geojson").write_text(json.dumps({"features": features}))
+    report = import_corrections(desk, tmp_path / "a.geojson")
+    assert [problem.where.split(", ")[1] for problem in report.unusable] == ["feature 1"]
+    assert [problem.where.split(", ")[1] for problem in report.unmatched] == ["feature 3"]
+    assert moved(dataset) == [0, 11.1, 0, 0, 0]
+
+
+def test_equal_rows_are_one(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    row: dict[str, object] = {"id": PHOTOS[0].id, "lon": PHOTOS[0].lon, "lat": PHOTOS[0].lat + NORTH}
+    report = import_corrections(desk, write_csv(tmp_path / "new.csv", [row, row]))
+    assert (report.found, report.applied, report.unchanged, report.conflicts) == (2, 1, 1, ())
+    assert moved(dataset) == [11.1, 0, 0, 0, 0]
+
+
+def test_another_datasets_id_is_not_found_by_its_name(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    row: dict[str, object] = {"source_name": "p1.jpg", "lon": PHOTOS[1].lon, "lat": PHOTOS[1].lat + NORTH}
+    report = import_corrections(desk, write_csv(tmp_path / "new.csv", [row | {"id": 64 * "d"}]))
+    assert (report.applied, len(report.unmatched)) == (0, 1)
+    assert import_corrections(desk, write_csv(tmp_path / "qgis.csv", [row | {"id": 7}])).applied == 1  # a row number
+    assert moved(dataset) == [0, 11.1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["corrections.csv", "site.geojson", "new/out.csv"])
+def test_an_export_never_replaces_a_file_of_the_dataset(desk: LabelDesk, dataset: Dataset, name: str) -> None:
+    before = {path: path.read_bytes() for path in dataset.root.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match="lies in the dataset itself"):
+        export_corrections(desk, dataset.root / ".." / dataset.root.name / name)
+    assert {path: path.read_bytes() for path in dataset.root.rglob("*") if path.is_file()} == before
+
+
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
         ("a.csv", "id,east\nx,1\n", "no column lon"),
         ("a.csv", "lon,lat\n1,2\n", "neither a column id nor source_name"),
-        ("a.csv", "id,lon,lat\nx,east,2\n", "row 2, holds 'east'"),
-        ("a.csv", "id,lon,lat\nx,nan,2\n", "row 2, holds 'nan'"),
+        ("a.csv", f"id,lon,lat,{'x' * 200_000}\n", "not a CSV file"),
+        ("a.csv", f"id,lon,lat\n{'x' * 200_000},1,2\n", "not a CSV file"),
         ("a.geojson", "{", "not GeoJSON"),
         ("a.geojson", "[]", "no FeatureCollection"),
-        ("a.geojson", '{"features": [{"geometry": null}]}', "feature 1, is no point"),
-        ("a.geojson", '{"features": [{"geometry": {"type": "Point"}}]}', "feature 1, is no point"),
         ("a.gpx", "nonsense", "not GPX"),
         ("a.gpx", '<!DOCTYPE x [<!ENTITY a "a">]><gpx/>', "document type"),
         ("a.xlsx", "", "none of .csv"),

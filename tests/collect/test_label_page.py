@@ -242,6 +242,17 @@ def test_two_tabs_cannot_overwrite_each_other_silently(
     np.testing.assert_allclose(centre(page, "#pin-hit"), centre(other, "#pin-hit"), atol=1)
 
 
+def test_a_tab_undoes_nothing_but_its_own(
+    page: Page, served: Client, context: BrowserContext, dataset: Dataset
+) -> None:
+    other = open_page(context.new_page(), served.url)
+    page.keyboard.press("s")
+    saved(page)
+    other.keyboard.press("u")
+    expect(other.locator("#alert")).to_contain_text("nothing to undo")
+    assert len(lines(dataset)) == 1
+
+
 def test_a_server_killed_in_the_middle_of_a_drag_loses_nothing(context: BrowserContext, dataset: Dataset) -> None:
     with label_process(dataset.root) as served:
         _kill_in_the_middle(open_page(context.new_page(), served.url), served, dataset)

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from collect.label.desk import LabelDesk, open_desk
-from collect.label.layers import read_layer
 from collect.label.predictions import Prediction, prediction_evidence, read_predictions
 from collect.label.queue import Suspicion
 from collect.label.track import track_evidence
@@ -184,21 +183,3 @@ def test_predictions_come_from_the_folds_of_a_run(tmp_path: Path) -> None:
     rows = {"id": ["a", "b"], "pred_lon": [1.0, float("nan")], "pred_lat": [2.0, 2.0], "radius_50_m": [None, 3.0]}
     pq.write_table(pa.table(rows), target)
     assert read_predictions(tmp_path / "run") == {"a": Prediction(lon=1.0, lat=2.0)}
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        ("no json", "not GeoJSON"),
-        ('{"type": "Point", "coordinates": [1, 2]}', "holds no Polygon"),
-        ('{"type": "Polygon", "coordinates": [[[5e5, 1], [5e5, 2], [6e5, 2], [5e5, 1]]]}', "not in degrees"),
-        ('{"type": "FeatureCollection"}', "not GeoJSON"),
-    ],
-)
-def test_a_layer_that_is_none_is_refused(tmp_path: Path, content: str, complaint: str) -> None:
-    path = tmp_path / "layer.geojson"
-    path.write_text(content)
-    with pytest.raises(UsageError, match=complaint):
-        read_layer(path, kinds=("Polygon",))
-    with pytest.raises(NotFoundError):
-        read_layer(tmp_path / "absent.geojson", kinds=("Polygon",))

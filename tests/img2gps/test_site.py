@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +75,50 @@ def test_a_site_across_the_date_line() -> None:
     assert fiji.relation(-179.995, -16.995)[0] == "inside"
     assert fiji.relation(179.995, -16.995)[0] == "inside"
     assert fiji.relation(0.0, -16.995)[0] == "outside"
+    just_off = (180.01 + 4e-5, -179.99 + 4e-5)
+    for lon in just_off:  # 4 m off the eastern edge, by either name
+        assert fiji.relation(lon, -16.995) == ("edge", pytest.approx(4.26, abs=0.05))
+
+
+def test_halves_on_both_sides_of_the_date_line_are_one_site() -> None:
+    west = [[179.99, -17.0], [180, -17.0], [180, -16.99], [179.99, -16.99], [179.99, -17.0]]
+    east = [[-180, -17.0], [-179.99, -17.0], [-179.99, -16.99], [-180, -16.99], [-180, -17.0]]
+    halves = {"type": "MultiPolygon", "coordinates": [[west], [east]]}
+    fiji = site_from_geojson(json.dumps(halves), where="fiji")
+    assert fiji.polygon.geom_type == "Polygon"
+    assert fiji.polygon.bounds == (179.99, -17.0, 180.01, -16.99)
+    assert fiji.frame.origin_lon == pytest.approx(180.0)
+    assert fiji.covers([179.995, -179.995, 0.0, np.nan], [-16.995] * 4).tolist() == [True, True, False, False]
+    east_m, _ = fiji.frame.to_local([179.995, -179.995], [-16.995] * 2)
+    assert east_m[1] - east_m[0] == pytest.approx(1064, abs=2)
+    again = site_from_geojson(json.dumps(fiji.to_geojson()), where="fiji")
+    assert again.sha256 == fiji.sha256
+
+
+def test_parts_of_a_site_that_do_not_meet_the_date_line_stay_where_they_are() -> None:
+    parts = [[[[x, 0], [x + 1, 0], [x + 1, 1], [x, 1], [x, 0]]] for x in (-120, -75, 9)]
+    site = site_from_geojson(json.dumps({"type": "MultiPolygon", "coordinates": parts}), where="three")
+    assert site.polygon.bounds == (-120, 0, 10, 1)
+
+
+def test_the_part_of_a_large_site_around_positions() -> None:
+    brazil = site_from_geojson(geojson([[-74, -34], [-35, -34], [-35, 5], [-74, 5], [-74, -34]]), where="brazil")
+    near = brazil.around([-73.9995, -73.999], [-10.0, -10.001], margin_m=100.0)
+    west, south, east, north = near.polygon.bounds
+    assert west == -74  # the outline, where that is nearer than the margin
+    assert east == pytest.approx(-73.999 + 100 / 109_600, abs=2e-5)
+    assert (north, south) == pytest.approx((-10.0 + 100 / 110_600, -10.001 - 100 / 110_600), abs=2e-5)
+    nowhere = brazil.around([0.0], [50.0], margin_m=100.0)
+    assert nowhere.covers([0.0], [50.0]).all()
+
+
+def declared(crs: str) -> str:
+    return json.dumps(json.loads(geojson(SQUARE)) | {"crs": {"type": "name", "properties": {"name": crs}}})
+
+
+@pytest.mark.parametrize("crs", ["urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:EPSG::4326", "EPSG:4326"])
+def test_a_site_may_say_that_it_is_in_degrees(crs: str) -> None:
+    assert site_from_geojson(declared(crs), where="site.geojson").covers(0.005, 0.005)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +133,9 @@ def test_a_site_across_the_date_line() -> None:
         (geojson([[500_000, 4_400_000], [500_100, 4_400_000], [500_100, 4_400_100], [500_000, 4_400_000]]), "degrees"),
         (geojson(SQUARE, time_zone="Mars/Olympus"), "unknown time zone"),
         ('{"type": "Polygon", "coordinates": "no"}', "malformed coordinates"),
+        ('{"features":' * 100_000, "is not GeoJSON"),
+        (declared("urn:ogc:def:crs:EPSG::4301"), "EPSG::4301"),
+        (declared("EPSG:3857"), "export it in EPSG:4326"),
     ],
 )
 def test_bad_sites_say_what_is_wrong(content: str, complaint: str) -> None:

@@ -20,6 +20,13 @@ def test_elevation_at_known_moments() -> None:
     assert midnight == pytest.approx(-(90 - 39.95) + 23.44, abs=0.1)
 
 
+def test_every_photo_has_the_sun_of_its_own_place() -> None:
+    times = pd.Series(pd.to_datetime(["2025-01-15T02:00Z"] * 2, utc=True))
+    sydney, greenwich = sun_elevation_deg(times, [151.2, 0.0], [-33.9, 51.5])
+    assert sydney > 60
+    assert greenwich < -50
+
+
 def test_no_time_no_elevation() -> None:
     found = elevation("2024-06-20T17:03Z", None)
     assert np.isnan(found[1])

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import shapely
 
 from img2gps.geo import FloatArray
 from img2gps.report.columns import coded
@@ -39,7 +38,7 @@ def report_data(
 
 def inside_site(points: dict[str, Any], site: Site) -> Any:
     """Return which truths lie inside the outline, shape (N,): only those are drawn."""
-    return shapely.intersects_xy(site.polygon, _floats(points["lon"]), _floats(points["lat"]))
+    return site.covers(_floats(points["lon"]), _floats(points["lat"]))
 
 
 def _floats(values: list[float | None]) -> FloatArray:

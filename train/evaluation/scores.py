@@ -39,8 +39,7 @@ def scores_frame(
     scores["captured_at"] = pd.to_datetime(rows["captured_at"], utc=True).reset_index(drop=True)
     scores["error_m"] = geodesic_m(scores["lon"], scores["lat"], scores["pred_lon"], scores["pred_lat"])
     scores["day"] = _local_days(rows, site)
-    centre = site.polygon.centroid
-    scores["light"] = light_of(sun_elevation_deg(scores["captured_at"], centre.x, centre.y))
+    scores["light"] = light_of(sun_elevation_deg(scores["captured_at"], scores["lon"], scores["lat"]))
     scores["device_name"] = _device_names(rows)
     scores["east_m"], scores["north_m"] = site.frame.to_local(scores["lon"], scores["lat"])
     scores["pred_east_m"], scores["pred_north_m"] = site.frame.to_local(scores["pred_lon"], scores["pred_lat"])
