@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from collect.split_assign import assign, layout_of
@@ -108,7 +108,9 @@ def split_dataset(
         result, info, before = _plan(dataset, by, val, test, folds, seed)
         record = {**result.options, **_hashes(dataset.read_frame(), result.photos)}
         if result.photos != before or record != info.split:
-            write_manifest(dataset.manifest_path, result.photos, dataclasses.replace(info, split=record))
+            kept = info.kept_splits if info.split and _options_of(info.split) == result.options else {}
+            info = dataclasses.replace(info, split=record, kept_splits=kept)
+            write_manifest(dataset.manifest_path, result.photos, info)
     return result
 
 
@@ -120,7 +122,7 @@ def _plan(
     if not photos:
         raise InvalidDatasetError(f"{safe_path(dataset.root)} holds no photo to split: ingest some first.")
     options = {"by": by, "val": val, "test": test, "folds": _checked(photos, by, val, test, folds), "seed": seed}
-    stored = {key: info.split.get(key) for key in _OPTIONS} if info.split else None
+    stored = _options_of(info.split) if info.split else None
     if stored == options:
         return _extend(photos, info, options, dataset.site()), info, photos
     result = make_split(photos, by=by, val=val, test=test, folds=folds, seed=seed, site=dataset.site())
@@ -129,6 +131,11 @@ def _plan(
         note = f"The split was drawn anew; the one before ({before}) is gone, and runs made on it score other photos."
         result = dataclasses.replace(result, notes=[note, *result.notes])
     return result, info, photos
+
+
+def _options_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a stored split was made with."""
+    return {key: record.get(key) for key in _OPTIONS}
 
 
 def _extend(photos: list[Photo], info: ManifestInfo, options: dict[str, Any], site: Site) -> SplitResult:

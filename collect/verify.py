@@ -13,7 +13,7 @@ from img2gps.corrections import file_text, read_corrections
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import TEMPORARY_PREFIX, read_json_lines, sha256_file
-from img2gps.manifest import photos_of, read_table, rows_digest
+from img2gps.manifest import is_info_intact, photos_of, read_table, rows_digest
 from img2gps.progress import track
 from img2gps.reasons import FLAGS
 from img2gps.site import Site
@@ -70,6 +70,9 @@ def verify_dataset(root: Path) -> Verification:
         return Verification(photos=0, problems=tuple(problems), orphans=())
     if rows_digest(table) != info.rows_sha256:
         problems.append(Problem(where="manifest.parquet", what="its rows were changed after they were written"))
+    if not is_info_intact(table, info):
+        what = "what it says about itself (site, salt, split, coordinates) was changed after it was written"
+        problems.append(Problem(where="manifest.parquet", what=what))
     try:
         site = pending_site(dataset, info.site_sha256) or dataset.site()
     except InvalidDatasetError as error:
@@ -165,7 +168,11 @@ def _row(photo: Photo) -> str:
 def summary(verification: Verification) -> str:
     """Return the result as a sentence."""
     orphans = format_count(len(verification.orphans), "file that no row names", "files that no row names")
-    left = f"; {orphans} left by an ingest that was cut off (harmless)" if verification.orphans else ""
+    left = (
+        f"; {orphans}, left by an ingest that was cut off or a site that was redrawn (harmless)"
+        if verification.orphans
+        else ""
+    )
     count = format_count(verification.photos, "photo")
     if verification.problems:
         return f"{count}, {format_count(len(verification.problems), 'problem')}{left}."

@@ -7,7 +7,7 @@ metadata carries, under ``img2gps``, the schema version, the site, the split and
 import base64
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +27,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Column",
     "ManifestInfo",
+    "is_info_intact",
     "photos_of",
     "read_table",
     "rows_digest",
@@ -35,6 +36,7 @@ __all__ = [
 
 SCHEMA_VERSION: Final = 1
 _METADATA_KEY: Final = b"img2gps"
+_GEO_KEY: Final = b"geo"
 _REBUILD = "restore manifest.parquet from a backup, or ingest the sources again"
 
 
@@ -94,7 +96,8 @@ class ManifestInfo:
 
     `device_salt` is the hash of the dataset's first site: device hashes must not change when the site is redrawn.
     `short_side_px` is that of the working copies, all of one dataset alike. `split` is how the stored split was made,
-    with the hashes of its ids and labels.
+    with the hashes of its ids and labels. `kept_splits` holds [split, split_reason, fold] by id of photos that a
+    redrawn site left outside. `info_sha256` is over all of this but the two digests, and over the file's ``geo``.
     """
 
     site_name: str
@@ -102,9 +105,11 @@ class ManifestInfo:
     device_salt: str
     short_side_px: int = WORKING_SHORT_SIDE_PX
     split: Mapping[str, Any] | None = None
+    kept_splits: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
     tool_version: str = __version__
     rows_sha256: str = ""
+    info_sha256: str = ""
 
 
 @cache
@@ -132,8 +137,10 @@ def write_manifest(path: Path, photos: Iterable[Photo], info: ManifestInfo) -> M
 
     ordered = sorted(photos, key=lambda photo: (photo.source_name, photo.id))
     table = _table_of(ordered)
+    geo = _geo_metadata(ordered)
     info = dataclasses.replace(info, rows_sha256=rows_digest(table), schema_version=SCHEMA_VERSION)
-    metadata = {_METADATA_KEY: canonical_json(dataclasses.asdict(info)), b"geo": _geo_metadata(ordered)}
+    info = dataclasses.replace(info, info_sha256=_info_digest(info, geo))
+    metadata = {_METADATA_KEY: canonical_json(dataclasses.asdict(info)), _GEO_KEY: geo}
     table = table.replace_schema_metadata(metadata)
     write_atomic(path, lambda file: pq.write_table(table, file, compression="zstd"))
     return info
@@ -149,7 +156,8 @@ def read_table(path: Path) -> tuple["pa.Table", ManifestInfo]:
 
     where = safe_path(path)
     try:
-        table = pq.read_table(path)
+        with path.open("rb") as file:  # a path's text would be taken for an address where it has a colon
+            table = pq.read_table(file)
     except FileNotFoundError as error:
         raise InvalidDatasetError(f"{where} is missing: {_REBUILD}.") from error
     except (pa.ArrowException, OSError) as error:
@@ -186,6 +194,17 @@ def rows_digest(table: "pa.Table") -> str:
             plain = [base64.b64encode(value).decode() for value in plain]
         digests.append([column.name, sha256_bytes(canonical_json(plain))])
     return sha256_bytes(canonical_json(digests))
+
+
+def is_info_intact(table: "pa.Table", info: ManifestInfo) -> bool:
+    """Return whether what a manifest says about itself is as it was written, as far as it has a digest of that."""
+    geo = (table.schema.metadata or {}).get(_GEO_KEY, b"")
+    return info.info_sha256 in ("", _info_digest(info, geo))
+
+
+def _info_digest(info: ManifestInfo, geo: bytes) -> str:
+    plain = dataclasses.asdict(info) | {"rows_sha256": "", "info_sha256": "", "geo": sha256_bytes(geo)}
+    return sha256_bytes(canonical_json(plain))
 
 
 def _table_of(photos: list[Photo]) -> "pa.Table":

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Final
 
 from collect.ingesting.ledger import Ledger
 from collect.ingesting.outcomes import Outcomes
@@ -14,12 +15,14 @@ from collect.judging.labels import Label
 from collect.judging.rules import Rules
 from collect.reading.discover import FoundFile
 from img2gps.geo import geodesic_m
-from img2gps.text import safe_text
+from img2gps.text import format_count, safe_text
 from img2gps.types import Photo, Rejection
 
 __all__ = ["Intake", "Labelled"]
 
 Labelled = tuple[FoundFile, Label | None]
+
+_SAME_M: Final = 0.1
 
 
 class Intake:
@@ -36,10 +39,12 @@ class Intake:
         self._superseded: set[str] = set()
         self._lost_rows: list[Labelled] = []
         self._placed = False
+        self._labels_differ = 0
 
     def recognise(self, files: Sequence[FoundFile], labels: Sequence[Label | None], *, rehash: bool) -> list[Labelled]:
         """Settle the files that need not be read, and return the others."""
         unread: list[Labelled] = []
+        self._forget_folders(files)
         for file, label in zip(files, labels, strict=True):
             seen = None if rehash else self._ledger.sources.get(file.path)
             if file.obstacle is not None:
@@ -50,11 +55,23 @@ class Intake:
                 unread.append((file, label))
         return unread
 
+    def _forget_folders(self, files: Sequence[FoundFile]) -> None:
+        """Forget that a folder could not be listed: something was found below it."""
+        unlisted = {key for key, row in self._ledger.rejected.items() if key.startswith("name:") and row.detail}
+        if not unlisted:
+            return
+        for file in files:
+            if file.unlistable is None:
+                for folder in PurePosixPath(file.name).parents:
+                    if (key := f"name:{safe_text(folder.as_posix())}") in unlisted:
+                        self._ledger.rejected.pop(key, None)
+
     def take(self, task: FileTask, reading: Reading) -> None:
         """Settle a file that was read."""
         outcome, digest = reading.outcome, reading.sha256
         self._placed = False
-        if reading.disagreement_m is not None:
+        known = digest in self._ledger.photos
+        if reading.disagreement_m is not None and not known:
             self._outcomes.notes.append(
                 f"{safe_text(task.name)}: the label lies {reading.disagreement_m:,.0f} m from its EXIF position; the "
                 "label stands."
@@ -79,8 +96,21 @@ class Intake:
         return lost
 
     def finish(self) -> None:
-        """Count the flags of the photos of this input."""
-        self._outcomes.count_flags(self._ledger.photos[photo_id] for photo_id in self._accepted)
+        """Count the flags of the photos of this input, and say what was not taken over of what they were given."""
+        photos = [self._ledger.photos[photo_id] for photo_id in self._accepted]
+        self._outcomes.count_flags(photos)
+        if self._labels_differ:
+            self._outcomes.notes.append(
+                f"{format_count(self._labels_differ, 'label')} differ from where photos of the dataset stand, and were "
+                "not applied: `img2gps label DATASET --import FILE` takes them over as corrections."
+            )
+        limit_m = self._rules.max_accuracy_m
+        vague = 0 if limit_m is None else sum((photo.gps_accuracy_m or 0.0) > limit_m for photo in photos)
+        if vague:
+            self._outcomes.notes.append(
+                f"{format_count(vague, 'photo')} came before with an accuracy worse than --max-accuracy, and stay: "
+                "ingest into a new folder to leave them out."
+            )
 
     def drop_superseded(self) -> None:
         """Forget rejections of bytes that no source holds any more: the file was copied again or edited."""
@@ -103,6 +133,7 @@ class Intake:
         elif in_manifest and digest is not None:
             self._outcomes.unchanged += 1
             self._accepted.add(digest)
+            self._compare(self._ledger.photos[digest], label)
         else:
             self._reject(
                 Rejection(path=file.name, reason=seen.reason or "unreadable", detail=seen.detail or ""), digest
@@ -121,6 +152,9 @@ class Intake:
         known = self._ledger.photos.get(photo.id)
         if known is not None:
             self._outcomes.unchanged += 1
+            self._compare(known, task.label)
+            if known.captured_at is None and photo.captured_at is not None:
+                self._ledger.retime(photo)
             if known.photo_sha256 == photo.photo_sha256:  # its copy had gone
                 self._ledger.put_copy(known, reading.temporary)
                 self._placed = True
@@ -136,6 +170,12 @@ class Intake:
         self._accepted.add(photo.id)
         return True
 
+    def _compare(self, known: Photo, label: Label | None) -> None:
+        """Count a label that differs from where a photo of the dataset stands: rows change by corrections alone."""
+        if label is not None and label.position is not None:
+            apart_m = float(geodesic_m(known.lon, known.lat, *label.position))
+            self._labels_differ += not apart_m <= _SAME_M
+
     def _reject(self, rejection: Rejection, digest: str | None) -> None:
         self._outcomes.reject(rejection)
         if digest is not None:
@@ -145,10 +185,11 @@ class Intake:
 
     def _report_conflict(self, task: FileTask, digest: str) -> None:
         first = self._ledger.photos.get(digest)
-        if first is None or task.label is None or first.gps_source != "labels":
+        position = task.label.position if task.label is not None else None
+        if first is None or position is None or first.gps_source != "labels":
             return
-        apart_m = float(geodesic_m(first.lon, first.lat, task.label.lon, task.label.lat))
-        if apart_m > 0.1:
+        apart_m = float(geodesic_m(first.lon, first.lat, *position))
+        if apart_m > _SAME_M:
             self._outcomes.notes.append(
                 f"{safe_text(task.name)} holds the same bytes as {safe_text(first.source_name)}, but its label lies "
                 f"{apart_m:,.1f} m away: the label of {safe_text(first.source_name)} stands."
@@ -162,7 +203,7 @@ class Intake:
         if reading.status is None:  # it could not be opened: nothing to recognise it by
             self._ledger.sources.pop(task.path, None)
             return
-        if reading.sha256 is not None:
+        if reading.sha256 is not None or isinstance(reading.outcome, Skipped):
             self._ledger.rejected.pop(f"name:{safe_text(task.name)}", None)
         size, mtime_ns, inode = reading.status
         outcome = reading.outcome

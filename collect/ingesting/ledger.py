@@ -21,12 +21,14 @@ from collect.ingesting.site_change import finish_site_change, prepare_site_chang
 from collect.ingesting.sources import SeenSource, read_sources, write_sources
 from collect.judging.flags import with_flags
 from collect.judging.rules import place
+from collect.judging.times import by_new_zone
 from collect.split_inherit import inherit_splits
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import read_json_lines
 from img2gps.manifest import ManifestInfo, photos_of, read_table, write_manifest
 from img2gps.site import Site
+from img2gps.text import format_count
 from img2gps.types import Photo
 
 __all__ = ["Ledger", "empty_info"]
@@ -70,7 +72,8 @@ class Ledger:
             ledger.sources = read_sources(dataset.sources_path)
         except InvalidDatasetError:
             ledger.notes.append("The index of sources was damaged and is rebuilt: every source is read again.")
-            dataset.sources_path.unlink()
+            if not read_only:
+                dataset.sources_path.unlink()
         ledger._written_sources = dict(ledger.sources)
         finished = _finished_ingests(dataset)
         ledger._ungrouped = any(photo.ingest not in finished for photo in photos)  # an ingest was killed midway
@@ -78,6 +81,11 @@ class Ledger:
 
     def accept(self, photo: Photo, temporary: str | None) -> None:
         """Take a photo in; its working copy goes to its place, and a rejection of the same bytes is forgotten."""
+        kept = dict(self.info.kept_splits)
+        if photo.id in kept:  # it was here before the site was redrawn
+            split, split_reason, fold = kept.pop(photo.id)
+            photo = dataclasses.replace(photo, split=split, split_reason=split_reason, fold=fold)
+            self.info = dataclasses.replace(self.info, kept_splits=kept)
         self.photos[photo.id] = _with_shared_words(photo)
         self.rejected.pop(photo.id, None)
         self._uncommitted += 1
@@ -93,19 +101,42 @@ class Ledger:
         """Remember a file that was not accepted."""
         self.rejected[row.key] = row
 
-    def change_site(self, site: Site) -> int:
-        """Judge every photo again by its stored position; return how many moved to the rejected files."""
+    def change_site(self, site: Site) -> list[str]:
+        """Judge every photo again by its stored position, and its time by the site's clocks; return notes.
+
+        A photo that falls outside keeps its place in the split for the day it is inside again.
+        """
+        new_zone = site.time_zone != self.site.time_zone
         self.site, self.info = site, _with_site(self.info, site)
         self._ungrouped = self._photos_changed = True
-        before = len(self.photos)
+        kept = dict(self.info.kept_splits)
+        fell = 0
         for photo in list(self.photos.values()):
-            placed = place(photo, site)
+            placed = place(by_new_zone(photo, site.zone) if new_zone else photo, site)
             if isinstance(placed, Photo):
                 self.photos[photo.id] = placed
-            else:
-                del self.photos[photo.id]
-                self.reject(RejectedFile.of(placed, photo.id))
-        return before - len(self.photos)
+                continue
+            fell += 1
+            del self.photos[photo.id]
+            self.reject(RejectedFile.of(placed, photo.id))
+            if photo.split is not None or photo.fold is not None:
+                kept[photo.id] = [photo.split, photo.split_reason, photo.fold]
+        self.info = dataclasses.replace(self.info, kept_splits=kept)
+        notes = [f"The site is now {site.name}: {fell:,} photos fell outside and were rejected."]
+        untimed = sum(photo.captured_at is None for photo in self.photos.values()) if new_zone and site.zone else 0
+        if untimed:
+            notes.append(
+                f"{format_count(untimed, 'photo')} without a time may have one in the new time zone: those given again "
+                "with --rehash are read again."
+            )
+        return notes
+
+    def retime(self, photo: Photo) -> None:
+        """Give a stored photo without a time the one that it was now found to have."""
+        names = ("captured_at", "utc_offset_min", "time_source", "fix_age_s")
+        changed = {name: getattr(photo, name) for name in names}
+        self.photos[photo.id] = dataclasses.replace(self.photos[photo.id], **changed)
+        self._ungrouped = self._photos_changed = True
 
     def commit_if_due(self) -> None:
         """Commit in batches that grow geometrically, so that all commits together cost a multiple of the last."""

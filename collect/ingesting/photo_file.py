@@ -21,7 +21,7 @@ from collect.judging.labels import Label
 from collect.judging.rules import Rules, Source, judge
 from collect.reading.exif import read_facts
 from collect.reading.formats import HEAD_BYTES, MAX_EXIF_BYTES, MAX_FILE_BYTES, Kind, max_pixels, sniff
-from collect.reading.structure import structure_of
+from collect.reading.structure import hole_in, structure_of
 from collect.reading.tables import can_start
 from collect.reading.working_copy import WorkingCopy, make_copy
 from img2gps.files import TEMPORARY_PREFIX
@@ -159,6 +159,9 @@ def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Readi
         if structure.cut_off:
             return Reading(outcome=_rejection(task, "truncated", structure.cut_off), sha256=digest)
         header_only = settings.pixels == "doubtful" and structure.plain and can_start(structure.tables)
+        hole = None if header_only or kind.name != "JPEG" else hole_in(data, structure)
+        if hole:
+            return Reading(outcome=_rejection(task, "truncated", hole), sha256=digest)
         image = _open(data[: structure.header_bytes] if header_only else data[:])
         fault = _header_fault(image, kind, len(data))
     except MemoryError:

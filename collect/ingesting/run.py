@@ -20,7 +20,7 @@ from collect.ingesting.outcomes import Outcomes
 from collect.ingesting.photo_file import FileTask, Reading, ReadSettings, read_file, read_files
 from collect.ingesting.workers import Failure, Settings, prepare_workers, process_items
 from collect.judging.gpx import Track, read_track
-from collect.judging.labels import Labels, NamedFile, read_labels
+from collect.judging.labels import Label, Labels, NamedFile, read_labels
 from collect.judging.rules import Rules
 from collect.reading.discover import FoundFile, check_inputs, discover
 from img2gps import __version__
@@ -76,8 +76,7 @@ def ingest(photos: Sequence[Path], root: Path, options: IngestOptions) -> Outcom
         outcomes = Outcomes(notes=list(ledger.notes))
         if site_moved:
             assert site is not None
-            moved = ledger.change_site(site)
-            outcomes.notes.append(f"The site is now {site.name}: {moved:,} photos fell outside and were rejected.")
+            outcomes.notes += ledger.change_site(site)
         rules = Rules(
             site=ledger.site,
             device_salt=ledger.info.device_salt,
@@ -159,7 +158,7 @@ def _take_in(
     options: IngestOptions,
 ) -> None:
     started = datetime.now(UTC)
-    matched, notes = labels.match([NamedFile(name=file.name, size=file.size) for file in files])
+    matched, notes = _labelled(files, labels)
     outcomes.notes += [*labels.notes, *(notes if options.labels else [])]
     intake = Intake(ledger=ledger, rules=settings.rules, outcomes=outcomes, ingest=ingest_id(started), started=started)
     unread = intake.recognise(files, matched, rehash=options.rehash)
@@ -178,6 +177,14 @@ def _take_in(
     intake.finish()
     if ledger.dataset is not None:
         _log(ledger, outcomes, started, options)
+
+
+def _labelled(files: Sequence[FoundFile], labels: Labels) -> tuple[list[Label | None], list[str]]:
+    """Return the label of each file and notes; what is no regular file has none and makes no name ambiguous."""
+    regular = [file for file in files if file.obstacle is None and file.unlistable is None]
+    found, notes = labels.match([NamedFile(name=file.name, size=file.size, path=file.path) for file in regular])
+    label_of = {file.path: label for file, label in zip(regular, found, strict=True)}
+    return [label_of.get(file.path) for file in files], notes
 
 
 def _readings(

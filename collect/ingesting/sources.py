@@ -62,7 +62,8 @@ def read_sources(path: Path) -> dict[bytes, SeenSource]:
     if not path.exists():
         return {}
     try:
-        table = pq.read_table(path, schema=_schema())
+        with path.open("rb") as file:
+            table = pq.read_table(file, schema=_schema())
         columns: dict[str, list[Any]] = table.to_pydict()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidDatasetError(

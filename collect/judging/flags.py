@@ -69,8 +69,15 @@ def _repeated_positions(walk: Sequence[Photo]) -> Iterable[Photo]:
     """Yield the photos of every run of one position that lasts too long for somebody who walks."""
     for _, group in groupby(walk, key=attrgetter("lon", "lat")):
         run = list(group)
-        if len(run) >= _STALE_RUN_PHOTOS and _elapsed_s(run[0], run[-1]) > _STALE_RUN_S:
+        clock_s = [_clock_s(photo) for photo in run]
+        if len(run) >= _STALE_RUN_PHOTOS and max(clock_s) - min(clock_s) > _STALE_RUN_S:
             yield from run
+
+
+def _clock_s(photo: Photo) -> float:
+    """Return the camera's clock in seconds, where it is known: a stale fix may have stopped the GPS time, too."""
+    assert photo.captured_at is not None
+    return photo.captured_at.timestamp() + (photo.fix_age_s or 0.0)
 
 
 def _too_fast(walk: Sequence[Photo]) -> Iterable[Photo]:

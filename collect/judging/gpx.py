@@ -2,7 +2,8 @@
 
 import bisect
 import dataclasses
-from datetime import UTC, datetime, timedelta
+import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +28,12 @@ class Track:
     clock_offset_s: float = 0.0
     sha256: str = ""
 
-    def at(self, captured_at: datetime) -> Position | None:
-        """Return the position at a moment, interpolated linearly between the neighbours that are near enough."""
-        moment_s = (captured_at + timedelta(seconds=self.clock_offset_s)).timestamp()
+    def at(self, captured_at: datetime, *, by_camera: bool = True) -> Position | None:
+        """Return the position at a moment, interpolated linearly between the neighbours that are near enough.
+
+        The offset of the camera's clock is added where the moment is `by_camera`, not where a satellite gave it.
+        """
+        moment_s = captured_at.timestamp() + (self.clock_offset_s if by_camera else 0.0)
         after = bisect.bisect_left(self.times_s, moment_s)
         near = [
             at
@@ -41,8 +45,12 @@ class Track:
         first, last = near[0], near[-1]
         span_s = self.times_s[last] - self.times_s[first]
         share = (moment_s - self.times_s[first]) / span_s if span_s > 0 else 0.0
+        step_deg = self.lons[last] - self.lons[first]
+        if abs(step_deg) > 180:  # across the line where -180 follows 180
+            step_deg -= math.copysign(360.0, step_deg)
+        lon = self.lons[first] + share * step_deg
         return Position(
-            lon=self.lons[first] + share * (self.lons[last] - self.lons[first]),
+            lon=lon if abs(lon) <= 180 else lon - math.copysign(360.0, lon),
             lat=self.lats[first] + share * (self.lats[last] - self.lats[first]),
         )
 

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import math
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from img2gps.errors import NotFoundError, UsageError
-from img2gps.files import canonical_json, sha256_bytes
-from img2gps.text import safe_path, safe_text
+from img2gps.files import canonical_json, sha256_bytes, sha256_file
+from img2gps.text import format_count, safe_path, safe_text
 
 __all__ = ["Label", "Labels", "NamedFile", "read_labels"]
 
@@ -40,22 +41,30 @@ _SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "device": ("device", "camera", "phone", "device_id", "model", "camera_id"),
 }
 _REQUIRED: Final = ("name", "lat", "lon")
+_NUMBERS: Final = ("lat", "lon", "accuracy_m", "heading_deg")
+_OPTIONAL: Final = ("captured_at", "accuracy_m", "heading_deg")
+_ISO: Final = ": write times as 2025-06-02T14:30:00"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """One row: degrees (NaN where the cell is no number), and what else the file says about the photo.
+    """One row: degrees (None where both cells are empty, NaN where one is no number), and what else it says.
 
     `captured_at` is aware where the row gives an offset, else naive: local time at the site.
     """
 
     row: int
-    lon: float
-    lat: float
+    lon: float | None
+    lat: float | None
     captured_at: datetime | None = None
     accuracy_m: float | None = None
     heading_deg: float | None = None
     device: str | None = None
+
+    @property
+    def position(self) -> tuple[float, float] | None:
+        """Longitude and latitude as given, None where the row gives none."""
+        return None if self.lon is None or self.lat is None else (self.lon, self.lat)
 
     @property
     def digest(self) -> str:
@@ -66,10 +75,11 @@ class Label:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NamedFile:
-    """A file to be labelled: its name relative to the input it was found under, and its size."""
+    """A file to be labelled: its name relative to the input it was found under, its size and where it lies."""
 
     name: str
     size: int
+    path: bytes
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,36 +90,53 @@ class Labels:
     notes: tuple[str, ...] = ()
 
     def match(self, files: Sequence[NamedFile]) -> tuple[list[Label | None], list[str]]:
-        """Return the label of each file, by its relative path or else its base name, and notes for a person.
+        """Return the label of each file, by its relative path, the end of it or its base name, and notes for a person.
 
-        A base name that several different files bear is nobody's label: positions are never guessed.
+        A name that several different files answer to is nobody's label, unless it is the whole path of one of them:
+        positions are never guessed. Files are different where their bytes are, which are read where sizes are equal.
         """
-        sizes: dict[str, set[int]] = {}
-        for file in files:
-            sizes.setdefault(_base(file.name), set()).add(file.size)
-        used: set[str] = set()
-        found: list[Label | None] = []
-        ambiguous: Counter[str] = Counter()
-        for file in files:
-            key = next((key for key in self._keys(file.name) if key in self.by_name), None)
-            if key is not None and key == _base(file.name) and "/" not in key and len(sizes[key]) > 1:
-                ambiguous[key] += 1
-                key = None
-            used |= {key} if key else set()
-            found.append(self.by_name[key] if key else None)
-        return found, [*self._ambiguity_notes(ambiguous), *self._unused_note(used | set(ambiguous))]
+        folded: dict[str, list[str]] = {}
+        for name in self.by_name:
+            folded.setdefault(name.casefold(), []).append(name)
+        keys = [self._key(file.name, folded) for file in files]
+        claimants: dict[str, list[int]] = {}
+        for number, key in enumerate(keys):
+            if key is not None:
+                claimants.setdefault(key, []).append(number)
+        found: list[Label | None] = [None] * len(files)
+        ambiguous: dict[str, int] = {}
+        for key, numbers in claimants.items():
+            named = [number for number in numbers if _normal(files[number].name) == key]
+            rightful = _alike([files[number] for number in named or numbers])
+            others = [number for number in numbers if named and number not in named]
+            for number in (named or numbers) if rightful else []:
+                found[number] = self.by_name[key]
+            for number in others:
+                if rightful and _alike([files[named[0]], files[number]]):
+                    found[number] = self.by_name[key]
+            without = sum(found[number] is None for number in numbers)
+            if without:
+                ambiguous[key] = without
+        return found, [*self._ambiguity_notes(ambiguous), *self._unused_note(set(claimants))]
 
-    @staticmethod
-    def _keys(name: str) -> list[str]:
-        """Return the full relative path, each shorter tail of it, and at last the base name."""
+    def _key(self, name: str, folded: Mapping[str, Sequence[str]]) -> str | None:
+        """Return the row's name that fits a file's: its whole path, then each shorter end of it.
+
+        Letters' case counts as long as it tells names apart: cameras and Windows write it as they like.
+        """
         parts = _normal(name).split("/")
-        return ["/".join(parts[start:]) for start in range(len(parts))]
+        ends = ["/".join(parts[start:]) for start in range(len(parts))]
+        exact = next((end for end in ends if end in self.by_name), None)
+        if exact is not None:
+            return exact
+        alike = next((folded[end.casefold()] for end in ends if end.casefold() in folded), ())
+        return alike[0] if len(alike) == 1 else None
 
     @staticmethod
-    def _ambiguity_notes(ambiguous: Counter[str]) -> list[str]:
+    def _ambiguity_notes(ambiguous: Mapping[str, int]) -> list[str]:
         return [
-            f"{count} different files are called {safe_text(name)}: give their folders in the label file to tell them "
-            "apart; none of them takes its label."
+            f"{count} different files answer to the name {safe_text(name)}: give their folders in the label file to "
+            "tell them apart; none of them takes its label."
             for name, count in sorted(ambiguous.items())
         ]
 
@@ -118,6 +145,16 @@ class Labels:
         if not unused:
             return []
         return [f"{len(unused):,} of {len(self.by_name):,} labels match no file, such as {safe_text(unused[0])}."]
+
+
+def _alike(files: Sequence[NamedFile]) -> bool:
+    """Return whether all files have the same bytes; one that cannot be read is like no other."""
+    if len({file.size for file in files}) > 1:
+        return False
+    try:
+        return len(files) < 2 or len({sha256_file(Path(os.fsdecode(file.path))) for file in files}) == 1
+    except OSError:
+        return False
 
 
 def read_labels(path: Path) -> Labels:
@@ -162,30 +199,38 @@ def _columns(header: Sequence[str], path: Path) -> dict[str, int]:
 def _collect(rows: "csv._reader", columns: Mapping[str, int], *, decimal_comma: bool) -> Labels:  # type: ignore[name-defined]
     by_name: dict[str, Label] = {}
     notes: list[str] = []
+    unread: Counter[str] = Counter()
     for row_number, row in enumerate(rows, start=2):
         cells = {field: row[at].strip() if at < len(row) else "" for field, at in columns.items()}
         name = _normal(cells["name"])
         if not name:
             continue
         if decimal_comma:
-            cells |= {field: cells.get(field, "").replace(",", ".") for field in ("lat", "lon", "accuracy_m")}
+            cells |= {field: cells.get(field, "").replace(",", ".") for field in _NUMBERS}
         label = _label(cells, row_number)
+        unread.update(field for field in _OPTIONAL if cells.get(field) and getattr(label, field) is None)
         first = by_name.setdefault(name, label)
-        if (first.lon, first.lat) != (label.lon, label.lat):
+        if first.position != label.position:
             notes.append(
                 f"Rows {first.row} and {row_number} of the labels place {safe_text(cells['name'])} differently: "
                 f"row {first.row} stands."
             )
+    notes += [
+        f"{format_count(count, 'label')} of {len(by_name):,} hold a {field} that cannot be read, which is left out"
+        f"{_ISO if field == 'captured_at' else ''}."
+        for field, count in sorted(unread.items())
+    ]
     return Labels(by_name=by_name, notes=tuple(notes))
 
 
 def _label(cells: Mapping[str, str], row: int) -> Label:
     heading = _number(cells.get("heading_deg", ""))
     accuracy = _number(cells.get("accuracy_m", ""))
+    placed = bool(cells["lon"] or cells["lat"])
     return Label(
         row=row,
-        lon=_number(cells["lon"]),
-        lat=_number(cells["lat"]),
+        lon=_number(cells["lon"]) if placed else None,
+        lat=_number(cells["lat"]) if placed else None,
         captured_at=_moment(cells.get("captured_at", "")),
         accuracy_m=accuracy if math.isfinite(accuracy) and accuracy > 0 else None,
         heading_deg=heading % 360 if math.isfinite(heading) else None,
@@ -210,9 +255,5 @@ def _moment(cell: str) -> datetime | None:
 
 
 def _normal(name: str) -> str:
-    """Return a name that is equal across systems: macOS decomposes letters, Windows ignores case, turns slashes."""
-    return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).casefold().removeprefix("./").lstrip("/")
-
-
-def _base(name: str) -> str:
-    return _normal(name).rsplit("/", 1)[-1]
+    """Return a name that is equal across systems but for case: macOS decomposes letters, Windows turns slashes."""
+    return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).removeprefix("./").lstrip("/")

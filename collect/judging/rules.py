@@ -18,7 +18,7 @@ from img2gps.types import GpsSource, HeadingRef, Photo, Rejection
 __all__ = ["Rules", "Source", "Verdict", "judge", "place"]
 
 DISAGREEMENT_M: Final = 50.0
-_RULES_VERSION: Final = 2
+_RULES_VERSION: Final = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,13 +110,17 @@ def place(photo: Photo, site: Site) -> Photo | Rejection:
 def _position(
     facts: Facts, rules: Rules, label: Label | None, taken: CaptureTime
 ) -> tuple[Position | PositionProblem, GpsSource]:
-    if label is not None:
-        return _in_range(Position(lon=label.lon, lat=label.lat), f"row {label.row} of the labels: "), "labels"
+    if label is not None and label.position is not None:
+        return _in_range(_of_label(label.position), f"row {label.row} of the labels: "), "labels"
     by_exif = _in_range(facts.position, "") if isinstance(facts.position, Position) else facts.position
     if isinstance(by_exif, Position) or rules.track is None or taken.captured_at is None:
         return by_exif, "exif"
-    by_track = rules.track.at(taken.captured_at)
+    by_track = rules.track.at(taken.captured_at, by_camera=taken.source != "gps")
     return (by_exif, "exif") if by_track is None else (_in_range(by_track, "the track: "), "gpx")
+
+
+def _of_label(position: tuple[float, float]) -> Position:
+    return Position(lon=position[0], lat=position[1])
 
 
 def _in_range(position: Position, origin: str) -> Position | PositionProblem:
@@ -164,11 +168,11 @@ def _too_vague(accuracy_m: float | None, limit_m: float | None) -> bool:
 
 
 def _disagreement_m(facts: Facts, label: Label | None) -> float | None:
-    if label is None or not isinstance(facts.position, Position):
+    if label is None or label.position is None or not isinstance(facts.position, Position):
         return None
     if isinstance(_in_range(facts.position, ""), PositionProblem):
         return None
-    if isinstance(_in_range(Position(lon=label.lon, lat=label.lat), ""), PositionProblem):
+    if isinstance(_in_range(_of_label(label.position), ""), PositionProblem):
         return None
-    distance_m = float(geodesic_m(label.lon, label.lat, facts.position.lon, facts.position.lat))
+    distance_m = float(geodesic_m(*label.position, facts.position.lon, facts.position.lat))
     return distance_m if distance_m > DISAGREEMENT_M else None

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from collect.reading.facts import Facts
-from img2gps.types import TimeSource
+from img2gps.types import Photo, TimeSource
 
-__all__ = ["CaptureTime", "capture_time", "local_to_utc"]
+__all__ = ["CaptureTime", "by_new_zone", "capture_time", "local_to_utc"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,20 @@ def capture_time(facts: Facts, zone: ZoneInfo | None) -> CaptureTime:
 def local_to_utc(local: datetime, zone: tzinfo) -> datetime:
     """Return a naive local time in UTC; of the two moments of an hour repeated in autumn, the first."""
     return local.replace(tzinfo=zone).astimezone(UTC)
+
+
+def by_new_zone(photo: Photo, zone: ZoneInfo | None) -> Photo:
+    """Return a stored photo as a site whose clocks follow `zone` would time it; one without a time stays as it is."""
+    if zone is None or photo.captured_at is None:
+        return photo
+    if photo.time_source == "site_zone" and photo.utc_offset_min is not None:
+        local = photo.captured_at.replace(tzinfo=None) + timedelta(minutes=photo.utc_offset_min)
+        captured_at = local_to_utc(local, zone)
+        offset_min = _offset_min(captured_at.astimezone(zone))
+        return dataclasses.replace(photo, captured_at=captured_at, utc_offset_min=offset_min)
+    if photo.utc_offset_min is None:
+        return dataclasses.replace(photo, utc_offset_min=_offset_min(photo.captured_at.astimezone(zone)))
+    return photo
 
 
 def _by_clock(facts: Facts, zone: ZoneInfo | None) -> CaptureTime:

@@ -10,7 +10,7 @@ import mmap
 import re
 from typing import Final
 
-__all__ = ["Structure", "structure_of"]
+__all__ = ["Structure", "hole_in", "structure_of"]
 
 Bytes = bytes | mmap.mmap
 
@@ -19,7 +19,8 @@ _OTHER_THAN_FF: Final = re.compile(rb"[^\xff]")
 _STANDALONE: Final = frozenset({0x00, 0x01, *range(0xD0, 0xD8)})
 _SOF: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PLAIN_SOF: Final = frozenset({0xC0, 0xC1})  # Huffman-coded, sequential; the later scans of a progressive one may fail
-_SOS, _EOI = 0xDA, 0xD9
+_SOS, _EOI, _DHT = 0xDA, 0xD9, 0xC4
+_HOLE: Final = bytes(512)  # a sector of a disk, the least that a lost piece of a file takes
 _METADATA: Final = frozenset({0xFE, *range(0xE0, 0xF0)}) - {0xE0, 0xEE}  # JFIF and Adobe tell how colours are coded
 
 
@@ -98,6 +99,34 @@ def _scanned(data: Bytes, scan: int, components: bytes | None, tables: bytes) ->
     one_scan = data[scan + 4 : scan + 5] == components
     header_bytes = scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big")
     return Structure(plain=one_scan, header_bytes=header_bytes, tables=tables)
+
+
+def hole_in(data: Bytes, structure: Structure) -> str | None:
+    """Return where the coded pixels of a plain JPEG are a run of zeros, None where they are none.
+
+    Decoders take zeros for pixels and complain of nothing. They are what a disk gives for a piece that was never
+    written, and no camera's: over 500 of them in a row code a flat area only where both tables give the shortest code
+    to "no change", and then they may stand.
+    """
+    if not structure.plain or _zeros_are_flat(structure.tables):
+        return None
+    end = data.find(b"\xff\xd9", structure.header_bytes)
+    at = data.find(_HOLE, structure.header_bytes, end)
+    return None if at < 0 else f"zeros in place of the picture from byte {at:,} on"
+
+
+def _zeros_are_flat(tables: bytes) -> bool:
+    """Return whether the code of zero bits is, of a JPEG's first component, "same brightness, nothing else"."""
+    first: dict[int, int] = {}
+    position = 0
+    while position + 4 <= len(tables):
+        end = position + 2 + int.from_bytes(tables[position + 2 : position + 4], "big")
+        table = position + 4
+        while tables[position + 1] == _DHT and table + 17 < end:
+            first[tables[table]] = tables[table + 17]  # codes grow in the order of the symbols: the first is all zeros
+            table += 17 + sum(tables[table + 1 : table + 17])
+        position = end
+    return first.get(0x00, 0) == 0 and first.get(0x10, 0) == 0
 
 
 def _png(data: Bytes) -> str | None:

@@ -4,9 +4,10 @@ import dataclasses
 import json
 import os
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from ingest_runs import fingerprint, rows, run_ingest
 from photos import (
     FIRST_PHOTO_AT,
@@ -15,10 +16,13 @@ from photos import (
     photo_bytes,
     scene,
     write_photo,
+    write_site,
     write_walk,
 )
 
+from collect.ingesting import photo_file
 from collect.ingesting.rejected import read_rejected
+from collect.split import split_dataset
 from collect.verify import verify_dataset
 from img2gps.dataset import Dataset
 
@@ -83,6 +87,90 @@ def test_redrawing_the_site_judges_accepted_rows_again(tmp_path: Path) -> None:
     outcomes = run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "square.geojson")
     assert (outcomes.new, outcomes.unchanged) == (2, 1)
     assert {photo.device for photo in rows(tmp_path / "ds").values()} == devices
+    assert read_rejected(tmp_path / "ds/rejected.csv") == {}
+
+
+def test_a_photo_that_was_outside_for_a_while_keeps_its_split(tmp_path: Path) -> None:
+    for hour in range(6):
+        taken_at = FIRST_PHOTO_AT + timedelta(hours=hour)
+        write_walk(tmp_path / "in", 1, first_at=taken_at, first_seed=hour, prefix=f"{hour}_")
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    split_dataset(Dataset.open(tmp_path / "ds"), val=1, test=1, folds="walk")
+    before = {name: (photo.split, photo.fold) for name, photo in rows(tmp_path / "ds").items()}
+    assert {split for split, _ in before.values()} == {"train", "val", "test"}
+    nowhere = json.loads((tmp_path / "square.geojson").read_text())
+    ring = nowhere["features"][0]["geometry"]["coordinates"][0]
+    nowhere["features"][0]["geometry"]["coordinates"] = [[[lon + 1, lat] for lon, lat in ring]]
+    (tmp_path / "nowhere.geojson").write_text(json.dumps(nowhere))
+    run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "nowhere.geojson")
+    assert rows(tmp_path / "ds") == {}
+    run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "square.geojson")
+    assert {name: (photo.split, photo.fold) for name, photo in rows(tmp_path / "ds").items()} == before
+    assert verify_dataset(tmp_path / "ds").problems == ()
+
+
+def test_a_new_time_zone_times_photos_again(tmp_path: Path) -> None:
+    write_photo(tmp_path / "in/a.jpg", taken_at=datetime(2025, 6, 2, 14, 0))
+    sites = {zone: write_site(tmp_path / f"{zone}.geojson", time_zone=zone and f"Europe/{zone}") for zone in
+             (None, "Berlin", "Lisbon")}  # fmt: skip
+    run_ingest(tmp_path / "in", tmp_path / "ds", site=sites[None])
+    assert rows(tmp_path / "ds")["a.jpg"].captured_at is None
+    outcomes = run_ingest(tmp_path / "in", tmp_path / "ds", site=sites["Berlin"])
+    assert "--rehash are read again" in "".join(outcomes.notes)
+    run_ingest(tmp_path / "in", tmp_path / "ds", rehash=True)
+    berlin = rows(tmp_path / "ds")["a.jpg"]
+    run_ingest(tmp_path / "in", tmp_path / "ds", site=sites["Lisbon"])
+    lisbon = rows(tmp_path / "ds")["a.jpg"]
+    assert berlin.captured_at is not None
+    assert lisbon.captured_at == berlin.captured_at + timedelta(hours=1)
+    run_ingest(tmp_path / "in", tmp_path / "fresh", site=sites["Lisbon"])
+    fresh = rows(tmp_path / "fresh")["a.jpg"]
+    assert (fresh.captured_at, fresh.utc_offset_min) == (lisbon.captured_at, lisbon.utc_offset_min)
+
+
+@pytest.mark.parametrize("rehash", [False, True])
+def test_labels_and_limits_that_come_later_are_told_and_not_applied(tmp_path: Path, rehash: bool) -> None:
+    write_photo(tmp_path / "in/a.jpg", accuracy_m=30.0)
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    before = rows(tmp_path / "ds")
+    (tmp_path / "labels.csv").write_text("name,lat,lng\na.jpg,50.001,8.001\n")
+    outcomes = run_ingest(
+        tmp_path / "in", tmp_path / "ds", labels=tmp_path / "labels.csv", max_accuracy_m=10.0, rehash=rehash
+    )
+    assert outcomes.unchanged == 1
+    assert any("1 label differ" in note and "label DATASET --import" in note for note in outcomes.notes)
+    assert any("worse than --max-accuracy" in note for note in outcomes.notes)
+    assert not any("the label stands" in note for note in outcomes.notes)
+    assert rows(tmp_path / "ds") == before
+
+
+def test_a_dry_run_leaves_a_damaged_index_alone(tmp_path: Path) -> None:
+    write_photo(tmp_path / "in/a.jpg")
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    (tmp_path / "ds/sources.parquet").write_bytes(b"junk")
+    before = fingerprint(tmp_path / "ds")
+    run_ingest(tmp_path / "in", tmp_path / "ds", dry_run=True)
+    assert fingerprint(tmp_path / "ds") == before
+
+
+def test_a_dataset_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_photo(tmp_path / "in/a.jpg")
+    write_site(tmp_path / "square.geojson")
+    monkeypatch.chdir(tmp_path)
+    for name in ("penn:v2", os.fsdecode(b"ds\xff")):
+        for _ in range(2):
+            run_ingest(tmp_path / "in", Path(name), site=tmp_path / "square.geojson")
+        assert verify_dataset(Path(name)).problems == ()
+
+
+def test_a_file_that_turned_into_something_else_leaves_the_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_photo(tmp_path / "in/a.jpg")
+    monkeypatch.setattr(photo_file, "MAX_FILE_BYTES", 100)
+    assert run_ingest(tmp_path / "in", tmp_path / "ds").rejected == {"too_large": 1}
+    (tmp_path / "in/a.jpg").write_text("a note")
+    assert run_ingest(tmp_path / "in", tmp_path / "ds").skipped == 1
     assert read_rejected(tmp_path / "ds/rejected.csv") == {}
 
 

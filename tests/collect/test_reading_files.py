@@ -157,6 +157,24 @@ def test_a_damaged_profile_or_scan_costs_no_photo(settings: ReadSettings, tmp_pa
     assert reason(photo_bytes(image_options={"icc_profile": b"rubbish"}), settings, tmp_path) == "photo"
 
 
+@pytest.mark.parametrize("tail", [False, True])
+def test_a_hole_of_zeros_in_the_pixels_is_found(tail: bool, settings: ReadSettings, tmp_path: Path) -> None:
+    data = bytearray(photo_bytes(size=(640, 480)))
+    start = len(data) // 2
+    end = len(data) - 2 if tail else start + 4096
+    data[start:end] = bytes(end - start)
+    assert reason(bytes(data), settings, tmp_path) == "truncated"
+    assert (
+        reason(bytes(data[:start]) + b"\xff\xd9", settings, tmp_path) == "photo"
+    )  # nothing tells: decoders fill it up
+
+
+def test_flat_pictures_may_be_coded_as_zeros(settings: ReadSettings, tmp_path: Path) -> None:
+    data = image_bytes(Image.new("L", (4000, 3000), 128), exif=exif_bytes(), optimize=True)
+    assert bytes(512) in data
+    assert reason(data, settings, tmp_path) == "photo"
+
+
 TRAILERS = {
     "motion photo": b"\x00\x00\x00\x18ftypmp42" + b"\x00" * 12 + b"\xff\xd9" * 9 + b"m" * 500,
     "Samsung": b"\x00\x00\x01\x0aImage_UTC_Data1700000000000SEFH\x6b\x00\x00\x00SEFT",

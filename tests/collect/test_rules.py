@@ -116,6 +116,20 @@ def test_a_track_gives_positions_to_photos_without_one(site: Site) -> None:
     assert accepted(site, Facts(position=HERE, gps_time=NOON), track=track).gps_source == "exif"
 
 
+def test_the_offset_of_a_camera_does_not_shift_the_time_of_a_gps() -> None:
+    track = Track(times_s=(NOON.timestamp(),), lons=(8.0,), lats=(50.0,), clock_offset_s=3600.0)
+    assert track.at(NOON, by_camera=False) is not None
+    assert track.at(NOON - timedelta(hours=1)) is not None
+    assert track.at(NOON) is None
+
+
+def test_a_track_across_the_date_line_goes_the_short_way() -> None:
+    times = (NOON.timestamp(), NOON.timestamp() + 4)
+    track = Track(times_s=times, lons=(179.9998, -179.9998), lats=(-17.0, -17.0))
+    lons = [found.lon for second in (1, 2, 3) if (found := track.at(NOON + timedelta(seconds=second)))]
+    assert lons == pytest.approx([179.9999, 180.0, -179.9999])
+
+
 def test_times_come_from_the_best_source() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     local = datetime(2024, 7, 1, 14, 0, 30)
@@ -135,6 +149,15 @@ def test_the_hour_that_comes_twice_is_the_first(site: Site) -> None:
     assert (taken.captured_at, taken.utc_offset_min) == (datetime(2024, 10, 27, 0, 30, tzinfo=UTC), 120)
 
 
+def files_of(folder: Path, contents: dict[str, bytes]) -> list[NamedFile]:
+    files = []
+    for name, data in contents.items():
+        path = folder / f"{len(files)}.bin"
+        path.write_bytes(data)
+        files.append(NamedFile(name=name, size=len(data), path=bytes(path)))
+    return files
+
+
 LABEL_FILES = {
     "plain": "file_name,latitude,longitude\na.jpg,50.0,8.0\n",
     "usual": "Image Path;Lat;Lng;Bearing\nin/a.jpg;50,0;8,0;370\n",
@@ -147,7 +170,7 @@ LABEL_FILES = {
 def test_labels_are_read_under_any_usual_spelling(spelling: str, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(LABEL_FILES[spelling], encoding="utf-8")
     labels = read_labels(tmp_path / "labels.csv")
-    matched, notes = labels.match([NamedFile(name="in/a.jpg", size=1), NamedFile(name="b.jpg", size=2)])
+    matched, notes = labels.match(files_of(tmp_path, {"in/a.jpg": b"a", "b.jpg": b"b"}))
     assert matched[0] is not None
     assert (matched[0].lat, matched[0].lon, matched[1], notes) == (50.0, 8.0, None, [])
 
@@ -156,12 +179,49 @@ def test_labels_of_one_name_for_different_files_are_refused(tmp_path: Path) -> N
     (tmp_path / "labels.csv").write_text("file,lat,lon\na.jpg,50,8\nz.jpg,1,1\na.jpg,51,8\n")
     labels = read_labels(tmp_path / "labels.csv")
     assert "row 2 stands" in labels.notes[0]
-    matched, notes = labels.match([NamedFile(name="x/a.jpg", size=1), NamedFile(name="y/a.jpg", size=2)])
+    for other in (b"longer", b"two"):  # of another size, or of the same
+        matched, notes = labels.match(files_of(tmp_path, {"x/a.jpg": b"one", "y/a.jpg": other}))
+        assert matched == [None, None]
+        assert "2 different files answer to the name a.jpg" in notes[0]
+        assert "1 of 2 labels match no file" in notes[1]
+    assert None not in labels.match(files_of(tmp_path, {"x/a.jpg": b"one", "y/a.jpg": b"one"}))[0]
+
+
+def test_the_end_of_a_path_is_no_safer_than_a_name(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,lat,lon\nDCIM/a.jpg,50,8\n")
+    labels = read_labels(tmp_path / "labels.csv")
+    matched, notes = labels.match(files_of(tmp_path, {"p1/DCIM/a.jpg": b"one", "p2/DCIM/a.jpg": b"two"}))
     assert matched == [None, None]
-    assert "2 different files are called a.jpg" in notes[0]
-    assert "1 of 2 labels match no file" in notes[1]
-    copies = [NamedFile(name="x/a.jpg", size=1), NamedFile(name="y/a.jpg", size=1)]
-    assert None not in labels.match(copies)[0]
+    assert "DCIM/a.jpg" in notes[0]
+
+
+def test_a_whole_path_stands_before_the_end_of_another(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,lat,lon\na.jpg,50,8\n")
+    labels = read_labels(tmp_path / "labels.csv")
+    files = files_of(tmp_path, {"a.jpg": b"one", "copy/a.jpg": b"one", "other/a.jpg": b"two"})
+    matched, notes = labels.match(files)
+    assert [label is not None for label in matched] == [True, True, False]
+    assert notes[0].startswith("1 different file")
+
+
+def test_case_counts_where_it_tells_names_apart(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,lat,lon\nIMG_2.JPG,50,8\nimg_2.jpg,51,8\nB.JPG,52,8\n")
+    labels = read_labels(tmp_path / "labels.csv")
+    assert labels.notes == ()
+    files = files_of(tmp_path, {"img_2.jpg": b"one", "IMG_2.JPG": b"two", "Img_2.jpg": b"three", "b.jpg": b"four"})
+    found = [label and label.lat for label in labels.match(files)[0]]
+    assert found == [51.0, 50.0, None, 52.0]
+
+
+def test_a_label_without_a_position_leaves_it_to_the_photo(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file;lat;lon;heading;time\na.jpg;;;90,5;01.05.2024 12:00\n")
+    labels = read_labels(tmp_path / "labels.csv")
+    photo = accepted(site, Facts(position=HERE), labels.by_name["a.jpg"])
+    assert (photo.lon, photo.lat, photo.gps_source, photo.heading_deg) == (HERE.lon, HERE.lat, "exif", 90.5)
+    assert labels.notes == (
+        "1 label of 1 hold a captured_at that cannot be read, which is left out: write times as 2025-06-02T14:30:00.",
+    )
+    assert reason(site, Facts(position=PositionProblem(reason="no_gps")), labels.by_name["a.jpg"]) == "no_gps"
 
 
 def test_label_cells_that_are_no_numbers_reject_their_photo_only(site: Site, tmp_path: Path) -> None:
@@ -230,6 +290,8 @@ def test_flags_of_a_photo_alone() -> None:
 
 def test_a_position_repeated_while_walking_is_stale() -> None:
     assert flags(photo(1), photo(2, seconds=8), photo(3, seconds=16)) == [("stale_fix",)] * 3
+    frozen = [photo(number, fix_age_s=age_s) for number, age_s in enumerate((1.0, 5.0, 9.0, 18.0))]
+    assert flags(*frozen) == [("stale_fix",)] * 4  # the time of the GPS stood still, too
     assert flags(photo(1), photo(2, seconds=7), photo(3, seconds=15)) == [()] * 3
     assert flags(photo(1), photo(3, seconds=16)) == [()] * 2
     assert flags(photo(1), photo(2, seconds=8), photo(3, seconds=16, walk="other")) == [()] * 3

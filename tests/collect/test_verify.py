@@ -68,6 +68,22 @@ def test_every_changed_value_of_the_manifest_is_found(column: str, root: Path) -
     assert problems(root)
 
 
+@pytest.mark.parametrize("key", ["device_salt", "short_side_px", "split", "site_name", "kept_splits"])
+def test_what_the_manifest_says_about_itself_is_covered(key: str, root: Path) -> None:
+    table = pq.read_table(root / "manifest.parquet")
+    info = json.loads(table.schema.metadata[b"img2gps"])
+    info[key] = {"device_salt": "x", "short_side_px": 64, "split": {"by": "cell"}, "site_name": "y"}.get(key, {"z": []})
+    metadata = {**table.schema.metadata, b"img2gps": json.dumps(info).encode()}
+    pq.write_table(table.replace_schema_metadata(metadata), root / "manifest.parquet")
+    assert "what it says about itself" in problems(root)[0]
+
+
+def test_the_coordinates_of_the_manifest_are_covered(root: Path) -> None:
+    table = pq.read_table(root / "manifest.parquet")
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"geo": b"{}"}), root / "manifest.parquet")
+    assert "what it says about itself" in problems(root)[0]
+
+
 def test_damaged_files_are_problems_and_not_tracebacks(root: Path) -> None:
     for name in ("manifest.parquet", "sources.parquet", "rejected.csv", "ingests.jsonl", "site.geojson"):
         path = root / name
