@@ -23,6 +23,7 @@ from collect.label.desk import LabelDesk
 from collect.label.security import Policy, policy_for
 from collect.label.server import create_app
 from img2gps.dataset import Dataset
+from img2gps.site import Site
 from img2gps.types import Photo
 from tests.datasets import box_site, line, make_dataset, make_walk
 
@@ -37,10 +38,12 @@ def walk_with_a_slip(count: int = 24, slip: int = 12, north_m: float = 90.0) -> 
     return make_walk("walk", places=places, seconds=9.0)
 
 
-def labelled_dataset(root: Path, photos: list[Photo] | None = None, *, pictures: bool = False) -> Dataset:
-    """Write a dataset of a 300 m box, with a small picture per photo where wanted."""
+def labelled_dataset(
+    root: Path, photos: list[Photo] | None = None, *, pictures: bool = False, site: Site | None = None
+) -> Dataset:
+    """Write a dataset of a site (default: a 300 m box), with a small picture per photo where wanted."""
     photos = walk_with_a_slip() if photos is None else photos
-    dataset = make_dataset(root, photos, site=box_site(300, 300))
+    dataset = make_dataset(root, photos, site=site or box_site(300, 300))
     for number, photo in enumerate(photos if pictures else []):
         path = dataset.photo_path(photo.id)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from shapely.geometry import box
 
 from collect.label.desk import LabelDesk
 from img2gps.corrections import Correction, read_corrections
 from img2gps.dataset import Dataset
+from img2gps.site import Site
 from tests.datasets import make_photo
 from tests.labelling import (
     CHROMIUM,
@@ -240,6 +242,26 @@ def test_two_tabs_cannot_overwrite_each_other_silently(
     page.evaluate("window.dispatchEvent(new Event('focus'))")
     page.wait_for_timeout(400)
     np.testing.assert_allclose(centre(page, "#pin-hit"), centre(other, "#pin-hit"), atol=1)
+
+
+def test_a_site_across_the_date_line_is_one_map(context: BrowserContext, tmp_path: Path) -> None:
+    fiji = Site(name="fiji", polygon=box(179.999, -16.801, 180.001, -16.799))
+    here = make_photo("here", lon=179.99998, lat=-16.8)
+    there = make_photo("there", lon=-179.9995, lat=-16.8)
+    dataset = labelled_dataset(tmp_path / "fiji", [here, there], pictures=True, site=fiji)
+    with running_server(LabelDesk(dataset, by="kim")) as server:
+        page = open_page(context.new_page(), server.url + f"#{here.id[:16]}")
+        outline = page.locator("#outline").bounding_box()
+        dots = page.locator("#walk-dots").bounding_box()
+        assert outline is not None
+        assert dots is not None
+        assert outline["x"] < dots["x"] < dots["x"] + dots["width"] < outline["x"] + outline["width"]
+        for _ in range(5):
+            page.keyboard.press("ArrowRight")
+        saved(page)
+        moved = dataset.read_frame().set_index("id").loc[here.id]
+    assert moved["moved_m"] == pytest.approx(5.0, abs=0.1)
+    assert -180 <= moved["lon"] < -179.9999
 
 
 def test_a_tab_undoes_nothing_but_its_own(
