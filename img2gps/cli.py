@@ -3,6 +3,7 @@
 Commands come from the entry-point group ``img2gps.commands``, so that another package can add one.
 """
 
+import io
 import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
@@ -83,7 +84,15 @@ def _run(arguments: list[str]) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the program and exit: see `img2gps.errors` for the codes."""
+    _escape_what_cannot_be_encoded()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _escape_what_cannot_be_encoded() -> None:
+    """Let stdout and stderr show a character that their encoding lacks as an escape, instead of failing on it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:

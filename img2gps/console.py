@@ -7,6 +7,7 @@ package that knows Click.
 import json
 import math
 import os
+import sys
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ __all__ = [
     "print_text",
     "say",
     "seed_option",
+    "stdout_is_unicode",
     "warn",
 ]
 
@@ -121,8 +123,16 @@ def print_text(text: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print `value` as one JSON document on stdout; NaN and infinity become null."""
-    click.echo(json.dumps(jsonable(value), indent=1, ensure_ascii=False))
+    """Print `value` as one JSON document on stdout; NaN and infinity become null.
+
+    Where stdout is not Unicode the document is ASCII: its readers expect UTF-8, of which ASCII is a part.
+    """
+    click.echo(json.dumps(jsonable(value), indent=1, ensure_ascii=not stdout_is_unicode()))
+
+
+def stdout_is_unicode() -> bool:
+    """Return whether stdout takes every character."""
+    return "utf" in (sys.stdout.encoding or "utf-8").lower()
 
 
 def jsonable(value: Any) -> Any:

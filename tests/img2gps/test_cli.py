@@ -1,8 +1,11 @@
 """The root command: every command has help, an example and a place in the docs; errors have exit codes."""
 
+import io
 import json
 import os
 import shlex
+import subprocess
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -154,6 +157,27 @@ def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == {"size": 1, "bad": None, "path": "é"}
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_text_that_stdout_cannot_encode_is_escaped_and_json_stays_json(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def show(*_: object, **__: object) -> None:
+        console.print_table("世界", ["photo"], [["世界.jpg"]])
+        console.print_text("…")
+        console.say("世界")
+        console.print_json({"photo": "é世😀"})
+
+    stdout = io.BytesIO()
+    for name, stream in (("stdout", stdout), ("stderr", io.BytesIO())):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(stream, encoding=encoding))
+    monkeypatch.setattr(cli.cli, "main", show)
+    with pytest.raises(SystemExit, match=r"^0$"):
+        cli.main([])
+    written = stdout.getvalue()
+    assert written.startswith(rb"\u4e16\u754c")
+    assert json.loads(written[written.index(b"{") :]) == {"photo": "é世😀"}
+
+
 def test_tables_show_markup_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     console.print_table("T [/]", ["name", "n"], [["[/red] x", 1_000]])
     assert "[/red] x" in capsys.readouterr().out
@@ -167,9 +191,6 @@ def test_no_bar_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_closed_pipe_is_no_error() -> None:
-    import subprocess
-    import sys
-
     program = [sys.executable, "-m", "img2gps", "--help"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
