@@ -13,7 +13,7 @@ import rich_click as click
 from rich.markup import escape
 
 from img2gps import __version__
-from img2gps.console import PATH, command, json_option, print_json, print_text, say, seed_option
+from img2gps.console import PATH, WORDS, command, json_option, print_json, print_text, say, seed_option
 from img2gps.errors import Img2GPSError
 from img2gps.progress import stderr
 from img2gps.text import safe_text
@@ -31,6 +31,11 @@ _ORDER = (
 
 class CommandGroup(click.RichGroup):
     """A group whose commands are the entry points of ``img2gps.commands``, imported on first use."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, and keep the words: `img2gps.console.command_line` tells a command how it was called."""
+        ctx.meta[WORDS] = tuple(args)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, known ones in the order of the loop."""

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import click
 import pytest
+from photos import write_site, write_walk
 
 from img2gps import cli, console, errors
 from img2gps.console import command
+from img2gps.files import read_json_lines
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(entry.name for entry in entry_points(group="img2gps.commands"))
@@ -199,3 +201,23 @@ def test_closed_pipe_is_no_error() -> None:
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
     assert process.returncode == 0
+
+
+def test_an_ingest_is_recorded_as_a_line_that_a_shell_takes_again(tmp_path: Path) -> None:
+    folder = tmp_path / "monday's walk"
+    write_walk(folder, 2, size=(32, 24))
+    words = ["ingest", str(folder), str(tmp_path / "ds"), "--site", str(write_site(tmp_path / "site.geojson"))]
+    assert cli.run([*words, "--jobs", "1"]) == 0
+    record = read_json_lines(tmp_path / "ds/ingests.jsonl")[-1]
+    assert shlex.split(record["command"]) == ["img2gps", *words, "--jobs", "1"]
+
+
+def test_a_command_that_another_one_runs_knows_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    commands = {
+        "outer": click.Command("outer", callback=lambda: cli.cli.main(["inner"], standalone_mode=False)),
+        "inner": click.Command("inner", callback=lambda: lines.append(console.command_line())),
+    }
+    monkeypatch.setattr(cli.CommandGroup, "get_command", lambda _group, _context, name: commands[name])
+    assert cli.run(["outer"]) == 0
+    assert lines == ["img2gps inner"]
