@@ -13,7 +13,7 @@ import rich_click as click
 from rich.markup import escape
 
 from img2gps import __version__
-from img2gps.console import PATH, WORDS, command, json_option, print_json, print_text, say, seed_option
+from img2gps.console import PATH, WORDS, command, config_option, json_option, print_json, print_text, say, seed_option
 from img2gps.errors import Img2GPSError
 from img2gps.progress import stderr
 from img2gps.text import safe_text
@@ -70,6 +70,7 @@ def cli() -> None:
 @click.option("--photos", type=click.IntRange(min=60), default=240, help="Good photos to render.")
 @click.option("--out", type=PATH, default=Path("img2gps-demo"), help="A new folder for everything the demo makes.")
 @seed_option
+@config_option
 @json_option
 def demo(photos: int, out: Path, seed: int, as_json: bool) -> None:
     """Walk through the whole loop on a generated campus: no photos and no network needed."""

@@ -53,6 +53,12 @@ def test_every_option_has_help(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_command_takes_a_config_file_and_speaks_json(name: str) -> None:
+    options = {option for parameter in loaded(name).params for option in parameter.opts}
+    assert {"--config", "--json"} <= options
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_command_has_a_place_in_the_docs(name: str) -> None:
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     assert any(f"img2gps {name}" in page.read_text(encoding="utf-8") for page in pages)
