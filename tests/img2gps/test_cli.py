@@ -1,8 +1,10 @@
 """The root command: every command has help, an example and a place in the docs; errors have exit codes."""
 
 import io
+import itertools
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -18,6 +20,8 @@ from img2gps.console import command
 from img2gps.files import read_json_lines
 
 ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+RUNS_IMG2GPS = re.compile(r"(^|&& |-m )\s*img2gps ")
 NAMES = sorted(entry.name for entry in entry_points(group="img2gps.commands"))
 
 
@@ -25,6 +29,31 @@ def loaded(name: str) -> click.Command:
     found = cli.cli.get_command(click.Context(cli.cli), name)
     assert found is not None
     return found
+
+
+def parse(words: list[str]) -> None:
+    """Parse the words after ``img2gps`` and run nothing: unknown options and missing arguments raise."""
+    name, *arguments = words
+    loaded(name).make_context(name, arguments, parent=click.Context(cli.cli))
+
+
+def documented_lines() -> list[tuple[str, str]]:
+    """Return (page:line, shell line) for each line of a code block that runs img2gps, and for inline code with words
+    behind the command's name: `img2gps label` alone is a mention."""
+    found = []
+    for page in PAGES:
+        fenced = False
+        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+            fenced ^= line.startswith("```")
+            shown = [line] if fenced or line.startswith("    ") else re.findall(r"`(img2gps [^`\s]+ [^`]+)`", line)
+            found += [(f"{page.name}:{number}", text) for text in shown if RUNS_IMG2GPS.search(text)]
+    return found
+
+
+def statements(line: str) -> list[list[str]]:
+    """Return the words of each command of a shell line, without its comment."""
+    words = shlex.split(line, comments=True)
+    return [list(group) for is_and, group in itertools.groupby(words, "&&".__eq__) if not is_and]
 
 
 def test_the_commands_of_the_design_exist() -> None:
@@ -40,9 +69,16 @@ def test_command_has_help_with_a_working_example(name: str) -> None:
     examples = [line.removeprefix("$ img2gps ") for line in epilog.split("\n\n") if line.startswith("$ img2gps ")]
     words = [shlex.split(example) for example in examples]
     assert name in {first for first, *_ in words}, f"img2gps {name} --help shows no example of it"
-    for shown, *arguments in words:
-        # parsing alone: unknown options and missing arguments raise, nothing runs
-        loaded(shown).make_context(shown, arguments, parent=click.Context(cli.cli))
+    for line in words:
+        parse(line)
+
+
+@pytest.mark.parametrize(("where", "line"), documented_lines())
+def test_a_documented_command_line_is_one_that_can_be_typed(where: str, line: str) -> None:
+    found = [words[words.index("img2gps") + 1 :] for words in statements(line) if "img2gps" in words]
+    assert found, f"{where} shows no command"
+    for words in found:
+        parse(words)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,8 +96,7 @@ def test_command_takes_a_config_file_and_speaks_json(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_command_has_a_place_in_the_docs(name: str) -> None:
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    assert any(f"img2gps {name}" in page.read_text(encoding="utf-8") for page in pages)
+    assert any(f"img2gps {name}" in page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
