@@ -1,17 +1,20 @@
-"""The demo's script and its closing block; the whole of it is run by hand and in CI, not here."""
+"""The demo's script, its closing block, and once the whole of it at its smallest."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from img2gps import cli
 from img2gps.demo import DemoReport, closing_block, run_demo
 from img2gps.errors import UsageError
+from img2gps.files import read_json_lines
 
 
 class HaltError(Exception):
@@ -30,6 +33,36 @@ def recorded(tmp_path: Path, photos: int, seed: int = 0) -> list[list[str]]:
     with pytest.raises(HaltError):
         run_demo(run, photos=photos, out=tmp_path / "demo", seed=seed)
     return commands
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two threads on cores that other work shares wait for each other most of the time."""
+    before = torch.get_num_threads()
+    monkeypatch.setenv("IMG2GPS_TRAIN_THREADS", "1")
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_the_whole_demo_prints_its_figures_and_nothing_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "my demo"
+    assert cli.run(["demo", "--photos", "60", "--out", str(out), "--json"]) == 0
+    report = json.loads(capfd.readouterr().out)
+    assert {"photos", "rejected", "runs", "dataset", "seconds"} <= set(report)
+    assert report["photos"] == 60
+    assert report["rejected"]
+    assert report["dataset"] == str(out / "quad")
+    held_out = report["runs"]["quick"]["photos"]
+    assert 0 < held_out < 60
+    for name in ("resnet18", "quick"):
+        assert report["runs"][name]["photos"] == held_out
+        assert report["runs"][name]["rmse_m"] > 0
+        assert (out / f"runs/{name}/evaluations/quad-test/report.html").is_file()
+    assert report["runs"]["quick"]["rmse_m"] < report["runs"]["quick"]["mean_predictor"]["rmse_m"]
+    ingest = read_json_lines(out / "quad/ingests.jsonl")[-1]
+    assert ingest["command"] == "img2gps ingest campus/photos quad --site penn-engineering-quad"
 
 
 def option(words: list[str], name: str) -> str:
