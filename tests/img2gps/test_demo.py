@@ -91,10 +91,25 @@ def test_two_walks_or_more_are_held_out_and_most_photos_train(
     assert 1.8 * walk <= held_out <= photos / 3
 
 
-def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "mine.jpg").write_bytes(b"keep")
-    with pytest.raises(UsageError, match="not empty"):
-        run_demo(lambda words: None, photos=60, out=tmp_path, seed=0)
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("full", "full is not empty and"),
+        ("full/mine.jpg", "mine.jpg is a file and"),
+        ("", "The current folder is not empty and"),
+        (".", "The current folder is not empty and"),
+    ],
+)
+def test_only_a_new_or_empty_folder_is_taken_and_nothing_is_called_to_be_deleted(
+    out: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine.jpg").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=message) as refused:
+        run_demo(lambda words: None, photos=60, out=Path(out), seed=0)
+    assert "delete" not in str(refused.value)
+    assert (tmp_path / "full/mine.jpg").exists()
 
 
 def test_the_closing_block_says_what_was_found_and_what_to_type_next() -> None:
