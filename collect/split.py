@@ -103,7 +103,7 @@ def split_dataset(
     nothing. Raises UsageError, InvalidDatasetError or DatasetLockedError.
     """
     if dry_run:
-        return _plan(dataset, by, val, test, folds, seed)[0]
+        return _plan(dataset, by, val, test, folds, seed, dry_run=True)[0]
     with dataset.lock():
         result, info, before = _plan(dataset, by, val, test, folds, seed)
         record = {**result.options, **_hashes(dataset.read_frame(), result.photos)}
@@ -115,7 +115,7 @@ def split_dataset(
 
 
 def _plan(
-    dataset: Dataset, by: SplitBy, val: int, test: int, folds: str | None, seed: int
+    dataset: Dataset, by: SplitBy, val: int, test: int, folds: str | None, seed: int, *, dry_run: bool = False
 ) -> tuple[SplitResult, ManifestInfo, list[Photo]]:
     table, info = read_table(dataset.manifest_path)
     photos = photos_of(table)
@@ -124,12 +124,11 @@ def _plan(
     options = {"by": by, "val": val, "test": test, "folds": _checked(photos, by, val, test, folds), "seed": seed}
     stored = _options_of(info.split) if info.split else None
     if stored == options:
-        return _extend(photos, info, options, dataset.site()), info, photos
+        return _extend(photos, info, options, dataset.site(), dry_run=dry_run), info, photos
     result = make_split(photos, by=by, val=val, test=test, folds=folds, seed=seed, site=dataset.site())
     if stored is not None:
         before = ", ".join(f"{key} {value}" for key, value in stored.items() if value is not None)
-        note = f"The split was drawn anew; the one before ({before}) is gone, and runs made on it score other photos."
-        result = dataclasses.replace(result, notes=[note, *result.notes])
+        result = dataclasses.replace(result, notes=[_redrawn(before, dry_run=dry_run), *result.notes])
     return result, info, photos
 
 
@@ -138,15 +137,28 @@ def _options_of(record: Mapping[str, Any]) -> dict[str, Any]:
     return {key: record.get(key) for key in _OPTIONS}
 
 
-def _extend(photos: list[Photo], info: ManifestInfo, options: dict[str, Any], site: Site) -> SplitResult:
+def _redrawn(before: str, *, dry_run: bool) -> str:
+    if dry_run:
+        return f"The split would be drawn anew; the stored one ({before}) stays until then."
+    return f"The split was drawn anew; the one before ({before}) is gone, and runs made on it score other photos."
+
+
+def _extend(
+    photos: list[Photo], info: ManifestInfo, options: dict[str, Any], site: Site, *, dry_run: bool
+) -> SplitResult:
     done = assign_rest(photos, info, site)
     new = [after for photo, after in zip(photos, done, strict=True) if photo.split is None]
     if not new:
         return SplitResult(photos=done, options=options, notes=["The stored split was made with these options: kept."])
     counts = Counter(photo.split for photo in new)
     where = ", ".join(f"{counts[split]} to {split}" for split in ("train", "val", "test", "excluded") if counts[split])
-    notes = [f"The stored split was kept; {format_count(len(new), 'new photo')} assigned: {where}."]
-    return SplitResult(photos=done, options=options, notes=notes)
+    count = format_count(len(new), "new photo")
+    note = (
+        f"The stored split would be kept and {count} assigned: {where}."
+        if dry_run
+        else f"The stored split was kept; {count} assigned: {where}."
+    )
+    return SplitResult(photos=done, options=options, notes=[note])
 
 
 def _checked(photos: Sequence[Photo], by: str, val: int, test: int, folds: str | None) -> str | None:

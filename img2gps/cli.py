@@ -3,6 +3,7 @@
 Commands come from the entry-point group ``img2gps.commands``, so that another package can add one.
 """
 
+import io
 import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
@@ -12,7 +13,7 @@ import rich_click as click
 from rich.markup import escape
 
 from img2gps import __version__
-from img2gps.console import PATH, command, json_option, print_json, print_text, say, seed_option
+from img2gps.console import PATH, WORDS, command, config_option, json_option, print_json, print_text, say, seed_option
 from img2gps.errors import Img2GPSError
 from img2gps.progress import stderr
 from img2gps.text import safe_text
@@ -30,6 +31,11 @@ _ORDER = (
 
 class CommandGroup(click.RichGroup):
     """A group whose commands are the entry points of ``img2gps.commands``, imported on first use."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, and keep the words: `img2gps.console.command_line` tells a command how it was called."""
+        ctx.meta[WORDS] = tuple(args)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, known ones in the order of the loop."""
@@ -64,6 +70,7 @@ def cli() -> None:
 @click.option("--photos", type=click.IntRange(min=60), default=240, help="Good photos to render.")
 @click.option("--out", type=PATH, default=Path("img2gps-demo"), help="A new folder for everything the demo makes.")
 @seed_option
+@config_option
 @json_option
 def demo(photos: int, out: Path, seed: int, as_json: bool) -> None:
     """Walk through the whole loop on a generated campus: no photos and no network needed."""
@@ -83,7 +90,15 @@ def _run(arguments: list[str]) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the program and exit: see `img2gps.errors` for the codes."""
+    _escape_what_cannot_be_encoded()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _escape_what_cannot_be_encoded() -> None:
+    """Let stdout and stderr show a character that their encoding lacks as an escape, instead of failing on it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:

@@ -7,6 +7,8 @@ package that knows Click.
 import json
 import math
 import os
+import shlex
+import sys
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -23,7 +25,9 @@ from img2gps.text import safe_path
 
 __all__ = [
     "PATH",
+    "WORDS",
     "command",
+    "command_line",
     "config_option",
     "dry_run_option",
     "jobs_option",
@@ -34,6 +38,7 @@ __all__ = [
     "print_text",
     "say",
     "seed_option",
+    "stdout_is_unicode",
     "warn",
 ]
 
@@ -41,6 +46,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Existence is checked by the functions that open the path: a path that does not exist is exit 3, not Click's 2.
 PATH = click.Path(path_type=Path)
+# Where the root context keeps the words that it was called with.
+WORDS = "img2gps.words"
 
 
 def command(name: str, *, example: str, short_help: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
@@ -52,6 +59,13 @@ def command(name: str, *, example: str, short_help: str | None = None) -> Callab
         short_help=short_help,
         context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     )
+
+
+def command_line() -> str:
+    """Return the words of the running command, quoted for a shell, whether typed or run by another command."""
+    context = click.get_current_context()
+    assert context is not None  # without a running command, Click raises
+    return shlex.join(["img2gps", *context.find_root().meta.get(WORDS, ())])
 
 
 def json_option(function: Function) -> Function:
@@ -121,8 +135,16 @@ def print_text(text: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print `value` as one JSON document on stdout; NaN and infinity become null."""
-    click.echo(json.dumps(jsonable(value), indent=1, ensure_ascii=False))
+    """Print `value` as one JSON document on stdout; NaN and infinity become null.
+
+    Where stdout is not Unicode the document is ASCII: its readers expect UTF-8, of which ASCII is a part.
+    """
+    click.echo(json.dumps(jsonable(value), indent=1, ensure_ascii=not stdout_is_unicode()))
+
+
+def stdout_is_unicode() -> bool:
+    """Return whether stdout takes every character."""
+    return "utf" in (sys.stdout.encoding or "utf-8").lower()
 
 
 def jsonable(value: Any) -> Any:

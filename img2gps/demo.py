@@ -53,12 +53,10 @@ class DemoReport:
 def run_demo(run: Run, *, photos: int, out: Path, seed: int) -> DemoReport:
     """Run every step in the new folder `out` and return what came of it.
 
-    `run` takes the words of one command, without the program's name. Raises UsageError where `out`
-    already holds something: a demo must not mix with somebody's own photos.
+    `run` takes the words of one command, without the program's name. Raises UsageError where `out` is no new or
+    empty folder: a demo must not mix with somebody's own photos.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{safe_path(out)} is not empty: give another folder with --out, or delete it first.")
-    out.mkdir(parents=True, exist_ok=True)
+    _make_folder(out)
     started = time.monotonic()
     held_out = _held_out_photos(photos)
     # The commands' own tables are the story here; stdout is kept for the closing block or the JSON.
@@ -83,6 +81,16 @@ def run_demo(run: Run, *, photos: int, out: Path, seed: int) -> DemoReport:
         folder=str(out),
         seconds=round(time.monotonic() - started, 1),
     )
+
+
+def _make_folder(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{safe_path(out)} is a file and the demo needs a folder: name a new one with --out.")
+    if out.exists() and any(out.iterdir()):
+        # `--out ""` means the current folder, too
+        where = "The current folder" if out.samefile(Path.cwd()) else safe_path(out)
+        raise UsageError(f"{where} is not empty and the demo needs a folder of its own: name a new one with --out.")
+    out.mkdir(parents=True, exist_ok=True)
 
 
 def closing_block(report: DemoReport) -> str:

@@ -1,12 +1,20 @@
 """``img2gps audit``."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import rich_click as click
 
-from img2gps.console import PATH, command, config_option, json_option, print_json, print_text, say
+from img2gps.console import (
+    PATH,
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_text,
+    say,
+    stdout_is_unicode,
+)
 from img2gps.text import safe_path
 
 __all__ = ["audit"]
@@ -49,8 +57,7 @@ def audit(
     if as_json:
         print_json(result.figures)
     else:
-        unicode = "utf" in (sys.stdout.encoding or "").lower()
         width = shutil.get_terminal_size((120, 40)).columns
-        print_text("\n".join(summary_lines(result.figures, unicode=unicode, width=width)))
+        print_text("\n".join(summary_lines(result.figures, unicode=stdout_is_unicode(), width=width)))
     say(f"Report: {safe_path(report)}")
     check_gate(result.figures, thresholds)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from img2gps.console import PATH, command, jobs_option, json_option, print_json, print_table, print_text
+from img2gps.console import PATH, command, config_option, jobs_option, json_option, print_json, print_table, print_text
 
 
 @command("doctor", example="""img2gps doctor
@@ -12,6 +12,7 @@ img2gps doctor ~/walks/monday --site penn-engineering-quad""")  # fmt: skip
 @click.argument("photos", nargs=-1, type=PATH)
 @click.option("--site", help="A packaged site or a GeoJSON polygon; without it, any position will do.")
 @jobs_option
+@config_option
 @json_option
 def doctor(photos: tuple[Path, ...], site: str | None, jobs: int, as_json: bool) -> None:
     """Check the environment and say, for each folder of PHOTOS, what is wrong with them and what to do."""

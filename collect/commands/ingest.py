@@ -1,13 +1,12 @@
 """`img2gps ingest`: photos into a dataset."""
 
 import shlex
-import sys
 from pathlib import Path
 
 import rich_click as click
 
 from collect.commands.reading_options import options_of, reading_options, strict_option
-from img2gps.console import PATH, command, config_option, dry_run_option, json_option, say
+from img2gps.console import PATH, command, command_line, config_option, dry_run_option, json_option, say
 from img2gps.text import safe_path
 
 
@@ -36,8 +35,7 @@ def ingest(photos: tuple[Path, ...], dataset: Path, short_side: int | None, reha
     from collect.ingesting.closing import close
     from collect.ingesting.run import ingest as run
 
-    command_line = " ".join(["img2gps", *sys.argv[1:]])
-    options = options_of(shared, short_side_px=short_side, rehash=rehash, dry_run=dry_run, command=command_line)
+    options = options_of(shared, short_side_px=short_side, rehash=rehash, dry_run=dry_run, command=command_line())
     outcomes = run(photos, dataset, options)
     title = f"{dataset} (dry run: nothing was written)" if dry_run else f"{dataset}"
     close(outcomes, title=title, as_json=as_json, strict=strict)

@@ -125,7 +125,7 @@ def _print_queue(desk: "LabelDesk", *, as_json: bool) -> dict[str, object]:
         ]
         print_table("Labels to look at first", ("rank", "wrong", "photo", "why"), rows)
         if len(entries) > len(shown):
-            print_text(f"… and {len(entries) - len(shown):,} more; --json lists all.")
+            print_text(f"... and {len(entries) - len(shown):,} more; --json lists all.")
     return {"photos": photos, "reviewed": photos - len(entries), "queue": entries}
 
 

@@ -48,7 +48,7 @@ def split(
         say(note)
     report = result.to_dict()
     if as_json:
-        print_json(report)
+        print_json({**report, "dry_run": dry_run})
         return
     rows = [(name, row["photos"], row["walks"], row["groups"]) for name, row in report["splits"].items()]
     print_table(f"Split by {by}, seed {seed}", ("split", "photos", "walks", "groups"), rows)

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import rich_click as click
 
-from img2gps.console import PATH, command, json_option, print_json, print_table, print_text
+from img2gps.console import PATH, command, config_option, json_option, print_json, print_table, print_text
 
 
 @command("verify", example="img2gps verify quad")
 @click.argument("dataset", type=PATH)
+@config_option
 @json_option
 def verify(dataset: Path, as_json: bool) -> None:
     """Recompute every hash of DATASET and check every row against schema, polygon and store.

@@ -51,7 +51,8 @@ def read_predictions(run: Path) -> dict[str, Prediction]:
     path = run / "folds" / "predictions.parquet"
     if not path.is_file():
         raise UsageError(
-            f"{safe_path(run)} has no out-of-fold predictions: train it with `img2gps train DATASET --folds K`."
+            f"{safe_path(run)} has no out-of-fold predictions: make a run that has, with "
+            "`img2gps split DATASET --folds walk && img2gps train DATASET --folds`."
         )
     columns = _read_columns(path)
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]

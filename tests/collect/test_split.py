@@ -1,5 +1,6 @@
 """Splits: what is held out, what is never broken, what is said."""
 
+import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -246,7 +247,9 @@ def test_a_rerun_changes_nothing_and_other_options_redraw(tmp_path: Path) -> Non
     assert dataset.manifest_path.read_bytes() == before
     redrawn = split_dataset(dataset, by="random", val=20, test=20)
     assert "drawn anew" in redrawn.notes[0]
-    assert redrawn == planned
+    assert (redrawn.photos, redrawn.notes[1:]) == (planned.photos, planned.notes[1:])
+    assert "would be drawn anew" in planned.notes[0]
+    assert "gone" not in planned.notes[0]
     assert dataset.manifest_path.read_bytes() != before
 
 
@@ -268,6 +271,9 @@ def test_command_prints_counts_and_json(tmp_path: Path, capsys: pytest.CaptureFi
     assert dataset.manifest_path.read_bytes() == before
     assert run(["split", str(dataset.root), "--by", "random", "--val", "10", "--test", "10", "--json"]) == 0
     shown = capsys.readouterr()
-    assert '"photos": 110' in shown.out
+    assert json.loads(shown.out)["photos"] == 110
+    assert json.loads(shown.out)["dry_run"] is False
     assert "optimistic" in shown.err
+    assert run(["split", str(dataset.root), "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dry_run"] is True
     assert run(["split", str(tmp_path / "nowhere")]) == 3

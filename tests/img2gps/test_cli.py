@@ -1,18 +1,27 @@
 """The root command: every command has help, an example and a place in the docs; errors have exit codes."""
 
+import io
+import itertools
 import json
 import os
+import re
 import shlex
+import subprocess
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
 import pytest
+from photos import write_site, write_walk
 
 from img2gps import cli, console, errors
 from img2gps.console import command
+from img2gps.files import read_json_lines
 
 ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+RUNS_IMG2GPS = re.compile(r"(^|&& |-m )\s*img2gps ")
 NAMES = sorted(entry.name for entry in entry_points(group="img2gps.commands"))
 
 
@@ -20,6 +29,31 @@ def loaded(name: str) -> click.Command:
     found = cli.cli.get_command(click.Context(cli.cli), name)
     assert found is not None
     return found
+
+
+def parse(words: list[str]) -> None:
+    """Parse the words after ``img2gps`` and run nothing: unknown options and missing arguments raise."""
+    name, *arguments = words
+    loaded(name).make_context(name, arguments, parent=click.Context(cli.cli))
+
+
+def documented_lines() -> list[tuple[str, str]]:
+    """Return (page:line, shell line) for each line of a code block that runs img2gps, and for inline code with words
+    behind the command's name: `img2gps label` alone is a mention."""
+    found = []
+    for page in PAGES:
+        fenced = False
+        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+            fenced ^= line.startswith("```")
+            shown = [line] if fenced or line.startswith("    ") else re.findall(r"`(img2gps [^`\s]+ [^`]+)`", line)
+            found += [(f"{page.name}:{number}", text) for text in shown if RUNS_IMG2GPS.search(text)]
+    return found
+
+
+def statements(line: str) -> list[list[str]]:
+    """Return the words of each command of a shell line, without its comment."""
+    words = shlex.split(line, comments=True)
+    return [list(group) for is_and, group in itertools.groupby(words, "&&".__eq__) if not is_and]
 
 
 def test_the_commands_of_the_design_exist() -> None:
@@ -35,9 +69,16 @@ def test_command_has_help_with_a_working_example(name: str) -> None:
     examples = [line.removeprefix("$ img2gps ") for line in epilog.split("\n\n") if line.startswith("$ img2gps ")]
     words = [shlex.split(example) for example in examples]
     assert name in {first for first, *_ in words}, f"img2gps {name} --help shows no example of it"
-    for shown, *arguments in words:
-        # parsing alone: unknown options and missing arguments raise, nothing runs
-        loaded(shown).make_context(shown, arguments, parent=click.Context(cli.cli))
+    for line in words:
+        parse(line)
+
+
+@pytest.mark.parametrize(("where", "line"), documented_lines())
+def test_a_documented_command_line_is_one_that_can_be_typed(where: str, line: str) -> None:
+    found = [words[words.index("img2gps") + 1 :] for words in statements(line) if "img2gps" in words]
+    assert found, f"{where} shows no command"
+    for words in found:
+        parse(words)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,9 +89,14 @@ def test_every_option_has_help(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_command_takes_a_config_file_and_speaks_json(name: str) -> None:
+    options = {option for parameter in loaded(name).params for option in parameter.opts}
+    assert {"--config", "--json"} <= options
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_command_has_a_place_in_the_docs(name: str) -> None:
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    assert any(f"img2gps {name}" in page.read_text(encoding="utf-8") for page in pages)
+    assert any(f"img2gps {name}" in page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,6 +200,27 @@ def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == {"size": 1, "bad": None, "path": "é"}
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_text_that_stdout_cannot_encode_is_escaped_and_json_stays_json(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def show(*_: object, **__: object) -> None:
+        console.print_table("世界", ["photo"], [["世界.jpg"]])
+        console.print_text("…")
+        console.say("世界")
+        console.print_json({"photo": "é世😀"})
+
+    stdout = io.BytesIO()
+    for name, stream in (("stdout", stdout), ("stderr", io.BytesIO())):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(stream, encoding=encoding))
+    monkeypatch.setattr(cli.cli, "main", show)
+    with pytest.raises(SystemExit, match=r"^0$"):
+        cli.main([])
+    written = stdout.getvalue()
+    assert written.startswith(rb"\u4e16\u754c")
+    assert json.loads(written[written.index(b"{") :]) == {"photo": "é世😀"}
+
+
 def test_tables_show_markup_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     console.print_table("T [/]", ["name", "n"], [["[/red] x", 1_000]])
     assert "[/red] x" in capsys.readouterr().out
@@ -167,9 +234,6 @@ def test_no_bar_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_closed_pipe_is_no_error() -> None:
-    import subprocess
-    import sys
-
     program = [sys.executable, "-m", "img2gps", "--help"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
@@ -178,3 +242,23 @@ def test_closed_pipe_is_no_error() -> None:
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
     assert process.returncode == 0
+
+
+def test_an_ingest_is_recorded_as_a_line_that_a_shell_takes_again(tmp_path: Path) -> None:
+    folder = tmp_path / "monday's walk"
+    write_walk(folder, 2, size=(32, 24))
+    words = ["ingest", str(folder), str(tmp_path / "ds"), "--site", str(write_site(tmp_path / "site.geojson"))]
+    assert cli.run([*words, "--jobs", "1"]) == 0
+    record = read_json_lines(tmp_path / "ds/ingests.jsonl")[-1]
+    assert shlex.split(record["command"]) == ["img2gps", *words, "--jobs", "1"]
+
+
+def test_a_command_that_another_one_runs_knows_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    commands = {
+        "outer": click.Command("outer", callback=lambda: cli.cli.main(["inner"], standalone_mode=False)),
+        "inner": click.Command("inner", callback=lambda: lines.append(console.command_line())),
+    }
+    monkeypatch.setattr(cli.CommandGroup, "get_command", lambda _group, _context, name: commands[name])
+    assert cli.run(["outer"]) == 0
+    assert lines == ["img2gps inner"]

@@ -1,17 +1,20 @@
-"""The demo's script and its closing block; the whole of it is run by hand and in CI, not here."""
+"""The demo's script, its closing block, and once the whole of it at its smallest."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from img2gps import cli
 from img2gps.demo import DemoReport, closing_block, run_demo
 from img2gps.errors import UsageError
+from img2gps.files import read_json_lines
 
 
 class HaltError(Exception):
@@ -30,6 +33,36 @@ def recorded(tmp_path: Path, photos: int, seed: int = 0) -> list[list[str]]:
     with pytest.raises(HaltError):
         run_demo(run, photos=photos, out=tmp_path / "demo", seed=seed)
     return commands
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two threads on cores that other work shares wait for each other most of the time."""
+    before = torch.get_num_threads()
+    monkeypatch.setenv("IMG2GPS_TRAIN_THREADS", "1")
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_the_whole_demo_prints_its_figures_and_nothing_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "my demo"
+    assert cli.run(["demo", "--photos", "60", "--out", str(out), "--json"]) == 0
+    report = json.loads(capfd.readouterr().out)
+    assert {"photos", "rejected", "runs", "dataset", "seconds"} <= set(report)
+    assert report["photos"] == 60
+    assert report["rejected"]
+    assert report["dataset"] == str(out / "quad")
+    held_out = report["runs"]["quick"]["photos"]
+    assert 0 < held_out < 60
+    for name in ("resnet18", "quick"):
+        assert report["runs"][name]["photos"] == held_out
+        assert report["runs"][name]["rmse_m"] > 0
+        assert (out / f"runs/{name}/evaluations/quad-test/report.html").is_file()
+    assert report["runs"]["quick"]["rmse_m"] < report["runs"]["quick"]["mean_predictor"]["rmse_m"]
+    ingest = read_json_lines(out / "quad/ingests.jsonl")[-1]
+    assert ingest["command"] == "img2gps ingest campus/photos quad --site penn-engineering-quad"
 
 
 def option(words: list[str], name: str) -> str:
@@ -58,10 +91,25 @@ def test_two_walks_or_more_are_held_out_and_most_photos_train(
     assert 1.8 * walk <= held_out <= photos / 3
 
 
-def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "mine.jpg").write_bytes(b"keep")
-    with pytest.raises(UsageError, match="not empty"):
-        run_demo(lambda words: None, photos=60, out=tmp_path, seed=0)
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("full", "full is not empty and"),
+        ("full/mine.jpg", "mine.jpg is a file and"),
+        ("", "The current folder is not empty and"),
+        (".", "The current folder is not empty and"),
+    ],
+)
+def test_only_a_new_or_empty_folder_is_taken_and_nothing_is_called_to_be_deleted(
+    out: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine.jpg").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=message) as refused:
+        run_demo(lambda words: None, photos=60, out=Path(out), seed=0)
+    assert "delete" not in str(refused.value)
+    assert (tmp_path / "full/mine.jpg").exists()
 
 
 def test_the_closing_block_says_what_was_found_and_what_to_type_next() -> None:

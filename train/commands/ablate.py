@@ -5,7 +5,17 @@ from typing import Any
 
 import rich_click as click
 
-from img2gps.console import PATH, command, dry_run_option, json_option, print_json, print_table, print_text, say
+from img2gps.console import (
+    PATH,
+    command,
+    config_option,
+    dry_run_option,
+    json_option,
+    print_json,
+    print_table,
+    print_text,
+    say,
+)
 from img2gps.errors import DeviceError
 from img2gps.text import format_count, safe_path
 
@@ -36,6 +46,7 @@ __all__ = ["ablate"]
 @click.option("--name", help="Name of the study.  [default: the same for the same photos and grid]")
 @click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.  [default: auto]")
 @click.option("--threads", type=click.IntRange(min=0), help="CPU threads; 0 for torch's choice.")
+@config_option
 @dry_run_option
 @json_option
 def ablate(

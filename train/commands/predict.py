@@ -4,7 +4,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from img2gps.console import PATH, command, json_option, print_json, print_table, print_text, say
+from img2gps.console import PATH, command, config_option, json_option, print_json, print_table, print_text, say
 from img2gps.errors import RejectedFilesError, UsageError
 from img2gps.text import format_count
 
@@ -28,6 +28,7 @@ TARGET = click.Path(path_type=Path, allow_dash=True)
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--strict", is_flag=True, help="Exit with 7 where a file could not be read.")
+@config_option
 def predict(
     *,
     run: Path,
