@@ -6,12 +6,13 @@ import os
 import platform
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from collect.ingesting.outcomes import Outcomes
 from collect.ingesting.run import IngestOptions, examine
+from collect.reading.discover import discover
 from img2gps import __version__
 from img2gps.text import join_words, safe_path, safe_text
 from img2gps.types import Photo
@@ -109,6 +110,15 @@ _CAUSES: Final = {
     "crashed": ("crash their decoder", "export them as JPEG"),
 }
 
+_SPECIAL_FILES: Final = (
+    "are called like photos and are links, pipes or devices, which are never followed or opened",
+    "give the folder that holds the files themselves, or copy them there",
+)
+_PLACEHOLDERS: Final = (
+    "are called like photos but hold none: placeholders of a cloud drive, or failed downloads",
+    "open the cloud drive's app, make the folder available offline, and copy again",
+)
+
 
 def environment(folder: Path | None = None) -> list[Check]:
     """Return what the tool found of Python, libraries, devices and disk."""
@@ -165,15 +175,16 @@ def diagnose(photos: Sequence[Path], *, site: str | Path | None = None, jobs: in
     if not photos:
         return Report(environment=checks)
     outcomes, accepted = examine(photos, IngestOptions(site=site, jobs=jobs))
+    unopened = {file.name for file in discover(photos) if file.obstacle is not None}
     return Report(
         environment=checks,
-        findings=tuple(_findings(outcomes, accepted)),
+        findings=tuple(_findings(outcomes, accepted, unopened)),
         files=outcomes.found,
         usable=len(accepted),
     )
 
 
-def _findings(outcomes: Outcomes, accepted: Sequence[Photo]) -> list[Finding]:
+def _findings(outcomes: Outcomes, accepted: Sequence[Photo], unopened: Container[str]) -> list[Finding]:
     totals = Counter(_folder(photo.source_name) for photo in accepted)
     concerned: Counter[tuple[str, str]] = Counter()
     for rejection in outcomes.rejections:
@@ -191,13 +202,19 @@ def _findings(outcomes: Outcomes, accepted: Sequence[Photo]) -> list[Finding]:
         )
         for (folder, code), count in sorted(concerned.items())
     ]
-    if outcomes.misnamed:
-        cause = "are called like photos but hold none: placeholders of a cloud drive, or failed downloads"
-        found.append(Finding(
-            folder=".", files=len(outcomes.misnamed), of=outcomes.found, cause=cause,
-            advice="open the cloud drive's app, make the folder available offline, and copy again",
-        ))  # fmt: skip
+    found += _misnamed_findings(outcomes, unopened)
     return sorted(found, key=lambda finding: (finding.folder, -finding.files))
+
+
+def _misnamed_findings(outcomes: Outcomes, unopened: Container[str]) -> list[Finding]:
+    """Return the findings about names of photos without a photo behind them; `unopened` are no regular files."""
+    special = sum(name in unopened for name in outcomes.misnamed)
+    counts = (special, len(outcomes.misnamed) - special)
+    return [
+        Finding(folder=".", files=count, of=outcomes.found, cause=cause, advice=advice)
+        for count, (cause, advice) in zip(counts, (_SPECIAL_FILES, _PLACEHOLDERS), strict=True)
+        if count
+    ]
 
 
 def _folder(name: str) -> str:

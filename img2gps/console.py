@@ -26,6 +26,7 @@ from img2gps.text import safe_path
 __all__ = [
     "PATH",
     "WORDS",
+    "FiniteRange",
     "command",
     "command_line",
     "config_option",
@@ -48,6 +49,17 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 # Where the root context keeps the words that it was called with.
 WORDS = "img2gps.words"
+
+
+class FiniteRange(click.FloatRange):
+    """A number in a range; NaN, which a plain range lets through, and infinity are usage errors."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def command(name: str, *, example: str, short_help: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from pyproj import Geod, Transformer
 
-__all__ = ["FloatArray", "LocalFrame", "bearing_deg", "geocentric_m", "geodesic_m"]
+__all__ = ["FloatArray", "LocalFrame", "geocentric_m", "geodesic_m"]
 
 FloatArray = NDArray[np.float64]
 
@@ -31,11 +31,6 @@ def geodesic_m(lon_a: ArrayLike, lat_a: ArrayLike, lon_b: ArrayLike, lat_b: Arra
     lons_a, lats_a, lons_b, lats_b = (np.ascontiguousarray(array).ravel() for array in arrays)
     distance: Any = _geod().inv(lons_a, lats_a, lons_b, lats_b)[2]
     return np.asarray(distance, dtype=np.float64).reshape(arrays[0].shape)
-
-
-def bearing_deg(lon_a: float, lat_a: float, lon_b: float, lat_b: float) -> float:
-    """Return the initial geodesic bearing from a to b in degrees clockwise from true north, in [0, 360)."""
-    return float(_geod().inv(lon_a, lat_a, lon_b, lat_b)[0]) % 360.0
 
 
 def geocentric_m(lon: ArrayLike, lat: ArrayLike) -> FloatArray:

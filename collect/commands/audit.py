@@ -7,6 +7,7 @@ import rich_click as click
 
 from img2gps.console import (
     PATH,
+    FiniteRange,
     command,
     config_option,
     json_option,
@@ -22,7 +23,9 @@ __all__ = ["audit"]
 
 @command("audit", example="img2gps audit quad --fail-under coverage=0.6,leakage_5m=0.05")
 @click.argument("dataset", type=PATH)
-@click.option("--cell", "cell_m", type=float, default=10.0, metavar="METRES", help="The side of a cell.")
+@click.option(
+    "--cell", "cell_m", type=FiniteRange(1, 100_000), default=10.0, metavar="METRES", help="The side of a cell."
+)
 @click.option("--buildings", type=PATH, help="GeoJSON polygons to leave out of the site.")
 @click.option("--paths", type=PATH, help="GeoJSON lines to draw behind the report's map.")
 @click.option("--stops", type=click.IntRange(min=1, max=200), default=24, help="The most stops of the next walk.")

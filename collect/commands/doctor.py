@@ -6,6 +6,9 @@ import rich_click as click
 
 from img2gps.console import PATH, command, config_option, jobs_option, json_option, print_json, print_table, print_text
 
+_NOTHING_WRONG = "Nothing stands in the way of an ingest."
+_NO_PHOTO = "No photo was found there: give the folder that holds them (links to other folders are not followed)."
+
 
 @command("doctor", example="""img2gps doctor
 img2gps doctor ~/walks/monday --site penn-engineering-quad""")  # fmt: skip
@@ -30,4 +33,4 @@ def doctor(photos: tuple[Path, ...], site: str | None, jobs: int, as_json: bool)
         for sentence in sentences(report.findings):
             print_text(f"- {sentence}")
         if not report.findings:
-            print_text("Nothing stands in the way of an ingest.")
+            print_text(_NOTHING_WRONG if report.usable else _NO_PHOTO)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 
-from img2gps.console import PATH, jobs_option
+from img2gps.console import PATH, FiniteRange, jobs_option
 
 if TYPE_CHECKING:
     from collect.ingesting.run import IngestOptions
@@ -15,17 +15,24 @@ __all__ = ["options_of", "reading_options", "strict_option"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_TEN_YEARS_S = 10 * 366 * 86_400  # a clock that was never set is off by years, and dates must stay ones of the calendar
+
 _OPTIONS = (
     click.option(
         "--labels", type=PATH, help="A CSV with positions: file_name, latitude, longitude (any usual spelling)."
     ),
     click.option("--gpx", type=PATH, help="A track that gives positions to photos without one."),
-    click.option("--clock-offset", type=float, default=0.0, help="Seconds to add to the camera's clock for --gpx."),
     click.option(
-        "--max-accuracy", type=click.FloatRange(min=0, min_open=True), help="Reject fixes that report worse, in metres."
+        "--clock-offset",
+        type=FiniteRange(-_TEN_YEARS_S, _TEN_YEARS_S),
+        default=0.0,
+        help="Seconds to add to the camera's clock for --gpx.",
     ),
     click.option(
-        "--timeout", type=click.FloatRange(min=0, min_open=True), default=60.0, help="Seconds that one file may take."
+        "--max-accuracy", type=FiniteRange(min=0, min_open=True), help="Reject fixes that report worse, in metres."
+    ),
+    click.option(
+        "--timeout", type=FiniteRange(min=0, min_open=True), default=60.0, help="Seconds that one file may take."
     ),
     jobs_option,
 )

@@ -6,6 +6,7 @@ import rich_click as click
 
 from img2gps.console import (
     PATH,
+    FiniteRange,
     command,
     config_option,
     dry_run_option,
@@ -34,13 +35,13 @@ from img2gps.console import (
 )
 @click.option(
     "--bad-share",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.07,
     help="Bad files per good photo: redacted, truncated, outside the site and so on.",
 )
 @click.option(
     "--gps-noise-m",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(0, 10_000),
     default=8.0,
     help="Median horizontal error of positions; it drifts along a walk as that of a receiver does.",
 )

@@ -94,6 +94,33 @@ def test_command_takes_a_config_file_and_speaks_json(name: str) -> None:
     assert {"--config", "--json"} <= options
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "validate photos --site x --clock-offset {}",
+        "validate photos --site x --max-accuracy {}",
+        "validate photos --site x --timeout {}",
+        "ingest photos quad --clock-offset {}",
+        "audit quad --cell {}",
+        "simulate out --gps-noise-m {}",
+        "simulate out --bad-share {}",
+    ],
+)
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_number_that_is_not_finite_is_a_usage_error(
+    line: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(line.format(value).split()) == 2
+    assert "Invalid value for '--" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("offset", ["1e18", "-1e18"])
+def test_a_clock_that_is_off_by_more_than_years_is_a_usage_error(offset: str) -> None:
+    with pytest.raises(click.UsageError, match="not in the range"):
+        parse(["validate", "photos", "--site", "x", "--clock-offset", offset])
+    parse(["validate", "photos", "--site", "x", "--clock-offset", "-3600"])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_command_has_a_place_in_the_docs(name: str) -> None:
     assert any(f"img2gps {name}" in page.read_text(encoding="utf-8") for page in PAGES)

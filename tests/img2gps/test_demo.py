@@ -36,16 +36,17 @@ def recorded(tmp_path: Path, photos: int, seed: int = 0) -> list[list[str]]:
 
 
 @pytest.fixture
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Two threads on cores that other work shares wait for each other most of the time."""
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Small photos, and one thread: two on cores that other work shares wait for each other most of the time."""
     before = torch.get_num_threads()
+    monkeypatch.setenv("IMG2GPS_SIMULATE_SIZE", "256")
     monkeypatch.setenv("IMG2GPS_TRAIN_THREADS", "1")
     yield
     torch.set_num_threads(before)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.usefixtures("small")
 def test_the_whole_demo_prints_its_figures_and_nothing_else(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "my demo"
     assert cli.run(["demo", "--photos", "60", "--out", str(out), "--json"]) == 0
