@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["World", "joined", "leads", "parallel", "world"]
+__all__ = ["World", "joined", "leads", "parallel", "synchronised", "world"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +74,24 @@ def joined(device: torch.device) -> Iterator[World]:
 
 
 def parallel(network: nn.Module, device: torch.device) -> nn.Module:
-    """Return the network with its gradients averaged over all processes (BatchNorm synchronised on CUDA)."""
+    """Return the network, in training mode, with its gradients averaged over all processes.
+
+    BatchNorm that learns statistics is synchronised on CUDA; the CPU has no such kernel.
+    """
     if world().size == 1:
         return network
     if device.type == "cuda":
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-        return DistributedDataParallel(network, device_ids=[device.index])
+        return DistributedDataParallel(synchronised(network), device_ids=[device.index])
     return DistributedDataParallel(network)
+
+
+def synchronised(network: nn.Module) -> nn.Module:
+    """Return the network with its BatchNorm taken over all processes, unless all of it stands still (eval mode)."""
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    if not any(norm.training for norm in norms):
+        return network
+    # torch's own conversion drops the activation that timm's BatchNormAct2d holds; timm's knows both kinds
+    from timm.layers.norm_act import convert_sync_batchnorm
+
+    converted: nn.Module = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    return converted

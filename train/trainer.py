@@ -141,9 +141,9 @@ def stepping_of(training: Training) -> Stepping:
     config, photos, network = training.config, training.photos, training.network
     capturable = config.cuda_graphs and training.device.type == "cuda" and training.world.size == 1
     # a first replay is checked against an ordinary pass, which dropout would make differ
+    set_training_mode(network, config)
     if not capturable or config.dropout or len(photos.rows) < config.batch_size:
         return parallel(network, training.device)
-    set_training_mode(network, config)
     return graphed(network, on_device(photos.pixels[photos.rows[: config.batch_size]], training.device))
 
 
