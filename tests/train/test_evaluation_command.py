@@ -49,6 +49,17 @@ def test_what_is_written_is_what_was_found(tmp_path: Path, dataset: Dataset, rea
     assert "Content-Security-Policy" in page
 
 
+def test_a_walk_of_two_photos_is_evaluated_and_written(tmp_path: Path, reading: Reading) -> None:
+    dataset = dataset_of(tmp_path / "quad", walks("abcd")[:38], SPLITS)
+    found = evaluate_run(run_of(tmp_path, dataset).root, abstain_m=1.0)
+    assert (found.document["photos"], found.document["intervals"]) == (2, None)
+    assert (found.folder / "report.html").is_file()
+    tables = (figures_table(found.document), walks_table(found.document))
+    assert all(cell == "" for row in tables[0].rows for cell in row[2:3])
+    assert remarks(found.document)
+    assert next_steps(found.document)
+
+
 def test_the_terminal_page_has_every_walk_and_a_next_step(tmp_path: Path, dataset: Dataset) -> None:
     document = evaluate_run(folds_run_of(tmp_path, dataset).root, write=False).document
     assert "48 photos" in headline(document)
