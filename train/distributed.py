@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["World", "joined", "leads", "parallel", "synchronised", "world"]
+__all__ = ["World", "joined", "leads", "parallel", "started_processes", "synchronised", "world"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +53,20 @@ def world() -> World:
     return World(rank=distributed.get_rank(), size=distributed.get_world_size())
 
 
+def started_processes() -> int:
+    """Return how many processes torchrun started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def leads() -> bool:
     """Return whether this process is the one that writes and prints, before, while and after it is `joined`."""
-    return int(os.environ.get("WORLD_SIZE", "1")) < 2 or os.environ.get("RANK", "0") == "0"
+    return started_processes() < 2 or os.environ.get("RANK", "0") == "0"
 
 
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[World]:
     """Join the processes that torchrun started for the time of the block; nothing happens without torchrun."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    if started_processes() < 2:
         yield World()
         return
     if device.type == "cuda":

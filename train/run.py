@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from train.data import DatasetPhotos, TrainingData
 
-__all__ = ["RunFolder", "RunInfo", "create_run", "open_run", "photo_rows"]
+__all__ = ["LONGEST_NAME", "RunFolder", "RunInfo", "create_run", "open_run", "photo_rows"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,8 @@ class RunInfo:
         )
 
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+LONGEST_NAME: Final = 100
+_NAME: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 
 
 def create_run(runs: Path, *, prefix: str, name: str | None = None) -> RunFolder:

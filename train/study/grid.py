@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from img2gps.errors import UsageError
+from img2gps.files import canonical_json, sha256_bytes
 from img2gps.text import safe_text
-from train.config import TrainConfig, changed, parse_assignments
+from train.config import TrainConfig, changed, config_values, parse_assignments
+from train.run import LONGEST_NAME
 
 __all__ = ["REFERENCE_BATCH", "Axes", "Cell", "ScaleRule", "parse_axes", "study_cells"]
 
@@ -37,9 +39,11 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The run's folder name."""
+        """The run's folder name: the place, cut where it is long, and a hash of the whole config."""
         parts = [f"{name}-{_short(value)}" for name, value in self.values]
-        return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join([*parts, f"seed-{self.seed}"]))
+        place = re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join([*parts, f"seed-{self.seed}"]))
+        digest = sha256_bytes(canonical_json(config_values(self.config)))[:8]
+        return f"{place[: LONGEST_NAME - len(digest) - 1]}-{digest}"
 
 
 def parse_axes(options: Mapping[str, str | None], assignments: tuple[str, ...]) -> dict[str, tuple[object, ...]]:
