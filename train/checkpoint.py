@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from img2gps.errors import InvalidCheckpointError, NotFoundError
 from img2gps.files import TEMPORARY_PREFIX, fsync_folder, sha256_bytes, write_atomic
 from img2gps.text import safe_path, safe_text
+from train.config import MOST_EPOCHS
 
 __all__ = [
     "FORMAT",
@@ -50,6 +51,16 @@ class Checkpoint:
     folder: Path
     tensors: Tensors
     state: Mapping[str, Any]
+
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs led to it. Raises InvalidCheckpointError where state.json does not say."""
+        epoch = self.state.get("epoch")
+        if not isinstance(epoch, int) or isinstance(epoch, bool) or not 0 <= epoch <= MOST_EPOCHS:
+            raise InvalidCheckpointError(
+                f"{safe_path(self.folder / _STATE)} says that {safe_text(repr(epoch))} epochs are done: train again."
+            )
+        return epoch
 
 
 def write_checkpoint(

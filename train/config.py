@@ -11,7 +11,7 @@ from img2gps.errors import NotFoundError, UsageError
 from img2gps.text import safe_path, safe_text
 from train.pixels import Fit, PixelSpec
 
-__all__ = ["FIELD_NAMES", "TrainConfig", "changed", "config_values", "parse_assignments", "read_toml"]
+__all__ = ["FIELD_NAMES", "MOST_EPOCHS", "TrainConfig", "changed", "config_values", "parse_assignments", "read_toml"]
 
 Method = Literal["network", "probe"]
 Head = Literal["linear", "mlp"]
@@ -130,6 +130,7 @@ class TrainConfig:
 
 
 _UNBOUNDED: Final = 1e12
+MOST_EPOCHS: Final = 1_000_000
 _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "size": (16, 4096),
     "aspect": (0.2, 5.0),
@@ -141,7 +142,7 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "step_epochs": (1, 1_000_000),
     "step_gamma": (1e-9, 1.0),
     "warmup_epochs": (0.0, 1_000_000),
-    "epochs": (1, 1_000_000),
+    "epochs": (1, MOST_EPOCHS),
     "batch_size": (1, 1_000_000),
     "val_batch_size": (1, 1_000_000),
     "freeze": (0.0, 1.0),
