@@ -47,7 +47,7 @@ def read_resumable(run: RunFolder) -> Checkpoint | None:
     """
     for candidate in (run.last, run.previous):
         if candidate.is_dir():
-            return read_checkpoint(candidate)
+            return read_checkpoint(candidate, to_resume=True)
     return None
 
 

@@ -86,7 +86,7 @@ def _continuation(
     config = info.config if epochs is None else dataclasses.replace(info.config, epochs=epochs)
     source = read_photos(info.dataset)
     _check_same_photos(source, info, run)
-    chosen = read_checkpoint(path) if (path / "state.json").is_file() else None
+    chosen = read_checkpoint(path, to_resume=True) if (path / "state.json").is_file() else None
     if chosen is not None and info.folds:
         raise UsageError(f"{safe_path(run.root)} holds a model per fold: resume the run itself.")
     parts = _selections(source, folds=info.folds)

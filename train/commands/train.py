@@ -95,4 +95,5 @@ def train(
 def _typed_options() -> set[str]:
     """Return the parameters that the command line gave; those of the environment are wishes for new runs."""
     context = click.get_current_context()
+    assert context is not None
     return {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
