@@ -16,26 +16,32 @@ __all__ = ["autocast", "device_name", "explaining_memory", "fitting_batch_size",
 def pick_device(name: str = "auto") -> torch.device:
     """Return the device of that name; ``auto`` is CUDA where there is one, then MPS, then the CPU.
 
-    Raises DeviceError where the named one is missing.
+    CUDA without a number is the GPU that torchrun means for this process, else the first. Raises DeviceError
+    where the named one is missing.
     """
-    if name == "auto":
-        return torch.device(_best_device())
     try:
-        device = torch.device(name)
+        device = torch.device(_best_kind() if name == "auto" else name)
     except RuntimeError as error:
         raise DeviceError(
             f"No device is called {safe_text(repr(name))}: use auto, cpu, cuda, cuda:1 or mps."
         ) from error
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if (device.index or 0) >= count.get(device.type, 0):
-        raise DeviceError(f"There is no {name} here: leave --device out, or use --device cpu.")
-    return device
+    here = count.get(device.type, 0)
+    if (device.index or 0) < here:
+        return device
+    if here and "LOCAL_RANK" in os.environ:
+        raise DeviceError(
+            f"There is no {device} here, the GPUs are {here}: start torchrun with --nproc-per-node={here}, "
+            "or use --device cpu."
+        )
+    raise DeviceError(f"There is no {name} here: leave --device out, or use --device cpu.")
 
 
-def _best_device() -> str:
+def _best_kind() -> str:
     if torch.cuda.is_available():
-        # torchrun gives every process of a machine its own number
-        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
@@ -57,7 +63,7 @@ def autocast(device: torch.device, *, cache: bool = True) -> contextlib.Abstract
 
     `cache` keeps converted weights until the block ends; a captured graph must convert them at every replay.
     """
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=cache)
     return contextlib.nullcontext()
 

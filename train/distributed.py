@@ -65,12 +65,15 @@ def leads() -> bool:
 
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[World]:
-    """Join the processes that torchrun started for the time of the block; nothing happens without torchrun."""
+    """Join the processes that torchrun started for the time of the block; without torchrun there are none.
+
+    A GPU becomes the one that streams and graphs are made on: torch takes the first for those unless told.
+    """
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     if started_processes() < 2:
         yield World()
         return
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield world()
