@@ -180,7 +180,8 @@ def train_epoch(training: Training, stepping: Stepping, epoch: int, advance: Adv
     """Visit every photo once and return the epoch's figures."""
     config, photos = training.config, training.photos
     count, steps = len(photos.rows), training.steps
-    torch.manual_seed(config.seed * 1_000_003 + epoch)  # dropout: the same whether resumed here or not
+    # dropout: the same whether resumed here or not; torch takes no seed beyond 64 bits
+    torch.manual_seed((config.seed * 1_000_003 + epoch) % 2**63)
     order = torch.from_numpy(epoch_order(count, seed=config.seed, epoch=epoch)).to(photos.rows.device)
     strength = Augmentation.of(config)
     draws = photo_uniforms(photos.keys, seed=config.seed, epoch=epoch).astype(np.float32)

@@ -36,7 +36,7 @@ def test_cuda_is_the_first_gpu_or_the_one_torchrun_means(two_gpus: pytest.Monkey
 @pytest.mark.parametrize("name", ["auto", "cuda"])
 def test_more_processes_than_gpus_are_told_how_many_there_are(two_gpus: pytest.MonkeyPatch, name: str) -> None:
     two_gpus.setenv("LOCAL_RANK", "2")
-    with pytest.raises(DeviceError, match="no cuda:2 here.*--nproc-per-node=2"):
+    with pytest.raises(DeviceError, match=r"no cuda:2 here.*--nproc-per-node=2"):
         pick_device(name)
 
 

@@ -110,6 +110,11 @@ def test_another_seed_gives_other_weights(dataset: Path, tmp_path: Path) -> None
     assert not _same(*runs)
 
 
+def test_the_largest_seed_trains(dataset: Path, tmp_path: Path) -> None:
+    run = start_run(dataset, tiny_config(epochs=1, seed=2**63 - 1), runs=tmp_path)
+    assert len(run.read_metrics()) == 1
+
+
 def test_a_run_can_be_made_longer(dataset: Path, tmp_path: Path) -> None:
     run = start_run(dataset, tiny_config(epochs=1), runs=tmp_path)
     resume_run(run.root, epochs=3)
