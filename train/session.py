@@ -12,7 +12,7 @@ from img2gps.progress import stderr
 from img2gps.text import format_count, safe_path
 from train.config import TrainConfig, changed, config_values
 from train.data import DatasetPhotos, TrainingData, fold_numbers, read_photos, select_fold, select_split
-from train.devices import pick_device, use_threads
+from train.devices import naming_memory, pick_device, use_threads
 from train.distributed import World, joined
 from train.loading import read_resumable
 from train.methods import fit_method
@@ -29,7 +29,10 @@ __all__ = ["RUNS", "plan", "resume_plan", "resume_run", "start_run", "summary"]
 
 RUNS = Path("runs")
 
+_LESS_MEMORY = "train with a smaller --batch-size, --size or --model, or close other programs"
 
+
+@naming_memory(_LESS_MEMORY)
 def start_run(
     root: Path, config: TrainConfig, *, folds: bool = False, name: str | None = None, runs: Path = RUNS
 ) -> RunFolder:
@@ -58,6 +61,7 @@ def start_run(
     return run
 
 
+@naming_memory(_LESS_MEMORY)
 def resume_run(path: Path, *, epochs: int | None = None) -> RunFolder:
     """Go on with a run where its last checkpoint stands, or where `path` (``RUN/previous``) does; return it.
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from img2gps.errors import DeviceError
-from train.devices import autocast, device_name, explaining_memory, fitting_batch_size, pick_device
+from train.devices import autocast, device_name, explaining_memory, fitting_batch_size, naming_memory, pick_device
 from train.distributed import joined
 
 
@@ -79,4 +79,33 @@ def test_running_out_of_memory_is_one_sentence() -> None:
 
 def test_other_errors_pass() -> None:
     with pytest.raises(RuntimeError, match="something else"), explaining_memory(8, lambda _size: None):
+        raise RuntimeError("something else")
+
+
+CPU_WORDS = (
+    "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "The GPU ran out of memory: rest"),
+        (RuntimeError(CPU_WORDS), "This machine ran out of memory: rest"),
+        (MemoryError("Unable to allocate"), "This machine ran out of memory: rest"),
+    ],
+)
+def test_running_out_of_memory_anywhere_is_one_sentence(error: Exception, said: str) -> None:
+    @naming_memory("rest")
+    def allocating() -> None:
+        raise error
+
+    with pytest.raises(DeviceError, match=said):
+        allocating()
+    with pytest.raises(DeviceError, match="--batch-size 16 fits"), explaining_memory(32, lambda _size: None):
+        raise error
+
+
+def test_other_errors_are_not_about_memory() -> None:
+    with pytest.raises(RuntimeError, match="something else"), naming_memory("rest"):
         raise RuntimeError("something else")
