@@ -40,7 +40,7 @@ def test_the_grid_is_the_product_of_axes_and_seeds() -> None:
     assert [cell.config.seed for cell in cells[:4]] == [0, 1, 2, 0]
     fixed = study_cells(preset("published"), {"lr": (0.5,)}, seeds=1)
     assert (fixed[0].setting, fixed[0].name[:7], fixed[0].config.lr) == ("published", "seed-0-", 0.5)
-    for axes in ({"seed": (1, 2)}, {"colour": ("red",)}, {"lr": ("fast",)}):
+    for axes in ({"seed": (1, 2)}, {"colour": ("red",)}, {"lr": ("fast",)}, {"mixup": (0.1, 0.2)}):
         with pytest.raises(UsageError):
             study_cells(preset("published"), axes, seeds=1)
 
@@ -184,6 +184,14 @@ def test_a_difference_larger_than_the_noise_is_told_from_one_that_is_not(tmp_pat
     assert "do not tell the two apart" in verdicts[near]
     assert "can be luck" in verdicts[near]
     assert result.tables()[0][2][2][1].startswith("40.")
+
+
+def test_the_example_of_the_help_is_a_study_of_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = str(colour_dataset(tmp_path / "ds", 12).root)
+    assert img2gps(["ablate", root, "--model", "resnet18,resnet50", "--set", "loss=mse,huber", "--dry-run"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["runs"]) == 4
+    assert img2gps(["ablate", root, "--set", "loss=mse,huber", "--dry-run"]) == 2
+    assert "loss makes no difference" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.slow

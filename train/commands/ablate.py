@@ -17,7 +17,9 @@ __all__ = ["ablate"]
     "img2gps ablate quad --model resnet18,resnet50 --set loss=mse,huber",
 )
 @click.argument("dataset", type=PATH)
-@click.option("--preset", "preset_name", help="What all runs share.  [default: default]")
+@click.option(
+    "--preset", "preset_name", help="What all runs share.  [default: default; finetune with a --model of one's own]"
+)
 @click.option("--model", metavar="A,B,...", help="Networks to compare.")
 @click.option("--weights", metavar="A,B,...", help="First weights to compare.")
 @click.option("--lr", metavar="X,Y,...", help="Learning rates to compare.")
@@ -57,7 +59,7 @@ def ablate(
     more values or seeds add their runs.
     """
     from train.interrupts import sigterm_as_interrupt
-    from train.options import resolve
+    from train.options import study_base
     from train.session import RUNS
     from train.study.grid import parse_axes, study_cells
     from train.study.report import write_study
@@ -65,8 +67,9 @@ def ablate(
     from train.study.runs import run_study, study_folder, whole_failure
 
     shared = {"device": device, "threads": threads}
-    base, _, _ = resolve(preset_name=preset_name, options=shared, assignments=(), config_path=None)
-    cells = study_cells(base, parse_axes(axes, assignments), seeds=seeds, scale_lr=scale_lr)
+    grid = parse_axes(axes, assignments)
+    base = study_base(preset_name, models=[str(model) for model in grid.get("model", ())], options=shared)
+    cells = study_cells(base, grid, seeds=seeds, scale_lr=scale_lr)
     folder = study_folder(RUNS, dataset, name=name)
     if dry_run:
         print_json({"study": str(folder), "runs": [cell.name for cell in cells]})

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from img2gps.errors import UsageError
 from img2gps.files import canonical_json, sha256_bytes
 from img2gps.text import safe_text
-from train.config import TrainConfig, changed, config_values, parse_assignments
+from train.config import TrainConfig, changed, config_values, parse_assignments, refuse_unread
 from train.run import LONGEST_NAME
 
 __all__ = ["REFERENCE_BATCH", "Axes", "Cell", "ScaleRule", "parse_axes", "study_cells"]
@@ -67,9 +67,10 @@ def parse_axes(options: Mapping[str, str | None], assignments: tuple[str, ...]) 
 
 
 def study_cells(base: TrainConfig, axes: Axes, *, seeds: int, scale_lr: ScaleRule = "none") -> list[Cell]:
-    """Return the runs of a study, seeds innermost. Raises UsageError for a value that does not fit its field.
+    """Return the runs of a study, seeds innermost.
 
-    With `scale_lr` the learning rate on the axis is that of a batch of `REFERENCE_BATCH`.
+    With `scale_lr` the learning rate on the axis is that of a batch of `REFERENCE_BATCH`. Raises UsageError for a
+    value that does not fit its field, and for a field that makes no difference to the method.
     """
     if "seed" in axes:
         raise UsageError("The seed is no axis: give --seeds N.")
@@ -77,6 +78,7 @@ def study_cells(base: TrainConfig, axes: Axes, *, seeds: int, scale_lr: ScaleRul
     for values in itertools.product(*axes.values()):
         named = dict(zip(axes, values, strict=True))
         config = changed(base, named)
+        refuse_unread(config, named)
         config = dataclasses.replace(config, lr=config.lr * _factor(config.batch_size, scale_lr))
         place = tuple((name, getattr(changed(base, named), name)) for name, given in axes.items() if len(given) > 1)
         cells += [Cell(values=place, seed=seed, config=dataclasses.replace(config, seed=seed)) for seed in range(seeds)]
