@@ -11,7 +11,7 @@ import tomli_w
 
 from img2gps import __version__
 from img2gps.errors import InvalidCheckpointError, NotFoundError, UsageError
-from img2gps.files import append_line, read_json_lines, write_atomic
+from img2gps.files import append_line, canonical_json, read_json_lines, sha256_bytes, write_atomic
 from img2gps.text import safe_path, safe_text
 from train.config import TrainConfig, changed, config_values, read_toml
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from train.data import DatasetPhotos, TrainingData
 
-__all__ = ["LONGEST_NAME", "RunFolder", "RunInfo", "create_run", "open_run", "photo_rows"]
+__all__ = ["LONGEST_NAME", "NO_PHOTOS", "RunFolder", "RunInfo", "create_run", "open_run", "photo_rows"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +119,10 @@ class RunFolder:
             return pd.read_parquet(self.photos_path)
         except (OSError, pa.ArrowException) as error:
             raise InvalidCheckpointError(f"{safe_path(self.photos_path)} cannot be read: train again.") from error
+
+
+NO_PHOTOS: Final = sha256_bytes(canonical_json([]))
+"""The fingerprint of a split's ids where the split has none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from train.loading import read_resumable
 from train.methods import fit_method
 from train.predict import locate_files
 from train.predictions import predictions_frame, read_predictions, write_predictions
-from train.run import RunFolder, RunInfo, create_run, open_run, photo_rows
+from train.run import NO_PHOTOS, RunFolder, RunInfo, create_run, open_run, photo_rows
 
 if TYPE_CHECKING:
     import torch
@@ -246,7 +246,7 @@ def _clean(folder: RunFolder) -> None:
 
 
 def _check_same_photos(source: DatasetPhotos, info: RunInfo, run: RunFolder) -> None:
-    names = ("all",) if info.folds or source.hashes.ids["train"] == _nothing() else ("train", "val")
+    names = ("all",) if info.folds or source.hashes.ids["train"] == NO_PHOTOS else ("train", "val")
     where = safe_path(run.root)
     for name in names:
         if source.hashes.ids[name] != info.split_ids[name]:
@@ -256,12 +256,6 @@ def _check_same_photos(source: DatasetPhotos, info: RunInfo, run: RunFolder) -> 
             )
         if source.hashes.labels[name] != info.split_labels[name]:
             stderr().print(f"Labels of {name} photos have changed since {escape(where)} began.")
-
-
-def _nothing() -> str:
-    from img2gps.files import canonical_json, sha256_bytes
-
-    return sha256_bytes(canonical_json([]))
 
 
 def _announce(

@@ -14,7 +14,7 @@ from img2gps.metrics import metrics_of
 from tests.evaluating import SPLITS, ColourReader, dataset_of, folds_run_of, run_of, walks
 from train import loading
 from train.evaluation import evaluate as evaluating
-from train.evaluation.evaluate import Evaluation, evaluate_run, read_evaluation
+from train.evaluation.evaluate import Evaluation, evaluate_run
 from train.evaluation.summary import figures_table, headline, next_steps, remarks, walks_table
 
 Reading = Callable[..., None]
@@ -39,7 +39,7 @@ def dataset(tmp_path: Path) -> Dataset:
 def test_what_is_written_is_what_was_found(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
     found: Evaluation = evaluate_run(run_of(tmp_path, dataset).root)
     assert found.folder == tmp_path / "runs" / "model-001" / "evaluations" / "quad-test"
-    assert read_evaluation(found.folder) == found.document
+    assert json.loads((found.folder / "evaluation.json").read_text(encoding="utf-8")) == found.document
     rows = pd.read_parquet(found.folder / "predictions.parquet")
     assert metrics_of(rows["error_m"].to_numpy()).rmse_m == pytest.approx(found.document["rmse_m"])
     plots = {path.stem for path in (found.folder / "plots").glob("*.png")}
