@@ -14,7 +14,7 @@ from uuid import uuid4
 import numpy as np
 
 from img2gps.errors import InvalidDatasetError
-from img2gps.files import TEMPORARY_PREFIX, canonical_json, sha256_bytes
+from img2gps.files import TEMPORARY_PREFIX, canonical_json, fsync_folder, sha256_bytes
 from img2gps.progress import stderr, track
 from img2gps.text import safe_path
 from train.data import DatasetPhotos
@@ -65,7 +65,7 @@ def _open(path: Path, shape: tuple[int, ...]) -> Pixels | None:
     try:
         # copy-on-write: writable to torch, yet the file never changes
         pixels: Pixels = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):  # missing, or torn by a full disk or a power cut
         return None
     return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
 
@@ -79,7 +79,10 @@ def _write(path: Path, source: DatasetPhotos, spec: PixelSpec) -> None:
         pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=_shape(source, spec))
         _decode(source, spec, pixels)
         pixels.flush()
+        with temporary.open("rb") as file:  # flushed is not yet stored: the name must not come before the content
+            os.fsync(file.fileno())
         temporary.replace(path)
+        fsync_folder(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

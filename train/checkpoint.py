@@ -21,9 +21,13 @@ from torch import Tensor, nn
 from img2gps.errors import InvalidCheckpointError, NotFoundError
 from img2gps.files import TEMPORARY_PREFIX, fsync_folder, sha256_bytes, write_atomic
 from img2gps.text import safe_path, safe_text
+from train.config import MOST_EPOCHS
 
 __all__ = [
     "FORMAT",
+    "MODEL",
+    "OPTIMIZER",
+    "STATE",
     "Checkpoint",
     "load_into",
     "read_checkpoint",
@@ -34,10 +38,10 @@ __all__ = [
 
 FORMAT: Final = 1
 MODEL: Final = "model"
+OPTIMIZER: Final = "optimizer"
 _SUMS: Final = "SHA256SUMS"
-_STATE: Final = "state.json"
+STATE: Final = "state.json"
 
-# Training goes on from last or previous; best holds no optimiser.
 _INSTEAD_OF: Final = {"best": ("last", "previous"), "last": ("previous", "best"), "previous": ("last", "best")}
 
 Tensors = Mapping[str, Tensor]
@@ -50,6 +54,16 @@ class Checkpoint:
     folder: Path
     tensors: Tensors
     state: Mapping[str, Any]
+
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs led to it. Raises InvalidCheckpointError where state.json does not say."""
+        epoch = self.state.get("epoch")
+        if not isinstance(epoch, int) or isinstance(epoch, bool) or not 0 <= epoch <= MOST_EPOCHS:
+            raise InvalidCheckpointError(
+                f"{safe_path(self.folder / STATE)} says that {safe_text(repr(epoch))} epochs are done: train again."
+            )
+        return epoch
 
 
 def write_checkpoint(
@@ -72,36 +86,51 @@ def rotate_checkpoint(
     _swap(fresh, folder)
 
 
-def read_checkpoint(folder: Path) -> Checkpoint:
+def read_checkpoint(folder: Path, *, to_resume: bool = False) -> Checkpoint:
     """Return the checkpoint at `folder`, its sums verified.
 
     Raises NotFoundError where there is none, InvalidCheckpointError naming the damaged file and another
-    checkpoint of the run that is whole.
+    checkpoint of the run that is whole; `to_resume` names only one that training can go on from.
     """
     if not folder.is_dir():
         raise NotFoundError(f"No checkpoint at {safe_path(folder)}: give a run folder that `img2gps train` made.")
-    content = _verified(folder)
+    content = _verified(folder, to_resume=to_resume)
     try:
-        state = json.loads(content[_STATE])
-        tensors = safetensors.load(content[f"{MODEL}.safetensors"])
-    except (KeyError, ValueError, SafetensorError) as error:
-        raise _damaged(folder, folder / _STATE, "is not what a checkpoint holds") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        state = json.loads(content[STATE])
+    except ValueError as error:
+        raise _damaged(folder, folder / STATE, "is not JSON", to_resume=to_resume) from error
+    if not isinstance(state, dict):
+        raise _damaged(folder, folder / STATE, "holds no table", to_resume=to_resume)
+    if state.get("format") != FORMAT:
         raise InvalidCheckpointError(
             f"{safe_path(folder)} is a checkpoint of format {safe_text(repr(state.get('format')))}, "
             f"this version reads {FORMAT}: use the img2gps that wrote it, or train again."
         )
-    _check_finite(tensors, folder)
+    tensors = _unpacked(folder, MODEL, content, to_resume=to_resume)
     return Checkpoint(folder=folder, tensors=tensors, state=state)
 
 
 def read_tensors(folder: Path, stem: str) -> dict[str, Tensor]:
     """Return a further set of tensors of a checkpoint (``optimizer``). Raises InvalidCheckpointError."""
     name = f"{stem}.safetensors"
-    content = _verified(folder)
+    content = _verified(folder, to_resume=True)
     if name not in content:
         raise InvalidCheckpointError(f"{safe_path(folder)} holds no {name}: resume from the run's last checkpoint.")
-    return safetensors.load(content[name])
+    return _unpacked(folder, stem, content, to_resume=True)
+
+
+def _unpacked(folder: Path, stem: str, content: Mapping[str, bytes], *, to_resume: bool) -> dict[str, Tensor]:
+    """Return the tensors of one file of a checkpoint, all finite. Raises InvalidCheckpointError naming the file."""
+    path = folder / f"{stem}.safetensors"
+    try:
+        tensors: dict[str, Tensor] = safetensors.load(content[path.name])
+    except (KeyError, ValueError, SafetensorError) as error:
+        raise _damaged(folder, path, "is not what a checkpoint holds", to_resume=to_resume) from error
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            what = f"holds numbers in {safe_text(name)} that are not finite"
+            raise _damaged(folder, path, what, to_resume=to_resume)
+    return tensors
 
 
 def load_into(module: nn.Module, tensors: Tensors, *, where: str) -> None:
@@ -124,18 +153,22 @@ def load_into(module: nn.Module, tensors: Tensors, *, where: str) -> None:
     module.load_state_dict(dict(tensors))
 
 
-def whole_checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints beside `folder` whose sums hold, the one that serves most like it first."""
+def whole_checkpoints(folder: Path, *, to_resume: bool) -> list[Path]:
+    """Return the checkpoints beside `folder` whose sums hold, the one that serves most like it first.
+
+    Training goes on only from one that holds the optimiser, which ``best`` does not.
+    """
     found: list[Path] = []
     for name in _INSTEAD_OF.get(folder.name, ("best", "last", "previous")):
         candidate = folder.parent / name
         if not candidate.is_dir():
             continue
         try:
-            _read_verified(candidate)
+            content = _read_verified(candidate)
         except _DamagedFileError:
             continue
-        found.append(candidate)
+        if not to_resume or f"{OPTIMIZER}.safetensors" in content:
+            found.append(candidate)
     return found
 
 
@@ -147,11 +180,11 @@ class _DamagedFileError(Exception):
         self.path, self.what = path, what
 
 
-def _verified(folder: Path) -> dict[str, bytes]:
+def _verified(folder: Path, *, to_resume: bool) -> dict[str, bytes]:
     try:
         return _read_verified(folder)
     except _DamagedFileError as error:
-        raise _damaged(folder, error.path, error.what) from error
+        raise _damaged(folder, error.path, error.what, to_resume=to_resume) from error
 
 
 def _read_verified(folder: Path) -> dict[str, bytes]:
@@ -170,31 +203,23 @@ def _read_verified(folder: Path) -> dict[str, bytes]:
             raise _DamagedFileError(path, "is missing or unreadable") from error
         if sha256_bytes(content[name]) != digest:
             raise _DamagedFileError(path, "does not match its SHA-256 sum")
-    for name in (_STATE, f"{MODEL}.safetensors"):
+    for name in (STATE, f"{MODEL}.safetensors"):
         if name not in content:
             raise _DamagedFileError(folder / _SUMS, f"does not list {name}")
     return content
 
 
-def _damaged(folder: Path, path: Path, what: str) -> InvalidCheckpointError:
-    others = whole_checkpoints(folder)
+def _damaged(folder: Path, path: Path, what: str, *, to_resume: bool) -> InvalidCheckpointError:
+    others = whole_checkpoints(folder, to_resume=to_resume)
     way_out = f"use {safe_path(others[0])} in its place" if others else "restore it from a backup, or train again"
     return InvalidCheckpointError(f"{safe_path(path)} {what}: {way_out}.")
-
-
-def _check_finite(tensors: Tensors, folder: Path) -> None:
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise _damaged(
-                folder, folder / f"{MODEL}.safetensors", f"holds numbers in {safe_text(name)} that are not finite"
-            )
 
 
 def _write_beside(folder: Path, tensors: Tensors, state: Mapping[str, Any], extra: Mapping[str, Tensors]) -> Path:
     fresh = folder.parent / f"{TEMPORARY_PREFIX}{uuid4().hex}"
     content = {f"{stem}.safetensors": _packed(part) for stem, part in {MODEL: tensors, **extra}.items()}
     text = json.dumps({"format": FORMAT, **state}, indent=1, ensure_ascii=False, allow_nan=False)
-    content[_STATE] = f"{text}\n".encode()
+    content[STATE] = f"{text}\n".encode()
     sums = "".join(f"{sha256_bytes(data)}  {name}\n" for name, data in content.items())
     for name, data in {**content, _SUMS: sums.encode("ascii")}.items():
         write_atomic(fresh / name, data, sync_folder=False)

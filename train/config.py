@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -11,7 +11,17 @@ from img2gps.errors import NotFoundError, UsageError
 from img2gps.text import safe_path, safe_text
 from train.pixels import Fit, PixelSpec
 
-__all__ = ["FIELD_NAMES", "TrainConfig", "changed", "config_values", "parse_assignments", "read_toml"]
+__all__ = [
+    "FIELD_NAMES",
+    "MOST_EPOCHS",
+    "UNREAD",
+    "TrainConfig",
+    "changed",
+    "config_values",
+    "parse_assignments",
+    "read_toml",
+    "refuse_unread",
+]
 
 Method = Literal["network", "probe"]
 Head = Literal["linear", "mlp"]
@@ -130,6 +140,7 @@ class TrainConfig:
 
 
 _UNBOUNDED: Final = 1e12
+MOST_EPOCHS: Final = 1_000_000
 _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "size": (16, 4096),
     "aspect": (0.2, 5.0),
@@ -141,7 +152,7 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "step_epochs": (1, 1_000_000),
     "step_gamma": (1e-9, 1.0),
     "warmup_epochs": (0.0, 1_000_000),
-    "epochs": (1, 1_000_000),
+    "epochs": (1, MOST_EPOCHS),
     "batch_size": (1, 1_000_000),
     "val_batch_size": (1, 1_000_000),
     "freeze": (0.0, 1.0),
@@ -172,6 +183,35 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
 }
 
 FIELD_NAMES: Final = tuple(field.name for field in dataclasses.fields(TrainConfig))
+
+
+_NETWORKS_ALONE: Final = frozenset(
+    (
+        *("target", "loss", "huber_delta_m", "optimizer", "schedule", "step_epochs", "step_gamma", "warmup_epochs"),
+        *("val_batch_size", "freeze", "freeze_batchnorm", "layer_lr_decay", "ema", "grad_clip", "cuda_graphs"),
+        *("augment_crop", "augment_rotate_deg", "augment_colour"),
+    )
+)
+_PROBES_ALONE: Final = frozenset(
+    (
+        *("tune_epochs", "heads", "exponent", "answer", "cell_m", "reach_m", "whiten_dims", "whiten_power"),
+        *("own_statistics", "even_light", "even_density", "pair_m", "neighbours", "shortlist", "temperature"),
+        *("bandwidth_m", "floor", "label_sigma_m", "heat_seeds", "mixup"),
+    )
+)
+UNREAD: Final[dict[str, frozenset[str]]] = {"network": _PROBES_ALONE, "probe": _NETWORKS_ALONE}
+"""The fields that make no difference to a method."""
+
+
+def refuse_unread(config: TrainConfig, names: Iterable[str]) -> None:
+    """Raise UsageError where one of the fields that were asked for makes no difference to the config's method."""
+    unread = [name for name in names if name in UNREAD[config.method]]
+    if unread:
+        other = "finetune or --preset published" if config.method == "probe" else "quick or --preset default"
+        raise UsageError(
+            f"{unread[0]} makes no difference to the method {config.method} of the preset {config.preset}: "
+            f"leave it out, or use --preset {other}."
+        )
 
 
 def config_values(config: TrainConfig) -> dict[str, Any]:

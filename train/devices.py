@@ -10,32 +10,46 @@ import torch
 from img2gps.errors import DeviceError
 from img2gps.text import safe_text
 
-__all__ = ["autocast", "device_name", "explaining_memory", "fitting_batch_size", "pick_device", "use_threads"]
+__all__ = [
+    "autocast",
+    "device_name",
+    "explaining_memory",
+    "fitting_batch_size",
+    "naming_memory",
+    "pick_device",
+    "use_threads",
+]
 
 
 def pick_device(name: str = "auto") -> torch.device:
     """Return the device of that name; ``auto`` is CUDA where there is one, then MPS, then the CPU.
 
-    Raises DeviceError where the named one is missing.
+    CUDA without a number is the GPU that torchrun means for this process, else the first. Raises DeviceError
+    where the named one is missing.
     """
-    if name == "auto":
-        return torch.device(_best_device())
     try:
-        device = torch.device(name)
+        device = torch.device(_best_kind() if name == "auto" else name)
     except RuntimeError as error:
         raise DeviceError(
             f"No device is called {safe_text(repr(name))}: use auto, cpu, cuda, cuda:1 or mps."
         ) from error
+    if str(device) == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if (device.index or 0) >= count.get(device.type, 0):
-        raise DeviceError(f"There is no {name} here: leave --device out, or use --device cpu.")
-    return device
+    here = count.get(device.type, 0)
+    if (device.index or 0) < here:
+        return device
+    if here and "LOCAL_RANK" in os.environ:
+        raise DeviceError(
+            f"There is no {device} here, the GPUs are {here}: start torchrun with --nproc-per-node={here}, "
+            "or use --device cpu."
+        )
+    raise DeviceError(f"There is no {name} here: leave --device out, or use --device cpu.")
 
 
-def _best_device() -> str:
+def _best_kind() -> str:
     if torch.cuda.is_available():
-        # torchrun gives every process of a machine its own number
-        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
@@ -57,7 +71,7 @@ def autocast(device: torch.device, *, cache: bool = True) -> contextlib.Abstract
 
     `cache` keeps converted weights until the block ends; a captured graph must convert them at every replay.
     """
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=cache)
     return contextlib.nullcontext()
 
@@ -68,19 +82,40 @@ def explaining_memory(batch_size: int, attempt: Callable[[int], object]) -> Iter
 
     `attempt` does one step of the given batch size, to find out.
     """
+    failed = False
     try:
         yield
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
         # left here, the exception would keep the failed step's tensors alive while others are tried
         failed = True
-    else:
-        failed = False
     if failed:
         fits = fitting_batch_size(batch_size, attempt)
         raise DeviceError(
             f"The device ran out of memory at batch size {batch_size}: "
             + (f"--batch-size {fits} fits." if fits else "not even one photo fits; use a smaller --size or --model.")
         )
+
+
+@contextlib.contextmanager
+def naming_memory(way_out: str) -> Iterator[None]:
+    """Turn running out of memory anywhere in the block, on a GPU or the CPU, into a DeviceError that ends in `way_out`.
+
+    Also a decorator. Where one step runs out, `explaining_memory` knows more.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        where = "The GPU" if isinstance(error, torch.OutOfMemoryError) else "This machine"
+        raise DeviceError(f"{where} ran out of memory: {way_out}.") from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Tell whether an allocation failed: on CUDA a type of its own, on the CPU torch's words or numpy's MemoryError."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def fitting_batch_size(batch_size: int, attempt: Callable[[int], object]) -> int:
@@ -91,7 +126,9 @@ def fitting_batch_size(batch_size: int, attempt: Callable[[int], object]) -> int
             torch.cuda.empty_cache()
         try:
             attempt(smaller)
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
             smaller //= 2
         else:
             return smaller

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["World", "joined", "leads", "parallel", "world"]
+__all__ = ["World", "joined", "leads", "parallel", "started_processes", "synchronised", "world"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,19 +53,27 @@ def world() -> World:
     return World(rank=distributed.get_rank(), size=distributed.get_world_size())
 
 
+def started_processes() -> int:
+    """Return how many processes torchrun started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def leads() -> bool:
     """Return whether this process is the one that writes and prints, before, while and after it is `joined`."""
-    return int(os.environ.get("WORLD_SIZE", "1")) < 2 or os.environ.get("RANK", "0") == "0"
+    return started_processes() < 2 or os.environ.get("RANK", "0") == "0"
 
 
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[World]:
-    """Join the processes that torchrun started for the time of the block; nothing happens without torchrun."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        yield World()
-        return
+    """Join the processes that torchrun started for the time of the block; without torchrun there are none.
+
+    A GPU becomes the one that streams and graphs are made on: torch takes the first for those unless told.
+    """
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    if started_processes() < 2:
+        yield World()
+        return
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield world()
@@ -74,10 +82,24 @@ def joined(device: torch.device) -> Iterator[World]:
 
 
 def parallel(network: nn.Module, device: torch.device) -> nn.Module:
-    """Return the network with its gradients averaged over all processes (BatchNorm synchronised on CUDA)."""
+    """Return the network, in training mode, with its gradients averaged over all processes.
+
+    BatchNorm that learns statistics is synchronised on CUDA; the CPU has no such kernel.
+    """
     if world().size == 1:
         return network
     if device.type == "cuda":
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-        return DistributedDataParallel(network, device_ids=[device.index])
+        return DistributedDataParallel(synchronised(network), device_ids=[device.index])
     return DistributedDataParallel(network)
+
+
+def synchronised(network: nn.Module) -> nn.Module:
+    """Return the network with its BatchNorm taken over all processes, unless all of it stands still (eval mode)."""
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    if not any(norm.training for norm in norms):
+        return network
+    # torch's own conversion drops the activation that timm's BatchNormAct2d holds; timm's knows both kinds
+    from timm.layers.norm_act import convert_sync_batchnorm
+
+    converted: nn.Module = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    return converted

@@ -13,18 +13,28 @@ from torch import Tensor
 from img2gps import __version__
 from img2gps.errors import DeviceError, InvalidCheckpointError
 from img2gps.progress import stderr
-from img2gps.text import safe_path
-from train.checkpoint import Checkpoint, load_into, read_tensors, rotate_checkpoint, write_checkpoint
+from img2gps.text import safe_path, safe_text
+from train.checkpoint import (
+    MODEL,
+    OPTIMIZER,
+    STATE,
+    Checkpoint,
+    load_into,
+    read_tensors,
+    rotate_checkpoint,
+    write_checkpoint,
+)
 from train.config import TrainConfig
 from train.data import TrainingData
 from train.devices import device_name
-from train.networks import CoordinateNetwork, network_state
+from train.networks import CoordinateNetwork, network_state, unreached_parameters
+from train.optimizer_state import optimizer_tensors, restore_optimizer
 from train.run import RunFolder
 from train.targets import TargetScale
 
 __all__ = ["Keeper", "epoch_line", "made_by"]
 
-_OPTIMIZER = "optimizer"
+_RAW = "raw."  # the weights that are trained, where their running mean is the model
 _MOST_OF_THE_TIME = (
     0.1  # that checkpoints may take: where an epoch is short, writing and syncing every one could take longer
 )
@@ -78,21 +88,29 @@ class Keeper:
             self._waiting_last = self._content(0, {}, network, average, optimizer)
             self.flush()
             return 0
-        where = safe_path(resume.folder)
-        extra = read_tensors(resume.folder, _OPTIMIZER)
-        load_into(average or network, resume.tensors, where=where)
+        epoch, metrics = self._restored_state(resume)
+        extra = read_tensors(resume.folder, OPTIMIZER)
+        where = safe_path(resume.folder / f"{OPTIMIZER}.safetensors")
+        load_into(average or network, resume.tensors, where=safe_path(resume.folder / f"{MODEL}.safetensors"))
         if average is not None:
-            raw = {name.removeprefix("raw."): tensor for name, tensor in extra.items() if name.startswith("raw.")}
-            load_into(network, raw, where=where)
-        _restore_optimizer(optimizer, extra, where)
-        try:
-            epoch, self._best = int(resume.state["epoch"]), dict(resume.state["best"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidCheckpointError(f"{where} has a damaged state.json ({error}): train again.") from error
+            raw = {name: extra.pop(name) for name in list(extra) if name.startswith(_RAW)}
+            load_into(network, {name.removeprefix(_RAW): raw[name] for name in raw}, where=where)
+        if epoch or extra:  # before the first step an optimiser holds nothing
+            restore_optimizer(optimizer, extra, lambda: unreached_parameters(network, self._config.pixels), where=where)
         if self._writes:
             self._run.cut_metrics(epoch)
-        self._final = (_tensors_of(average or network), self._state_of(epoch, resume.state.get("metrics", {})))
+        self._final = (_tensors_of(average or network), self._state_of(epoch, metrics))
         return epoch
+
+    def _restored_state(self, resume: Checkpoint) -> tuple[int, Mapping[str, Any]]:
+        """Return the epochs that are done and the last one's figures. Raises InvalidCheckpointError."""
+        where, epoch, metrics = safe_path(resume.folder / STATE), resume.epochs_done, resume.state.get("metrics")
+        if epoch > self._config.epochs:
+            raise InvalidCheckpointError(f"{where} says {epoch} of {self._config.epochs} epochs are done: train again.")
+        if not isinstance(metrics, dict):
+            raise InvalidCheckpointError(f"{where} holds no metrics: train again.")
+        self._best = _checked_best(resume.state, epoch, where)
+        return epoch, metrics
 
     def keep(
         self,
@@ -132,7 +150,7 @@ class Keeper:
             tensors, state, _ = self._waiting_best
             write_checkpoint(self._run.best, tensors=tensors, state=state)
         tensors, state, extra = self._waiting_last
-        rotate_checkpoint(self._run.last, tensors=tensors, state=state, extra={_OPTIMIZER: extra})
+        rotate_checkpoint(self._run.last, tensors=tensors, state=state, extra={OPTIMIZER: extra})
         self._waiting_best = self._waiting_last = None
         now = time.monotonic()
         self._next_write = now + (now - started) * (1 / _MOST_OF_THE_TIME - 1)
@@ -159,9 +177,9 @@ class Keeper:
         average: CoordinateNetwork | None,
         optimizer: torch.optim.Optimizer,
     ) -> _Content:
-        extra = _optimizer_tensors(optimizer)
+        extra = optimizer_tensors(optimizer)
         if average is not None:
-            extra |= {f"raw.{name}": tensor for name, tensor in _tensors_of(network).items()}
+            extra |= {f"{_RAW}{name}": tensor for name, tensor in _tensors_of(network).items()}
         return _tensors_of(average or network), self._state_of(epoch, figures), extra
 
     def _state_of(self, epoch: int, figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,30 +232,15 @@ def _check_weights(network: CoordinateNetwork, epoch: int, figures: Mapping[str,
         )
 
 
-def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the optimiser's tensors under ``<parameter number>.<name>``."""
-    state: Mapping[int, Mapping[str, Any]] = optimizer.state_dict()["state"]
-    return {
-        f"{number}.{name}": value
-        for number, values in state.items()
-        for name, value in values.items()
-        if isinstance(value, Tensor)
-    }
-
-
-def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Put the tensors back, each in the memory layout of its parameter, which the fused kernels rely on."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for name, tensor in tensors.items():
-        number, _, key = name.partition(".")
-        if number == "raw":
-            continue
-        if not number.isdigit() or int(number) >= len(parameters):
-            raise InvalidCheckpointError(f"{where} holds the optimiser of another model: train again.")
-        parameter = parameters[int(number)]
-        if tensor.ndim == 0:
-            optimizer.state[parameter][key] = tensor.to(parameter.device)
-        elif tensor.shape == parameter.shape:
-            optimizer.state[parameter][key] = torch.empty_like(parameter, requires_grad=False).copy_(tensor)
-        else:
-            raise InvalidCheckpointError(f"{where} holds the optimiser of another model: train again.")
+def _checked_best(state: Mapping[str, Any], epoch: int, where: str) -> dict[str, Any]:
+    """Return which epoch was best so far. Raises InvalidCheckpointError where that cannot be."""
+    best = state.get("best")
+    if isinstance(best, dict) and {"epoch", "val/rmse_m"} <= best.keys():
+        number, rmse_m = best["epoch"], best["val/rmse_m"]
+        counted = isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= epoch
+        judged = isinstance(rmse_m, int | float) and not isinstance(rmse_m, bool) and 0 <= rmse_m < math.inf
+        if counted and (judged or rmse_m is None):
+            return dict(best)
+    raise InvalidCheckpointError(
+        f"{where} names {safe_text(repr(best), limit=80)} as the best of {epoch} epochs: train again."
+    )

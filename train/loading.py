@@ -5,7 +5,7 @@ from pathlib import Path
 from img2gps.errors import NotFoundError
 from img2gps.text import safe_path
 from train.checkpoint import Checkpoint, read_checkpoint
-from train.devices import pick_device
+from train.devices import naming_memory, pick_device
 from train.localizer import Localizer
 from train.methods import restore_method
 from train.run import RunFolder, open_run
@@ -13,6 +13,7 @@ from train.run import RunFolder, open_run
 __all__ = ["checkpoint_path", "load_localizer", "read_resumable"]
 
 
+@naming_memory("close other programs, or use another --device")
 def load_localizer(run_path: Path, *, fold: int | None = None, device: str = "auto") -> Localizer:
     """Return the model of a run (``runs/NAME``), of one of its folds, or of one checkpoint (``runs/NAME/last``).
 
@@ -47,7 +48,7 @@ def read_resumable(run: RunFolder) -> Checkpoint | None:
     """
     for candidate in (run.last, run.previous):
         if candidate.is_dir():
-            return read_checkpoint(candidate)
+            return read_checkpoint(candidate, to_resume=True)
     return None
 
 

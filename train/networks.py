@@ -28,6 +28,7 @@ __all__ = [
     "parameter_groups",
     "restore_network",
     "set_training_mode",
+    "unreached_parameters",
 ]
 
 
@@ -153,6 +154,16 @@ def set_training_mode(network: CoordinateNetwork, config: TrainConfig) -> None:
             config.freeze_batchnorm or stage_of(f"{name}.weight") in frozen
         ):
             module.eval()
+
+
+def unreached_parameters(network: CoordinateNetwork, pixels: PixelSpec) -> set[nn.Parameter]:
+    """Return the parameters that no loss has a gradient for: parts of a backbone that its features leave out."""
+    network.eval()  # one photo has no variance
+    outputs = network(torch.zeros(1, 3, pixels.height, pixels.width, device=network.mean.device))
+    torch.autograd.backward(outputs.sum())
+    unreached = {parameter for parameter in network.parameters() if parameter.grad is None}
+    network.zero_grad(set_to_none=True)
+    return unreached
 
 
 def network_state(config: TrainConfig, scale: TargetScale, frame: LocalFrame) -> dict[str, Any]:

@@ -1,16 +1,16 @@
 """From what was typed to a config: option over config file over preset."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from img2gps.errors import UsageError
 from img2gps.text import safe_path, safe_text
-from train.config import TrainConfig, changed, parse_assignments, read_toml
+from train.config import TrainConfig, changed, parse_assignments, read_toml, refuse_unread
 from train.presets import BUNDLED_MODELS, preset
 
-__all__ = ["DEFAULT_PRESET", "Choice", "resolve"]
+__all__ = ["DEFAULT_PRESET", "Choice", "resolve", "study_base"]
 
 DEFAULT_PRESET = "default"
 
@@ -24,7 +24,8 @@ def resolve(
     """Return the config that options (None: not given), ``--set`` and a config file amount to.
 
     The file is one of options at its top level or in a table ``[train]``, such as the config.toml of a run.
-    Raises UsageError for unknown names and wrong values, NotFoundError for a missing file.
+    Raises UsageError for unknown names, wrong values and assignments that the method does not read, NotFoundError
+    for a missing file.
     """
     values, where = _file_values(config_path)
     dataset, folds = values.pop("dataset", None), bool(values.pop("folds", False))
@@ -34,19 +35,35 @@ def resolve(
             f"{where} is for the preset {safe_text(str(named))}, --preset asks for {safe_text(preset_name)}: "
             "give one of them."
         )
-    given = {name: value for name, value in options.items() if value is not None} | parse_assignments(assignments)
+    assigned = parse_assignments(assignments)
+    given = _given(options) | assigned
     chosen = preset_name or named
-    base = preset(str(chosen)) if chosen else _unnamed_preset(str((values | given).get("model") or ""))
+    base = preset(str(chosen)) if chosen else _unnamed_preset([str((values | given).get("model") or "")])
     config = changed(changed(base, values, where=where), given)
+    refuse_unread(config, assigned)
     return config, None if dataset is None else Path(str(dataset)), folds
 
 
-def _unnamed_preset(model: str) -> TrainConfig:
+def study_base(preset_name: str | None, *, models: Sequence[str], options: Mapping[str, object]) -> TrainConfig:
+    """Return the config that the runs of a study of `models` (none: the preset's own) begin with, as `resolve` would.
+
+    Raises UsageError for unknown names and wrong values.
+    """
+    base = preset(preset_name) if preset_name else _unnamed_preset(models)
+    return changed(base, _given(options))
+
+
+def _given(options: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _unnamed_preset(models: Sequence[str]) -> TrainConfig:
     """Return the preset where none is named: a network of one's own choice is trained end to end.
 
     Its weights are random unless asked for otherwise: what needs a download must not be a default.
     """
-    if not model or all(part.partition("@")[0] in BUNDLED_MODELS for part in model.split("+")):
+    parts = [part.partition("@")[0] for model in models if model for part in model.split("+")]
+    if all(part in BUNDLED_MODELS for part in parts):
         return preset(DEFAULT_PRESET)
     return dataclasses.replace(preset("finetune"), weights="none")
 

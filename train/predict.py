@@ -13,6 +13,7 @@ import torch
 from img2gps.errors import InvalidDatasetError, NotFoundError
 from img2gps.progress import bar
 from img2gps.text import safe_path
+from train.devices import naming_memory
 from train.localizer import Estimate, Localizer
 from train.pixels import Pixels, PixelSpec, UnreadableImageError, read_pixels
 
@@ -61,6 +62,7 @@ def locate_files(localizer: Localizer, paths: Sequence[Path], *, batch_size: int
     return estimate
 
 
+@naming_memory("close other programs, or use another --device")
 def locate_each(
     localizer: Localizer, paths: Sequence[Path], *, batch_size: int = 32
 ) -> tuple[Estimate, list[str | None]]:

@@ -11,7 +11,7 @@ import tomli_w
 
 from img2gps import __version__
 from img2gps.errors import InvalidCheckpointError, NotFoundError, UsageError
-from img2gps.files import append_line, read_json_lines, write_atomic
+from img2gps.files import append_line, canonical_json, read_json_lines, sha256_bytes, write_atomic
 from img2gps.text import safe_path, safe_text
 from train.config import TrainConfig, changed, config_values, read_toml
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from train.data import DatasetPhotos, TrainingData
 
-__all__ = ["RunFolder", "RunInfo", "create_run", "open_run", "photo_rows"]
+__all__ = ["LONGEST_NAME", "NO_PHOTOS", "RunFolder", "RunInfo", "create_run", "open_run", "photo_rows"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +121,10 @@ class RunFolder:
             raise InvalidCheckpointError(f"{safe_path(self.photos_path)} cannot be read: train again.") from error
 
 
+NO_PHOTOS: Final = sha256_bytes(canonical_json([]))
+"""The fingerprint of a split's ids where the split has none."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
     """What a run was made from: its config, the dataset and the fingerprints of its split, the tools."""
@@ -175,7 +179,8 @@ class RunInfo:
         )
 
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+LONGEST_NAME: Final = 100
+_NAME: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 
 
 def create_run(runs: Path, *, prefix: str, name: str | None = None) -> RunFolder:

@@ -7,29 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from img2gps.errors import InvalidDatasetError, UsageError
+from img2gps.errors import InvalidCheckpointError, InvalidDatasetError, NotFoundError, UsageError
 from img2gps.progress import stderr
 from img2gps.text import format_count, safe_path
-from train.config import TrainConfig, config_values
+from train.config import TrainConfig, changed, config_values
 from train.data import DatasetPhotos, TrainingData, fold_numbers, read_photos, select_fold, select_split
-from train.devices import pick_device, use_threads
+from train.devices import naming_memory, pick_device, use_threads
 from train.distributed import World, joined
 from train.loading import read_resumable
 from train.methods import fit_method
 from train.predict import locate_files
 from train.predictions import predictions_frame, read_predictions, write_predictions
-from train.run import RunFolder, RunInfo, create_run, open_run, photo_rows
+from train.run import NO_PHOTOS, RunFolder, RunInfo, create_run, open_run, photo_rows
 
 if TYPE_CHECKING:
     import torch
 
     from train.checkpoint import Checkpoint
 
-__all__ = ["RUNS", "plan", "resume_run", "start_run", "summary"]
+__all__ = ["RUNS", "plan", "resume_plan", "resume_run", "start_run", "summary"]
 
 RUNS = Path("runs")
 
+_LESS_MEMORY = "train with a smaller --batch-size, --size or --model, or close other programs"
 
+
+@naming_memory(_LESS_MEMORY)
 def start_run(
     root: Path, config: TrainConfig, *, folds: bool = False, name: str | None = None, runs: Path = RUNS
 ) -> RunFolder:
@@ -58,40 +61,80 @@ def start_run(
     return run
 
 
+@naming_memory(_LESS_MEMORY)
 def resume_run(path: Path, *, epochs: int | None = None) -> RunFolder:
     """Go on with a run where its last checkpoint stands, or where `path` (``RUN/previous``) does; return it.
 
     `epochs` makes the run longer, on the schedule of a run of that length. Raises NotFoundError,
-    InvalidCheckpointError naming a damaged file, InvalidDatasetError where the training photos have changed.
+    InvalidCheckpointError naming a damaged file, InvalidDatasetError where the training photos have changed,
+    UsageError where more than `epochs` are done.
     """
-    from train.checkpoint import read_checkpoint
-
     run = open_run(path)
     info = run.read_info()
-    config = info.config if epochs is None else dataclasses.replace(info.config, epochs=epochs)
-    use_threads(config.threads)
-    device = pick_device(config.device)
+    use_threads(info.config.threads)
+    device = pick_device(info.config.device)
     with joined(device) as world:
-        source = read_photos(info.dataset)
-        _check_same_photos(source, info, run)
+        config, parts, chosen = _continuation(path, run, info, epochs)
         if world.leads and config != info.config:
             run.write_info(dataclasses.replace(info, config=config))
-        chosen = read_checkpoint(path) if (path / "state.json").is_file() else None
-        if chosen is not None and info.folds:
-            raise UsageError(f"{safe_path(run.root)} holds a model per fold: resume the run itself.")
-        parts = _selections(source, folds=info.folds)
         _train(config, parts, run, device=device, world=world, resuming=True, chosen=chosen)
     return run
+
+
+def _continuation(
+    path: Path, run: RunFolder, info: RunInfo, epochs: int | None
+) -> "tuple[TrainConfig, list[TrainingData], Checkpoint | None]":
+    """Return what `resume_run` goes on with: the config, the photos, the checkpoint that `path` names, if any."""
+    from train.checkpoint import read_checkpoint
+
+    config = info.config if epochs is None else dataclasses.replace(info.config, epochs=epochs)
+    source = read_photos(info.dataset)
+    _check_same_photos(source, info, run)
+    chosen = read_checkpoint(path, to_resume=True) if (path / "state.json").is_file() else None
+    if chosen is not None and info.folds:
+        raise UsageError(f"{safe_path(run.root)} holds a model per fold: resume the run itself.")
+    parts = _selections(source, folds=info.folds)
+    if epochs is not None and config.method == "network":  # a probe of fewer epochs is fitted anew
+        _check_epochs(epochs, run, parts, chosen)
+    return config, parts, chosen
+
+
+def _check_epochs(epochs: int, run: RunFolder, parts: list[TrainingData], chosen: "Checkpoint | None") -> None:
+    """Raise UsageError where a model of the run has seen more than `epochs` already."""
+    for data in parts:
+        found = chosen or read_resumable(_folder_of(run, data))
+        if found is not None and found.epochs_done > epochs:
+            raise UsageError(
+                f"{safe_path(found.folder)} has {found.epochs_done} epochs behind it: "
+                f"give --epochs {found.epochs_done} or more, or train a new run."
+            )
 
 
 def plan(root: Path, config: TrainConfig, *, folds: bool = False) -> Mapping[str, Any]:
     """Return what `start_run` would do, as JSON values; nothing is written."""
     parts = _selections(read_photos(root), folds=folds)
-    counts = [
-        {"fold": data.fold, "train": len(data.train), "val": len(data.val or ()), "held_out": len(data.held_out or ())}
-        for data in parts
-    ]
-    return {"dataset": str(root), "models": counts, "config": config_values(config)}
+    return {"dataset": str(root), "models": [_counts(data) for data in parts], "config": config_values(config)}
+
+
+def resume_plan(path: Path, *, epochs: int | None = None) -> Mapping[str, Any]:
+    """Return what `resume_run` would do, as JSON values; nothing is written. Raises what `resume_run` raises."""
+    run = open_run(path)
+    info = run.read_info()
+    config, parts, chosen = _continuation(path, run, info, epochs)
+    counts = []
+    for data in parts:
+        found = chosen or read_resumable(_folder_of(run, data))
+        counts.append(_counts(data) | {"epochs_done": 0 if found is None else found.epochs_done})
+    return {"run": str(run.root), "dataset": str(info.dataset), "models": counts, "config": config_values(config)}
+
+
+def _counts(data: TrainingData) -> dict[str, Any]:
+    sizes = {"train": len(data.train), "val": len(data.val or ()), "held_out": len(data.held_out or ())}
+    return {"fold": data.fold, **sizes}
+
+
+def _folder_of(run: RunFolder, data: TrainingData) -> RunFolder:
+    return run if data.fold is None else run.fold(data.fold)
 
 
 def _selections(source: DatasetPhotos, *, folds: bool) -> list[TrainingData]:
@@ -111,8 +154,8 @@ def _train(
     """Fit each part that is not finished; what is finished is left alone."""
     try:
         for data in parts:
-            folder = run if data.fold is None else run.fold(data.fold)
-            if data.fold is not None and _fold_predictions(folder).is_file():
+            folder = _folder_of(run, data)
+            if data.fold is not None and _is_finished(folder, config):
                 continue
             found = chosen or (read_resumable(folder) if resuming else None)
             _fit_part(config, data, folder, device=device, world=world, resume=found)
@@ -139,6 +182,7 @@ def _fit_part(
 ) -> None:
     if world.leads:
         folder.root.mkdir(parents=True, exist_ok=True)
+        _fold_predictions(folder).unlink(missing_ok=True)  # of a shorter run
         folder.write_photos(photo_rows(data))
         _clean(folder)
     if data.fold is not None and world.leads:
@@ -153,6 +197,18 @@ def _fit_part(
         ids=ids, lon=held_out.lon, lat=held_out.lat, estimate=estimate, frame=localizer.frame, fold=data.fold
     )
     write_predictions(_fold_predictions(folder), rows)
+
+
+def _is_finished(folder: RunFolder, config: TrainConfig) -> bool:
+    """Return whether a fold has been trained and predicted under this very config: `--epochs` may have grown."""
+    from train.checkpoint import read_checkpoint
+
+    if not _fold_predictions(folder).is_file():
+        return False
+    try:
+        return changed(TrainConfig(), read_checkpoint(folder.best).state.get("config", {})) == config
+    except (NotFoundError, InvalidCheckpointError, UsageError):
+        return False  # the last checkpoint goes on, and makes it again
 
 
 def _fold_predictions(folder: RunFolder) -> Path:
@@ -190,7 +246,7 @@ def _clean(folder: RunFolder) -> None:
 
 
 def _check_same_photos(source: DatasetPhotos, info: RunInfo, run: RunFolder) -> None:
-    names = ("all",) if info.folds or source.hashes.ids["train"] == _nothing() else ("train", "val")
+    names = ("all",) if info.folds or source.hashes.ids["train"] == NO_PHOTOS else ("train", "val")
     where = safe_path(run.root)
     for name in names:
         if source.hashes.ids[name] != info.split_ids[name]:
@@ -200,12 +256,6 @@ def _check_same_photos(source: DatasetPhotos, info: RunInfo, run: RunFolder) -> 
             )
         if source.hashes.labels[name] != info.split_labels[name]:
             stderr().print(f"Labels of {name} photos have changed since {escape(where)} began.")
-
-
-def _nothing() -> str:
-    from img2gps.files import canonical_json, sha256_bytes
-
-    return sha256_bytes(canonical_json([]))
 
 
 def _announce(
@@ -238,8 +288,7 @@ def _describe(run: RunFolder, config: TrainConfig, parts: list[TrainingData]) ->
     from train.curves import draw_curves
 
     for data in parts:
-        folder = run if data.fold is None else run.fold(data.fold)
-        draw_curves(folder)
+        draw_curves(_folder_of(run, data))
     write_card(run, config, parts)
 
 

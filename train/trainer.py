@@ -40,6 +40,7 @@ from train.targets import TargetScale
 
 __all__ = ["Training", "coordinate_loss", "fit_network", "prepare", "stepping_of", "train_epoch"]
 
+_PHOTOS_AT_ONCE = 1024  # on their way to a GPU: main memory need not hold them all
 # Looking at the loss makes the host wait for the device: on a GPU only now and then.
 _STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 64, "mps": 16}
 
@@ -141,30 +142,32 @@ def stepping_of(training: Training) -> Stepping:
     config, photos, network = training.config, training.photos, training.network
     capturable = config.cuda_graphs and training.device.type == "cuda" and training.world.size == 1
     # a first replay is checked against an ordinary pass, which dropout would make differ
+    set_training_mode(network, config)
     if not capturable or config.dropout or len(photos.rows) < config.batch_size:
         return parallel(network, training.device)
-    set_training_mode(network, config)
     return graphed(network, on_device(photos.pixels[photos.rows[: config.batch_size]], training.device))
 
 
 def _load_photos(
     config: TrainConfig, data: TrainingData, photos: Photos, scale: TargetScale, device: torch.device, here: World
 ) -> LoadedPhotos:
-    """Return photos as tensors, resident on the device where they take less than half of its free memory."""
+    """Return photos as tensors: resident on a GPU where they fit, else mapped from the file of all photos."""
     if not here.leads:
         here.wait()
     pixels = torch.from_numpy(cached_pixels(data.source, config.pixels, may_write=here.leads))
     if here.leads:
         here.wait()
     rows = torch.from_numpy(data.source.rows(photos))
-    if device.type == "cuda":
-        chosen = pixels[rows]
-        rows = torch.arange(len(rows))
-        resident = chosen.nbytes < torch.cuda.mem_get_info(device)[0] / 2
-        pixels = chosen.to(device) if resident else chosen.pin_memory()
-        rows = rows.to(pixels.device)
+    if _fits(len(rows) * pixels[0].nbytes, device):
+        pixels = torch.cat([pixels[part].to(device) for part in torch.split(rows, _PHOTOS_AT_ONCE)])
+        rows = torch.arange(len(rows), device=device)
     targets = torch.from_numpy(scale.encode(photos)).to(device)
     return LoadedPhotos(pixels=pixels, rows=rows, targets=targets, keys=photo_keys(photos.ids))
+
+
+def _fits(size: int, device: torch.device) -> bool:
+    """Return whether `size` bytes of photos are to lie on the device: less than half of a GPU's free memory."""
+    return device.type == "cuda" and size < torch.cuda.mem_get_info(device)[0] / 2
 
 
 def _optimizer(network: CoordinateNetwork, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
@@ -180,7 +183,8 @@ def train_epoch(training: Training, stepping: Stepping, epoch: int, advance: Adv
     """Visit every photo once and return the epoch's figures."""
     config, photos = training.config, training.photos
     count, steps = len(photos.rows), training.steps
-    torch.manual_seed(config.seed * 1_000_003 + epoch)  # dropout: the same whether resumed here or not
+    # dropout: the same whether resumed here or not; torch takes no seed beyond 64 bits
+    torch.manual_seed((config.seed * 1_000_003 + epoch) % 2**63)
     order = torch.from_numpy(epoch_order(count, seed=config.seed, epoch=epoch)).to(photos.rows.device)
     strength = Augmentation.of(config)
     draws = photo_uniforms(photos.keys, seed=config.seed, epoch=epoch).astype(np.float32)
@@ -191,7 +195,10 @@ def train_epoch(training: Training, stepping: Stepping, epoch: int, advance: Adv
     looks = _STEPS_BETWEEN_LOOKS[training.device.type]
 
     def attempt(size: int) -> None:
-        torch.autograd.backward(_step_loss(training, stepping, order[:size], uniforms, strength))
+        part, alone = order[:size], stepping
+        if training.world.size > 1:  # the other processes take no part in this: nothing may wait for them
+            part, alone = training.world.share(part)[0], training.network.eval()
+        torch.autograd.backward(_step_loss(training, alone, part, uniforms, strength))
 
     with explaining_memory(config.batch_size, attempt):
         for step in range(steps):

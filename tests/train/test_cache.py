@@ -34,8 +34,11 @@ def test_the_cache_is_safe_to_delete_and_to_damage(tmp_path: Path) -> None:
     source = read_photos(colour_dataset(tmp_path / "ds", 5).root)
     first = np.array(cached_pixels(source, SPEC))
     path = cache_path(source, SPEC)
-    path.write_bytes(path.read_bytes()[:100])
-    assert np.array_equal(cached_pixels(source, SPEC), first)
+    whole = path.read_bytes()
+    for length in (0, 3, 8, 100, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        assert np.array_equal(cached_pixels(source, SPEC), first)
+        assert path.read_bytes() == whole
     shutil.rmtree(path.parent)
     assert np.array_equal(cached_pixels(source, SPEC), first)
 

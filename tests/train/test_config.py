@@ -1,3 +1,4 @@
+import re
 import tomllib
 from pathlib import Path
 
@@ -7,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from img2gps.errors import NotFoundError, UsageError
-from train.config import FIELD_NAMES, TrainConfig, changed, config_values, parse_assignments
-from train.options import resolve
+from train.config import FIELD_NAMES, UNREAD, TrainConfig, changed, config_values, parse_assignments
+from train.options import resolve, study_base
 from train.presets import PRESETS, preset
 
 configs = st.builds(
@@ -100,6 +101,46 @@ def test_a_model_of_ones_own_is_trained_end_to_end_without_a_download() -> None:
     assert _resolve("published", model="resnet34").preset == "published"
     assert _resolve(model="timm/tf_efficientnet_lite0").method == "probe"
     assert _resolve().preset == "default"
+
+
+@pytest.mark.parametrize(("name", "assigned"), [("quick", "loss=huber"), ("published", "mixup=0.2")])
+def test_an_assignment_that_makes_no_difference_is_refused(name: str, assigned: str) -> None:
+    with pytest.raises(UsageError, match=f"{assigned.partition('=')[0]} makes no difference"):
+        resolve(preset_name=name, options={}, assignments=(assigned,), config_path=None)
+
+
+def test_a_config_of_a_run_may_hold_what_its_method_does_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(tomli_w.dumps({"train": config_values(preset("quick"))}))
+    assert _resolve(path=path) == preset("quick")
+
+
+def _read_by(*modules: str) -> set[str]:
+    """Return the fields that source files take from a config."""
+    names = "|".join(FIELD_NAMES)
+    paths = [path for name in modules for path in sorted(Path("train").glob(name))]
+    return {found for path in paths for found in re.findall(rf"config\.({names})\b", path.read_text())}
+
+
+def test_what_a_method_does_not_read_is_what_its_modules_leave_alone() -> None:
+    probe = _read_by("probe.py", "heads/*.py")
+    network = _read_by("trainer.py", "networks.py", "schedule.py", "augment.py", "keeping.py")
+    assert UNREAD["probe"] == network - probe
+    assert UNREAD["network"] == probe - network
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        ([], ("probe", "bundled")),
+        (["timm/tf_efficientnet_lite0", "timm/tf_efficientnet_lite2"], ("probe", "bundled")),
+        (["resnet18", "timm/tf_efficientnet_lite0"], ("network", "none")),
+    ],
+)
+def test_a_study_shares_the_preset_that_train_would_choose(models: list[str], expected: tuple[str, str]) -> None:
+    base = study_base(None, models=models, options={"device": "cpu", "threads": None})
+    assert (base.method, base.weights, base.device, base.threads) == (*expected, "cpu", 0)
+    assert study_base("published", models=models, options={}) == preset("published")
 
 
 def test_a_config_file_and_another_preset_contradict_each_other(tmp_path: Path) -> None:

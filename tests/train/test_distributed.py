@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import socket
@@ -7,10 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from tests.train.colours import TINY, colour_dataset, tiny_config
 from train.checkpoint import read_checkpoint
-from train.distributed import World, leads
+from train.config import TrainConfig
+from train.distributed import World, leads, synchronised
+from train.networks import CoordinateNetwork, build_network, set_training_mode
+from train.presets import preset
 from train.session import start_run
 
 
@@ -22,6 +27,37 @@ def test_shares_add_up_to_the_mean_over_the_batch(size: int, batch: int) -> None
     averaged = sum(float(part.double().sum()) * weight for part, weight in shares) / size
     assert averaged == pytest.approx(rows.double().mean().item())
     assert all(len(part) for part, _ in shares)
+
+
+def _finetune_network(**values: object) -> tuple[CoordinateNetwork, TrainConfig]:
+    config = dataclasses.replace(preset("finetune"), weights="none", size=64, **values)  # type: ignore[arg-type]
+    torch.manual_seed(0)
+    return build_network(config, device=torch.device("cpu"), with_weights=False), config
+
+
+@pytest.mark.parametrize("model", ["timm/tf_efficientnet_lite0", "resnet18"])
+def test_synchronising_batchnorm_leaves_what_the_network_computes(model: str) -> None:
+    network, config = _finetune_network(model=model)
+    images = 255 * torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    for buffer in network.backbone.buffers():  # statistics that tell a lost normalisation
+        if buffer.is_floating_point():
+            buffer.uniform_(0.5, 1.5)
+    with torch.inference_mode():
+        before = network.eval()(images)
+    weights = {name: parameter.data_ptr() for name, parameter in network.named_parameters()}
+    set_training_mode(network, config)
+    converted = synchronised(network)
+    assert any(isinstance(module, nn.SyncBatchNorm) for module in converted.modules())
+    assert {name: parameter.data_ptr() for name, parameter in converted.named_parameters()} == weights
+    with torch.inference_mode():
+        torch.testing.assert_close(converted.eval()(images), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("values", [{"freeze_batchnorm": True}, {"freeze": 1.0}])
+def test_batchnorm_that_stands_still_is_not_synchronised(values: dict[str, object]) -> None:
+    network, config = _finetune_network(**values)
+    set_training_mode(network, config)
+    assert not any(isinstance(module, nn.SyncBatchNorm) for module in synchronised(network).modules())
 
 
 def _free_port() -> int:

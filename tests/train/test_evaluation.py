@@ -104,6 +104,34 @@ def test_a_split_whose_photos_changed_is_refused(tmp_path: Path, dataset: Datase
     assert found["left_out"]["same_file"] == 12
 
 
+@pytest.mark.parametrize("today", [None, {**SPLITS, "d": "train"}, {**SPLITS, "b": "test"}])
+@pytest.mark.parametrize("split", [None, "test"])
+def test_a_dataset_that_was_split_anew_is_refused_for_that_reason(
+    tmp_path: Path, dataset: Dataset, reading: Reading, today: dict[str, str] | None, split: str | None
+) -> None:
+    run = run_of(tmp_path, dataset)
+    dataset_of(dataset.root, walks("abcd"), today)
+    with pytest.raises(InvalidDatasetError, match=r"photos of test .* changed since"):
+        evaluate_run(run.root, split=split)
+
+
+def test_a_split_made_after_the_run_is_refused_and_all_of_it_was_in_training(tmp_path: Path, reading: Reading) -> None:
+    dataset = dataset_of(tmp_path / "quad", walks("abcd"))
+    run = run_of(tmp_path, dataset)
+    dataset_of(dataset.root, walks("abcd"), SPLITS)
+    with pytest.raises(InvalidDatasetError, match=r"photos of test .* changed since"):
+        evaluate_run(run.root)
+    with pytest.raises(UsageError, match="nothing to score in test"):
+        evaluate_run(run.root, force=True)
+
+
+def test_force_scores_what_is_held_back_today(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
+    run = run_of(tmp_path, dataset)
+    dataset_of(dataset.root, walks("abcd"), {"a": "train", "b": "train", "c": "train", "d": "val"})
+    found = evaluate_run(run.root, force=True, write=False).document
+    assert (found["split"], found["photos"]) == ("val", 12)
+
+
 def test_changed_labels_are_reported_and_scored_apart(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
     run = run_of(tmp_path, dataset)
     frame = dataset.read_frame()

@@ -14,7 +14,7 @@ from img2gps.metrics import metrics_of
 from tests.evaluating import SPLITS, ColourReader, dataset_of, folds_run_of, run_of, walks
 from train import loading
 from train.evaluation import evaluate as evaluating
-from train.evaluation.evaluate import Evaluation, evaluate_run, read_evaluation
+from train.evaluation.evaluate import Evaluation, evaluate_run
 from train.evaluation.summary import figures_table, headline, next_steps, remarks, walks_table
 
 Reading = Callable[..., None]
@@ -39,7 +39,7 @@ def dataset(tmp_path: Path) -> Dataset:
 def test_what_is_written_is_what_was_found(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
     found: Evaluation = evaluate_run(run_of(tmp_path, dataset).root)
     assert found.folder == tmp_path / "runs" / "model-001" / "evaluations" / "quad-test"
-    assert read_evaluation(found.folder) == found.document
+    assert json.loads((found.folder / "evaluation.json").read_text(encoding="utf-8")) == found.document
     rows = pd.read_parquet(found.folder / "predictions.parquet")
     assert metrics_of(rows["error_m"].to_numpy()).rmse_m == pytest.approx(found.document["rmse_m"])
     plots = {path.stem for path in (found.folder / "plots").glob("*.png")}
@@ -47,6 +47,17 @@ def test_what_is_written_is_what_was_found(tmp_path: Path, dataset: Dataset, rea
     page = (found.folder / "report.html").read_text(encoding="utf-8")
     assert "model-001" in page
     assert "Content-Security-Policy" in page
+
+
+def test_a_walk_of_two_photos_is_evaluated_and_written(tmp_path: Path, reading: Reading) -> None:
+    dataset = dataset_of(tmp_path / "quad", walks("abcd")[:38], SPLITS)
+    found = evaluate_run(run_of(tmp_path, dataset).root, abstain_m=1.0)
+    assert (found.document["photos"], found.document["intervals"]) == (2, None)
+    assert (found.folder / "report.html").is_file()
+    tables = (figures_table(found.document), walks_table(found.document))
+    assert all(cell == "" for row in tables[0].rows for cell in row[2:3])
+    assert remarks(found.document)
+    assert next_steps(found.document)
 
 
 def test_the_terminal_page_has_every_walk_and_a_next_step(tmp_path: Path, dataset: Dataset) -> None:

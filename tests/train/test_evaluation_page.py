@@ -157,6 +157,26 @@ def test_it_fits_a_phone_and_stays_quiet_without_uncertainty(
         page.locator("#show-cells").check()
 
 
+@pytest.mark.parametrize("sure", [True, False])
+@pytest.mark.parametrize("count", [2, 4])
+def test_too_few_groups_for_intervals_leave_dashes(tmp_path: Path, count: int, sure: bool) -> None:
+    photos = [make_photo(f"photo {n}", 20.0 * n, 0.0, walk=f"walk-{n}", group=f"group-{n}") for n in range(count)]
+    few = make_dataset(tmp_path / "few", photos, grouped=True)
+    found = evaluated(few, sure=sure)
+    assert found["intervals"] is None
+    write_report(tmp_path / "report.html", found, dataset=few)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "95 % interval –" in html
+    assert "Skill (RMSE)" in html
+
+
+def test_where_the_mean_position_is_never_wrong_there_is_no_skill(
+    tmp_path: Path, dataset: Dataset, document: dict[str, Any]
+) -> None:
+    write_report(tmp_path / "report.html", document | {"skill": {}}, dataset=dataset)
+    assert "Skill (RMSE)" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_photo_outside_the_outline_is_counted_not_drawn(report: Path) -> None:
     html = report.read_text(encoding="utf-8")
     found = re.search(r'id="data">(.*?)</script>', html, re.DOTALL)

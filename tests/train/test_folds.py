@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from img2gps.dataset import Dataset
+from img2gps.errors import UsageError
 from tests.train.colours import colour_dataset, tiny_config, without_curves
 from train import trainer
 from train.loading import load_localizer
@@ -54,3 +55,30 @@ def test_folds_resume_one_by_one_and_no_model_sees_its_own_fold(
     assert len(summary(killed)["models"]) == 3
     load_localizer(killed.root, fold=2, device="cpu")
     load_localizer(killed.fold(2).root, device="cpu")
+
+
+def test_folds_are_made_longer_each_and_their_predictions_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = colour_dataset(tmp_path / "ds", 12, folds=3).root
+    whole = start_run(root, tiny_config(epochs=2), folds=True, runs=tmp_path, name="whole")
+    run = start_run(root, tiny_config(epochs=1), folds=True, runs=tmp_path, name="grown")
+    before = read_predictions(run.folds_path / "predictions.parquet")
+    real, steps = trainer._update, [0]
+
+    def killing(*args: Any, **kwargs: Any) -> None:
+        steps[0] += 1
+        if steps[0] == 2:  # in the second fold
+            raise KeyboardInterrupt
+        real(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "_update", killing)
+        with pytest.raises(KeyboardInterrupt):
+            resume_run(run.root, epochs=2)
+    resume_run(run.root)
+    after = read_predictions(run.folds_path / "predictions.parquet")
+    assert [len(run.fold(fold).read_metrics()) for fold in range(3)] == [2, 2, 2]
+    assert after.equals(read_predictions(whole.folds_path / "predictions.parquet"))
+    assert not after.equals(before)
+    with pytest.raises(UsageError, match="2 epochs behind it"):
+        resume_run(run.root, epochs=1)
+    assert run.read_info().config.epochs == 2

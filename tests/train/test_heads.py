@@ -206,6 +206,13 @@ def test_every_head_puts_its_shares_where_the_photo_was_taken(name: str) -> None
     assert float(error.median()) < 10
 
 
+def test_the_largest_seed_fits_a_heat_map() -> None:
+    photos, xy, cells = _colours()
+    config = _config(epochs=1, heat_seeds=2)
+    head = HeatMap.fit(photos, xy, cells, config, seed=2**63 - 1, advance=lambda *_, **__: None)
+    assert len(head.networks) == 2
+
+
 @pytest.mark.parametrize("name", ["heat_map", "regression"])
 def test_a_seed_decides_the_weights_and_leaves_torch_alone(name: str) -> None:
     photos, xy, cells = _colours()

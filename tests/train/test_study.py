@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from img2gps.cli import run as img2gps
-from img2gps.errors import DeviceError, UsageError
+from img2gps.errors import DeviceError, Img2GPSError, NotFoundError, UsageError
 from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
 from train import session
 from train.data import read_photos, select_split
@@ -17,7 +17,7 @@ from train.run import RunFolder
 from train.study import runs as study_runs
 from train.study.grid import Cell, parse_axes, study_cells
 from train.study.results import study_result
-from train.study.runs import StudyRun, run_study, study_folder
+from train.study.runs import StudyRun, run_study, study_folder, whole_failure
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +39,8 @@ def test_the_grid_is_the_product_of_axes_and_seeds() -> None:
     assert cells[0].setting == "lr 0.001, model resnet18"
     assert [cell.config.seed for cell in cells[:4]] == [0, 1, 2, 0]
     fixed = study_cells(preset("published"), {"lr": (0.5,)}, seeds=1)
-    assert (fixed[0].setting, fixed[0].name, fixed[0].config.lr) == ("published", "seed-0", 0.5)
-    for axes in ({"seed": (1, 2)}, {"colour": ("red",)}, {"lr": ("fast",)}):
+    assert (fixed[0].setting, fixed[0].name[:7], fixed[0].config.lr) == ("published", "seed-0-", 0.5)
+    for axes in ({"seed": (1, 2)}, {"colour": ("red",)}, {"lr": ("fast",)}, {"mixup": (0.1, 0.2)}):
         with pytest.raises(UsageError):
             study_cells(preset("published"), axes, seeds=1)
 
@@ -52,14 +52,81 @@ def test_the_learning_rate_scales_from_batch_32(rule: Any, rates: tuple[float, f
     assert all(cell.values == (("batch_size", cell.config.batch_size),) for cell in cells)
 
 
-def test_a_study_has_the_same_name_for_the_same_grid_and_photos(tmp_path: Path) -> None:
+def test_long_names_are_cut_and_stay_apart() -> None:
+    axes = {"model": tuple(f"timm/{'long' * 30}{number}" for number in range(3)), "lr": (1e-3, 3e-3)}
+    names = [cell.name for cell in study_cells(preset("published"), axes, seeds=2)]
+    assert len(set(names)) == len(names) == 12
+    assert max(map(len, names)) == 100
+
+
+def test_a_study_has_the_same_name_for_the_same_photos_and_labels(tmp_path: Path) -> None:
     first, second = (colour_dataset(tmp_path / name, count).root for name, count in (("a", 10), ("b", 11)))
-    cells = study_cells(tiny_config(), {"lr": (1e-3,)}, seeds=1)
-    more = study_cells(tiny_config(), {"lr": (1e-3,)}, seeds=2)
-    names = {study_folder(tmp_path, root, grid) for root in (first, second) for grid in (cells, more)}
-    assert len(names) == 4
-    assert study_folder(tmp_path, first, cells) in names
-    assert study_folder(tmp_path, first, cells, name="mine") == tmp_path / "mine"
+    assert study_folder(tmp_path, first) == study_folder(tmp_path, first) != study_folder(tmp_path, second)
+    assert study_folder(tmp_path, first, name="mine") == tmp_path / "mine"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the runs that begin, in their order."""
+    names: list[str] = []
+    real = session.start_run
+
+    def recorded(root: Path, config: Any, *, name: str, runs: Path) -> RunFolder:
+        names.append(name)
+        return real(root, config, name=name, runs=runs)
+
+    monkeypatch.setattr(study_runs, "start_run", recorded)
+    return names
+
+
+def test_a_study_that_grows_trains_what_is_new_alone(tmp_path: Path, started: list[str]) -> None:
+    root = colour_dataset(tmp_path / "ds", 12).root
+    base = tiny_config(epochs=1)
+    run_study(root, study_cells(base, {"lr": (1e-3,)}, seeds=1), tmp_path / "study")
+    more = study_cells(base, {"lr": (1e-3, 1e-2)}, seeds=2)
+    assert [run.failure for run in run_study(root, more, tmp_path / "study")] == [None] * 4
+    assert len(started) == 4  # the first run has another name in the larger grid
+
+
+def test_other_settings_are_other_runs(tmp_path: Path, started: list[str]) -> None:
+    root = colour_dataset(tmp_path / "ds", 12).root
+    for epochs in (1, 2, 1):
+        runs = run_study(root, study_cells(tiny_config(epochs=epochs), {}, seeds=1), tmp_path / "study")
+        assert len(runs[0].run.read_metrics()) == epochs
+    assert len(started) == 2
+
+
+def test_runs_of_other_photos_or_labels_are_not_passed_off_as_todays(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 12).root
+    cells = study_cells(tiny_config(epochs=1), {}, seeds=1)
+    run_study(root, cells, tmp_path / "study")
+    colour_dataset(root, 14)
+    with pytest.raises(UsageError, match="other photos, labels or another split"):
+        run_study(root, cells, tmp_path / "study")
+
+
+def test_a_run_that_was_made_longer_is_not_the_studys(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 12).root
+    cells = study_cells(tiny_config(epochs=1), {}, seeds=1)
+    runs = run_study(root, cells, tmp_path / "study")
+    session.resume_run(runs[0].run.root, epochs=2)
+    with pytest.raises(UsageError, match="another config"):
+        run_study(root, cells, tmp_path / "study")
+
+
+def test_a_study_runs_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="without torchrun"):
+        run_study(tmp_path, [], tmp_path / "study")
+
+
+@pytest.mark.parametrize(("error", "code"), [(UsageError("no"), 2), (NotFoundError("no"), 3), (DeviceError("no"), 6)])
+def test_a_study_of_failures_ends_in_the_first_ones_code(tmp_path: Path, error: Img2GPSError, code: int) -> None:
+    cell = Cell(values=(), seed=0, config=tiny_config())
+    failure = whole_failure(tmp_path, [StudyRun(cell=cell, run=RunFolder(root=tmp_path), error=error)])
+    assert isinstance(failure, Img2GPSError)
+    assert failure.exit_code == code
+    assert "the first: no" in str(failure)
 
 
 def test_a_study_goes_on_after_an_interrupt_and_past_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +137,7 @@ def test_a_study_goes_on_after_an_interrupt_and_past_a_failure(tmp_path: Path, m
 
     def recorded(root: Path, config: Any, *, name: str, runs: Path) -> RunFolder:
         started.append(name)
-        if name == "lr-0.001-seed-1":
+        if name.startswith("lr-0.001-seed-1"):
             raise DeviceError("no luck")
         if len(started) == 3:
             raise KeyboardInterrupt
@@ -81,7 +148,7 @@ def test_a_study_goes_on_after_an_interrupt_and_past_a_failure(tmp_path: Path, m
         run_study(root, cells, tmp_path / "study")
     finished = run_study(root, cells, tmp_path / "study")
     assert [run.failure for run in finished] == [None, "no luck", None, None]
-    assert started.count("lr-0.001-seed-0") == 1
+    assert sum(name.startswith("lr-0.001-seed-0") for name in started) == 1
     result = study_result(root, finished)
     assert [len(setting.rmse_m) for setting in result.settings] == [1, 2]
     assert result.photos == 6
@@ -117,6 +184,14 @@ def test_a_difference_larger_than_the_noise_is_told_from_one_that_is_not(tmp_pat
     assert "do not tell the two apart" in verdicts[near]
     assert "can be luck" in verdicts[near]
     assert result.tables()[0][2][2][1].startswith("40.")
+
+
+def test_the_example_of_the_help_is_a_study_of_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = str(colour_dataset(tmp_path / "ds", 12).root)
+    assert img2gps(["ablate", root, "--model", "resnet18,resnet50", "--set", "loss=mse,huber", "--dry-run"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["runs"]) == 4
+    assert img2gps(["ablate", root, "--set", "loss=mse,huber", "--dry-run"]) == 2
+    assert "loss makes no difference" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.slow

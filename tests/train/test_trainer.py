@@ -1,3 +1,4 @@
+import dataclasses
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from train import keeping, trainer
 from train.checkpoint import read_checkpoint
 from train.config import TrainConfig
 from train.data import read_photos, select_split
+from train.distributed import World
 from train.loading import load_localizer
 from train.predict import locate_files
 from train.run import RunFolder
@@ -110,6 +112,11 @@ def test_another_seed_gives_other_weights(dataset: Path, tmp_path: Path) -> None
     assert not _same(*runs)
 
 
+def test_the_largest_seed_trains(dataset: Path, tmp_path: Path) -> None:
+    run = start_run(dataset, tiny_config(epochs=1, seed=2**63 - 1), runs=tmp_path)
+    assert len(run.read_metrics()) == 1
+
+
 def test_a_run_can_be_made_longer(dataset: Path, tmp_path: Path) -> None:
     run = start_run(dataset, tiny_config(epochs=1), runs=tmp_path)
     resume_run(run.root, epochs=3)
@@ -184,6 +191,43 @@ def test_running_out_of_memory_names_a_batch_size_that_fits(
     monkeypatch.setattr(trainer, "_step_loss", small_device)
     with pytest.raises(DeviceError, match="batch size 8: --batch-size 2 fits"):
         start_run(dataset, tiny_config(), runs=tmp_path)
+
+
+def test_of_several_processes_each_tries_its_own_share(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny_config()
+    training = trainer.prepare(config, select_split(read_photos(dataset)), device=torch.device("cpu"))
+    sizes: list[int] = []
+
+    def small_device(_training: Any, _stepping: Any, part: torch.Tensor, *_rest: Any) -> torch.Tensor:
+        sizes.append(len(part))
+        if len(part) > 3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return torch.zeros((), requires_grad=True)
+
+    monkeypatch.setattr(trainer, "_step_loss", small_device)
+    shared = dataclasses.replace(training, world=World(rank=1, size=2))
+    with pytest.raises(DeviceError, match="batch size 8: --batch-size 4 fits"):
+        trainer.train_epoch(shared, training.network, 0, lambda *_, **__: None)
+    assert sizes == [4, 2]
+
+
+def test_photos_that_do_not_fit_a_gpu_stay_in_their_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (1000, 2000))
+    assert trainer._fits(499, torch.device("cuda:0"))
+    assert not trainer._fits(500, torch.device("cuda:0"))
+    assert not trainer._fits(0, torch.device("cpu"))
+
+
+def test_memory_that_runs_out_before_the_first_step_is_one_sentence(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(*_args: Any, **_options: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(trainer, "build_network", too_large)
+    with pytest.raises(DeviceError, match="--batch-size"):
+        start_run(dataset, tiny_config(), runs=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_does_not_go_on_with_other_photos(tmp_path: Path) -> None:

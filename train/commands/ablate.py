@@ -16,7 +16,6 @@ from img2gps.console import (
     print_text,
     say,
 )
-from img2gps.errors import DeviceError
 from img2gps.text import format_count, safe_path
 
 __all__ = ["ablate"]
@@ -28,7 +27,9 @@ __all__ = ["ablate"]
     "img2gps ablate quad --model resnet18,resnet50 --set loss=mse,huber",
 )
 @click.argument("dataset", type=PATH)
-@click.option("--preset", "preset_name", help="What all runs share.  [default: default]")
+@click.option(
+    "--preset", "preset_name", help="What all runs share.  [default: default; finetune with a --model of one's own]"
+)
 @click.option("--model", metavar="A,B,...", help="Networks to compare.")
 @click.option("--weights", metavar="A,B,...", help="First weights to compare.")
 @click.option("--lr", metavar="X,Y,...", help="Learning rates to compare.")
@@ -43,7 +44,7 @@ __all__ = ["ablate"]
     default="none",
     help="Scale the learning rate with the batch; given rates are for batch 32.",
 )
-@click.option("--name", help="Name of the study.  [default: the same for the same photos and grid]")
+@click.option("--name", help="Name of the study.  [default: the same for the same photos and labels]")
 @click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.  [default: auto]")
 @click.option("--threads", type=click.IntRange(min=0), help="CPU threads; 0 for torch's choice.")
 @config_option
@@ -65,20 +66,22 @@ def ablate(
 ) -> None:
     """Train a grid of runs on DATASET and say which differences exceed the noise.
 
-    The same command goes on where it was interrupted: finished runs are not run again, failed ones are.
+    The same command goes on where it was interrupted: finished runs are not run again, failed ones are;
+    more values or seeds add their runs.
     """
     from train.interrupts import sigterm_as_interrupt
-    from train.options import resolve
+    from train.options import study_base
     from train.session import RUNS
     from train.study.grid import parse_axes, study_cells
     from train.study.report import write_study
     from train.study.results import study_result
-    from train.study.runs import run_study, study_folder
+    from train.study.runs import run_study, study_folder, whole_failure
 
     shared = {"device": device, "threads": threads}
-    base, _, _ = resolve(preset_name=preset_name, options=shared, assignments=(), config_path=None)
-    cells = study_cells(base, parse_axes(axes, assignments), seeds=seeds, scale_lr=scale_lr)
-    folder = study_folder(RUNS, dataset, cells, name=name)
+    grid = parse_axes(axes, assignments)
+    base = study_base(preset_name, models=[str(model) for model in grid.get("model", ())], options=shared)
+    cells = study_cells(base, grid, seeds=seeds, scale_lr=scale_lr)
+    folder = study_folder(RUNS, dataset, name=name)
     if dry_run:
         print_json({"study": str(folder), "runs": [cell.name for cell in cells]})
         return
@@ -96,4 +99,4 @@ def ablate(
             say(verdict)
         print_text(safe_path(report))
     if result.best is None:
-        raise DeviceError(f"Every run of {safe_path(folder)} failed; the first: {runs[0].failure}")
+        raise whole_failure(folder, runs)

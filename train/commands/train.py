@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import rich_click as click
+from click.core import ParameterSource
 
 from img2gps.console import PATH, command, dry_run_option, json_option, print_json, print_text, say
 from img2gps.errors import UsageError
@@ -58,15 +59,19 @@ def train(
     from train.distributed import leads
     from train.interrupts import sigterm_as_interrupt
     from train.options import resolve
-    from train.session import plan, resume_run, start_run, summary
+    from train.session import plan, resume_plan, resume_run, start_run, summary
 
     with sigterm_as_interrupt():
         if resume is not None:
-            others = [key for key, value in options.items() if value is not None and key != "epochs"]
-            if others or dataset or preset_name or assignments or name or folds or config_path:
+            typed = _typed_options()
+            if typed - {"resume", "epochs", "dry_run", "as_json"}:
                 raise UsageError("--resume goes on with a run as it was begun: only --epochs may be given with it.")
-            epochs = options["epochs"]
-            run = resume_run(resume, epochs=None if epochs is None else int(epochs))
+            epochs = options["epochs"] if "epochs" in typed else None
+            longer = None if epochs is None else int(epochs)
+            if dry_run:
+                print_json(resume_plan(resume, epochs=longer))
+                return
+            run = resume_run(resume, epochs=longer)
         else:
             config, file_dataset, file_folds = resolve(
                 preset_name=preset_name, options=options, assignments=assignments, config_path=config_path
@@ -85,3 +90,10 @@ def train(
     else:
         print_text(safe_path(run.root))
         say(f"Score it: img2gps evaluate {safe_path(run.root)}")
+
+
+def _typed_options() -> set[str]:
+    """Return the parameters that the command line gave; those of the environment are wishes for new runs."""
+    context = click.get_current_context()
+    assert context is not None
+    return {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}

@@ -1,11 +1,10 @@
 """Score runs on photos whose place is known, and write what came out: the facade of this package."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from train.predictions import PREDICTION_COLUMNS, predictions_frame, write_predi
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Evaluation", "compare_evaluations", "evaluate_run", "evaluate_runs", "read_evaluation"]
+__all__ = ["Evaluation", "compare_evaluations", "evaluate_run", "evaluate_runs"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,15 +125,6 @@ def compare_evaluations(evaluations: Sequence[Evaluation]) -> list[Comparison]:
     return compare_pairs(errors, clusters_of(rows[0]))
 
 
-def read_evaluation(folder: Path) -> dict[str, Any]:
-    """Return the document of an evaluation folder."""
-    document: dict[str, Any] = json.loads((folder / _DOCUMENT).read_text(encoding="utf-8"))
-    return document
-
-
-_DOCUMENT: Final = "evaluation.json"
-
-
 def _predictions(subject: Subject, device: str) -> "pd.DataFrame":
     if subject.predictions is not None:
         return subject.predictions
@@ -191,4 +181,4 @@ def _write(evaluation: Evaluation, predictions: "pd.DataFrame", subject: Subject
     write_predictions(folder / "predictions.parquet", predictions)
     write_plots(folder / "plots", evaluation.document)
     write_report(folder / "report.html", evaluation.document, dataset=subject.dataset)
-    write_json(folder / _DOCUMENT, evaluation.document)
+    write_json(folder / "evaluation.json", evaluation.document)

@@ -10,7 +10,7 @@ from img2gps.splits import in_split, split_hashes
 from img2gps.text import format_count, safe_path
 from train.evaluation.seen import label_notes, learned_from, seen_notes, without_seen
 from train.predictions import read_predictions
-from train.run import RunFolder, RunInfo, open_run
+from train.run import NO_PHOTOS, RunFolder, RunInfo, open_run
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -111,18 +111,18 @@ def _own_split(
     split: str | None,
     force: bool,
 ) -> Subject:
-    name = split or _held_out_split(frame, dataset)
+    name = split or _held_out_split(info, frame, dataset, force=force)
     rows = in_split(frame, name)
-    if rows.empty:
-        raise UsageError(
-            f"{safe_path(dataset.root)} has no photos in {name}: "
-            "choose another --split, or make one with `img2gps split`."
-        )
     changed = split_hashes(frame).ids[name] != info.split_ids[name]
     if changed and not force:
         raise InvalidDatasetError(
             f"The photos of {name} in {safe_path(dataset.root)} changed since {safe_path(run.root)} was trained: "
             "train again, or score the photos of today that were not in training with --force."
+        )
+    if rows.empty:
+        raise UsageError(
+            f"{safe_path(dataset.root)} has no photos in {name}: "
+            "choose another --split, or make one with `img2gps split`."
         )
     seen = run.read_photos()
     notes = label_notes(info, frame, name)
@@ -130,6 +130,8 @@ def _own_split(
     if changed:
         notes.append(f"the photos of {name} changed since the run was trained; scored all the same (--force)")
         rows, left_out = without_seen(rows, seen)
+        if rows.empty:
+            raise _nothing_left(dataset, name)
     notes += seen_notes(name, rows, seen)
     return Subject(
         path=path,
@@ -146,10 +148,16 @@ def _own_split(
     )
 
 
-def _held_out_split(frame: "gpd.GeoDataFrame", dataset: Dataset) -> str:
-    for name in ("test", "val"):
-        if not in_split(frame, name).empty:
-            return name
+def _held_out_split(info: RunInfo, frame: "gpd.GeoDataFrame", dataset: Dataset, *, force: bool) -> str:
+    """Return the split that the run held back, test before val, or the one of today for it to be refused as changed.
+
+    With `force` it is one that has photos today. Raises UsageError where there is none.
+    """
+    then = [name for name in ("test", "val") if info.split_ids[name] != NO_PHOTOS]
+    today = [name for name in ("test", "val") if not in_split(frame, name).empty]
+    choices = [name for name in then if name in today or not force] or today
+    if choices:
+        return choices[0]
     raise UsageError(
         f"{safe_path(dataset.root)} holds nothing back for a test, the run learned from all of it: "
         "evaluate --on another dataset, or train with `--folds`."
@@ -166,10 +174,7 @@ def _other_dataset(
     source = Dataset(root=info.dataset) if info.dataset.is_dir() else None
     rows, left_out = without_seen(rows, seen)
     if rows.empty:
-        raise UsageError(
-            f"{safe_path(dataset.root)} leaves nothing to score in {name}: "
-            "every photo of it was in training, or none is there."
-        )
+        raise _nothing_left(dataset, name)
     notes = []
     if sum(left_out.values()):
         notes.append(f"{format_count(sum(left_out.values()), 'photo')} left out that the run has seen in training")
@@ -187,6 +192,13 @@ def _other_dataset(
         predictions=None,
         left_out=left_out,
         notes=tuple(notes),
+    )
+
+
+def _nothing_left(dataset: Dataset, name: str) -> UsageError:
+    return UsageError(
+        f"{safe_path(dataset.root)} leaves nothing to score in {name}: "
+        "every photo of it was in training, or none is there."
     )
 
 

@@ -34,7 +34,8 @@ class HeatMap:
         """Return the head trained on photos at `xy` (N, 2) metres; `advance` is called once per network."""
         networks = nn.ModuleList()
         for number in range(config.heat_seeds):
-            networks.append(_trained(photos.pooled, xy, cells, config, seed=seed * 1009 + number))
+            own_seed = (seed * 1009 + number) % 2**63  # torch takes no seed beyond 64 bits
+            networks.append(_trained(photos.pooled, xy, cells, config, seed=own_seed))
             advance()
         return cls(networks=networks)
 

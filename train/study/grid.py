@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from img2gps.errors import UsageError
+from img2gps.files import canonical_json, sha256_bytes
 from img2gps.text import safe_text
-from train.config import TrainConfig, changed, parse_assignments
+from train.config import TrainConfig, changed, config_values, parse_assignments, refuse_unread
+from train.run import LONGEST_NAME
 
 __all__ = ["REFERENCE_BATCH", "Axes", "Cell", "ScaleRule", "parse_axes", "study_cells"]
 
@@ -37,9 +39,11 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The run's folder name."""
+        """The run's folder name: the place, cut where it is long, and a hash of the whole config."""
         parts = [f"{name}-{_short(value)}" for name, value in self.values]
-        return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join([*parts, f"seed-{self.seed}"]))
+        place = re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join([*parts, f"seed-{self.seed}"]))
+        digest = sha256_bytes(canonical_json(config_values(self.config)))[:8]
+        return f"{place[: LONGEST_NAME - len(digest) - 1]}-{digest}"
 
 
 def parse_axes(options: Mapping[str, str | None], assignments: tuple[str, ...]) -> dict[str, tuple[object, ...]]:
@@ -63,9 +67,10 @@ def parse_axes(options: Mapping[str, str | None], assignments: tuple[str, ...]) 
 
 
 def study_cells(base: TrainConfig, axes: Axes, *, seeds: int, scale_lr: ScaleRule = "none") -> list[Cell]:
-    """Return the runs of a study, seeds innermost. Raises UsageError for a value that does not fit its field.
+    """Return the runs of a study, seeds innermost.
 
-    With `scale_lr` the learning rate on the axis is that of a batch of `REFERENCE_BATCH`.
+    With `scale_lr` the learning rate on the axis is that of a batch of `REFERENCE_BATCH`. Raises UsageError for a
+    value that does not fit its field, and for a field that makes no difference to the method.
     """
     if "seed" in axes:
         raise UsageError("The seed is no axis: give --seeds N.")
@@ -73,6 +78,7 @@ def study_cells(base: TrainConfig, axes: Axes, *, seeds: int, scale_lr: ScaleRul
     for values in itertools.product(*axes.values()):
         named = dict(zip(axes, values, strict=True))
         config = changed(base, named)
+        refuse_unread(config, named)
         config = dataclasses.replace(config, lr=config.lr * _factor(config.batch_size, scale_lr))
         place = tuple((name, getattr(changed(base, named), name)) for name, given in axes.items() if len(given) > 1)
         cells += [Cell(values=place, seed=seed, config=dataclasses.replace(config, seed=seed)) for seed in range(seeds)]

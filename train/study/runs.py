@@ -1,5 +1,6 @@
 """Training every run of a study that is not finished yet; one that fails is recorded and the next one begins."""
 
+import contextlib
 import dataclasses
 import shutil
 import time
@@ -9,72 +10,136 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from img2gps.errors import Img2GPSError, InvalidDatasetError
+from img2gps.errors import DeviceError, Img2GPSError, InvalidCheckpointError, InvalidDatasetError, UsageError
 from img2gps.files import canonical_json, sha256_bytes
 from img2gps.progress import stderr
 from img2gps.text import format_duration, safe_path, safe_text
-from train.config import TrainConfig, config_values
-from train.data import Photos, read_photos, select_split
+from train.config import TrainConfig
+from train.data import DatasetPhotos, Photos, read_photos, select_split
+from train.distributed import started_processes
 from train.loading import load_localizer
 from train.predict import locate_files
 from train.predictions import predictions_frame, read_predictions, write_predictions
-from train.run import RunFolder
+from train.run import RunFolder, RunInfo
 from train.session import resume_run, start_run
 from train.study.grid import Cell
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["StudyRun", "run_study", "study_folder"]
+__all__ = ["StudyRun", "run_study", "study_folder", "whole_failure"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StudyRun:
-    """A cell that was trained: its folder, or the sentence that says why it failed."""
+    """A cell that was trained: its folder, and what went wrong where it failed."""
 
     cell: Cell
     run: RunFolder
-    failure: str | None = None
+    error: Img2GPSError | OSError | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """The sentence that says why it failed."""
+        if self.error is None or isinstance(self.error, Img2GPSError):
+            return None if self.error is None else str(self.error)
+        return safe_text(f"{type(self.error).__name__}: {self.error}")
 
     def predictions(self) -> "pd.DataFrame":
         """Return the predictions of its model on the validation photos."""
         return read_predictions(_predictions_path(self.run))
 
 
-def study_folder(runs: Path, root: Path, cells: Sequence[Cell], *, name: str | None = None) -> Path:
-    """Return where a study lies: `name`, or a name that the same photos and grid always get, so that it resumes."""
+def study_folder(runs: Path, root: Path, *, name: str | None = None) -> Path:
+    """Return where a study lies: `name`, or a name that the same photos, labels and split always get.
+
+    A study that grows by values or seeds therefore finds the runs that it has.
+    """
     if name is not None:
         return runs / name
-    source = read_photos(root)
-    key = [source.hashes.ids, source.hashes.labels, [config_values(cell.config) for cell in cells]]
-    return runs / f"study-{sha256_bytes(canonical_json(key))[:8]}"
+    hashes = read_photos(root).hashes
+    return runs / f"study-{sha256_bytes(canonical_json([hashes.ids, hashes.labels]))[:8]}"
 
 
 def run_study(root: Path, cells: Sequence[Cell], folder: Path) -> list[StudyRun]:
     """Train the cells into `folder` on the dataset at `root`, and predict its validation photos with each.
 
-    Raises InvalidDatasetError where the split has no validation photos to compare on.
+    A run of `folder` serves a cell whose config it was made from. Raises InvalidDatasetError where the split has no
+    validation photos to compare on, UsageError where such a run saw other photos or labels than the dataset has
+    today, or where torchrun started several processes.
     """
-    val = select_split(read_photos(root)).val
+    if started_processes() > 1:
+        raise UsageError("`img2gps ablate` trains its runs one by one in one process: start it without torchrun.")
+    source = read_photos(root)
+    val = select_split(source).val
     if val is None:
         raise InvalidDatasetError(
-            f"{safe_path(root)} has no validation photos to compare runs on: split it with `img2gps split --val 60`."
+            f"{safe_path(root)} has no validation photos to compare runs on: "
+            f"split it with `img2gps split {safe_path(root)} --val 60`."
         )
+    runs = _runs_of(cells, folder, source)
     finished: list[StudyRun] = []
-    waiting = [cell for cell in cells if not _is_finished(folder, cell)]
+    waiting = [cell for cell in cells if not _predictions_path(runs[cell]).is_file()]
     if len(waiting) < len(cells):
         _say(f"{len(cells) - len(waiting)} of {len(cells)} runs are finished already.")
     started = time.perf_counter()
     for cell in cells:
         if cell not in waiting:
-            finished.append(StudyRun(cell=cell, run=RunFolder(root=folder / cell.name)))
+            finished.append(StudyRun(cell=cell, run=runs[cell]))
             continue
         done = waiting.index(cell)
         left = (time.perf_counter() - started) / done * (len(waiting) - done) if done else None
         about = f", about {format_duration(left)} left" if left is not None else ""
         _say(f"Run {done + 1} of {len(waiting)}{about}: {cell.setting}, seed {cell.seed}")
-        finished.append(_attempt(root, cell, folder, val))
+        finished.append(_attempt(root, cell, runs[cell], val))
     return finished
+
+
+def whole_failure(folder: Path, runs: Sequence[StudyRun]) -> Img2GPSError | OSError:
+    """Return the error of a study of which every run failed: that of its first run, of the same kind."""
+    first = runs[0].error
+    assert first is not None
+    if isinstance(first, OSError):
+        return first
+    return type(first)(f"Every run of {safe_path(folder)} failed; the first: {first}")
+
+
+def _runs_of(cells: Sequence[Cell], folder: Path, source: DatasetPhotos) -> dict[Cell, RunFolder]:
+    """Return the run of each cell: the one of `folder` with its config, else a new one. Raises UsageError."""
+    known = _known_runs(folder)
+    runs: dict[Cell, RunFolder] = {}
+    for cell in cells:
+        run, info = known.get(cell.config, (RunFolder(root=folder / cell.name), None))
+        if info is None and run.config_path.is_file():
+            raise UsageError(
+                f"{safe_path(run.root)} holds a run of another config than this study gives it: "
+                "move it elsewhere, or give another --name."
+            )
+        if info is not None and not _same_photos(info, source):
+            raise UsageError(
+                f"{safe_path(run.root)} was trained on other photos, labels or another split than "
+                f"{safe_path(source.dataset.root)} has today: give another --name."
+            )
+        runs[cell] = run
+    return runs
+
+
+def _known_runs(folder: Path) -> dict[TrainConfig, tuple[RunFolder, RunInfo]]:
+    known: dict[TrainConfig, tuple[RunFolder, RunInfo]] = {}
+    for path in sorted(folder.glob("*/config.toml")):
+        run = RunFolder(root=path.parent)
+        with contextlib.suppress(InvalidCheckpointError):  # a damaged one serves no cell
+            info = run.read_info()
+            known[info.config] = run, info
+    return known
+
+
+def _same_photos(info: RunInfo, source: DatasetPhotos) -> bool:
+    hashes = source.hashes
+    return all(
+        info.split_ids.get(name) == hashes.ids[name] and info.split_labels.get(name) == hashes.labels[name]
+        for name in ("train", "val")
+    )
 
 
 def mean_position_errors(root: Path) -> Mapping[str, float]:
@@ -88,19 +153,20 @@ def mean_position_errors(root: Path) -> Mapping[str, float]:
     return dict(zip(data.val.ids.tolist(), errors.tolist(), strict=True))
 
 
-def _attempt(root: Path, cell: Cell, folder: Path, val: Photos) -> StudyRun:
-    run = RunFolder(root=folder / cell.name)
+def _attempt(root: Path, cell: Cell, run: RunFolder, val: Photos) -> StudyRun:
+    error: Img2GPSError | OSError
     try:
         _train(root, cell.config, run)
         _predict(root, run, cell.config, val)
-    except Img2GPSError as error:
-        failure = str(error)
-    except (RuntimeError, ValueError, OSError) as error:  # torch's own: an input too small for the network, a full disk
-        failure = safe_text(f"{type(error).__name__}: {error}")
+    except (Img2GPSError, OSError) as caught:
+        error = caught
+    except (RuntimeError, ValueError) as caught:  # torch's own: an input too small for the network
+        error = DeviceError(safe_text(f"{type(caught).__name__}: {caught}"))
     else:
         return StudyRun(cell=cell, run=run)
-    _say(f"Failed, the study goes on: {failure}")
-    return StudyRun(cell=cell, run=run, failure=failure)
+    failed = StudyRun(cell=cell, run=run, error=error)
+    _say(f"Failed, the study goes on: {failed.failure}")
+    return failed
 
 
 def _train(root: Path, config: TrainConfig, run: RunFolder) -> None:
@@ -119,10 +185,6 @@ def _predict(root: Path, run: RunFolder, config: TrainConfig, val: Photos) -> No
     estimate = locate_files(localizer, [dataset.photo_path(photo_id) for photo_id in ids])
     rows = predictions_frame(ids=ids, lon=val.lon, lat=val.lat, estimate=estimate, frame=localizer.frame)
     write_predictions(_predictions_path(run), rows)
-
-
-def _is_finished(folder: Path, cell: Cell) -> bool:
-    return _predictions_path(RunFolder(root=folder / cell.name)).is_file()
 
 
 def _predictions_path(run: RunFolder) -> Path:
