@@ -134,7 +134,7 @@ def select_fold(source: DatasetPhotos, fold: int) -> TrainingData:
     if not len(train):
         raise InvalidDatasetError(
             f"Fold {fold} of {safe_path(source.dataset.root)} leaves no photo to train on: "
-            "make at least two folds with `img2gps split --folds`."
+            f"make at least two with `img2gps split {safe_path(source.dataset.root)} --folds K`."
         )
     return TrainingData(source=source, train=train, held_out=source.photos.take(of_fold == fold), fold=fold)
 

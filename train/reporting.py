@@ -53,7 +53,7 @@ def predictions_geojson(predictions: Iterable[Prediction], *, abstain_m: float |
         for row in predictions_json(predictions, abstain_m=abstain_m)
         if row["error"] is None
     ]
-    return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps({"type": "FeatureCollection", "features": features}, allow_nan=False) + "\n"
 
 
 def table_rows(predictions: Iterable[Prediction], *, abstain_m: float | None = None) -> list[tuple[str, ...]]:

@@ -4,7 +4,17 @@ from pathlib import Path
 
 import rich_click as click
 
-from img2gps.console import PATH, command, config_option, json_option, print_json, print_table, print_text, say
+from img2gps.console import (
+    PATH,
+    FiniteRange,
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_table,
+    print_text,
+    say,
+)
 
 __all__ = ["evaluate"]
 
@@ -28,7 +38,7 @@ img2gps evaluate runs/default-001 runs/quick-001
 @click.option(
     "--abstain",
     metavar="METRES",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     help="Also score only the photos whose uncertainty is at most this.",
 )
 @click.option("--force", is_flag=True, help="Score a split whose photos changed since the run.")

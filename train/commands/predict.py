@@ -4,7 +4,17 @@ from pathlib import Path
 
 import rich_click as click
 
-from img2gps.console import PATH, command, config_option, json_option, print_json, print_table, print_text, say
+from img2gps.console import (
+    PATH,
+    FiniteRange,
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_table,
+    print_text,
+    say,
+)
 from img2gps.errors import RejectedFilesError, UsageError
 from img2gps.text import format_count
 
@@ -23,9 +33,7 @@ TARGET = click.Path(path_type=Path, allow_dash=True)
 @json_option
 @click.option("--csv", "csv_path", type=TARGET, metavar="FILE", help="Write CSV to FILE, or - for stdout.")
 @click.option("--geojson", "geojson_path", type=TARGET, metavar="FILE", help="Write GeoJSON points to FILE, or -.")
-@click.option(
-    "--abstain", type=click.FloatRange(min=0), metavar="METRES", help="Not sure: 90 % region wider than this."
-)
+@click.option("--abstain", type=FiniteRange(min=0), metavar="METRES", help="Not sure: 90 % region wider than this.")
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--strict", is_flag=True, help="Exit with 7 where a file could not be read.")
 @config_option

@@ -5,7 +5,7 @@ from pathlib import Path
 import rich_click as click
 from click.core import ParameterSource
 
-from img2gps.console import PATH, command, dry_run_option, json_option, print_json, print_text, say
+from img2gps.console import PATH, FiniteRange, command, dry_run_option, json_option, print_json, print_text, say
 from img2gps.errors import UsageError
 from img2gps.text import safe_path
 
@@ -26,7 +26,7 @@ __all__ = ["train"]
 @click.option("--weights", help="First weights: imagenet (downloaded), bundled (installed), none, or a file.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Times that every training photo is seen.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Photos per step.")
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="Highest learning rate.")
+@click.option("--lr", type=FiniteRange(min=0, min_open=True), help="Highest learning rate.")
 @click.option("--size", type=click.IntRange(min=16), help="Short side of the input in pixels.")
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed, the same weights.  [default: 0]")
 @click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.  [default: auto]")
