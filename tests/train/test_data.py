@@ -61,7 +61,7 @@ def test_a_dataset_without_folds_or_with_one(tmp_path: Path) -> None:
     with pytest.raises(InvalidDatasetError, match="--folds"):
         fold_numbers(read_photos(tmp_path / "none"))
     make_dataset(tmp_path / "one", [make_photo("a", fold=0)])
-    with pytest.raises(InvalidDatasetError, match="two folds"):
+    with pytest.raises(InvalidDatasetError, match="make at least two"):
         select_fold(read_photos(tmp_path / "one"), 0)
 
 
