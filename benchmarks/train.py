@@ -14,6 +14,7 @@ else runs on a machine only ever slows a round down. Example: python benchmarks/
 import argparse
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -48,6 +49,7 @@ from train.presets import preset  # noqa: E402
 from train.trainer import prepare, stepping_of, train_epoch  # noqa: E402
 
 BATCHES = (16, 256)
+BATCHES_PER_WORKER = 4
 FULL_SIZE = (4032, 3024)
 WORKING_SIZE = (512, 683)
 IMAGENET = (torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None])
@@ -95,8 +97,8 @@ def measure(folder: Path, device: torch.device, *, model: str, size: int, rounds
             "ours_to_limit": round(ratios[-1], 3),
         }
     config = dataclasses.replace(preset("published"), model=model, size=size)
-    loader = loader_of(config, device, sorted((folder / "working").iterdir())[:96], ours=True)
-    published = loader_of(config, device, sorted((folder / "full").iterdir()) * 6, ours=False)
+    loader = loader_of(config, device, sorted((folder / "working").iterdir()), ours=True)
+    published = loader_of(config, device, sorted((folder / "full").iterdir()), ours=False)
     figures["batch 16, usual ways"] = {"loader": round(loader, 1), "published": round(published, 1)}
     return {
         "machine": machine(device) | {"model": model, "size_px": size},
@@ -163,7 +165,12 @@ class Jpegs(Dataset[tuple[Tensor, Tensor]]):
 
 
 def loader_of(config: TrainConfig, device: torch.device, paths: list[Path], *, ours: bool) -> float:
-    """Return photos per second of one epoch through a DataLoader, its workers' start left out."""
+    """Return photos per second of one epoch through a DataLoader, its workers' start left out.
+
+    The photos are repeated until every worker has its batches: with fewer, workers would stand idle.
+    """
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    paths = list(itertools.islice(itertools.cycle(paths), BATCHES_PER_WORKER * workers * config.batch_size))
     network: nn.Module = build_network(config, device=device, with_weights=True)
     if not ours:
         network = network.to(memory_format=torch.contiguous_format)
@@ -171,7 +178,7 @@ def loader_of(config: TrainConfig, device: torch.device, paths: list[Path], *, o
     loader = DataLoader(
         Jpegs(paths, config.size),
         batch_size=config.batch_size,
-        num_workers=os.cpu_count() or 1,
+        num_workers=workers,
         persistent_workers=True,
         multiprocessing_context="spawn",
     )

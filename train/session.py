@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from img2gps.errors import InvalidCheckpointError, InvalidDatasetError, NotFoundError, UsageError
+from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.progress import stderr
 from img2gps.text import format_count, safe_path
-from train.config import TrainConfig, changed, config_values
+from train.config import TrainConfig, config_values
 from train.data import DatasetPhotos, TrainingData, fold_numbers, read_photos, select_fold, select_split
 from train.devices import naming_memory, pick_device, use_threads
 from train.distributed import World, joined
+from train.folds import is_finished, pool_folds, predictions_path
 from train.loading import read_resumable
 from train.methods import fit_method
 from train.predict import locate_files
-from train.predictions import predictions_frame, read_predictions, write_predictions
+from train.predictions import predictions_frame, write_predictions
 from train.run import NO_PHOTOS, RunFolder, RunInfo, create_run, open_run, photo_rows
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _train(
     try:
         for data in parts:
             folder = _folder_of(run, data)
-            if data.fold is not None and _is_finished(folder, config):
+            if data.fold is not None and is_finished(folder, config):
                 continue
             found = chosen or (read_resumable(folder) if resuming else None)
             _fit_part(config, data, folder, device=device, world=world, resume=found)
@@ -167,7 +168,7 @@ def _train(
     if not world.leads:
         return
     if parts[0].fold is not None:
-        _pool_folds(run, parts)
+        pool_folds(run, parts)
     _describe(run, config, parts)
 
 
@@ -182,7 +183,7 @@ def _fit_part(
 ) -> None:
     if world.leads:
         folder.root.mkdir(parents=True, exist_ok=True)
-        _fold_predictions(folder).unlink(missing_ok=True)  # of a shorter run
+        predictions_path(folder).unlink(missing_ok=True)  # of a shorter run
         folder.write_photos(photo_rows(data))
         _clean(folder)
     if data.fold is not None and world.leads:
@@ -196,32 +197,7 @@ def _fit_part(
     rows = predictions_frame(
         ids=ids, lon=held_out.lon, lat=held_out.lat, estimate=estimate, frame=localizer.frame, fold=data.fold
     )
-    write_predictions(_fold_predictions(folder), rows)
-
-
-def _is_finished(folder: RunFolder, config: TrainConfig) -> bool:
-    """Return whether a fold has been trained and predicted under this very config: `--epochs` may have grown."""
-    from train.checkpoint import read_checkpoint
-
-    if not _fold_predictions(folder).is_file():
-        return False
-    try:
-        return changed(TrainConfig(), read_checkpoint(folder.best).state.get("config", {})) == config
-    except (NotFoundError, InvalidCheckpointError, UsageError):
-        return False  # the last checkpoint goes on, and makes it again
-
-
-def _fold_predictions(folder: RunFolder) -> Path:
-    return folder.root / "predictions.parquet"
-
-
-def _pool_folds(run: RunFolder, parts: list[TrainingData]) -> None:
-    import pandas as pd
-
-    folders = [run.fold(data.fold) for data in parts if data.fold is not None]
-    pooled = pd.concat([read_predictions(_fold_predictions(folder)) for folder in folders], ignore_index=True)
-    write_predictions(run.folds_path / "predictions.parquet", pooled)
-    run.write_photos(pd.concat([folder.read_photos() for folder in folders], ignore_index=True))
+    write_predictions(predictions_path(folder), rows)
 
 
 def _drop_if_empty(run: RunFolder) -> None:

@@ -1,0 +1,37 @@
+"""The folds of a run: which are finished, and their predictions as one."""
+
+from pathlib import Path
+
+from img2gps.errors import InvalidCheckpointError, NotFoundError, UsageError
+from train.checkpoint import read_checkpoint
+from train.config import TrainConfig, changed
+from train.data import TrainingData
+from train.predictions import read_predictions, write_predictions
+from train.run import RunFolder
+
+__all__ = ["is_finished", "pool_folds", "predictions_path"]
+
+
+def is_finished(folder: RunFolder, config: TrainConfig) -> bool:
+    """Return whether a fold has been trained and predicted under this very config: `--epochs` may have grown."""
+    if not predictions_path(folder).is_file():
+        return False
+    try:
+        return changed(TrainConfig(), read_checkpoint(folder.best).state.get("config", {})) == config
+    except (NotFoundError, InvalidCheckpointError, UsageError):
+        return False  # the last checkpoint goes on, and makes it again
+
+
+def predictions_path(folder: RunFolder) -> Path:
+    """Return where the predictions of a fold's photos by its own model lie."""
+    return folder.root / "predictions.parquet"
+
+
+def pool_folds(run: RunFolder, parts: list[TrainingData]) -> None:
+    """Write the predictions and the photos of all folds as the run's own (``folds/predictions.parquet``)."""
+    import pandas as pd
+
+    folders = [run.fold(data.fold) for data in parts if data.fold is not None]
+    pooled = pd.concat([read_predictions(predictions_path(folder)) for folder in folders], ignore_index=True)
+    write_predictions(run.folds_path / "predictions.parquet", pooled)
+    run.write_photos(pd.concat([folder.read_photos() for folder in folders], ignore_index=True))
