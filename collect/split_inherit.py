@@ -27,7 +27,8 @@ def inherit_splits(photos: Sequence[Photo], info: ManifestInfo) -> list[Photo]:
     if info.split is None:
         return list(photos)
     by, folds = str(info.split.get("by")), info.split.get("folds")
-    stored = [photo for photo in photos if photo.split is not None]
+    stored = [_as_before(photo, info) for photo in photos]
+    stored = [photo for photo in stored if photo.split is not None]
     known = _splits_by(stored, by_walk=by == "walk")
     known_folds = _folds_by(stored, by_walk=folds == "walk") if folds else {}
     inherited = [photo if photo.split is not None else _follow(photo, known, known_folds) for photo in photos]
@@ -42,6 +43,17 @@ def assign_rest(photos: Sequence[Photo], info: ManifestInfo, site: Site) -> list
     if info.split["by"] == "cell":
         trained = _keep_buffer(photos, trained)
     return _rest_of_folds(trained, info.split, site)
+
+
+def _as_before(photo: Photo, info: ManifestInfo) -> Photo:
+    """Return a photo that lost its split (it was outside the site for a while, or its time was mended) with it.
+
+    It is one voice among those of its group and walk: where they differ, the photo is set aside like a new one.
+    """
+    if photo.split is not None or photo.id not in info.kept_splits:
+        return photo
+    split, split_reason, fold = info.kept_splits[photo.id]
+    return dataclasses.replace(photo, split=split, split_reason=split_reason, fold=fold)
 
 
 Known = Mapping[tuple[str, str], Mapping[Any, str | None]]

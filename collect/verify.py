@@ -70,7 +70,7 @@ def verify_dataset(root: Path) -> Verification:
         return Verification(photos=0, problems=tuple(problems), orphans=())
     if rows_digest(table) != info.rows_sha256:
         problems.append(Problem(where="manifest.parquet", what="its rows were changed after they were written"))
-    if not is_info_intact(table, info):
+    if not is_info_intact(table):
         what = "what it says about itself (site, salt, split, coordinates) was changed after it was written"
         problems.append(Problem(where="manifest.parquet", what=what))
     try:

@@ -139,7 +139,7 @@ def write_manifest(path: Path, photos: Iterable[Photo], info: ManifestInfo) -> M
     table = _table_of(ordered)
     geo = _geo_metadata(ordered)
     info = dataclasses.replace(info, rows_sha256=rows_digest(table), schema_version=SCHEMA_VERSION)
-    info = dataclasses.replace(info, info_sha256=_info_digest(info, geo))
+    info = dataclasses.replace(info, info_sha256=_info_digest(dataclasses.asdict(info), geo))
     metadata = {_METADATA_KEY: canonical_json(dataclasses.asdict(info)), _GEO_KEY: geo}
     table = table.replace_schema_metadata(metadata)
     write_atomic(path, lambda file: pq.write_table(table, file, compression="zstd"))
@@ -196,15 +196,17 @@ def rows_digest(table: "pa.Table") -> str:
     return sha256_bytes(canonical_json(digests))
 
 
-def is_info_intact(table: "pa.Table", info: ManifestInfo) -> bool:
+def is_info_intact(table: "pa.Table") -> bool:
     """Return whether what a manifest says about itself is as it was written, as far as it has a digest of that."""
-    geo = (table.schema.metadata or {}).get(_GEO_KEY, b"")
-    return info.info_sha256 in ("", _info_digest(info, geo))
+    metadata = table.schema.metadata or {}
+    plain = json.loads(metadata[_METADATA_KEY])
+    return plain.get("info_sha256", "") in ("", _info_digest(plain, metadata.get(_GEO_KEY, b"")))
 
 
-def _info_digest(info: ManifestInfo, geo: bytes) -> str:
-    plain = dataclasses.asdict(info) | {"rows_sha256": "", "info_sha256": "", "geo": sha256_bytes(geo)}
-    return sha256_bytes(canonical_json(plain))
+def _info_digest(plain: Mapping[str, Any], geo: bytes) -> str:
+    """Return a SHA-256 over the metadata as it is stored, whatever fields it has, less its own two digests."""
+    others = {name: value for name, value in plain.items() if name not in ("rows_sha256", "info_sha256")}
+    return sha256_bytes(canonical_json([others, sha256_bytes(geo)]))
 
 
 def _table_of(photos: list[Photo]) -> "pa.Table":
@@ -255,15 +257,16 @@ def _read_info(table: "pa.Table", where: str) -> ManifestInfo:
     if stored is None:
         raise InvalidDatasetError(f"{where} is a Parquet file, but not a manifest that img2gps wrote: {_REBUILD}.")
     try:
-        info = ManifestInfo(**json.loads(stored))
-    except (TypeError, ValueError) as error:
+        given = json.loads(stored)
+        version, tool = int(given.get("schema_version", SCHEMA_VERSION)), str(given.get("tool_version"))
+        if version > SCHEMA_VERSION:  # before anything else: a later schema may have other fields
+            raise InvalidDatasetError(
+                f"{where} was written by img2gps {safe_text(tool)}, manifest schema {version}; "
+                f"this is img2gps {__version__} with schema {SCHEMA_VERSION}: upgrade img2gps."
+            )
+        return ManifestInfo(**given)
+    except (AttributeError, TypeError, ValueError) as error:
         raise InvalidDatasetError(f"{where} has damaged img2gps metadata: {_REBUILD}.") from error
-    if info.schema_version > SCHEMA_VERSION:
-        raise InvalidDatasetError(
-            f"{where} was written by img2gps {safe_text(info.tool_version)}, manifest schema {info.schema_version}; "
-            f"this is img2gps {__version__} with schema {SCHEMA_VERSION}: upgrade img2gps."
-        )
-    return info
 
 
 def _checked(table: "pa.Table", where: str) -> "pa.Table":

@@ -31,6 +31,7 @@ SiteRelation = Literal["inside", "edge", "outside"]
 _EDGE_DEFAULT_M = 10.0
 _EDGE_LIMIT_M = 30.0
 _METRES_PER_DEGREE = 110_574.0  # of latitude at the equator, the fewest anywhere on WGS 84
+_NEAR_DEG = 5.0
 _DEGREES = ("CRS84", "OGC:1.3:CRS84", "EPSG::4326", "EPSG:4326")
 
 
@@ -224,8 +225,8 @@ def _checked_polygon(geometries: list[dict[str, Any]], where: str) -> Polygon | 
 def _on_one_turn(polygon: BaseGeometry) -> BaseGeometry:
     """Return a polygon in parts on both sides of 180 degrees (RFC 7946, 3.1.9) as one that crosses that line.
 
-    Parts are moved by a turn where the widest stretch of longitudes without any lies between them, and not across
-    180 degrees.
+    Parts are moved by a turn where less than 5 degrees lie between the outermost the short way round, and more
+    between others. The middle of the whole is not beyond 180 degrees.
     """
     parts = sorted(shapely.get_parts(polygon), key=lambda part: part.bounds[0])
     gaps = [(0.0, 0)]
@@ -234,10 +235,12 @@ def _on_one_turn(polygon: BaseGeometry) -> BaseGeometry:
         gaps.append((part.bounds[0] - reach, number))
         reach = max(reach, part.bounds[2])
     widest, first = max(gaps)
-    if widest <= parts[0].bounds[0] + 360.0 - reach:
+    across = parts[0].bounds[0] + 360.0 - reach
+    if across > _NEAR_DEG or widest <= across:
         return polygon
-    turned = [affinity.translate(part, xoff=360.0) for part in parts[:first]]
-    return shapely.union_all([*turned, *parts[first:]])
+    joined = shapely.union_all([*(affinity.translate(part, xoff=360.0) for part in parts[:first]), *parts[first:]])
+    west, _, east, _ = joined.bounds
+    return joined if (west + east) / 2 <= 180.0 else affinity.translate(joined, xoff=-360.0)
 
 
 def _check_degrees(document: dict[str, Any], where: str) -> None:

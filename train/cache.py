@@ -79,7 +79,7 @@ def _write(path: Path, source: DatasetPhotos, spec: PixelSpec) -> None:
         pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=_shape(source, spec))
         _decode(source, spec, pixels)
         pixels.flush()
-        with temporary.open("rb") as file:  # flushed is not yet stored: the name must not come before the content
+        with temporary.open("r+b") as file:  # flushed is not yet stored: the name must not come before the content
             os.fsync(file.fileno())
         temporary.replace(path)
         fsync_folder(path.parent)

@@ -156,7 +156,7 @@ def load_into(module: nn.Module, tensors: Tensors, *, where: str) -> None:
 def whole_checkpoints(folder: Path, *, to_resume: bool) -> list[Path]:
     """Return the checkpoints beside `folder` whose sums hold, the one that serves most like it first.
 
-    Training goes on only from one that holds the optimiser, which ``best`` does not.
+    A network's training goes on only from one that holds the optimiser, which ``best`` does not.
     """
     found: list[Path] = []
     for name in _INSTEAD_OF.get(folder.name, ("best", "last", "previous")):
@@ -167,9 +167,17 @@ def whole_checkpoints(folder: Path, *, to_resume: bool) -> list[Path]:
             content = _read_verified(candidate)
         except _DamagedFileError:
             continue
-        if not to_resume or f"{OPTIMIZER}.safetensors" in content:
+        if not to_resume or f"{OPTIMIZER}.safetensors" in content or not _needs_optimizer(content[STATE]):
             found.append(candidate)
     return found
+
+
+def _needs_optimizer(state: bytes) -> bool:
+    """Return whether a checkpoint is of a method that goes on step by step: a probe is fitted whole."""
+    try:
+        return bool(json.loads(state).get("method") != "probe")
+    except (ValueError, AttributeError):
+        return True
 
 
 class _DamagedFileError(Exception):

@@ -9,7 +9,7 @@ from train.data import TrainingData
 from train.predictions import read_predictions, write_predictions
 from train.run import RunFolder
 
-__all__ = ["is_finished", "pool_folds", "predictions_path"]
+__all__ = ["is_finished", "pool_folds", "pooled_path", "predictions_path"]
 
 
 def is_finished(folder: RunFolder, config: TrainConfig) -> bool:
@@ -27,11 +27,16 @@ def predictions_path(folder: RunFolder) -> Path:
     return folder.root / "predictions.parquet"
 
 
+def pooled_path(run: RunFolder) -> Path:
+    """Return where the predictions of all folds lie, once every fold is finished."""
+    return run.folds_path / "predictions.parquet"
+
+
 def pool_folds(run: RunFolder, parts: list[TrainingData]) -> None:
     """Write the predictions and the photos of all folds as the run's own (``folds/predictions.parquet``)."""
     import pandas as pd
 
     folders = [run.fold(data.fold) for data in parts if data.fold is not None]
     pooled = pd.concat([read_predictions(predictions_path(folder)) for folder in folders], ignore_index=True)
-    write_predictions(run.folds_path / "predictions.parquet", pooled)
+    write_predictions(pooled_path(run), pooled)
     run.write_photos(pd.concat([folder.read_photos() for folder in folders], ignore_index=True))

@@ -3,7 +3,7 @@
 import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -121,7 +121,7 @@ class Keeper:
         optimizer: torch.optim.Optimizer,
     ) -> None:
         """Keep what epoch number `epoch` (from 1) gave. Raises DeviceError where weights are not finite."""
-        _check_weights(network, epoch, figures)
+        _check_weights([network.state_dict(), optimizer_tensors(optimizer)], epoch, figures)
         rmse_m = figures.get("val/rmse_m")
         best_rmse_m = self._best["val/rmse_m"]
         is_best = rmse_m is not None and (best_rmse_m is None or rmse_m < best_rmse_m)
@@ -223,11 +223,11 @@ def _tensors_of(network: CoordinateNetwork) -> dict[str, Tensor]:
     return dict(network.state_dict())
 
 
-def _check_weights(network: CoordinateNetwork, epoch: int, figures: Mapping[str, Any]) -> None:
-    finite = all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values())
+def _check_weights(parts: Sequence[Mapping[str, Tensor]], epoch: int, figures: Mapping[str, Any]) -> None:
+    finite = all(bool(torch.isfinite(tensor).all()) for part in parts for tensor in part.values())
     if not finite or not math.isfinite(figures["train/loss"]):
         raise DeviceError(
-            f"The weights stopped being finite in the last step of epoch {epoch}, at learning rate "
+            f"Weights, or what the optimiser keeps of them, stopped being finite in epoch {epoch}, at learning rate "
             f"{figures['lr']:.3g}: the run keeps epoch {epoch - 1}; train again with a smaller --lr."
         )
 

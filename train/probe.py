@@ -96,7 +96,8 @@ def fit_probe(
     if resume is not None and resume.state.get("config") == dataclasses.asdict(config):
         localizer = restore_probe(resume, device=device)
         if world().leads:
-            write_checkpoint(run.best, tensors=resume.tensors, state=resume.state)
+            for folder in (run.best, run.last):  # one of them may be damaged
+                write_checkpoint(folder, tensors=resume.tensors, state=resume.state)
         return localizer
     started = time.perf_counter()
     head_names(config.heads)

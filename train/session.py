@@ -14,7 +14,7 @@ from train.config import TrainConfig, config_values
 from train.data import DatasetPhotos, TrainingData, fold_numbers, read_photos, select_fold, select_split
 from train.devices import naming_memory, pick_device, use_threads
 from train.distributed import World, joined
-from train.folds import is_finished, pool_folds, predictions_path
+from train.folds import is_finished, pool_folds, pooled_path, predictions_path
 from train.loading import read_resumable
 from train.methods import fit_method
 from train.predict import locate_files
@@ -158,6 +158,8 @@ def _train(
             folder = _folder_of(run, data)
             if data.fold is not None and is_finished(folder, config):
                 continue
+            if data.fold is not None and world.leads:
+                pooled_path(run).unlink(missing_ok=True)  # of shorter runs: an evaluation must not find it now
             found = chosen or (read_resumable(folder) if resuming else None)
             _fit_part(config, data, folder, device=device, world=world, resume=found)
     except KeyboardInterrupt:

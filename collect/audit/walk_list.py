@@ -25,6 +25,7 @@ _SECONDS_PER_STOP: Final = 40.0
 _METRES_PER_POINT: Final = 100.0
 _HOLE_M: Final = 50.0
 _DEEPEST: Final = 2.0
+_TIE: Final = 1e-6
 
 Numbers = NDArray[np.int64]
 
@@ -62,7 +63,9 @@ def walk_list(subject: Subject, grid: Grid, cells: dict[str, Any], *, stops: int
     """
     need = _need(cells)
     nearest_m = _nearest_photo_m(subject, grid.spots_m)
-    depth = np.zeros(len(grid)) if nearest_m is None else np.minimum(nearest_m / _HOLE_M, _DEEPEST)
+    depth = np.zeros(len(grid))
+    if nearest_m is not None:
+        depth = np.minimum(nearest_m / _HOLE_M, _DEEPEST) + nearest_m * _TIE  # of two deep ones, the deeper
     chosen = _choose(grid, need, depth, stops)
     if not chosen:
         return []

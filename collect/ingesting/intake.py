@@ -101,8 +101,8 @@ class Intake:
         self._outcomes.count_flags(photos)
         if self._labels_differ:
             self._outcomes.notes.append(
-                f"{format_count(self._labels_differ, 'label')} differ from where photos of the dataset stand, and were "
-                "not applied: `img2gps label DATASET --import FILE` takes them over as corrections."
+                f"{format_count(self._labels_differ, 'label')} did not fit where photos of the dataset stand, and "
+                "changed nothing: `img2gps label DATASET --import FILE` takes a CSV of source_name, lon and lat over."
             )
         limit_m = self._rules.max_accuracy_m
         vague = 0 if limit_m is None else sum((photo.gps_accuracy_m or 0.0) > limit_m for photo in photos)
@@ -153,7 +153,7 @@ class Intake:
         if known is not None:
             self._outcomes.unchanged += 1
             self._compare(known, task.label)
-            if known.captured_at is None and photo.captured_at is not None:
+            if photo.captured_at is not None and known.time_source != "labels":
                 self._ledger.retime(photo)
             if known.photo_sha256 == photo.photo_sha256:  # its copy had gone
                 self._ledger.put_copy(known, reading.temporary)

@@ -28,13 +28,13 @@ from img2gps.errors import InvalidDatasetError
 from img2gps.files import read_json_lines
 from img2gps.manifest import ManifestInfo, photos_of, read_table, write_manifest
 from img2gps.site import Site
-from img2gps.text import format_count
 from img2gps.types import Photo
 
 __all__ = ["Ledger", "empty_info"]
 
 _FIRST_COMMIT: Final = 64
 _GROWTH: Final = 2
+_TIMES: Final = ("captured_at", "utc_offset_min", "time_source")
 _REPEATED: Final = ("gps_source", "time_source", "site_relation", "heading_ref", "make", "model", "device", "ingest")
 
 
@@ -57,6 +57,7 @@ class Ledger:
         self._uncommitted = 0
         self._next_commit = _FIRST_COMMIT
         self._ungrouped = False
+        self._kept_splits = dict(info.kept_splits)
 
     @classmethod
     def load(cls, dataset: Dataset, *, read_only: bool = False) -> "Ledger":
@@ -81,11 +82,6 @@ class Ledger:
 
     def accept(self, photo: Photo, temporary: str | None) -> None:
         """Take a photo in; its working copy goes to its place, and a rejection of the same bytes is forgotten."""
-        kept = dict(self.info.kept_splits)
-        if photo.id in kept:  # it was here before the site was redrawn
-            split, split_reason, fold = kept.pop(photo.id)
-            photo = dataclasses.replace(photo, split=split, split_reason=split_reason, fold=fold)
-            self.info = dataclasses.replace(self.info, kept_splits=kept)
         self.photos[photo.id] = _with_shared_words(photo)
         self.rejected.pop(photo.id, None)
         self._uncommitted += 1
@@ -106,37 +102,42 @@ class Ledger:
 
         A photo that falls outside keeps its place in the split for the day it is inside again.
         """
-        new_zone = site.time_zone != self.site.time_zone
+        old_zone, new_zone = self.site.zone, site.zone if site.time_zone != self.site.time_zone else None
         self.site, self.info = site, _with_site(self.info, site)
         self._ungrouped = self._photos_changed = True
-        kept = dict(self.info.kept_splits)
         fell = 0
         for photo in list(self.photos.values()):
-            placed = place(by_new_zone(photo, site.zone) if new_zone else photo, site)
+            placed = place(photo if new_zone is None else by_new_zone(photo, old_zone, new_zone), site)
             if isinstance(placed, Photo):
-                self.photos[photo.id] = placed
+                self.photos[photo.id] = placed if placed.captured_at == photo.captured_at else self._unsettled(placed)
                 continue
             fell += 1
             del self.photos[photo.id]
             self.reject(RejectedFile.of(placed, photo.id))
-            if photo.split is not None or photo.fold is not None:
-                kept[photo.id] = [photo.split, photo.split_reason, photo.fold]
-        self.info = dataclasses.replace(self.info, kept_splits=kept)
+            self._unsettled(photo)
         notes = [f"The site is now {site.name}: {fell:,} photos fell outside and were rejected."]
-        untimed = sum(photo.captured_at is None for photo in self.photos.values()) if new_zone and site.zone else 0
-        if untimed:
+        if new_zone is not None:
             notes.append(
-                f"{format_count(untimed, 'photo')} without a time may have one in the new time zone: those given again "
-                "with --rehash are read again."
+                "Its time zone is new: local times follow it, and photos given again with --rehash are timed anew."
             )
         return notes
 
     def retime(self, photo: Photo) -> None:
-        """Give a stored photo without a time the one that it was now found to have."""
-        names = ("captured_at", "utc_offset_min", "time_source", "fix_age_s")
-        changed = {name: getattr(photo, name) for name in names}
-        self.photos[photo.id] = dataclasses.replace(self.photos[photo.id], **changed)
+        """Give a stored photo the time that was read for it now; its walk may be another one then."""
+        before = self.photos[photo.id]
+        names = [*_TIMES, "fix_age_s"] if photo.gps_source == before.gps_source else _TIMES
+        times = {name: getattr(photo, name) for name in names}
+        if all(getattr(before, name) == value for name, value in times.items()):
+            return
+        after = dataclasses.replace(before, **times)
+        self.photos[photo.id] = after if after.captured_at == before.captured_at else self._unsettled(after)
         self._ungrouped = self._photos_changed = True
+
+    def _unsettled(self, photo: Photo) -> Photo:
+        """Return the photo without split and fold, which it gets again if its group and walk do not contradict them."""
+        if photo.split is not None or photo.fold is not None:
+            self._kept_splits[photo.id] = [photo.split, photo.split_reason, photo.fold]
+        return dataclasses.replace(photo, split=None, split_reason=None, fold=None)
 
     def commit_if_due(self) -> None:
         """Commit in batches that grow geometrically, so that all commits together cost a multiple of the last."""
@@ -171,7 +172,10 @@ class Ledger:
         before = list(self.photos.values())
         photos = assign_groups(before)
         if inherit:
-            photos = inherit_splits(photos, self.info)
+            photos = inherit_splits(photos, dataclasses.replace(self.info, kept_splits=self._kept_splits))
+            for photo in photos:
+                if photo.split is not None:
+                    self._kept_splits.pop(photo.id, None)
         photos = with_flags(photos)
         self._photos_changed |= photos != before
         self.photos = {photo.id: photo for photo in photos}
@@ -180,7 +184,8 @@ class Ledger:
         moved = self._written_site != self.info.site_sha256
         if moved:
             prepare_site_change(dataset, self.site)
-        self.info = write_manifest(dataset.manifest_path, self.photos.values(), self.info)
+        info = dataclasses.replace(self.info, kept_splits=dict(self._kept_splits))
+        self.info = write_manifest(dataset.manifest_path, self.photos.values(), info)
         if moved:
             finish_site_change(dataset, self.info.site_sha256)
         self._written_site, self._photos_changed = self.info.site_sha256, False

@@ -107,6 +107,7 @@ class Labels:
         ambiguous: dict[str, int] = {}
         for key, numbers in claimants.items():
             named = [number for number in numbers if _normal(files[number].name) == key]
+            named = named or [number for number in numbers if _normal(files[number].name).casefold() == key.casefold()]
             rightful = _alike([files[number] for number in named or numbers])
             others = [number for number in numbers if named and number not in named]
             for number in (named or numbers) if rightful else []:
@@ -125,18 +126,19 @@ class Labels:
         Letters' case counts as long as it tells names apart: cameras and Windows write it as they like.
         """
         parts = _normal(name).split("/")
-        ends = ["/".join(parts[start:]) for start in range(len(parts))]
-        exact = next((end for end in ends if end in self.by_name), None)
-        if exact is not None:
-            return exact
-        alike = next((folded[end.casefold()] for end in ends if end.casefold() in folded), ())
-        return alike[0] if len(alike) == 1 else None
+        for end in ("/".join(parts[start:]) for start in range(len(parts))):
+            if end in self.by_name:
+                return end
+            alike = folded.get(end.casefold(), ())
+            if alike:
+                return alike[0] if len(alike) == 1 else None
+        return None
 
     @staticmethod
     def _ambiguity_notes(ambiguous: Mapping[str, int]) -> list[str]:
         return [
-            f"{count} different files answer to the name {safe_text(name)}: give their folders in the label file to "
-            "tell them apart; none of them takes its label."
+            f"Files of different bytes answer to the name {safe_text(name)}, of which {count} take no label: "
+            "give their folders in the label file to tell them apart."
             for name, count in sorted(ambiguous.items())
         ]
 

@@ -19,6 +19,7 @@ __all__ = ["Rules", "Source", "Verdict", "judge", "place"]
 
 DISAGREEMENT_M: Final = 50.0
 _RULES_VERSION: Final = 3
+_BY_CAMERA: Final = ("exif_offset", "site_zone")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ def _position(
     by_exif = _in_range(facts.position, "") if isinstance(facts.position, Position) else facts.position
     if isinstance(by_exif, Position) or rules.track is None or taken.captured_at is None:
         return by_exif, "exif"
-    by_track = rules.track.at(taken.captured_at, by_camera=taken.source != "gps")
+    by_track = rules.track.at(taken.captured_at, by_camera=taken.source in _BY_CAMERA)
     return (by_exif, "exif") if by_track is None else (_in_range(by_track, "the track: "), "gpx")
 
 

@@ -40,18 +40,28 @@ def local_to_utc(local: datetime, zone: tzinfo) -> datetime:
     return local.replace(tzinfo=zone).astimezone(UTC)
 
 
-def by_new_zone(photo: Photo, zone: ZoneInfo | None) -> Photo:
-    """Return a stored photo as a site whose clocks follow `zone` would time it; one without a time stays as it is."""
-    if zone is None or photo.captured_at is None:
+def by_new_zone(photo: Photo, old: ZoneInfo | None, new: ZoneInfo) -> Photo:
+    """Return a stored photo as a site whose clocks follow `new` and no longer `old` (None: unknown) would time it.
+
+    One without a time stays as it is: what its clock showed is not stored.
+    """
+    if photo.captured_at is None:
         return photo
-    if photo.time_source == "site_zone" and photo.utc_offset_min is not None:
-        local = photo.captured_at.replace(tzinfo=None) + timedelta(minutes=photo.utc_offset_min)
-        captured_at = local_to_utc(local, zone)
-        offset_min = _offset_min(captured_at.astimezone(zone))
-        return dataclasses.replace(photo, captured_at=captured_at, utc_offset_min=offset_min)
-    if photo.utc_offset_min is None:
-        return dataclasses.replace(photo, utc_offset_min=_offset_min(photo.captured_at.astimezone(zone)))
-    return photo
+    offset_min, shown = photo.utc_offset_min, _offset_min(photo.captured_at.astimezone(new))
+    if photo.time_source == "site_zone" and offset_min is not None:
+        captured_at = local_to_utc(photo.captured_at.replace(tzinfo=None) + timedelta(minutes=offset_min), new)
+        return dataclasses.replace(
+            photo, captured_at=captured_at, utc_offset_min=_offset_min(captured_at.astimezone(new))
+        )
+    if offset_min is None:
+        return dataclasses.replace(photo, utc_offset_min=shown)
+    if old is None or photo.fix_age_s is None or offset_min != _offset_min(photo.captured_at.astimezone(old)):
+        return photo
+    # the offset may be the camera's own: then the clocks of camera and GPS agree by it, and not by the new zone
+    fix_age_s = photo.fix_age_s + 60.0 * (offset_min - shown)
+    return photo if abs(fix_age_s) >= abs(photo.fix_age_s) else dataclasses.replace(
+        photo, utc_offset_min=shown, fix_age_s=fix_age_s
+    )  # fmt: skip
 
 
 def _by_clock(facts: Facts, zone: ZoneInfo | None) -> CaptureTime:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import gpxpy
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collect.audit.audit import audit_dataset
 from collect.audit.coverage import cell_table
 from collect.audit.grid import Grid, make_grid, walkable
 from collect.audit.subject import Subject
@@ -52,6 +54,14 @@ def test_it_starts_in_the_largest_hole(tmp_path: Path) -> None:
     assert first.north_m > 15
     assert first.nearest_photo_m is not None
     assert first.nearest_photo_m >= 45
+
+
+def test_of_deep_holes_the_deepest_comes_first(tmp_path: Path) -> None:
+    site = box_site(1000, 1000)
+    photos = [make_photo(f"p{n}", 10.0 * n - 400, -400.0) for n in range(10)]
+    audit = audit_dataset(make_dataset(tmp_path / "quad", assign_groups(photos), site=site))
+    first = min(audit.stops, key=lambda stop: stop.rank)
+    assert first.nearest_photo_m == pytest.approx(audit.figures["holes"]["largest_m"], abs=10)
 
 
 def test_an_empty_dataset_gets_a_first_walk(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ import dataclasses
 import json
 import os
 import shutil
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import piexif
 import pytest
 from ingest_runs import fingerprint, rows, run_ingest
 from photos import (
@@ -109,6 +110,67 @@ def test_a_photo_that_was_outside_for_a_while_keeps_its_split(tmp_path: Path) ->
     assert verify_dataset(tmp_path / "ds").problems == ()
 
 
+def test_a_photo_that_comes_back_to_a_walk_of_another_split_is_set_aside(tmp_path: Path) -> None:
+    for hour in range(6):
+        taken_at = FIRST_PHOTO_AT + timedelta(hours=hour)
+        write_walk(tmp_path / "in", 1, first_at=taken_at, first_seed=hour, prefix=f"{hour}_")
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    split_dataset(Dataset.open(tmp_path / "ds"), val=1, test=1)
+    name, out = next((name, photo) for name, photo in rows(tmp_path / "ds").items() if photo.split == "test")
+    square = json.loads((tmp_path / "square.geojson").read_text())
+    ring = square["features"][0]["geometry"]["coordinates"][0]
+    moved = [[[lon + 0.006, lat] for lon, lat in ring]]
+    square["features"][0]["geometry"]["coordinates"] = moved
+    (tmp_path / "moved.geojson").write_text(json.dumps(square))
+    run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "moved.geojson")
+    east = max(lon for lon, _ in moved[0]) - 1e-4
+    assert out.captured_at is not None
+    write_photo(tmp_path / "late/late.jpg", seed=9, lon=east, taken_at=out.captured_at + timedelta(minutes=5))
+    run_ingest(tmp_path / "late", tmp_path / "ds")
+    split_dataset(Dataset.open(tmp_path / "ds"), val=1, test=1)
+    assert rows(tmp_path / "ds")["late.jpg"].split == "train"
+    world = {"type": "Polygon", "coordinates": [[[7, 49], [9, 49], [9, 51], [7, 51], [7, 49]]]}
+    (tmp_path / "world.geojson").write_text(json.dumps(world))
+    run_ingest([tmp_path / "in", tmp_path / "late"], tmp_path / "ds", site=tmp_path / "world.geojson")
+    back = rows(tmp_path / "ds")
+    assert back[name].walk == back["late.jpg"].walk
+    assert (back["late.jpg"].split, back[name].split) == ("train", "excluded")
+    assert back[name].split_reason == "joined: it would join test and train"
+
+
+def test_a_photo_whose_time_is_mended_joins_no_walk_of_another_split(tmp_path: Path) -> None:
+    write_walk(tmp_path / "in", 3)
+    local = (FIRST_PHOTO_AT + timedelta(seconds=35)).replace(tzinfo=None)
+    write_photo(tmp_path / "in/late.jpg", seed=8, taken_at=local)
+    run_ingest(tmp_path / "in", tmp_path / "ds", site=write_site(tmp_path / "none.geojson", time_zone=None))
+    dataset = Dataset.open(tmp_path / "ds")
+    split_dataset(dataset, val=0, test=1)
+    before = rows(tmp_path / "ds")
+    assert {before["late.jpg"].split, before["IMG_0000.jpg"].split} == {"train", "test"}
+    run_ingest(tmp_path / "in", tmp_path / "ds", site=write_site(tmp_path / "zone.geojson"), rehash=True)
+    after = rows(tmp_path / "ds")
+    assert after["late.jpg"].walk == after["IMG_0000.jpg"].walk
+    assert after["late.jpg"].split == "excluded"
+    assert after["IMG_0000.jpg"].split == before["IMG_0000.jpg"].split
+
+
+def test_a_wrong_time_zone_is_mended_whole(tmp_path: Path) -> None:
+    write_photo(tmp_path / "in/clock.jpg", taken_at=datetime(2025, 6, 2, 14, 0), seed=1)
+    aware = datetime(2025, 6, 2, 14, 0, tzinfo=timezone(timedelta(hours=-4)))
+    write_photo(tmp_path / "in/own.jpg", taken_at=aware, seed=2)
+    write_photo(tmp_path / "in/gps.jpg", taken_at=aware, exif={piexif.ExifIFD.OffsetTimeOriginal: b""}, seed=3)
+    zones = {name: write_site(tmp_path / f"{name[:3]}.geojson", time_zone=name)
+             for name in ("Europe/Berlin", "America/New_York")}  # fmt: skip
+    times = ("captured_at", "utc_offset_min", "time_source", "fix_age_s")
+    found = []
+    for first, rehash in (("America/New_York", False), ("Europe/Berlin", False), ("Europe/Berlin", True)):
+        root = tmp_path / f"{first[:3]}{rehash}"
+        run_ingest(tmp_path / "in", root, site=zones[first])
+        run_ingest(tmp_path / "in", root, site=zones["America/New_York"], rehash=rehash)
+        found.append({name: [getattr(photo, time) for time in times] for name, photo in rows(root).items()})
+    assert found[1] == found[2] == found[0]
+
+
 def test_a_new_time_zone_times_photos_again(tmp_path: Path) -> None:
     write_photo(tmp_path / "in/a.jpg", taken_at=datetime(2025, 6, 2, 14, 0))
     sites = {zone: write_site(tmp_path / f"{zone}.geojson", time_zone=zone and f"Europe/{zone}") for zone in
@@ -116,7 +178,7 @@ def test_a_new_time_zone_times_photos_again(tmp_path: Path) -> None:
     run_ingest(tmp_path / "in", tmp_path / "ds", site=sites[None])
     assert rows(tmp_path / "ds")["a.jpg"].captured_at is None
     outcomes = run_ingest(tmp_path / "in", tmp_path / "ds", site=sites["Berlin"])
-    assert "--rehash are read again" in "".join(outcomes.notes)
+    assert "--rehash are timed anew" in "".join(outcomes.notes)
     run_ingest(tmp_path / "in", tmp_path / "ds", rehash=True)
     berlin = rows(tmp_path / "ds")["a.jpg"]
     run_ingest(tmp_path / "in", tmp_path / "ds", site=sites["Lisbon"])
@@ -138,7 +200,7 @@ def test_labels_and_limits_that_come_later_are_told_and_not_applied(tmp_path: Pa
         tmp_path / "in", tmp_path / "ds", labels=tmp_path / "labels.csv", max_accuracy_m=10.0, rehash=rehash
     )
     assert outcomes.unchanged == 1
-    assert any("1 label differ" in note and "label DATASET --import" in note for note in outcomes.notes)
+    assert any("1 label did not fit" in note and "label DATASET --import" in note for note in outcomes.notes)
     assert any("worse than --max-accuracy" in note for note in outcomes.notes)
     assert not any("the label stands" in note for note in outcomes.notes)
     assert rows(tmp_path / "ds") == before

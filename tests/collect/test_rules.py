@@ -182,7 +182,7 @@ def test_labels_of_one_name_for_different_files_are_refused(tmp_path: Path) -> N
     for other in (b"longer", b"two"):  # of another size, or of the same
         matched, notes = labels.match(files_of(tmp_path, {"x/a.jpg": b"one", "y/a.jpg": other}))
         assert matched == [None, None]
-        assert "2 different files answer to the name a.jpg" in notes[0]
+        assert "answer to the name a.jpg, of which 2 take no label" in notes[0]
         assert "1 of 2 labels match no file" in notes[1]
     assert None not in labels.match(files_of(tmp_path, {"x/a.jpg": b"one", "y/a.jpg": b"one"}))[0]
 
@@ -201,7 +201,14 @@ def test_a_whole_path_stands_before_the_end_of_another(tmp_path: Path) -> None:
     files = files_of(tmp_path, {"a.jpg": b"one", "copy/a.jpg": b"one", "other/a.jpg": b"two"})
     matched, notes = labels.match(files)
     assert [label is not None for label in matched] == [True, True, False]
-    assert notes[0].startswith("1 different file")
+    assert "of which 1 take no label" in notes[0]
+
+
+def test_a_path_in_other_letters_stands_before_a_name_in_the_same(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,lat,lon\nWalk1/IMG_1.jpg,50,8\nIMG_1.jpg,51,8\n")
+    files = files_of(tmp_path, {"walk1/IMG_1.jpg": b"one", "IMG_1.jpg": b"two"})
+    found = [label and label.lat for label in read_labels(tmp_path / "labels.csv").match(files)[0]]
+    assert found == [50.0, 51.0]
 
 
 def test_case_counts_where_it_tells_names_apart(tmp_path: Path) -> None:

@@ -95,10 +95,12 @@ def test_halves_on_both_sides_of_the_date_line_are_one_site() -> None:
     assert again.sha256 == fiji.sha256
 
 
-def test_parts_of_a_site_that_do_not_meet_the_date_line_stay_where_they_are() -> None:
-    parts = [[[[x, 0], [x + 1, 0], [x + 1, 1], [x, 1], [x, 0]]] for x in (-120, -75, 9)]
-    site = site_from_geojson(json.dumps({"type": "MultiPolygon", "coordinates": parts}), where="three")
-    assert site.polygon.bounds == (-120, 0, 10, 1)
+def test_parts_of_a_site_are_brought_together_only_where_they_are_near() -> None:
+    for lons, bounds in (((-120, -75, 9), (-120, 10)), ((-74, 139), (-74, 140)), ((0, 359), (-1, 1))):
+        parts = [[[[x, 0], [x + 1, 0], [x + 1, 1], [x, 1], [x, 0]]] for x in lons]
+        site = site_from_geojson(json.dumps({"type": "MultiPolygon", "coordinates": parts}), where="parts")
+        assert site.polygon.bounds == (bounds[0], 0, bounds[1], 1)
+        assert site_from_geojson(json.dumps(site.to_geojson()), where="again").sha256 == site.sha256
 
 
 def test_the_part_of_a_large_site_around_positions() -> None:

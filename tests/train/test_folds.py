@@ -74,6 +74,7 @@ def test_folds_are_made_longer_each_and_their_predictions_anew(tmp_path: Path, m
         patch.setattr(trainer, "_update", killing)
         with pytest.raises(KeyboardInterrupt):
             resume_run(run.root, epochs=2)
+    assert not (run.folds_path / "predictions.parquet").exists()  # those of the shorter models are nobody's now
     resume_run(run.root)
     after = read_predictions(run.folds_path / "predictions.parquet")
     assert [len(run.fold(fold).read_metrics()) for fold in range(3)] == [2, 2, 2]

@@ -62,6 +62,19 @@ def test_same_seed_same_model_and_a_finished_run_resumes_to_itself(tmp_path: Pat
     assert runs[0].read_metrics() == line
 
 
+def test_a_damaged_checkpoint_is_named_and_mended_from_the_other(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 24).root
+    run = start_run(root, _config(), runs=tmp_path, name="probe")
+    before = read_checkpoint(run.best).tensors
+    with (run.last / "model.safetensors").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(InvalidCheckpointError, match=r"use .*best in its place"):
+        resume_run(run.root)
+    resume_run(run.best)
+    assert read_checkpoint(run.last).tensors.keys() == before.keys()
+    assert _same(resume_run(run.root), run)
+
+
 def test_a_run_cut_off_before_its_checkpoint_is_fitted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = colour_dataset(tmp_path / "ds", 24).root
     whole = start_run(root, _config(), runs=tmp_path, name="whole")

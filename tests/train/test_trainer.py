@@ -178,6 +178,24 @@ def test_a_loss_that_leaves_the_finite_stops_the_run_and_keeps_what_was_good(dat
     load_localizer(tmp_path / "wild", device="cpu")
 
 
+def test_an_optimiser_that_overflows_stops_the_run_as_weights_do(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checkpoint would be refused on resuming, although the weights are finite."""
+    real = trainer._update
+
+    def overflowing(training: Any, *rest: Any, **more: Any) -> None:
+        real(training, *rest, **more)
+        if more["step"] == 2 * training.steps - 1:
+            next(iter(training.optimizer.state.values()))["exp_avg_sq"].fill_(torch.inf)
+
+    monkeypatch.setattr(trainer, "_update", overflowing)
+    with pytest.raises(DeviceError, match="the run keeps epoch 1; train again with a smaller --lr"):
+        start_run(dataset, tiny_config(epochs=3), runs=tmp_path, name="wild")
+    monkeypatch.undo()
+    assert len(resume_run(tmp_path / "wild").read_metrics()) == 3
+
+
 def test_running_out_of_memory_names_a_batch_size_that_fits(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,8 @@ def train(
             epochs = options["epochs"] if "epochs" in typed else None
             longer = None if epochs is None else int(epochs)
             if dry_run:
-                print_json(resume_plan(resume, epochs=longer))
+                if leads():
+                    print_json(resume_plan(resume, epochs=longer))
                 return
             run = resume_run(resume, epochs=longer)
         else:
@@ -80,7 +81,8 @@ def train(
             if root is None:
                 raise UsageError("No dataset: give the folder that `img2gps ingest` made, or --resume RUN.")
             if dry_run:
-                print_json(plan(root, config, folds=folds or file_folds))
+                if leads():
+                    print_json(plan(root, config, folds=folds or file_folds))
                 return
             run = start_run(root, config, folds=folds or file_folds, name=name)
     if not leads():

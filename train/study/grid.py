@@ -24,6 +24,9 @@ Axes = Mapping[str, tuple[object, ...]]
 """Config fields and the values that each takes, in the order given."""
 
 
+_NUMBER: Final = 5  # characters to spare: a dash before the hash, and a number where the name is taken
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One run of a study: its place on the axes that vary, its seed and the config that follows from them."""
@@ -43,7 +46,7 @@ class Cell:
         parts = [f"{name}-{_short(value)}" for name, value in self.values]
         place = re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join([*parts, f"seed-{self.seed}"]))
         digest = sha256_bytes(canonical_json(config_values(self.config)))[:8]
-        return f"{place[: LONGEST_NAME - len(digest) - 1]}-{digest}"
+        return f"{place[: LONGEST_NAME - len(digest) - _NUMBER]}-{digest}"
 
 
 def parse_axes(options: Mapping[str, str | None], assignments: tuple[str, ...]) -> dict[str, tuple[object, ...]]:

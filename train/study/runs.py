@@ -14,7 +14,8 @@ from img2gps.errors import DeviceError, Img2GPSError, InvalidCheckpointError, In
 from img2gps.files import canonical_json, sha256_bytes
 from img2gps.progress import stderr
 from img2gps.text import format_duration, safe_path, safe_text
-from train.config import TrainConfig
+from train.checkpoint import STATE, read_checkpoint
+from train.config import TrainConfig, changed
 from train.data import DatasetPhotos, Photos, read_photos, select_split
 from train.distributed import started_processes
 from train.loading import load_localizer
@@ -79,7 +80,7 @@ def run_study(root: Path, cells: Sequence[Cell], folder: Path) -> list[StudyRun]
         )
     runs = _runs_of(cells, folder, source)
     finished: list[StudyRun] = []
-    waiting = [cell for cell in cells if not _predictions_path(runs[cell]).is_file()]
+    waiting = [cell for cell in cells if not _is_finished(runs[cell], cell.config)]
     if len(waiting) < len(cells):
         _say(f"{len(cells) - len(waiting)} of {len(cells)} runs are finished already.")
     started = time.perf_counter()
@@ -109,12 +110,7 @@ def _runs_of(cells: Sequence[Cell], folder: Path, source: DatasetPhotos) -> dict
     known = _known_runs(folder)
     runs: dict[Cell, RunFolder] = {}
     for cell in cells:
-        run, info = known.get(cell.config, (RunFolder(root=folder / cell.name), None))
-        if info is None and run.config_path.is_file():
-            raise UsageError(
-                f"{safe_path(run.root)} holds a run of another config than this study gives it: "
-                "move it elsewhere, or give another --name."
-            )
+        run, info = known.get(cell.config, (_free_folder(folder, cell.name), None))
         if info is not None and not _same_photos(info, source):
             raise UsageError(
                 f"{safe_path(run.root)} was trained on other photos, labels or another split than "
@@ -122,6 +118,25 @@ def _runs_of(cells: Sequence[Cell], folder: Path, source: DatasetPhotos) -> dict
             )
         runs[cell] = run
     return runs
+
+
+def _free_folder(folder: Path, name: str) -> RunFolder:
+    """Return the folder of a new run: `name`, or one with a number where a run that was made longer has that."""
+    run, number = RunFolder(root=folder / name), 2
+    while run.config_path.is_file():
+        run, number = RunFolder(root=folder / f"{name}-{number}"), number + 1
+    return run
+
+
+def _is_finished(run: RunFolder, config: TrainConfig) -> bool:
+    """Return whether a run is trained to its end and its best model's predictions are there."""
+    try:
+        written = _predictions_path(run).stat().st_mtime_ns
+        best, last = (run.best / STATE).stat().st_mtime_ns, read_checkpoint(run.last)
+        trained = changed(TrainConfig(), last.state.get("config", {})) == config
+        return written >= best and trained and (config.method == "probe" or last.epochs_done == config.epochs)
+    except (OSError, Img2GPSError):
+        return False
 
 
 def _known_runs(folder: Path) -> dict[TrainConfig, tuple[RunFolder, RunInfo]]:
