@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from img2gps import cli
+from img2gps import cli, demo
 from img2gps.demo import DemoReport, closing_block, run_demo
 from img2gps.errors import UsageError
 from img2gps.files import read_json_lines
@@ -37,8 +37,9 @@ def recorded(tmp_path: Path, photos: int, seed: int = 0) -> list[list[str]]:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Small photos, and one thread: two on cores that other work shares wait for each other most of the time."""
+    """Small photos, two epochs, and one thread: two on shared cores wait for each other most of the time."""
     before = torch.get_num_threads()
+    monkeypatch.setattr(demo, "_RESNET", demo._RESNET.replace("--epochs 12", "--epochs 2"))
     monkeypatch.setenv("IMG2GPS_SIMULATE_SIZE", "256")
     monkeypatch.setenv("IMG2GPS_TRAIN_THREADS", "1")
     yield
