@@ -110,9 +110,11 @@ def hole_in(data: Bytes, structure: Structure) -> str | None:
     """
     if not structure.plain or _zeros_are_flat(structure.tables):
         return None
-    end = data.find(b"\xff\xd9", structure.header_bytes)
-    at = data.find(_HOLE, structure.header_bytes, end)
-    return None if at < 0 else f"zeros in place of the picture from byte {at:,} on"
+    start = structure.header_bytes
+    at = data.find(_HOLE, start)
+    if at < 0 or data.find(b"\xff\xd9", start, at) >= 0:  # what follows the end of the picture may be anything
+        return None
+    return f"zeros in place of the picture from byte {at:,} on"
 
 
 def _zeros_are_flat(tables: bytes) -> bool:
