@@ -108,12 +108,9 @@ class Labels:
         for key, numbers in claimants.items():
             named = [number for number in numbers if _normal(files[number].name) == key]
             named = named or [number for number in numbers if _normal(files[number].name).casefold() == key.casefold()]
-            rightful = _alike([files[number] for number in named or numbers])
-            others = [number for number in numbers if named and number not in named]
-            for number in (named or numbers) if rightful else []:
-                found[number] = self.by_name[key]
-            for number in others:
-                if rightful and _alike([files[named[0]], files[number]]):
+            rightful = named or numbers
+            for number in numbers if _alike([files[number] for number in rightful]) else []:
+                if number in rightful or _alike([files[rightful[0]], files[number]]):
                     found[number] = self.by_name[key]
             without = sum(found[number] is None for number in numbers)
             if without:

@@ -59,9 +59,9 @@ def by_new_zone(photo: Photo, old: ZoneInfo | None, new: ZoneInfo) -> Photo:
         return photo
     # the offset may be the camera's own: then the clocks of camera and GPS agree by it, and not by the new zone
     fix_age_s = photo.fix_age_s + 60.0 * (offset_min - shown)
-    return photo if abs(fix_age_s) >= abs(photo.fix_age_s) else dataclasses.replace(
-        photo, utc_offset_min=shown, fix_age_s=fix_age_s
-    )  # fmt: skip
+    if abs(fix_age_s) >= abs(photo.fix_age_s):
+        return photo
+    return dataclasses.replace(photo, utc_offset_min=shown, fix_age_s=fix_age_s)
 
 
 def _by_clock(facts: Facts, zone: ZoneInfo | None) -> CaptureTime:
