@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from collect.near_duplicates import Pairs, near_duplicate_pairs, parse_hashes
 from img2gps.geo import FloatArray, geocentric_m
 from img2gps.types import Photo
+from img2gps.walks import walk_numbers
 
-__all__ = ["BURST_EXTENT_M", "BURST_GAP_S", "WALK_GAP_S", "assign_groups"]
+__all__ = ["BURST_EXTENT_M", "BURST_GAP_S", "assign_groups"]
 
-WALK_GAP_S: Final = 600.0
 BURST_GAP_S: Final = 4.0
 BURST_EXTENT_M: Final = 15.0
 
@@ -47,7 +47,7 @@ def assign_groups(photos: Sequence[Photo]) -> list[Photo]:
     ordered = [photos[row] for row in order]
     seconds = np.array([_seconds(photo.captured_at) for photo in ordered])
     points_m = geocentric_m([photo.lon for photo in ordered], [photo.lat for photo in ordered])
-    walks = _walk_numbers(ordered, seconds)
+    walks = walk_numbers(np.array([photo.device for photo in ordered]), seconds)
     bursts = _burst_numbers(walks, seconds, points_m)
     groups = _group_numbers(ordered, walks, bursts, points_m)
     walk_names = _walk_names(ordered, walks)
@@ -74,14 +74,6 @@ def _timeline_key(photo: Photo) -> tuple[str, bool, float, str, str]:
 
 def _seconds(moment: datetime | None) -> float:
     return float("nan") if moment is None else moment.timestamp()
-
-
-def _walk_numbers(photos: list[Photo], seconds: FloatArray) -> Numbers:
-    devices = np.array([photo.device for photo in photos])
-    untimed = np.isnan(seconds)
-    gap = np.diff(seconds) > WALK_GAP_S  # False beside a missing time: those photos are parted by `untimed`
-    starts = (devices[1:] != devices[:-1]) | (untimed[1:] != untimed[:-1]) | gap
-    return np.concatenate([[0], np.cumsum(starts)]).astype(np.int64)
 
 
 def _burst_numbers(walks: Numbers, seconds: FloatArray, points_m: FloatArray) -> Numbers:

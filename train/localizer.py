@@ -1,7 +1,7 @@
 """What every trained model is to the rest of the program: photos in, positions out."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -9,9 +9,10 @@ from img2gps.geo import FloatArray, LocalFrame
 from train.pixels import PixelSpec
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["Estimate", "Localizer"]
+__all__ = ["Estimate", "Localizer", "WalkLocalizer"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,4 +59,24 @@ class Localizer(Protocol):
 
     def locate(self, images: "Tensor") -> Estimate:
         """Return the positions of a uint8 RGB batch of shape (N, 3, height, width)."""
+        ...
+
+
+@runtime_checkable
+class WalkLocalizer(Localizer, Protocol):
+    """A model with a distribution over the site, which can locate the photos of a walk together."""
+
+    def log_shares(self, images: "Tensor") -> "Tensor":
+        """Return the distributions (N, C) of a uint8 RGB batch, as log shares of the site's C cells."""
+        ...
+
+    def estimate(self, log_shares: "Tensor") -> Estimate:
+        """Return the positions that distributions (N, C) give, each photo by itself: what `locate` returns."""
+        ...
+
+    def estimate_walks(self, log_shares: "Tensor", walks: "NDArray[Any]", seconds: FloatArray) -> Estimate:
+        """Return the positions of photos with those of the same of `walks` (N,), taken at `seconds` (N,; NaN: unknown).
+
+        A photo without company or without a time is located by itself.
+        """
         ...

@@ -21,19 +21,31 @@ __all__ = ["PREDICTION_COLUMNS", "predictions_frame", "read_predictions", "write
 PREDICTION_COLUMNS: Final = (
     *("id", "lon", "lat", "pred_lon", "pred_lat", "mean_lon", "mean_lat", "mode_lon", "mode_lat"),
     *("error_m", "uncertainty_m", "radius_50_m", "radius_90_m", "fold"),
+    *("walk_lon", "walk_lat", "walk_radius_50_m", "walk_radius_90_m"),
 )
 """Degrees and metres in float64, NaN where the model has none; `fold` is -1 outside a fold.
 
-`uncertainty_m` is `radius_50_m`: half of the photos are expected to lie nearer than that.
+`uncertainty_m` is `radius_50_m`: half of the photos are expected to lie nearer than that. ``walk_`` begins what belongs
+to the answer for the photo located with the others of its walk.
 """
+
+_LATER: Final = tuple(name for name in PREDICTION_COLUMNS if name.startswith("walk_"))  # earlier versions had none
 
 
 def predictions_frame(
-    *, ids: list[str], lon: ArrayLike, lat: ArrayLike, estimate: "Estimate", frame: LocalFrame, fold: int | None = None
+    *,
+    ids: list[str],
+    lon: ArrayLike,
+    lat: ArrayLike,
+    estimate: "Estimate",
+    frame: LocalFrame,
+    together: "Estimate | None" = None,
+    fold: int | None = None,
 ) -> "pd.DataFrame":
     """Return the predictions of N photos at (lon, lat) degrees as rows of `PREDICTION_COLUMNS`.
 
-    `error_m` is the geodesic distance between truth and answer.
+    `error_m` is the geodesic distance between truth and answer. `together` are the positions of photos located with
+    the others of their walks.
     """
     import pandas as pd
 
@@ -50,6 +62,11 @@ def predictions_frame(
     columns["radius_90_m"] = missing if estimate.radius_90_m is None else estimate.radius_90_m
     columns["uncertainty_m"] = columns["radius_50_m"]
     columns["fold"] = np.full(len(ids), -1 if fold is None else fold, dtype=np.int32)
+    columns |= dict.fromkeys(_LATER, missing)
+    if together is not None:
+        columns["walk_lon"], columns["walk_lat"] = frame.to_lonlat(together.east_m, together.north_m)
+        for name in ("radius_50_m", "radius_90_m"):
+            columns[f"walk_{name}"] = missing if getattr(together, name) is None else getattr(together, name)
     return pd.DataFrame({name: columns[name] for name in PREDICTION_COLUMNS})
 
 
@@ -67,6 +84,7 @@ def read_predictions(path: Path) -> "pd.DataFrame":
         predictions = pd.read_parquet(path)
     except (OSError, pa.ArrowException) as error:
         raise InvalidCheckpointError(f"{safe_path(path)} cannot be read: make it again from its run.") from error
+    predictions = predictions.assign(**{name: np.nan for name in _LATER if name not in predictions.columns})
     lacking = [name for name in PREDICTION_COLUMNS if name not in predictions.columns]
     if lacking:
         raise InvalidCheckpointError(

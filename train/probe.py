@@ -2,11 +2,12 @@
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from img2gps.errors import InvalidCheckpointError, UsageError
@@ -14,6 +15,7 @@ from img2gps.geo import FloatArray, LocalFrame, geodesic_m
 from img2gps.metrics import metrics_of
 from img2gps.progress import bar, stderr
 from img2gps.text import safe_path, safe_text
+from img2gps.walks import walk_rows
 from train.checkpoint import Checkpoint, load_into, write_checkpoint
 from train.config import TrainConfig, changed
 from train.data import Photos, TrainingData
@@ -26,6 +28,7 @@ from train.heads.features import CHUNK, FeatureExtractor, Features
 from train.heads.site_model import Seen, SiteModel, held_out_shares, steps_in_all
 from train.heads.tuned import TunedReader
 from train.heads.views import Places
+from train.heads.walking import walk_log_shares
 from train.keeping import made_by
 from train.localizer import Estimate
 from train.pixels import PixelSpec
@@ -42,11 +45,13 @@ _COLUMNS: Final = (
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeLocalizer:
-    """Heads over frozen features (`train.localizer.Localizer`); gives a distribution over the site."""
+    """Heads over frozen features (`train.localizer.WalkLocalizer`): a distribution over the site for every photo."""
 
     extractor: FeatureExtractor
     ensemble: Ensemble
     calibration: Calibration
+    walk_calibration: Calibration
+    """Of photos that were located with the others of their walk."""
     config: TrainConfig
     frame: LocalFrame
     device: torch.device
@@ -58,26 +63,69 @@ class ProbeLocalizer:
 
     def locate(self, images: Tensor) -> Estimate:
         """Return the positions of a uint8 RGB batch of shape (N, 3, height, width)."""
-        return self.locate_features(self.extractor(images))
+        return self.estimate(self.log_shares(images))
 
-    def locate_features(self, features: Features) -> Estimate:
-        """Return the positions of photos whose features are known."""
-        parts: list[Tensor] = []
-        for rows in torch.split(torch.arange(len(features)), CHUNK):
-            # filled up with the first photo: the same arithmetic for a photo, whatever comes with it
-            filled = torch.cat([rows, rows[:1].expand(CHUNK - len(rows))])
-            parts.append(self._columns(features.take(filled))[: len(rows)])
+    def log_shares(self, images: Tensor) -> Tensor:
+        """Return the distributions (N, C) of a uint8 RGB batch over the model's cells."""
+        return self.log_shares_of(self.extractor(images))
+
+    def log_shares_of(self, features: Features) -> Tensor:
+        """Return the distributions (N, C) of photos whose features are known."""
+        parts = [self.ensemble.log_shares(features.take(filled))[:count] for filled, count in _chunks(len(features))]
+        return torch.cat(parts) if parts else torch.empty(0, len(self.ensemble.cells), device=self.device)
+
+    def estimate(self, log_shares: Tensor) -> Estimate:
+        """Return the positions that distributions (N, C) give, each photo by itself."""
+        return self._estimate(log_shares, self.calibration)
+
+    def estimate_walks(self, log_shares: Tensor, walks: NDArray[Any], seconds: FloatArray) -> Estimate:
+        """Return the positions of photos located with the others of their walks (`WalkLocalizer`)."""
+        alone = self.estimate(log_shares)
+        smoothed, rows = _smoothed(log_shares, walks, seconds, self.ensemble.cells)
+        together = self._estimate(smoothed, self.walk_calibration)
+        columns = {name: getattr(alone, name).copy() for name in _COLUMNS}
+        for name in _COLUMNS:
+            columns[name][rows] = getattr(together, name)
+        return Estimate(**columns)
+
+    def _estimate(self, log_shares: Tensor, calibration: Calibration) -> Estimate:
+        parts = [
+            self._columns(log_shares[filled.to(log_shares.device)], calibration)[:count]
+            for filled, count in _chunks(len(log_shares))
+        ]
         columns = torch.cat(parts).cpu().double().numpy() if parts else np.empty((0, len(_COLUMNS)))
         return Estimate(**{name: columns[:, k] for k, name in enumerate(_COLUMNS)})
 
-    def _columns(self, features: Features) -> Tensor:
+    @torch.inference_mode()
+    def _columns(self, log_shares: Tensor, calibration: Calibration) -> Tensor:
         """Return the numbers of `_COLUMNS` for N photos, (N, 8)."""
-        log_shares, cells = self.ensemble.log_shares(features), self.ensemble.cells
+        cells = self.ensemble.cells
         points = _points(log_shares, cells, self.config)
         answer = points[self.config.answer]
-        return torch.cat(
-            [answer, points["mean"], points["mode"], self.calibration.radii(log_shares, cells, answer)], dim=1
-        )
+        return torch.cat([answer, points["mean"], points["mode"], calibration.radii(log_shares, cells, answer)], dim=1)
+
+
+def _chunks(count: int) -> Iterator[tuple[Tensor, int]]:
+    """Yield rows in chunks of one size and how many of each are meant.
+
+    Each is filled up with its first row: the same arithmetic for a photo, whatever comes with it.
+    """
+    for rows in torch.split(torch.arange(count), CHUNK):
+        if len(rows):
+            yield torch.cat([rows, rows[:1].expand(CHUNK - len(rows))]), len(rows)
+
+
+def _smoothed(
+    log_shares: Tensor, walks: NDArray[Any], seconds: FloatArray, cells: Cells
+) -> tuple[Tensor, NDArray[np.int64]]:
+    """Return the distributions (M, C) of the photos that have company on their walk, and which of the N they are."""
+    rows = walk_rows(walks, seconds)
+    parts = [
+        walk_log_shares(log_shares[torch.from_numpy(own).to(log_shares.device)], seconds[own], cells) for own in rows
+    ]
+    if not parts:
+        return log_shares[:0], np.empty(0, dtype=np.int64)
+    return torch.cat(parts), np.concatenate(rows)
 
 
 def fit_probe(
@@ -133,22 +181,23 @@ def _fitted(
     steps = steps_in_all(len(places), None if parts is None else parts[0], config)
     with bar("Fitting heads", steps) as advance:
         model = SiteModel.fit(own, places, cells, config, frozen=extractor.last, advance=advance)
-        calibration = Calibration()
+        calibrations = Calibration(), Calibration()
         if judges is not None:
             others, truth = _selected(seen, data, judges, device)
-            calibration = _calibrated(model.log_shares(others), truth.xy, cells, config, by="val")
+            calibrations = _calibrated(model.log_shares(others), judges, truth.xy, cells, config, by="val")
         elif parts is not None:
             blind = cells.middles  # the cells stand for the very positions that are held out here
             held_out = held_out_shares(own, places, parts[0], blind, config, frozen=extractor.last, advance=advance)
-            calibration = _calibrated(held_out, places.xy, blind, config, by=parts[1])
-    if not calibration.photos:
+            calibrations = _calibrated(held_out, data.train, places.xy, blind, config, by=parts[1])
+    if not calibrations[0].photos:
         stderr().print("Too few photos to calibrate the radii on: they are the distribution's own, and hold less.")
     if model.reader is not None:
         extractor.add(model.reader)
     localizer = ProbeLocalizer(
         extractor=extractor,
         ensemble=model.ensemble,
-        calibration=calibration,
+        calibration=calibrations[0],
+        walk_calibration=calibrations[1],
         config=config,
         frame=data.source.frame,
         device=device,
@@ -162,8 +211,18 @@ def _selected(seen: Seen, data: TrainingData, photos: Photos, device: torch.devi
     return seen.take(rows).to(device), Places.of(photos, device)
 
 
-def _calibrated(log_shares: Tensor, xy: Tensor, cells: Cells, config: TrainConfig, *, by: str) -> Calibration:
-    return Calibration.fit(log_shares, cells, xy, lambda shares: _points(shares, cells, config)[config.answer], by=by)
+def _calibrated(
+    log_shares: Tensor, photos: Photos, xy: Tensor, cells: Cells, config: TrainConfig, *, by: str
+) -> tuple[Calibration, Calibration]:
+    """Return the calibration of photos alone, and of those that have company on their walk, located together."""
+
+    def answer(shares: Tensor) -> Tensor:
+        return _points(shares, cells, config)[config.answer]
+
+    smoothed, rows = _smoothed(log_shares, photos.walk, photos.captured_s, cells)
+    alone = Calibration.fit(log_shares, cells, xy, answer, by=by)
+    together = Calibration.fit(smoothed, cells, xy[torch.from_numpy(rows).to(xy.device)], answer, by=by)
+    return alone, together if together.photos else alone
 
 
 def _points(log_shares: Tensor, cells: Cells, config: TrainConfig) -> dict[str, Tensor]:
@@ -181,7 +240,7 @@ def _figures(localizer: ProbeLocalizer, data: TrainingData, judged: Features | N
     figures: dict[str, Any] = {"epoch": 1} | {f"calibration/{name}": value for name, value in calibration.items()}
     if data.val is None or judged is None:
         return figures
-    estimate = localizer.locate_features(judged)
+    estimate = localizer.estimate(localizer.log_shares_of(judged))
     lon, lat = localizer.frame.to_lonlat(estimate.east_m, estimate.north_m)
     metrics = metrics_of(geodesic_m(data.val.lon, data.val.lat, lon, lat))
     figures |= {"val/rmse_m": metrics.rmse_m, "val/mean_m": metrics.mean_m}
@@ -195,6 +254,7 @@ def _save(localizer: ProbeLocalizer, data: TrainingData, run: RunFolder, figures
         "frame": dataclasses.asdict(localizer.frame),
         "cell_m": localizer.ensemble.cells.size_m,
         "calibration": dataclasses.asdict(localizer.calibration),
+        "walk_calibration": dataclasses.asdict(localizer.walk_calibration),
         "site": data.source.site_name,
         "fold": data.fold,
         "made_by": made_by(localizer.device),
@@ -217,6 +277,8 @@ def restore_probe(checkpoint: Checkpoint, *, device: torch.device) -> ProbeLocal
         config = changed(TrainConfig(), checkpoint.state["config"], where=where)
         frame = LocalFrame(**checkpoint.state["frame"])
         calibration = Calibration(**checkpoint.state["calibration"])
+        # earlier versions had none
+        walk_calibration = Calibration(**checkpoint.state.get("walk_calibration", checkpoint.state["calibration"]))
         extractor = _extractor(config, device, with_weights=False)
         ensemble = Ensemble.from_tensors(others, config, cell_m=float(checkpoint.state["cell_m"]))
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
@@ -226,7 +288,13 @@ def restore_probe(checkpoint: Checkpoint, *, device: torch.device) -> ProbeLocal
         ) from error
     load_into(extractor, weights, where=where)
     return ProbeLocalizer(
-        extractor=extractor, ensemble=ensemble, calibration=calibration, config=config, frame=frame, device=device
+        extractor=extractor,
+        ensemble=ensemble,
+        calibration=calibration,
+        walk_calibration=walk_calibration,
+        config=config,
+        frame=frame,
+        device=device,
     )
 
 

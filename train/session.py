@@ -17,7 +17,7 @@ from train.distributed import World, joined
 from train.folds import is_finished, pool_folds, pooled_path, predictions_path
 from train.loading import read_resumable
 from train.methods import fit_method
-from train.predict import locate_files
+from train.predict import locate_with_walks
 from train.predictions import predictions_frame, write_predictions
 from train.run import NO_PHOTOS, RunFolder, RunInfo, create_run, open_run, photo_rows
 
@@ -195,9 +195,16 @@ def _fit_part(
         return
     held_out = data.held_out
     ids = [str(photo_id) for photo_id in held_out.ids]
-    estimate = locate_files(localizer, [data.source.dataset.photo_path(photo_id) for photo_id in ids])
+    paths = [data.source.dataset.photo_path(photo_id) for photo_id in ids]
+    alone, together = locate_with_walks(localizer, paths, walks=held_out.walk, seconds=held_out.captured_s)
     rows = predictions_frame(
-        ids=ids, lon=held_out.lon, lat=held_out.lat, estimate=estimate, frame=localizer.frame, fold=data.fold
+        ids=ids,
+        lon=held_out.lon,
+        lat=held_out.lat,
+        estimate=alone,
+        together=together,
+        frame=localizer.frame,
+        fold=data.fold,
     )
     write_predictions(predictions_path(folder), rows)
 

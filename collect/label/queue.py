@@ -16,6 +16,7 @@ from collect.label.predictions import Prediction, PredictionEvidence, prediction
 from collect.label.track import GROSS_SHARE, TrackEvidence, track_evidence
 from img2gps.geo import FloatArray, LocalFrame
 from img2gps.text import format_duration
+from img2gps.walks import seconds_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ def rank_labels(
     position_m = np.column_stack(local.to_local(frame["lon"].to_numpy(), frame["lat"].to_numpy()))
     state = frame["label_state"]
     reviewed = state.to_numpy() != ""
-    time_s = np.where(state == "exclude", np.nan, _seconds(frame))
+    time_s = np.where(state == "exclude", np.nan, seconds_of(frame["captured_at"]))
     track = _track_of_walks(frame["walk"].to_numpy(), time_s, position_m, state.isin(("move", "confirm")).to_numpy())
     listed = [predictions.get(photo_id) for photo_id in frame["id"]]
     model = prediction_evidence(listed, position_m, track.noise_m, local)
@@ -90,14 +91,6 @@ def _weigh(photo_id: str, found: list[Reason]) -> Suspicion:
     logit = np.log(GROSS_SHARE / (1 - GROSS_SHARE)) + sum(reason.weight for reason in found)
     worded = sorted((reason for reason in found if reason.text), key=lambda reason: -reason.weight)
     return Suspicion(photo_id=photo_id, score=float(1 / (1 + np.exp(-logit))), reasons=tuple(worded))
-
-
-def _seconds(frame: "pd.DataFrame") -> FloatArray:
-    """Return the capture times in seconds, NaN where there is none, shape (N,)."""
-    import pandas as pd
-
-    times = pd.to_datetime(frame["captured_at"], utc=True)
-    return np.asarray((times - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
 
 
 def _orders(walks: Any, time_s: FloatArray) -> list[Any]:

@@ -6,23 +6,18 @@ boundary is `Exception`; running out of memory is left to the worker's own limit
 
 import re
 import warnings
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
 from collect.reading.facts import Facts, Position, PositionProblem
-from collect.reading.gps_tags import altitude_of, fix_time_of, heading_of, position_of, positive, text
+from collect.reading.gps_tags import altitude_of, fix_time_of, heading_of, position_of, positive
+from img2gps.exif import Camera, Tags, local_time_of, tag_text
 
 __all__ = ["read_facts"]
 
 _OFFSET: Final = re.compile(r"([+-])(\d{2}):?(\d{2})")
-_LOCAL: Final = re.compile(r"(\d{4})[:-](\d{2})[:-](\d{2})[ T](\d{2}):(\d{2}):(\d{2})")
-_YEARS: Final = range(1990, 2100)
-_CAMERA_SERIAL: Final = 0xC62F  # DNG's CameraSerialNumber
-Tags = Mapping[int, Any]
 
 
 def read_facts(image: Image.Image) -> Facts:
@@ -40,7 +35,7 @@ def read_facts(image: Image.Image) -> Facts:
 def _facts(image: Image.Image) -> Facts:
     exif = image.getexif()
     main, camera, gps = dict(exif), exif.get_ifd(IFD.Exif), exif.get_ifd(IFD.GPSInfo)
-    position = position_of(gps)
+    by, position = Camera.of(main, camera), position_of(gps)
     if isinstance(position, Position) and _contradicted(position, image):
         position = PositionProblem(reason="gps_not_finite", detail="the EXIF is there twice, with two positions")
     if isinstance(position, PositionProblem) and not (main or camera or gps):
@@ -54,11 +49,11 @@ def _facts(image: Image.Image) -> Facts:
         heading_ref=heading_ref,
         altitude_m=altitude_of(gps),
         gps_time=fix_time_of(gps),
-        local_time=_local_time(main, camera),
+        local_time=local_time_of(main, camera),
         utc_offset_min=_offset_min(camera),
-        make=text(main.get(Base.Make)),
-        model=text(main.get(Base.Model)),
-        serial=text(camera.get(Base.BodySerialNumber)) or text(main.get(_CAMERA_SERIAL)),
+        make=by.make,
+        model=by.model,
+        serial=by.serial,
     )
 
 
@@ -75,31 +70,8 @@ def _contradicted(position: Position, image: Image.Image) -> bool:
     return False
 
 
-def _local_time(main: Tags, camera: Tags) -> datetime | None:
-    """Return the moment of the exposure by the phone's clock, naive; DateTime (of the last edit) is never used."""
-    for tag, subsec_tag in (
-        (Base.DateTimeOriginal, Base.SubsecTimeOriginal),
-        (Base.DateTimeDigitized, Base.SubsecTimeDigitized),
-    ):
-        written = text(camera.get(tag) or main.get(tag))
-        match = _LOCAL.match(written or "")
-        if match is None:
-            continue
-        try:
-            moment = datetime(*(int(part) for part in match.groups()))  # type: ignore[arg-type]  # six integers
-        except ValueError:  # 0000:00:00, or a leap second
-            continue
-        if moment.year in _YEARS:
-            return moment.replace(microsecond=_microseconds(text(camera.get(subsec_tag))))
-    return None
-
-
-def _microseconds(digits: str | None) -> int:
-    return int(digits[:6].ljust(6, "0")) if digits and digits.isascii() and digits.isdigit() else 0
-
-
 def _offset_min(camera: Tags) -> int | None:
-    written = text(camera.get(Base.OffsetTimeOriginal)) or text(camera.get(Base.OffsetTimeDigitized))
+    written = tag_text(camera.get(Base.OffsetTimeOriginal)) or tag_text(camera.get(Base.OffsetTimeDigitized))
     match = _OFFSET.fullmatch(written or "")
     if match is None:
         return None

@@ -2,19 +2,17 @@
 
 import math
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from PIL.ExifTags import GPS
 
 from collect.reading.facts import Position, PositionProblem
+from img2gps.exif import Tags, tag_text
 from img2gps.text import safe_text
 from img2gps.types import HeadingRef
 
-__all__ = ["altitude_of", "fix_time_of", "heading_of", "number", "position_of", "positive", "text"]
-
-Tags = Mapping[int, Any]
+__all__ = ["altitude_of", "fix_time_of", "heading_of", "number", "position_of", "positive"]
 
 _AXES: Final = (
     ("latitude", GPS.GPSLatitude, GPS.GPSLatitudeRef, {"N": 1.0, "S": -1.0}),
@@ -39,7 +37,7 @@ def position_of(gps: Tags) -> Position | PositionProblem:
         return PositionProblem(reason="no_gps", detail=f"the GPS block {written}" if gps else "")
     if all(_blanked(value) for value in raw.values()):
         return PositionProblem(reason="gps_redacted", detail="latitude and longitude are 0/0")
-    datum = text(gps.get(GPS.GPSMapDatum)) or ""
+    datum = tag_text(gps.get(GPS.GPSMapDatum)) or ""
     if _OTHER_DATUM.search(re.sub(r"[\W_]", "", datum.upper())):
         return PositionProblem(reason="gps_not_finite", detail=f"the map datum is {safe_text(datum)}, not WGS 84")
     degrees: list[float] = []
@@ -57,7 +55,7 @@ def position_of(gps: Tags) -> Position | PositionProblem:
 def _signed(gps: Tags, degrees: list[float]) -> Position | PositionProblem:
     signed: list[float] = []
     for value, (name, _, ref_tag, signs) in zip(degrees, _AXES, strict=True):
-        ref = (text(gps.get(ref_tag)) or "").upper()
+        ref = (tag_text(gps.get(ref_tag)) or "").upper()
         if ref not in signs:
             written = f"{name} ref is {safe_text(repr(ref))}" if ref else f"no {name} ref"
             return PositionProblem(reason="gps_ref_missing", detail=written)
@@ -95,7 +93,7 @@ def heading_of(gps: Tags) -> tuple[float | None, HeadingRef | None]:
     heading = number(gps.get(GPS.GPSImgDirection))
     if heading is None or not 0 <= heading <= 360:
         return None, None
-    ref = (text(gps.get(GPS.GPSImgDirectionRef)) or "").upper()
+    ref = (tag_text(gps.get(GPS.GPSImgDirectionRef)) or "").upper()
     return heading % 360, "T" if ref == "T" else "M" if ref == "M" else None
 
 
@@ -115,7 +113,7 @@ def fix_time_of(gps: Tags) -> datetime | None:
     if not isinstance(stamp, tuple) or len(stamp) != 3:
         return None
     parts = [number(part) for part in stamp]
-    written = _DAY.fullmatch(text(gps.get(GPS.GPSDateStamp)) or "")
+    written = _DAY.fullmatch(tag_text(gps.get(GPS.GPSDateStamp)) or "")
     if written is None or any(part is None for part in parts):
         return None
     try:
@@ -146,13 +144,3 @@ def positive(value: Any) -> float | None:
     """Return a finite float above zero, or None: phones write 0 for "unknown"."""
     result = number(value)
     return result if result is not None and result > 0 else None
-
-
-def text(value: Any) -> str | None:
-    """Return the text of a tag up to its first NUL, stripped; None where nothing is left."""
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "backslashreplace")
-    if not isinstance(value, str):
-        return None
-    # lone surrogates cannot be stored as UTF-8
-    return value.split("\0", 1)[0].strip().encode("utf-8", "backslashreplace").decode()[:200] or None

@@ -20,19 +20,25 @@ from img2gps.text import format_count
 
 __all__ = ["predict"]
 
+_EXAMPLE = """
+img2gps predict runs/default-001 IMG_0042.HEIC
+img2gps predict runs/default-001 photos --walks --geojson walk.geojson
+"""
+
 # "-" is stdout; anything else a file
 TARGET = click.Path(path_type=Path, allow_dash=True)
 
 
 @command(
     "predict",
-    example="img2gps predict runs/default-001 IMG_0042.HEIC\nimg2gps predict runs/default-001 photos --geojson -",
+    example=_EXAMPLE,
 )
 @click.argument("run", type=PATH)
 @click.argument("photos", type=PATH, nargs=-1, required=True)
 @json_option
 @click.option("--csv", "csv_path", type=TARGET, metavar="FILE", help="Write CSV to FILE, or - for stdout.")
 @click.option("--geojson", "geojson_path", type=TARGET, metavar="FILE", help="Write GeoJSON points to FILE, or -.")
+@click.option("--walks", is_flag=True, help="Locate the photos of a walk together, by the capture times in their EXIF.")
 @click.option("--abstain", type=FiniteRange(min=0), metavar="METRES", help="Not sure: 90 % region wider than this.")
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--strict", is_flag=True, help="Exit with 7 where a file could not be read.")
@@ -44,13 +50,15 @@ def predict(
     as_json: bool,
     csv_path: Path | None,
     geojson_path: Path | None,
+    walks: bool,
     abstain: float | None,
     device: str,
     strict: bool,
 ) -> None:
     """Say where PHOTOS (files or folders) were taken; their EXIF is not needed.
 
-    Photos are located on the site of the RUN wherever they were taken.
+    Photos are located on the site of the RUN wherever they were taken. With --walks, photos that one camera took less
+    than ten minutes apart are located together, as those of somebody on foot: far better where there are several.
     """
     from train.loading import load_localizer
     from train.predict import find_photos, predict_files
@@ -61,7 +69,7 @@ def predict(
         raise UsageError("Only one of --json, --csv - and --geojson - can have stdout: give the others a file.")
     localizer = load_localizer(run, device=device)
     paths, skipped = find_photos(photos)
-    found = predict_files(localizer, paths)
+    found = predict_files(localizer, paths, walks=walks)
     if skipped:
         say(f"{format_count(skipped, 'file')} in the folders left out: no photos by their names.")
     if csv_path is not None:

@@ -24,6 +24,7 @@ from train.evaluation.bootstrap import (
     interval,
 )
 from train.evaluation.references import REFERENCES, ReferenceErrors
+from train.evaluation.together import walks_together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,7 @@ __all__ = ["CONTRACT", "contract_of", "evaluation_document"]
 CONTRACT: Final = (
     *("run", "dataset", "split", "photos", "rmse_m", "mean_m", "median_m", "p90_m", "within_m"),
     *("intervals", "intervals_from", "mean_predictor", "skill", "frame", "macro", "calibration", "abstain"),
+    "walks_together",
     *("left_out", "notes", "report"),
 )
 """The keys that ``evaluate --json`` prints; evaluation.json has more."""
@@ -46,6 +48,7 @@ def evaluation_document(
     """Return everything that follows from the scores of `train.evaluation.scores`; the caller adds what they are of."""
     clusters = clusters_of(scores)
     errors = scores["error_m"].to_numpy(dtype=np.float64)
+    together = walks_together(scores)
     per_walk, per_day = (strata.per(scores, column, clusters) for column in ("walk", "day"))
     return {
         **metrics_of(errors).to_dict(),
@@ -61,7 +64,8 @@ def evaluation_document(
         "bias": strata.bias(scores, clusters),
         "labels": _labels(scores, clusters),
         **_uncertainty(scores, clusters, abstain_m),
-        "cdf": _cdf(errors, references),
+        "walks_together": together,
+        "cdf": _cdf(errors, references, scores["walk_error_m"] if together else None),
         "worst": strata.worst(scores),
         "site": _site(site),
         "points": _points(scores),
@@ -141,10 +145,12 @@ def _labels(scores: "pd.DataFrame", clusters: Clusters) -> dict[str, Any]:
     }
 
 
-def _cdf(error_m: FloatArray, references: ReferenceErrors) -> dict[str, Any]:
-    """Return the error below which each share of photos lies, for the model and the references."""
+def _cdf(error_m: FloatArray, references: ReferenceErrors, together_m: "pd.Series[float] | None") -> dict[str, Any]:
+    """Return the error below which each share of photos lies, for the model, whole walks and the references."""
     shares = np.linspace(0, 1, min(_CDF_POINTS, len(error_m)) + 1)
-    curves = {"model": error_m, **references.errors_m}
+    curves: dict[str, FloatArray] = {"model": error_m, **references.errors_m}
+    if together_m is not None:
+        curves["walks_together"] = np.asarray(together_m, dtype=np.float64)
     return {"share": shares.tolist()} | {
         name: np.round(np.quantile(errors, shares), 2).tolist() for name, errors in curves.items()
     }

@@ -11,6 +11,7 @@ import numpy as np
 from img2gps.console import jsonable
 from img2gps.errors import UsageError
 from img2gps.files import write_json
+from img2gps.walks import seconds_of
 from train.evaluation.baselines import THUMBNAIL_LIMIT
 from train.evaluation.bootstrap import clusters_of
 from train.evaluation.compare import Comparison, compare_pairs
@@ -129,15 +130,20 @@ def _predictions(subject: Subject, device: str) -> "pd.DataFrame":
     if subject.predictions is not None:
         return subject.predictions
     from train.loading import load_localizer
-    from train.predict import locate_files
+    from train.predict import locate_with_walks
 
     localizer = load_localizer(subject.path, device=device)
-    paths = [subject.dataset.photo_path(photo_id) for photo_id in subject.rows["id"]]
+    rows = subject.rows
+    paths = [subject.dataset.photo_path(photo_id) for photo_id in rows["id"]]
+    alone, together = locate_with_walks(
+        localizer, paths, walks=rows["walk"].to_numpy(dtype=str), seconds=seconds_of(rows["captured_at"])
+    )
     return predictions_frame(
-        ids=subject.rows["id"].tolist(),
-        lon=subject.rows["lon"],
-        lat=subject.rows["lat"],
-        estimate=locate_files(localizer, paths),
+        ids=rows["id"].tolist(),
+        lon=rows["lon"],
+        lat=rows["lat"],
+        estimate=alone,
+        together=together,
         frame=localizer.frame,
     )
 

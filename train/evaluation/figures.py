@@ -98,6 +98,7 @@ def error_cdf(document: dict[str, Any]) -> "Figure":
     cdf = document["cdf"]
     styles = {
         "model": (_ANSWER, "-", document["run"]),
+        "walks_together": (_ANSWER, "--", "whole walks, each located together"),
         "mean_predictor": (_QUIET, "--", "mean position"),
         "nearest_thumbnail": (_TRUTH, ":", "nearest colour thumbnail"),
         "oracle": ("black", "-.", "nearest training photo (oracle)"),

@@ -22,6 +22,7 @@ _TEMPLATE: Final = Path(__file__).parent / "report.j2"
 _WORST_LONG_SIDE_PX: Final = 224
 _CURVES: Final = {
     "model": "This run",
+    "walks_together": "Whole walks",
     "mean_predictor": "Mean position",
     "nearest_thumbnail": "Most similar thumbnail",
     "oracle": "Nearest training photo",
@@ -58,24 +59,33 @@ def write_report(path: Path, document: dict[str, Any], *, dataset: Dataset) -> N
         charts=_charts(document, dataset),
         worst=_worst(document, dataset, names),
         provenance=_provenance(document, info),
-        frame_names=[_CURVES[key] for key in _CURVES if key in document["frame"]],
+        beside=[_CURVES[key] for key in _beside(document)],
+        together_rows=_together_rows(document),
         share_bar=share_bar,
         interval=_interval,
     )
     write_atomic(path, html.encode("utf-8"))
 
 
+def _beside(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures that stand beside those of the run, by their names in `_CURVES`."""
+    frame = {key: part["figures"] for key, part in document["frame"].items()}
+    if document["walks_together"]:
+        frame["walks_together"] = document["walks_together"]
+    return {key: frame[key] for key in _CURVES if key in frame}
+
+
 def _figure_rows(document: dict[str, Any]) -> list[list[str]]:
     """Return the table of figures: one row per figure, the run beside what needs no model."""
-    frame = {key: document["frame"][key]["figures"] for key in _CURVES if key in document["frame"]}
+    beside = _beside(document)
     bounds = document["intervals"] or {}
     rows = [
-        [name, as_metres(document[key]), _interval(bounds.get(key)), *(as_metres(one[key]) for one in frame.values())]
+        [name, as_metres(document[key]), _interval(bounds.get(key)), *(as_metres(one[key]) for one in beside.values())]
         for key, name in _LENGTHS.items()
     ]
     within = bounds.get("within_m") or {}
     for radius in map(str, WITHIN_M):
-        others = (as_percent(one["within_m"][radius]) for one in frame.values())
+        others = (as_percent(one["within_m"][radius]) for one in beside.values())
         share = as_percent(document["within_m"][radius])
         rows.append([f"Within {radius} m", share, _interval(within.get(radius), percent=True), *others])
     return rows
@@ -98,6 +108,19 @@ def _macro(macro: dict[str, Any]) -> list[dict[str, Any]]:
     if len(macro["of"]) < 2:
         return []
     return [{**macro, "name": f"average of {len(macro['of'])}", "photos": None, "intervals": None, "bias": None}]
+
+
+def _together_rows(document: dict[str, Any]) -> list[list[str]]:
+    """Return a row per walk: its figures located photo by photo, and together."""
+    if not document["walks_together"]:
+        return []
+    alone = {row["name"]: row["figures"] for row in document["per_walk"]}
+    return [
+        [row["name"], str(row["figures"]["photos"])]
+        + [as_metres(part[key]) for key in ("median_m", "rmse_m") for part in (alone[row["name"]], row["figures"])]
+        + [as_percent(part["within_m"]["25"]) for part in (alone[row["name"]], row["figures"])]
+        for row in document["walks_together"]["per_walk"]
+    ]
 
 
 def _label_rows(document: dict[str, Any]) -> list[list[str]]:

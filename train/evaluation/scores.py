@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from img2gps.geo import geodesic_m
+from img2gps.geo import FloatArray, geodesic_m
 from img2gps.site import Site
 from img2gps.sun import light_of, sun_elevation_deg
 from img2gps.text import safe_text
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["scores_frame"]
 
 _FROM_DATASET = ("id", "file_name", "walk", "group", "device", "captured_at", "lon", "lat", "ingest_lon", "ingest_lat")
-_FROM_PREDICTION = ("pred_lon", "pred_lat", "uncertainty_m", "radius_50_m", "radius_90_m")
+_FROM_PREDICTION = (
+    *("pred_lon", "pred_lat", "uncertainty_m", "radius_50_m", "radius_90_m"),
+    *("walk_lon", "walk_lat", "walk_radius_50_m", "walk_radius_90_m"),
+)
 
 
 def scores_frame(
@@ -27,7 +30,8 @@ def scores_frame(
 
     `predictions` (see `train.predictions`) covers every id of `rows`. Beside the columns of both: `error_m`
     (geodesic, against today's label), `day` (local date), `light`, `device_name`, `east_m`, `north_m`,
-    `pred_east_m`, `pred_north_m` (metres of the site's frame), `nearest_train_m`, `mean_predictor_m`.
+    `pred_east_m`, `pred_north_m` (metres of the site's frame), `nearest_train_m`, `mean_predictor_m`, and
+    `walk_error_m`, the error where the photos of a walk are located together (NaN where the model cannot).
     """
     import pandas as pd
 
@@ -38,6 +42,7 @@ def scores_frame(
     scores = pd.DataFrame(columns)
     scores["captured_at"] = pd.to_datetime(rows["captured_at"], utc=True).reset_index(drop=True)
     scores["error_m"] = geodesic_m(scores["lon"], scores["lat"], scores["pred_lon"], scores["pred_lat"])
+    scores["walk_error_m"] = _errors_m(scores, scores["walk_lon"], scores["walk_lat"])
     scores["day"] = _local_days(rows, site)
     scores["light"] = light_of(sun_elevation_deg(scores["captured_at"], scores["lon"], scores["lat"]))
     scores["device_name"] = _device_names(rows)
@@ -46,6 +51,15 @@ def scores_frame(
     scores["nearest_train_m"] = references.errors_m["oracle"]
     scores["mean_predictor_m"] = references.errors_m["mean_predictor"]
     return scores
+
+
+def _errors_m(scores: "pd.DataFrame", lon: "pd.Series[float]", lat: "pd.Series[float]") -> FloatArray:
+    """Return the geodesic errors (N,) of answers (N,) in degrees, NaN where there is none."""
+    given = np.isfinite(lon) & np.isfinite(lat)
+    errors = np.full(len(scores), np.nan)
+    truth = scores[given]
+    errors[given] = geodesic_m(truth["lon"], truth["lat"], lon[given], lat[given])
+    return errors
 
 
 def _local_days(rows: "gpd.GeoDataFrame", site: Site) -> list[str]:

@@ -11,6 +11,12 @@ from train.evaluation.strata import ENOUGH_ALONE
 __all__ = ["Table", "figures_table", "headline", "next_steps", "remarks", "walks_table"]
 
 _LENGTHS: Final = {"rmse_m": "RMSE", "mean_m": "mean", "median_m": "median", "p90_m": "90th percentile"}
+_BESIDE: Final = {
+    "walks_together": "whole walks",
+    "mean_predictor": "mean position",
+    "nearest_thumbnail": "thumbnails",
+    "oracle": "oracle",
+}
 _MOST_WALKS: Final = 12
 _FEW_IN_TRAINING_M: Final = 25.0
 
@@ -34,10 +40,11 @@ def headline(document: dict[str, Any]) -> str:
 
 
 def figures_table(document: dict[str, Any]) -> Table:
-    """Return the figures with their intervals beside the mean predictor, the nearest thumbnail and the oracle."""
+    """Return the figures with their intervals beside whole walks, the mean predictor, the thumbnails and the oracle."""
     frame = {key: value["figures"] for key, value in document["frame"].items()}
-    beside = [key for key in ("mean_predictor", "nearest_thumbnail", "oracle") if key in frame]
-    names = {"mean_predictor": "mean position", "nearest_thumbnail": "thumbnails", "oracle": "oracle"}
+    if document["walks_together"]:
+        frame["walks_together"] = document["walks_together"]
+    beside = [key for key in _BESIDE if key in frame]
     bounds = document["intervals"]
     rows = []
     for key, noun in _LENGTHS.items():
@@ -48,7 +55,7 @@ def figures_table(document: dict[str, Any]) -> Table:
         cells.append(_bounds(bounds and bounds["within_m"][radius], _percent))
         rows.append([f"within {radius} m", *cells, *(_percent(frame[other]["within_m"][radius]) for other in beside)])
     source = document["intervals_from"]
-    columns = ["", "this run", "95 % interval", *(names[key] for key in beside)]
+    columns = ["", "this run", "95 % interval", *(_BESIDE[key] for key in beside)]
     return Table(title=f"Errors (intervals over {source['count']} {source['unit']})", columns=columns, rows=rows)
 
 
@@ -78,6 +85,8 @@ def remarks(document: dict[str, Any]) -> list[str]:
     if document["calibration"]:
         parts = [f"{row['observed']:.0%} of truths in the {row['claimed']:.0%} region" for row in _coverage(document)]
         lines.append(f"Calibration: {join_words(parts)}.")
+    if document["walks_together"]:
+        lines.append(_together_line(document["walks_together"]))
     if document["abstain"]:
         lines.append(_abstain_line(document["abstain"]))
     labels = document["labels"]
@@ -141,6 +150,24 @@ def _light_step(document: dict[str, Any]) -> str | None:
 
 def _coverage(document: dict[str, Any]) -> list[dict[str, Any]]:
     return document["calibration"]["coverage"] if document["calibration"] else []
+
+
+def _together_line(together: dict[str, Any]) -> str:
+    """Return what is gained by locating the photos of a walk together."""
+    less = together["less_than_alone"]
+    parts = [f"{_LENGTHS[name]} {together[name]:.1f} m ({_change(less, name)})" for name in ("rmse_m", "median_m")]
+    regions = [f"{row['observed']:.0%} in the {row['claimed']:.0%} region" for row in together["calibration"]]
+    source = together["intervals_from"]
+    return (
+        f"Whole walks, each located together by capture times (`predict --walks`): {join_words(parts)}; "
+        f"{join_words(regions)} (intervals over {source['count']} {source['unit']})."
+    )
+
+
+def _change(less: dict[str, Any], name: str) -> str:
+    bounds = less["intervals"][name] if less["intervals"] else None
+    spread = f", {bounds[0]:+.1f} to {bounds[1]:+.1f}" if bounds else ""
+    return f"{less['differences'][name]:+.1f} m{spread}"
 
 
 def _abstain_line(abstain: dict[str, Any]) -> str:

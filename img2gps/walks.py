@@ -1,0 +1,49 @@
+"""Walks: one device's photos without a gap of over ten minutes."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from img2gps.geo import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["WALK_GAP_S", "seconds_of", "walk_numbers", "walk_rows"]
+
+WALK_GAP_S: Final = 600.0
+
+Numbers = NDArray[np.int64]
+
+
+def walk_numbers(devices: NDArray[Any], seconds: FloatArray) -> Numbers:
+    """Return the number of each photo's walk, (N,), counted from 0, of photos in order of device and time.
+
+    `seconds` are on any clock of the device, NaN where unknown (the last of their device: a walk of their own).
+    """
+    if not len(seconds):
+        return np.zeros(0, dtype=np.int64)
+    untimed = np.isnan(seconds)
+    gap = np.diff(seconds) > WALK_GAP_S  # False beside a missing time: those photos are parted by `untimed`
+    starts = (devices[1:] != devices[:-1]) | (untimed[1:] != untimed[:-1]) | gap
+    return np.concatenate([[0], np.cumsum(starts)]).astype(np.int64)
+
+
+def walk_rows(walks: NDArray[Any], seconds: FloatArray) -> list[Numbers]:
+    """Return the rows of each walk of two photos and more, in order of time; those without a time are left out.
+
+    `walks` (N,) names or numbers each photo's walk.
+    """
+    timed = np.flatnonzero(~np.isnan(seconds))
+    order = timed[np.lexsort((seconds[timed], walks[timed]))]
+    starts = np.flatnonzero(walks[order][1:] != walks[order][:-1]) + 1
+    return [rows.astype(np.int64) for rows in np.split(order, starts) if len(rows) > 1]
+
+
+def seconds_of(captured_at: "pd.Series[pd.Timestamp]") -> FloatArray:
+    """Return capture times (N,) in UTC as seconds since 1970, NaN where there is none."""
+    import pandas as pd
+
+    times = pd.to_datetime(captured_at, utc=True)
+    return np.asarray((times - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
