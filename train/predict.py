@@ -17,9 +17,9 @@ from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
 from img2gps.exif import capture_of
 from img2gps.geo import FloatArray
 from img2gps.imaging import open_image
-from img2gps.progress import bar
-from img2gps.text import safe_path
-from img2gps.walks import walk_numbers
+from img2gps.progress import bar, stderr
+from img2gps.text import format_count, safe_path
+from img2gps.walks import walk_numbers, walk_rows
 from train.devices import naming_memory
 from train.localizer import Estimate, Localizer, WalkLocalizer
 from train.pixels import Pixels, PixelSpec, UnreadableImageError, read_pixels
@@ -123,6 +123,14 @@ def locate_each_walk(
     log_shares, errors = _log_shares_of_each(localizer, paths, batch_size=batch_size)
     given = [error is None for error in errors]
     walks, seconds = captures_of([path for path, here in zip(paths, given, strict=True) if here])
+    company = walk_rows(walks, seconds)
+    with_company = sum(map(len, company))
+    line = f"{format_count(with_company, 'photo')} located together on {format_count(len(company), 'walk')}"
+    if with_company < sum(given):
+        line += (
+            f", {sum(given) - with_company:,} alone: no capture time in the EXIF, or no other photo within ten minutes"
+        )
+    stderr().print(f"{line}.", markup=False)
     return _spread(localizer.estimate_walks(log_shares, walks, seconds), given), errors
 
 

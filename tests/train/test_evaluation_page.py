@@ -33,7 +33,7 @@ def browser() -> Iterator["Browser"]:
 
 
 def evaluated(dataset: Dataset, *, sure: bool = True) -> dict[str, Any]:
-    """Return the document of answers that are off by 1 m, 2 m, 3 m, ... to the east."""
+    """Return the document of answers that are off by 1 m, 2 m, 3 m, ... to the east, by half of it as whole walks."""
     site, frame = dataset.site(), dataset.read_frame()
     rows = frame.assign(fold=frame["walk"].astype("category").cat.codes.astype(int))
     references = reference_errors(site.frame, rows, rows[["id", "photo_sha256", "lon", "lat", "fold"]])
@@ -42,6 +42,10 @@ def evaluated(dataset: Dataset, *, sure: bool = True) -> dict[str, Any]:
     lon, lat = site.frame.to_lonlat(east_m + off_m, north_m)
     radius = off_m if sure else np.full(len(rows), np.nan)
     answers = {"pred_lon": lon, "pred_lat": lat, "uncertainty_m": radius, "radius_50_m": radius}
+    walk_lon, walk_lat = (
+        site.frame.to_lonlat(east_m + off_m / 2, north_m) if sure else (np.full(len(rows), np.nan),) * 2
+    )
+    answers |= {"walk_lon": walk_lon, "walk_lat": walk_lat, "walk_radius_50_m": radius, "walk_radius_90_m": radius}
     predictions = pd.DataFrame({"id": rows["id"], **answers, "radius_90_m": 2 * radius})
     document = evaluation_document(
         scores_frame(rows, predictions, references, site), references, site, abstain_m=25.0 if sure else None
@@ -103,6 +107,9 @@ def test_figures_are_those_of_the_document(browser: "Browser", report: Path, doc
         assert page.locator("#worst li").count() == len(document["worst"]) == 20
         assert page.locator("#groups table").first.locator("tbody tr").count() == len(document["per_walk"])
         assert "A <b>." in page.locator(".callout").inner_text()
+        together = [card.replace("\u202f", " ") for card in page.locator("#together .card .value").all_inner_texts()]
+        assert together[:2] == [f"{document['median_m'] / 2:.1f} m", f"{document['rmse_m'] / 2:.1f} m"]
+        assert page.locator("#together tbody tr").count() == len(document["per_walk"])
 
 
 @pytest.mark.browser

@@ -9,14 +9,17 @@ import torch
 from PIL import Image
 
 from img2gps.cli import run as img2gps
-from img2gps.errors import InvalidDatasetError, NotFoundError
+from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
 from img2gps.geo import LocalFrame, geodesic_m
 from tests.datasets import FRAME
 from tests.train.colours import colour_dataset, colour_photo, tiny_config
+from train.config import changed
+from train.loading import load_localizer
 from train.localizer import Estimate
 from train.pixels import PixelSpec
-from train.predict import Prediction, find_photos, locate_each, locate_files, predict_files
+from train.predict import Prediction, captures_of, find_photos, locate_each, locate_files, predict_files
 from train.predictions import PREDICTION_COLUMNS, predictions_frame, read_predictions, write_predictions
+from train.presets import preset
 from train.reporting import is_sure, predictions_geojson, table_rows
 from train.session import start_run
 
@@ -191,3 +194,70 @@ def test_a_flipped_bit_in_a_checkpoint_is_exit_5(
     assert "best/model.safetensors" in said
     assert "runs/published-001/last" in said
     assert img2gps(["predict", "runs/published-001/last", "photo.jpg"]) == 0
+
+
+@pytest.fixture(scope="module")
+def probe_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("probe")
+    config = changed(
+        preset("quick"),
+        {"model": "timm/test_efficientnet", "weights": "none", "size": 32, "device": "cpu", "threads": 1, "epochs": 5},
+    )
+    return start_run(colour_dataset(root / "ds", 40, split=False).root, config, runs=root, name="probe").root
+
+
+def captured(path: Path, place: tuple[float, float], time: str, *, model: str = "Phone") -> Path:
+    """Write the photo of a place, taken at a time of day by a phone's clock."""
+    exif = Image.Exif()
+    exif[0x0110] = model
+    if time:
+        exif.get_ifd(0x8769)[0x9003] = f"2025:06:02 {time}"
+    colour_photo(*place).save(path, exif=exif)
+    return path
+
+
+def test_walks_are_told_by_camera_and_clock(tmp_path: Path) -> None:
+    taken = [("12:00:30", "A"), ("12:00:00", "A"), ("12:10:31", "A"), ("12:00:10", "B"), ("", "A"), ("12:00:20", "B")]
+    paths = [captured(tmp_path / f"{k}.jpg", (0, 0), time, model=model) for k, (time, model) in enumerate(taken)]
+    walks, seconds = captures_of(paths)
+    assert walks[0] == walks[1]
+    assert walks[3] == walks[5]
+    assert len({int(walks[k]) for k in (0, 2, 3, 4)}) == 4
+    assert np.isnan(seconds[4])
+    assert seconds[0] - seconds[1] == 30.0
+
+
+def test_photos_of_a_walk_are_located_together_and_one_without_company_as_alone(
+    tmp_path: Path, probe_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two photos of one spot within a second must be placed together; a third has no time, a fourth is no photo."""
+    first = captured(tmp_path / "1.jpg", (-60, -60), "12:00:00")
+    second = captured(tmp_path / "2.jpg", (60, 60), "12:00:01")
+    untimed = captured(tmp_path / "3.jpg", (60, -60), "")
+    (tmp_path / "4.jpg").write_text("text")
+    arguments = ["predict", str(probe_run), str(tmp_path), "--json"]
+    assert img2gps(arguments) == 0
+    alone = json.loads(capsys.readouterr().out)
+    assert img2gps([*arguments, "--walks"]) == 0
+    output = capsys.readouterr()
+    together = json.loads(output.out)
+    assert "2 photos located together on 1 walk, 1 alone" in output.err
+    assert [row["file"] for row in together] == [str(path) for path in (first, second, untimed, tmp_path / "4.jpg")]
+    assert together[2:] == alone[2:]
+    apart, joined = (
+        geodesic_m(rows[0]["lon"], rows[0]["lat"], rows[1]["lon"], rows[1]["lat"]) for rows in (alone, together)
+    )
+    assert apart > 50
+    assert joined < 15
+
+
+def test_one_photo_is_located_as_without_walks_and_no_photo_is_no_error(tmp_path: Path, probe_run: Path) -> None:
+    localizer = load_localizer(probe_run, device="cpu")
+    path = captured(tmp_path / "1.jpg", (10, 20), "12:00:00")
+    assert predict_files(localizer, [path], walks=True) == predict_files(localizer, [path])
+    assert predict_files(localizer, [], walks=True) == []
+
+
+def test_a_model_that_gives_points_alone_cannot_locate_walks(photos: list[Path]) -> None:
+    with pytest.raises(UsageError, match="--walks needs"):
+        predict_files(RedIsEast(), photos, walks=True)

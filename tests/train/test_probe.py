@@ -127,6 +127,7 @@ def test_folds_look_at_each_photo_once_and_locate_it_by_a_model_that_did_not_see
     rows = read_predictions(run.folds_path / "predictions.parquet")
     assert len(rows) == 24
     assert rows["radius_90_m"].notna().all()
+    assert rows[["walk_lon", "walk_lat", "walk_radius_50_m", "walk_radius_90_m"]].notna().all(axis=None)
 
 
 def test_features_are_kept_beside_the_dataset_and_safe_to_delete_or_damage(tmp_path: Path) -> None:
@@ -225,3 +226,13 @@ def test_no_backbone_looks_at_more_than_photos_are_read_at() -> None:
 def test_an_impossible_size_is_a_usage_error(model: str) -> None:
     with pytest.raises(UsageError, match="192"):
         backbones_of(model, PixelSpec(height=64, width=64, fit="pad"))
+
+
+def test_a_checkpoint_from_before_walks_were_located_together_is_read(tmp_path: Path) -> None:
+    run = start_run(colour_dataset(tmp_path / "ds", 24).root, _config(), runs=tmp_path, name="probe")
+    checkpoint = read_checkpoint(run.best)
+    state = {name: value for name, value in checkpoint.state.items() if name not in ("walk_calibration", "format")}
+    write_checkpoint(run.best, tensors=checkpoint.tensors, state=state)
+    localizer = load_localizer(run.root, device="cpu")
+    assert isinstance(localizer, probe.ProbeLocalizer)
+    assert localizer.walk_calibration == localizer.calibration

@@ -160,7 +160,12 @@ def _charts(document: dict[str, Any], dataset: Dataset) -> dict[str, Markup]:
     cdf = document["cdf"]
     far = max(50.0, cdf["model"][int(0.97 * (len(cdf["model"]) - 1))], cdf["mean_predictor"][len(cdf["share"]) // 2])
     curves = [
-        Series(name=name, x=[*cdf[key], max(far, cdf[key][-1])], y=[*cdf["share"], 1.0], dashed=key != "model")
+        Series(
+            name=name,
+            x=[*cdf[key], max(far, cdf[key][-1])],
+            y=[*cdf["share"], 1.0],
+            dashed=key not in ("model", "walks_together"),
+        )
         for key, name in _CURVES.items()
         if key in cdf
     ]

@@ -1,0 +1,38 @@
+import numpy as np
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from img2gps.walks import seconds_of, walk_numbers, walk_rows
+
+
+def test_a_walk_ends_after_ten_minutes_with_another_device_and_where_time_ends() -> None:
+    devices = np.array(["a", "a", "a", "a", "b", "b"])
+    seconds = np.array([0.0, 600.0, 1200.1, np.nan, 0.0, 5.0])
+    assert walk_numbers(devices, seconds).tolist() == [0, 0, 1, 2, 3, 3]
+    assert walk_numbers(np.array([], dtype=str), np.array([])).tolist() == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.one_of(st.none(), st.floats(0, 100))),
+        max_size=20,
+    )
+)
+def test_rows_of_walks_are_all_timed_photos_with_company_in_order(photos: list[tuple[str, float | None]]) -> None:
+    walks = np.array([walk for walk, _ in photos], dtype=str)
+    seconds = np.array([np.nan if time is None else time for _, time in photos], dtype=np.float64)
+    parts = walk_rows(walks, seconds)
+    found = [row for part in parts for row in part.tolist()]
+    timed = [row for row, (_, time) in enumerate(photos) if time is not None]
+    expected = [row for row in timed if sum(walks[other] == walks[row] for other in timed) > 1]
+    assert sorted(found) == expected
+    for part in parts:
+        assert len(set(walks[part].tolist())) == 1
+        assert (np.diff(seconds[part]) >= 0).all()
+
+
+def test_seconds_are_those_since_1970_and_nan_where_there_is_no_time() -> None:
+    times = pd.Series([pd.Timestamp("1970-01-01T00:01:00Z"), pd.NaT], dtype="datetime64[us, UTC]")
+    assert seconds_of(times)[0] == 60.0
+    assert np.isnan(seconds_of(times)[1])

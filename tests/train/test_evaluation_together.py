@@ -1,0 +1,87 @@
+"""Evaluations of whole walks: the same photos and labels, other answers."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from img2gps.dataset import Dataset
+from img2gps.metrics import metrics_of
+from img2gps.walks import seconds_of
+from tests.datasets import DAY, NOON, line, make_walk
+from tests.evaluating import dataset_of, folds_run_of, walks
+from train.evaluation.evaluate import evaluate_run
+from train.evaluation.summary import remarks
+from train.predictions import read_predictions, write_predictions
+from train.run import RunFolder
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    """Return four walks of eleven minutes each, 12 photos long."""
+    photos = [
+        make_walk(name, places=line((-80, 0), (80, 0), 12), start=NOON + number * DAY, seconds=60.0)
+        for number, name in enumerate("abcd")
+    ]
+    return dataset_of(tmp_path / "quad", [photo for walk in photos for photo in walk])
+
+
+def as_walks(run: RunFolder, *, nearer: float = 0.25) -> pd.DataFrame:
+    """Let whole walks err by `nearer` of what photos alone do, and return the stored predictions."""
+    path = run.folds_path / "predictions.parquet"
+    rows = read_predictions(path)
+    for axis in ("lon", "lat"):
+        rows[f"walk_{axis}"] = rows[axis] + nearer * (rows[f"pred_{axis}"] - rows[axis])
+    rows["walk_radius_50_m"], rows["walk_radius_90_m"] = 2.0, 200.0
+    write_predictions(path, rows)
+    return rows
+
+
+def test_whole_walks_have_their_own_figures_and_leave_those_of_photos_alone(tmp_path: Path, dataset: Dataset) -> None:
+    run = folds_run_of(tmp_path, dataset, shift_m=20.0)
+    before = evaluate_run(run.root, write=False).document
+    assert before["walks_together"] is None
+    as_walks(run)
+    found = evaluate_run(run.root, write=False)
+    together = found.document["walks_together"]
+    assert {key: found.document[key] for key in ("rmse_m", "median_m", "within_m")} == {
+        key: before[key] for key in ("rmse_m", "median_m", "within_m")
+    }
+    errors = found.scores["walk_error_m"].to_numpy()
+    assert errors == pytest.approx(found.scores["error_m"].to_numpy() / 4, rel=1e-3)
+    assert together["rmse_m"] == pytest.approx(metrics_of(errors).rmse_m)
+    assert together["photos"] == together["with_company"] == 48
+    assert [row["observed"] for row in together["calibration"]] == [0.0, 1.0]
+    assert together["less_than_alone"]["intervals"]["rmse_m"][1] < 0
+    assert len(together["per_walk"]) == 4
+    assert any("Whole walks" in line for line in remarks(found.document))
+    low, high = together["intervals"]["median_m"]
+    assert low <= together["median_m"] <= high
+
+
+def test_intervals_of_whole_walks_resample_stretches_of_minutes(tmp_path: Path, dataset: Dataset) -> None:
+    run = folds_run_of(tmp_path, dataset)
+    as_walks(run)
+    source = evaluate_run(run.root, write=False).document["walks_together"]["intervals_from"]
+    assert source["unit"] == "stretches of four minutes"
+    rows = dataset.read_frame()
+    assert source["count"] == len(set(zip(rows["walk"], seconds_of(rows["captured_at"]) // 240, strict=True)))
+
+
+def test_photos_without_company_have_no_figures_of_their_own(tmp_path: Path) -> None:
+    dataset = dataset_of(
+        tmp_path / "quad", [photos for name in "abcd" for photos in walks(name, first_day=ord(name))[:1]]
+    )
+    run = folds_run_of(tmp_path, dataset)
+    as_walks(run)
+    assert evaluate_run(run.root, write=False).document["walks_together"] is None
+
+
+def test_predictions_of_earlier_versions_are_read(tmp_path: Path, dataset: Dataset) -> None:
+    run = folds_run_of(tmp_path, dataset)
+    path = run.folds_path / "predictions.parquet"
+    rows = read_predictions(path)
+    pd.DataFrame(rows.drop(columns=[name for name in rows if name.startswith("walk_")])).to_parquet(path)
+    assert np.isnan(read_predictions(path)["walk_lon"]).all()
+    assert evaluate_run(run.root, write=False).document["photos"] == 48
