@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import warnings
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Self
@@ -10,7 +9,7 @@ from typing import Any, Final, Self
 from PIL import Image
 from PIL.ExifTags import IFD, Base
 
-__all__ = ["Camera", "Tags", "capture_of", "local_time_of", "tag_text"]
+__all__ = ["Camera", "Capture", "Tags", "capture_of", "local_time_of", "tag_text"]
 
 Tags = Mapping[int, Any]
 
@@ -37,21 +36,27 @@ class Camera:
         )
 
 
-def capture_of(image: Image.Image) -> tuple[Camera, datetime | None]:
-    """Return the camera of `image` and the moment of the exposure by its clock, naive; None where it does not say.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """Which camera took a photo, and the moment of the exposure by its clock, naive; None where it does not say."""
 
-    A block that cannot be parsed says nothing. Raises MemoryError only.
+    camera: Camera = Camera()
+    local_time: datetime | None = None
+
+
+def capture_of(image: Image.Image) -> Capture:
+    """Return what the EXIF of `image` says of its capture; a block that cannot be parsed says nothing.
+
+    Pillow warns of such blocks. Raises MemoryError only.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "Corrupt EXIF data"
-            exif = image.getexif()
-            main, camera = dict(exif), exif.get_ifd(IFD.Exif)
-        return Camera.of(main, camera), local_time_of(main, camera)
+        exif = image.getexif()
+        main, camera = dict(exif), exif.get_ifd(IFD.Exif)
+        return Capture(camera=Camera.of(main, camera), local_time=local_time_of(main, camera))
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001  mutated blocks raise SyntaxError, struct.error, TypeError, ValueError and others
-        return Camera(), None
+        return Capture()
 
 
 def local_time_of(main: Tags, camera: Tags) -> datetime | None:

@@ -10,7 +10,7 @@ from img2gps.geo import FloatArray
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["WALK_GAP_S", "seconds_of", "walk_numbers", "walk_rows"]
+__all__ = ["WALK_GAP_S", "clock_seconds", "seconds_of", "walk_numbers", "walk_rows"]
 
 WALK_GAP_S: Final = 600.0
 
@@ -47,3 +47,12 @@ def seconds_of(captured_at: "pd.Series[pd.Timestamp]") -> FloatArray:
 
     times = pd.to_datetime(captured_at, utc=True)
     return np.asarray((times - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
+
+
+def clock_seconds(rows: "pd.DataFrame") -> FloatArray:
+    """Return when rows (N) of a manifest were taken, in seconds by the camera's clock where it is known, NaN for never.
+
+    A stale fix may have stopped the GPS time together with the position.
+    """
+    behind = np.asarray(rows["fix_age_s"].to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+    return seconds_of(rows["captured_at"]) + np.nan_to_num(behind)

@@ -13,7 +13,7 @@ from img2gps.errors import InvalidDatasetError
 from img2gps.geo import FloatArray, LocalFrame
 from img2gps.splits import SplitHashes, split_hashes
 from img2gps.text import safe_path
-from img2gps.walks import seconds_of
+from img2gps.walks import clock_seconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ class Photos:
     north_m: FloatArray
     heading_deg: FloatArray
     captured_s: FloatArray
-    """Seconds since 1970, NaN where the time is unknown."""
+    """Seconds by the camera's clock (`img2gps.walks.clock_seconds`), NaN where the time is unknown."""
     walk: TextArray
     group: TextArray
     split: TextArray
@@ -168,7 +168,7 @@ def _photos(rows: "pd.DataFrame", frame: LocalFrame) -> Photos:
         east_m=east_m,
         north_m=north_m,
         heading_deg=number("heading_deg"),
-        captured_s=seconds_of(rows["captured_at"]),
+        captured_s=clock_seconds(rows),
         fold=np.asarray(rows["fold"].fillna(-1).astype(np.int64)),
         **columns,
     )

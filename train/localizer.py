@@ -32,6 +32,14 @@ class Estimate:
     mode_east_m: FloatArray | None = None
     mode_north_m: FloatArray | None = None
 
+    def take(self, rows: "NDArray[np.int64]") -> "Self":
+        """Return the photos at `rows`, in their order."""
+        columns: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            values = getattr(self, field.name)
+            columns[field.name] = None if values is None else values[rows]
+        return type(self)(**columns)
+
     @classmethod
     def concatenate(cls, parts: "list[Self]") -> "Self":
         """Return the estimates of several batches as one."""
@@ -74,9 +82,9 @@ class WalkLocalizer(Localizer, Protocol):
         """Return the positions that distributions (N, C) give, each photo by itself: what `locate` returns."""
         ...
 
-    def estimate_walks(self, log_shares: "Tensor", walks: "NDArray[Any]", seconds: FloatArray) -> Estimate:
-        """Return the positions of photos with those of the same of `walks` (N,), taken at `seconds` (N,; NaN: unknown).
+    def estimate_walk(self, log_shares: "Tensor", seconds: FloatArray) -> Estimate:
+        """Return the positions of the photos of one walk, located together.
 
-        A photo without company or without a time is located by itself.
+        `log_shares` (N, C) are theirs alone, `seconds` (N,) when they were taken, in order of time; N is 2 or more.
         """
         ...

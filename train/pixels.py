@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from img2gps.exif import Capture, capture_of
 from img2gps.imaging import open_image, upright_rgb
 from img2gps.text import safe_text
 
@@ -19,6 +20,7 @@ __all__ = [
     "Pixels",
     "UnreadableImageError",
     "fit_pixels",
+    "read_photo",
     "read_pixels",
 ]
 
@@ -57,13 +59,23 @@ def read_pixels(path: Path, spec: PixelSpec) -> Pixels:
     Reads working copies and original photos (JPEG, MPO, PNG, WebP, TIFF, HEIC/HEIF, AVIF) alike. Raises
     UnreadableImageError for anything that cannot be decoded.
     """
+    return _read(path, spec)[0]
+
+
+def read_photo(path: Path, spec: PixelSpec) -> tuple[Pixels, Capture]:
+    """Return what `read_pixels` returns, and when and by which camera the photo was taken."""
+    pixels, image = _read(path, spec)
+    return pixels, capture_of(image)
+
+
+def _read(path: Path, spec: PixelSpec) -> tuple[Pixels, Image.Image]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise UnreadableImageError(f"the file is larger than {_MAX_BYTES >> 20} MiB")
         image = open_image(path.read_bytes())
         if image.width * image.height > _MAX_PIXELS:
             raise UnreadableImageError(f"{image.width} x {image.height} pixels are more than can be read")
-        return fit_pixels(upright_rgb(image), spec)
+        return fit_pixels(upright_rgb(image), spec), image
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:

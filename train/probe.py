@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from img2gps.errors import InvalidCheckpointError, UsageError
@@ -78,15 +77,9 @@ class ProbeLocalizer:
         """Return the positions that distributions (N, C) give, each photo by itself."""
         return self._estimate(log_shares, self.calibration)
 
-    def estimate_walks(self, log_shares: Tensor, walks: NDArray[Any], seconds: FloatArray) -> Estimate:
-        """Return the positions of photos located with the others of their walks (`WalkLocalizer`)."""
-        alone = self.estimate(log_shares)
-        smoothed, rows = _smoothed(log_shares, walks, seconds, self.ensemble.cells)
-        together = self._estimate(smoothed, self.walk_calibration)
-        columns = {name: getattr(alone, name).copy() for name in _COLUMNS}
-        for name in _COLUMNS:
-            columns[name][rows] = getattr(together, name)
-        return Estimate(**columns)
+    def estimate_walk(self, log_shares: Tensor, seconds: FloatArray) -> Estimate:
+        """Return the positions of the photos of one walk, located together (`train.localizer.WalkLocalizer`)."""
+        return self._estimate(walk_log_shares(log_shares, seconds, self.ensemble.cells), self.walk_calibration)
 
     def _estimate(self, log_shares: Tensor, calibration: Calibration) -> Estimate:
         parts = [
@@ -113,19 +106,6 @@ def _chunks(count: int) -> Iterator[tuple[Tensor, int]]:
     for rows in torch.split(torch.arange(count), CHUNK):
         if len(rows):
             yield torch.cat([rows, rows[:1].expand(CHUNK - len(rows))]), len(rows)
-
-
-def _smoothed(
-    log_shares: Tensor, walks: NDArray[Any], seconds: FloatArray, cells: Cells
-) -> tuple[Tensor, NDArray[np.int64]]:
-    """Return the distributions (M, C) of the photos that have company on their walk, and which of the N they are."""
-    rows = walk_rows(walks, seconds)
-    parts = [
-        walk_log_shares(log_shares[torch.from_numpy(own).to(log_shares.device)], seconds[own], cells) for own in rows
-    ]
-    if not parts:
-        return log_shares[:0], np.empty(0, dtype=np.int64)
-    return torch.cat(parts), np.concatenate(rows)
 
 
 def fit_probe(
@@ -214,15 +194,20 @@ def _selected(seen: Seen, data: TrainingData, photos: Photos, device: torch.devi
 def _calibrated(
     log_shares: Tensor, photos: Photos, xy: Tensor, cells: Cells, config: TrainConfig, *, by: str
 ) -> tuple[Calibration, Calibration]:
-    """Return the calibration of photos alone, and of those that have company on their walk, located together."""
+    """Return the calibration of photos alone, and of those that have company on their walk, located together.
+
+    The first is the second, too, where too few have company.
+    """
 
     def answer(shares: Tensor) -> Tensor:
         return _points(shares, cells, config)[config.answer]
 
-    smoothed, rows = _smoothed(log_shares, photos.walk, photos.captured_s, cells)
     alone = Calibration.fit(log_shares, cells, xy, answer, by=by)
-    together = Calibration.fit(smoothed, cells, xy[torch.from_numpy(rows).to(xy.device)], answer, by=by)
-    return alone, together if together.photos else alone
+    company = [torch.from_numpy(rows).to(xy.device) for rows in walk_rows(photos.walk, photos.captured_s)]
+    if sum(map(len, company)) < FEWEST_TO_CALIBRATE:
+        return alone, alone
+    together = [walk_log_shares(log_shares[rows], photos.captured_s[rows.cpu().numpy()], cells) for rows in company]
+    return alone, Calibration.fit(torch.cat(together), cells, xy[torch.cat(company)], answer, by=by)
 
 
 def _points(log_shares: Tensor, cells: Cells, config: TrainConfig) -> dict[str, Tensor]:

@@ -16,8 +16,8 @@ from train.devices import naming_memory, pick_device, use_threads
 from train.distributed import World, joined
 from train.folds import is_finished, pool_folds, pooled_path, predictions_path
 from train.loading import read_resumable
+from train.locating import locate_with_walks
 from train.methods import fit_method
-from train.predict import locate_with_walks
 from train.predictions import predictions_frame, write_predictions
 from train.run import NO_PHOTOS, RunFolder, RunInfo, create_run, open_run, photo_rows
 

@@ -3,7 +3,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from img2gps.walks import seconds_of, walk_numbers, walk_rows
+from img2gps.walks import clock_seconds, seconds_of, walk_numbers, walk_rows
 
 
 def test_a_walk_ends_after_ten_minutes_with_another_device_and_where_time_ends() -> None:
@@ -36,3 +36,9 @@ def test_seconds_are_those_since_1970_and_nan_where_there_is_no_time() -> None:
     times = pd.Series([pd.Timestamp("1970-01-01T00:01:00Z"), pd.NaT], dtype="datetime64[us, UTC]")
     assert seconds_of(times)[0] == 60.0
     assert np.isnan(seconds_of(times)[1])
+
+
+def test_the_cameras_clock_goes_on_where_the_gps_time_stood_still() -> None:
+    times = pd.Series([pd.Timestamp("1970-01-01T00:01:00Z")] * 3, dtype="datetime64[us, UTC]")
+    rows = pd.DataFrame({"captured_at": times, "fix_age_s": pd.array([0.0, 60.0, None], dtype="Float64")})
+    assert clock_seconds(rows).tolist() == [60.0, 120.0, 60.0]

@@ -1,5 +1,6 @@
 """Evaluations of whole walks: the same photos and labels, other answers."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def test_whole_walks_have_their_own_figures_and_leave_those_of_photos_alone(tmp_
     assert together["rmse_m"] == pytest.approx(metrics_of(errors).rmse_m)
     assert together["photos"] == together["with_company"] == 48
     assert [row["observed"] for row in together["calibration"]] == [0.0, 1.0]
-    assert together["less_than_alone"]["intervals"]["rmse_m"][1] < 0
+    assert together["minus_alone"]["intervals"]["rmse_m"][1] < 0
     assert len(together["per_walk"]) == 4
     assert any("Whole walks" in line for line in remarks(found.document))
     low, high = together["intervals"]["median_m"]
@@ -76,6 +77,33 @@ def test_photos_without_company_have_no_figures_of_their_own(tmp_path: Path) -> 
     run = folds_run_of(tmp_path, dataset)
     as_walks(run)
     assert evaluate_run(run.root, write=False).document["walks_together"] is None
+
+
+def test_company_is_of_one_fold(tmp_path: Path) -> None:
+    """Photos of one walk that lie in different folds are located by different models, each by itself."""
+    photos = [dataclasses.replace(photo, walk="one") for photo in walks("abcd")[::12]]
+    run = folds_run_of(tmp_path, dataset_of(tmp_path / "quad", photos))
+    as_walks(run)
+    assert evaluate_run(run.root, write=False).document["walks_together"] is None
+
+
+def test_some_company_is_said_to_be_some(tmp_path: Path) -> None:
+    photos = [*walks("abc"), *walks("d", first_day=9)[:1]]
+    run = folds_run_of(tmp_path, dataset_of(tmp_path / "quad", photos))
+    as_walks(run)
+    document = evaluate_run(run.root, write=False).document
+    assert document["walks_together"]["with_company"] == 36
+    assert any("36 with company" in line for line in remarks(document))
+
+
+def test_folds_of_an_earlier_version_among_others_are_noted(tmp_path: Path, dataset: Dataset) -> None:
+    run = folds_run_of(tmp_path, dataset)
+    rows = as_walks(run)
+    rows.loc[rows["fold"] == 2, ["walk_lon", "walk_lat"]] = np.nan
+    write_predictions(run.folds_path / "predictions.parquet", rows)
+    document = evaluate_run(run.root, write=False).document
+    assert document["walks_together"] is None
+    assert any("earlier version" in note for note in document["notes"])
 
 
 def test_predictions_of_earlier_versions_are_read(tmp_path: Path, dataset: Dataset) -> None:

@@ -16,8 +16,9 @@ from tests.train.colours import colour_dataset, colour_photo, tiny_config
 from train.config import changed
 from train.loading import load_localizer
 from train.localizer import Estimate
-from train.pixels import PixelSpec
-from train.predict import Prediction, captures_of, find_photos, locate_each, locate_files, predict_files
+from train.locating import locate_each, locate_files, walks_of
+from train.pixels import PixelSpec, read_photo
+from train.predict import Prediction, find_photos, predict_files
 from train.predictions import PREDICTION_COLUMNS, predictions_frame, read_predictions, write_predictions
 from train.presets import preset
 from train.reporting import is_sure, predictions_geojson, table_rows
@@ -219,7 +220,7 @@ def captured(path: Path, place: tuple[float, float], time: str, *, model: str = 
 def test_walks_are_told_by_camera_and_clock(tmp_path: Path) -> None:
     taken = [("12:00:30", "A"), ("12:00:00", "A"), ("12:10:31", "A"), ("12:00:10", "B"), ("", "A"), ("12:00:20", "B")]
     paths = [captured(tmp_path / f"{k}.jpg", (0, 0), time, model=model) for k, (time, model) in enumerate(taken)]
-    walks, seconds = captures_of(paths)
+    walks, seconds = walks_of([read_photo(path, RedIsEast.pixels)[1] for path in paths])
     assert walks[0] == walks[1]
     assert walks[3] == walks[5]
     assert len({int(walks[k]) for k in (0, 2, 3, 4)}) == 4

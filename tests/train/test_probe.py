@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from train.data import read_photos, select_split
 from train.heads.feature_cache import features_path
 from train.heads.features import CHUNK, FeatureExtractor, Features, backbones_of
 from train.loading import load_localizer
+from train.locating import locate_files
 from train.pixels import PixelSpec
-from train.predict import locate_files, predict_files
+from train.predict import predict_files
 from train.predictions import read_predictions
 from train.presets import preset
 from train.run import RunFolder
@@ -236,3 +238,22 @@ def test_a_checkpoint_from_before_walks_were_located_together_is_read(tmp_path: 
     localizer = load_localizer(run.root, device="cpu")
     assert isinstance(localizer, probe.ProbeLocalizer)
     assert localizer.walk_calibration == localizer.calibration
+
+
+def test_walks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
+    """Photos of one place a moment apart err alike when they are located together: the regions must know."""
+    dataset = colour_dataset(tmp_path / "ds", 60, val=30)
+    run = start_run(dataset.root, _config(), runs=tmp_path, name="probe")
+    localizer = load_localizer(run.root, device="cpu")
+    assert isinstance(localizer, probe.ProbeLocalizer)
+    # every photo of the dataset has one capture time: 30 photos of three walks that are all over the site
+    assert localizer.walk_calibration.photos == localizer.calibration.photos == 30
+    assert localizer.walk_calibration != localizer.calibration
+    images = torch.zeros(2, 3, localizer.pixels.height, localizer.pixels.width, dtype=torch.uint8)
+    log_shares, seconds = localizer.log_shares(images), np.array([0.0, 1.0])
+    own = localizer.estimate_walk(log_shares, seconds)
+    as_alone = dataclasses.replace(localizer, walk_calibration=localizer.calibration).estimate_walk(log_shares, seconds)
+    assert own.east_m.tolist() == as_alone.east_m.tolist()
+    assert own.radius_50_m is not None
+    assert as_alone.radius_50_m is not None
+    assert own.radius_50_m.tolist() != as_alone.radius_50_m.tolist()

@@ -17,7 +17,7 @@ from train.config import TrainConfig
 from train.data import read_photos, select_split
 from train.distributed import World
 from train.loading import load_localizer
-from train.predict import locate_files
+from train.locating import locate_files
 from train.run import RunFolder
 from train.session import resume_run, start_run
 

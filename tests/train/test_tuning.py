@@ -22,8 +22,8 @@ from train.heads.tuned import TunedReader
 from train.heads.tuning import _contrast, _Partners, tuned_reader, with_tuned
 from train.heads.views import Places
 from train.loading import load_localizer
+from train.locating import locate_files
 from train.pixels import PixelSpec
-from train.predict import locate_files
 from train.predictions import read_predictions
 from train.presets import preset
 from train.session import start_run

@@ -11,7 +11,7 @@ import numpy as np
 from img2gps.console import jsonable
 from img2gps.errors import UsageError
 from img2gps.files import write_json
-from img2gps.walks import seconds_of
+from img2gps.walks import clock_seconds
 from train.evaluation.baselines import THUMBNAIL_LIMIT
 from train.evaluation.bootstrap import clusters_of
 from train.evaluation.compare import Comparison, compare_pairs
@@ -70,13 +70,21 @@ def evaluate_run(
     if abstain_m is not None and not np.isfinite(scores["uncertainty_m"].to_numpy(dtype=np.float64)).all():
         raise UsageError(f"{subject.run_name} states no uncertainty to abstain by: leave --abstain out.")
     folder = subject.run.evaluations_path / _folder_name(subject)
+    notes = list(subject.notes)
+    as_walks = np.isfinite(scores["walk_error_m"].to_numpy(dtype=np.float64))
+    if (
+        subject.predictions is not None
+        and not as_walks.all()
+        and (as_walks.any() or subject.info.config.method == "probe")
+    ):
+        notes.append("no figures of whole walks: an earlier version predicted these folds; train them again")
     document = {
         "run": subject.run_name,
         "dataset": subject.dataset_name,
         "split": subject.split,
         "training_photos": len(subject.training),
         "left_out": subject.left_out,
-        "notes": list(subject.notes),
+        "notes": notes,
         "report": str(folder / "report.html"),
         "provenance": _provenance(subject),
         **evaluation_document(scores, references, site, abstain_m=abstain_m),
@@ -130,13 +138,13 @@ def _predictions(subject: Subject, device: str) -> "pd.DataFrame":
     if subject.predictions is not None:
         return subject.predictions
     from train.loading import load_localizer
-    from train.predict import locate_with_walks
+    from train.locating import locate_with_walks
 
     localizer = load_localizer(subject.path, device=device)
     rows = subject.rows
     paths = [subject.dataset.photo_path(photo_id) for photo_id in rows["id"]]
     alone, together = locate_with_walks(
-        localizer, paths, walks=rows["walk"].to_numpy(dtype=str), seconds=seconds_of(rows["captured_at"])
+        localizer, paths, walks=rows["walk"].to_numpy(dtype=str), seconds=clock_seconds(rows)
     )
     return predictions_frame(
         ids=rows["id"].tolist(),

@@ -116,7 +116,7 @@ def _together_rows(document: dict[str, Any]) -> list[list[str]]:
         return []
     alone = {row["name"]: row["figures"] for row in document["per_walk"]}
     return [
-        [row["name"], str(row["figures"]["photos"])]
+        [row["name"], f"{row['figures']['photos']:,}"]
         + [as_metres(part[key]) for key in ("median_m", "rmse_m") for part in (alone[row["name"]], row["figures"])]
         + [as_percent(part["within_m"]["25"]) for part in (alone[row["name"]], row["figures"])]
         for row in document["walks_together"]["per_walk"]

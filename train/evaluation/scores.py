@@ -8,6 +8,7 @@ from img2gps.geo import FloatArray, geodesic_m
 from img2gps.site import Site
 from img2gps.sun import light_of, sun_elevation_deg
 from img2gps.text import safe_text
+from img2gps.walks import clock_seconds
 from train.evaluation.references import ReferenceErrors
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def scores_frame(
     """Return the scores of N photos, in the order of `rows`.
 
     `predictions` (see `train.predictions`) covers every id of `rows`. Beside the columns of both: `error_m`
-    (geodesic, against today's label), `day` (local date), `light`, `device_name`, `east_m`, `north_m`,
+    (geodesic, against today's label), `clock_s`, `day` (local date), `light`, `device_name`, `east_m`, `north_m`,
     `pred_east_m`, `pred_north_m` (metres of the site's frame), `nearest_train_m`, `mean_predictor_m`, and
     `walk_error_m`, the error where the photos of a walk are located together (NaN where the model cannot).
     """
@@ -41,6 +42,7 @@ def scores_frame(
     columns |= {name: answers[name].to_numpy(dtype=np.float64) for name in _FROM_PREDICTION}
     scores = pd.DataFrame(columns)
     scores["captured_at"] = pd.to_datetime(rows["captured_at"], utc=True).reset_index(drop=True)
+    scores["clock_s"] = clock_seconds(rows)
     scores["error_m"] = geodesic_m(scores["lon"], scores["lat"], scores["pred_lon"], scores["pred_lat"])
     scores["walk_error_m"] = _errors_m(scores, scores["walk_lon"], scores["walk_lat"])
     scores["day"] = _local_days(rows, site)

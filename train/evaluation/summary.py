@@ -154,12 +154,13 @@ def _coverage(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _together_line(together: dict[str, Any]) -> str:
     """Return what is gained by locating the photos of a walk together."""
-    less = together["less_than_alone"]
+    less = together["minus_alone"]
     parts = [f"{_LENGTHS[name]} {together[name]:.1f} m ({_change(less, name)})" for name in ("rmse_m", "median_m")]
     regions = [f"{row['observed']:.0%} in the {row['claimed']:.0%} region" for row in together["calibration"]]
     source = together["intervals_from"]
+    company = "" if together["with_company"] == together["photos"] else f", {together['with_company']:,} with company"
     return (
-        f"Whole walks, each located together by capture times (`predict --walks`): {join_words(parts)}; "
+        f"Whole walks, each located together by capture times (`predict --walks`){company}: {join_words(parts)}; "
         f"{join_words(regions)} (intervals over {source['count']} {source['unit']})."
     )
 

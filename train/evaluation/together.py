@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from img2gps.metrics import metrics_of
-from img2gps.walks import seconds_of, walk_rows
+from img2gps.walks import walk_rows
 from train.evaluation.bootstrap import LEVEL, Clusters, clusters_of, figure_intervals
 from train.evaluation.calibration import LEVELS, coverage
 from train.evaluation.compare import compare_errors
@@ -25,20 +26,20 @@ def walks_together(scores: "pd.DataFrame") -> dict[str, Any] | None:
     `scores` has the columns of `train.evaluation.scores.scores_frame`. None where the model has no such answers, or
     no photo has company.
     """
-    errors, alone = (scores[name].to_numpy(dtype=np.float64) for name in ("walk_error_m", "error_m"))
-    walks, seconds = scores["walk"].to_numpy(dtype=str), seconds_of(scores["captured_at"])
-    company = walk_rows(walks, seconds)
-    if not company or not np.isfinite(errors).all():
+    errors, alone, seconds = (scores[name].to_numpy(np.float64) for name in ("walk_error_m", "error_m", "clock_s"))
+    radii = [scores[f"walk_radius_{round(100 * level)}_m"].to_numpy(dtype=np.float64) for level in LEVELS]
+    walks = scores["walk"].to_numpy(dtype=str)
+    company = walk_rows(_units(scores), seconds)
+    if not company or not all(np.isfinite(values).all() for values in (errors, *radii)):
         return None
     clusters = _clusters(scores)
-    radii = [scores[f"walk_radius_{round(100 * level)}_m"].to_numpy(dtype=np.float64) for level in LEVELS]
     compared = compare_errors(("together", "alone"), errors, alone, clusters)
     return {
         **metrics_of(errors).to_dict(),
         "with_company": sum(map(len, company)),
         "intervals": figure_intervals(errors, clusters),
         "intervals_from": {"unit": clusters.unit, "count": clusters.count, "level": LEVEL},
-        "less_than_alone": {"differences": compared.differences, "intervals": compared.intervals},
+        "minus_alone": {"differences": compared.differences, "intervals": compared.intervals},
         "calibration": [coverage(errors, radius, level, clusters) for radius, level in zip(radii, LEVELS, strict=True)],
         "per_walk": [
             {"name": str(name), "figures": metrics_of(errors[walks == name]).to_dict()} for name in np.unique(walks)
@@ -46,14 +47,21 @@ def walks_together(scores: "pd.DataFrame") -> dict[str, Any] | None:
     }
 
 
+def _units(scores: "pd.DataFrame") -> NDArray[np.int64]:
+    """Return a number (N,) for what was located together: the photos of a walk that one model located."""
+    units = scores.groupby(["fold", "walk"], dropna=False, sort=False).ngroup()
+    return np.asarray(units, dtype=np.int64)
+
+
 def _clusters(scores: "pd.DataFrame") -> Clusters:
     """Return the walks where there are enough of them, else stretches of four minutes of each."""
     walks = clusters_of(scores)
     if walks.unit == "walks":
         return walks
-    seconds = seconds_of(scores["captured_at"])
-    timed = np.isfinite(seconds)
-    names = scores["walk"].to_numpy(dtype=str).astype(object) + " "
-    stretch = np.where(timed, seconds, 0) // _STRETCH_S
-    labels = np.where(timed, stretch.astype(np.int64).astype(str), scores["group"].to_numpy(dtype=str))
-    return Clusters.of("stretches of four minutes", (names + labels).astype(str))
+    seconds = scores["clock_s"].to_numpy(dtype=np.float64)
+    stretch = np.where(np.isfinite(seconds), seconds // _STRETCH_S, np.nan)
+    names = [
+        f"{walk} {group if np.isnan(number) else int(number)}"
+        for walk, group, number in zip(scores["walk"], scores["group"], stretch, strict=True)
+    ]
+    return Clusters.of("stretches of four minutes", names)

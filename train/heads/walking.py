@@ -1,12 +1,14 @@
 """The photos of one walk located together: what each of them shows, and how far a person gets between two.
 
-A hidden Markov model over the cells of the site, smoothed forward and backward (Rabiner, "A Tutorial on Hidden Markov
-Models", Proceedings of the IEEE 77, 1989). Only capture times are used beside the photos, never a position.
+A chain of positions over the squares of the site with the photos as its evidence, smoothed forward and backward (the
+algorithm of Rabiner, "A Tutorial on Hidden Markov Models", Proceedings of the IEEE 77, 1989, sec. III). Only capture
+times are used beside the photos, never a position.
 """
 
-import functools
+import dataclasses
 import math
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Self
 
 import numpy as np
 import torch
@@ -22,41 +24,47 @@ _PACE_M_PER_S: Final = 0.7  # of somebody who stops for photos; half or twice as
 _STANDING_M: Final = 3.0  # what the labels of one spot differ by
 _ALIKE_S: Final = 15.0  # photos taken within this show much the same, and err alike
 _ASTRAY: Final = 1e-3  # share of steps that go anywhere: a wrong clock, a photo of something else
-_STEP: Final = 1.3  # between the widths of step that are told apart
-_MOST_STATES: Final = 2048  # bounds memory: a matrix of a step is this squared
-_KEPT_STEPS: Final = 8  # matrices at a time
+_LEVEL: Final = 1.3  # between the widths of step that are told apart
+_MOST_SQUARES: Final = 1 << 18  # of the grid around the cells: bounds the time of a step
 
 
 def walk_log_shares(log_shares: Tensor, seconds: FloatArray, cells: Cells) -> Tensor:
     """Return the log shares (N, C) of the photos of one walk, each with what all the others show.
 
-    `log_shares` (N, C) are those of each photo alone, `seconds` (N,) when they were taken, in order of time.
+    `log_shares` (N, C) are those of each photo alone, `seconds` (N,) when they were taken, in order of time. Photos of
+    one moment are taken to be of one spot, whatever their order.
     """
-    states = _states(cells).to(log_shares.device)
-    evidence = log_shares * _weights(seconds).to(log_shares)[:, None]
+    moments, of_photo = np.unique(seconds, return_inverse=True)
+    of_moment = torch.from_numpy(of_photo.reshape(-1)).to(log_shares.device)
+    weighted = log_shares * torch.from_numpy(_weights(seconds)).to(log_shares)[:, None]
+    evidence = weighted.new_zeros(len(moments), weighted.shape[1]).index_add_(0, of_moment, weighted)
     evidence = torch.exp(evidence - evidence.max(dim=1, keepdim=True).values)
-    seen = evidence.new_zeros(len(evidence), int(states.max()) + 1).index_add_(1, states, evidence)
-    places = _means(cells.centres, states)
-
-    @functools.lru_cache(maxsize=_KEPT_STEPS)
-    def step(level: int) -> Tensor:
-        return _step(places, _STEP**level)
-
-    widths_m = _STANDING_M + _PACE_M_PER_S * np.diff(seconds)
-    levels = [round(math.log(width, _STEP)) for width in widths_m.tolist()]
-    forward, backward = torch.empty_like(seen), torch.ones_like(seen)
-    forward[0] = _normalised(seen[0])
-    for row, level in enumerate(levels, start=1):
-        forward[row] = _normalised((forward[row - 1] @ step(level)) * seen[row])
-    for row, level in reversed(list(enumerate(levels, start=1))):
-        backward[row - 1] = _normalised(step(level) @ (backward[row] * seen[row]))
-    both = forward * backward
-    # a state of several cells is parted as the photo itself parts it
-    own = evidence / seen[:, states].clamp(min=torch.finfo(seen.dtype).tiny)
-    return F.log_softmax(torch.log((both[:, states] * own).clamp(min=torch.finfo(seen.dtype).tiny)), dim=1)
+    grid = _Grid.around(cells, evidence.device)
+    seen = grid.gathered(evidence)
+    both = _smoothed(seen, [grid.step(gap_s) for gap_s in np.diff(moments).tolist()])
+    # a square of several cells is parted as the photos themselves part it
+    smallest = torch.finfo(seen.dtype).tiny
+    shares = both[:, grid.square] * (evidence / seen[:, grid.square].clamp(min=smallest))
+    return F.log_softmax(torch.log(shares.clamp(min=smallest)), dim=1)[of_moment]
 
 
-def _weights(seconds: FloatArray) -> Tensor:
+def _smoothed(seen: Tensor, steps: "list[Callable[[Tensor], Tensor]]") -> Tensor:
+    """Return, up to a factor per row, how likely each of S squares is given all evidence `seen` (M, S).
+
+    The M - 1 `steps` spread shares (S,) from one moment to the next; they are symmetric, so each leads back, too.
+    """
+    both = torch.empty_like(seen)
+    both[0] = _normalised(seen[0])
+    for row, step in enumerate(steps, start=1):
+        both[row] = _normalised(step(both[row - 1]) * seen[row])
+    later = torch.ones_like(seen[0])
+    for row, step in reversed(list(enumerate(steps, start=1))):
+        later = _normalised(step(later * seen[row]))
+        both[row - 1] *= later
+    return both
+
+
+def _weights(seconds: FloatArray) -> FloatArray:
     """Return the exponent (N,) of each photo's evidence: what was taken within `_ALIKE_S` of each other counts as one.
 
     One over the number of such photos, where one that is t seconds away counts exp(-t / `_ALIKE_S`).
@@ -67,33 +75,79 @@ def _weights(seconds: FloatArray) -> Tensor:
         before[row] = share * (1 + before[row - 1])
     for row, share in reversed(list(enumerate(kept, start=1))):
         after[row - 1] = share * (1 + after[row])
-    return torch.from_numpy(1 / (1 + before + after))
+    return 1 / (1 + before + after)
 
 
-def _states(cells: Cells) -> Tensor:
-    """Return the state (C,) that each cell belongs to: itself, or a square of several where there are too many."""
-    squares = torch.floor(cells.centres.double() / cells.size_m).long().cpu()
-    if len(cells) <= _MOST_STATES:
-        return torch.arange(len(cells))
-    side = 2
-    while True:
-        states: Tensor = torch.unique(squares // side, dim=0, return_inverse=True)[1]
-        if int(states.max()) < _MOST_STATES:
-            return states
-        side += 1
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Grid:
+    """S squares of side `side_m` that hold the C cells, as columns and rows, so that a Gaussian step is two products.
 
+    `square` (C,) is that of each cell; `column` and `row` (S,) count the columns and rows that hold anything,
+    which lie at `east_m` and `north_m`. Steps are kept by their width.
+    """
 
-def _means(centres: Tensor, states: Tensor) -> Tensor:
-    """Return the mean place (S, 2) of the cells of each state."""
-    count = torch.bincount(states).to(centres)
-    total: Tensor = centres.new_zeros(len(count), 2).index_add_(0, states, centres)
-    return total / count[:, None]
+    square: Tensor
+    column: Tensor
+    row: Tensor
+    east_m: Tensor
+    north_m: Tensor
+    side_m: float
+    kept: dict[int, tuple[Tensor, Tensor, Tensor]] = dataclasses.field(default_factory=dict)
 
+    @classmethod
+    def around(cls, cells: Cells, device: torch.device) -> Self:
+        """Return the grid of the cells themselves, or of squares of several where it would be too large."""
+        places = torch.floor(cells.centres.double().cpu() / cells.size_m).long()
+        side = 1
+        while True:
+            squares, square = torch.unique(torch.floor_divide(places, side), dim=0, return_inverse=True)
+            columns, column = torch.unique(squares[:, 0], return_inverse=True)
+            rows, row = torch.unique(squares[:, 1], return_inverse=True)
+            if len(columns) * len(rows) <= _MOST_SQUARES:
+                side_m = side * cells.size_m
+                # from the first on: float32 has no digits to spare for how far away the origin is
+                east_m, north_m = ((lines - lines[0]) * side_m for lines in (columns, rows))
+                parts = (square, column, row, east_m.float(), north_m.float())
+                square, column, row, east_m, north_m = (part.to(device) for part in parts)
+                return cls(square=square, column=column, row=row, east_m=east_m, north_m=north_m, side_m=side_m)
+            side += 1
 
-def _step(places: Tensor, width_m: float) -> Tensor:
-    """Return the share (S, S) of walkers at each place that stand at each other one photo later."""
-    near = torch.softmax(-torch.cdist(places, places).square() / (2 * width_m**2), dim=1)
-    return (1 - _ASTRAY) * near + _ASTRAY / len(places)
+    def gathered(self, shares: Tensor) -> Tensor:
+        """Return the shares (N, S) of the squares from those (N, C) of the cells."""
+        return shares.new_zeros(len(shares), len(self.column)).index_add_(1, self.square, shares)
+
+    def step(self, gap_s: float) -> "Callable[[Tensor], Tensor]":
+        """Return what spreads shares (S,) over where a person may be `gap_s` seconds later.
+
+        A Gaussian of the metres that they may have come; both ends weigh what they may reach, so that squares
+        at the edge, which have less around them, are neither left nor sought for that, and there and back are alike.
+        """
+        # two places in squares differ by a sixth of their area more than the squares do (per axis, mean square)
+        width_m = math.hypot(_STANDING_M + _PACE_M_PER_S * gap_s, self.side_m / math.sqrt(6))
+        level = round(math.log(width_m, _LEVEL))
+        if level not in self.kept:
+            self.kept[level] = self._matrices(_LEVEL**level)
+        along_east, along_north, balance = self.kept[level]
+
+        def spread(shares: Tensor) -> Tensor:
+            near = balance * self._blurred(balance * shares, along_east, along_north)
+            return (1 - _ASTRAY) * near + _ASTRAY / len(shares) * shares.sum()
+
+        return spread
+
+    def _matrices(self, width_m: float) -> tuple[Tensor, Tensor, Tensor]:
+        along = [
+            torch.exp(-(lines[:, None] - lines[None]).square() / (2 * width_m**2))
+            for lines in (self.east_m, self.north_m)
+        ]
+        around = self._blurred(torch.ones_like(self.column, dtype=along[0].dtype), *along)
+        return along[0], along[1], around.rsqrt()
+
+    def _blurred(self, shares: Tensor, along_east: Tensor, along_north: Tensor) -> Tensor:
+        plane = shares.new_zeros(len(self.east_m), len(self.north_m))
+        plane[self.column, self.row] = shares
+        blurred: Tensor = (along_east @ plane @ along_north)[self.column, self.row]
+        return blurred
 
 
 def _normalised(shares: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from train.config import TrainConfig, changed
 from train.data import DatasetPhotos, Photos, read_photos, select_split
 from train.distributed import started_processes
 from train.loading import load_localizer
-from train.predict import locate_files
+from train.locating import locate_files
 from train.predictions import predictions_frame, read_predictions, write_predictions
 from train.run import RunFolder, RunInfo
 from train.session import resume_run, start_run
