@@ -12,7 +12,7 @@ from img2gps.metrics import metrics_of
 from img2gps.walks import seconds_of
 from tests.datasets import DAY, NOON, line, make_walk
 from tests.evaluating import dataset_of, folds_run_of, walks
-from train.evaluation.evaluate import evaluate_run
+from train.evaluation.evaluate import evaluate_run, evaluate_runs
 from train.evaluation.summary import remarks
 from train.predictions import read_predictions, write_predictions
 from train.run import RunFolder
@@ -77,6 +77,18 @@ def test_photos_without_company_have_no_figures_of_their_own(tmp_path: Path) -> 
     run = folds_run_of(tmp_path, dataset)
     as_walks(run)
     assert evaluate_run(run.root, write=False).document["walks_together"] is None
+
+
+def test_runs_are_compared_as_whole_walks_too(tmp_path: Path, dataset: Dataset) -> None:
+    runs = [folds_run_of(tmp_path, dataset, name=name, shift_m=20.0) for name in ("a", "b", "old")]
+    for run, nearer in zip(runs[:2], (0.5, 0.25), strict=True):
+        as_walks(run, nearer=nearer)
+    _, pairs = evaluate_runs([run.root for run in runs[:2]], write=False)
+    assert [(pair.run_a, pair.run_b) for pair in pairs] == [("b", "a"), ("b, whole walks", "a, whole walks")]
+    assert pairs[0].differences["rmse_m"] == pytest.approx(0.0)
+    assert pairs[1].figures_a["rmse_m"] == pytest.approx(pairs[1].figures_b["rmse_m"] / 2, rel=0.01)
+    assert "b, whole walks is better by more than chance" in pairs[1].sentence("rmse_m")
+    assert len(evaluate_runs([run.root for run in runs[1:]], write=False)[1]) == 1
 
 
 def test_company_is_of_one_fold(tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ def predict(
 ) -> None:
     """Say where PHOTOS (files or folders) were taken; their EXIF is not needed.
 
-    Photos are located on the site of the RUN wherever they were taken. With --walks, photos that one camera took at most
-    ten minutes apart are located together, as those of somebody on foot: far better where there are several.
+    Photos are located on the site of the RUN wherever they were taken. With --walks, photos that one camera took at
+    most ten minutes apart are located together, as those of somebody on foot: far better where there are several.
     """
     from train.loading import load_localizer
     from train.predict import find_photos, predict_files

@@ -20,6 +20,7 @@ from train.evaluation.figures import write_plots
 from train.evaluation.references import reference_errors
 from train.evaluation.scores import scores_frame
 from train.evaluation.subject import Subject, choose_subject
+from train.evaluation.together import stretches_of
 from train.predictions import PREDICTION_COLUMNS, predictions_frame, write_predictions
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def evaluate_runs(
 def compare_evaluations(evaluations: Sequence[Evaluation]) -> list[Comparison]:
     """Return each pair of evaluations on the photos that all share; none for a single one.
 
+    Where all have figures of whole walks, the pairs of those follow, by the same names with ``, whole walks``.
     Raises UsageError where two have the same name or no photo is shared.
     """
     if len(evaluations) < 2:
@@ -131,7 +133,12 @@ def compare_evaluations(evaluations: Sequence[Evaluation]) -> list[Comparison]:
         for evaluation in evaluations
     ]
     errors = {name: part["error_m"].to_numpy(dtype=np.float64) for name, part in zip(names, rows, strict=True)}
-    return compare_pairs(errors, clusters_of(rows[0]))
+    pairs = compare_pairs(errors, clusters_of(rows[0]))
+    if all(evaluation.document["walks_together"] for evaluation in evaluations):
+        whole = [part["walk_error_m"].to_numpy(dtype=np.float64) for part in rows]
+        walks = {f"{name}, whole walks": error for name, error in zip(names, whole, strict=True)}
+        pairs += compare_pairs(walks, stretches_of(rows[0]))
+    return pairs
 
 
 def _predictions(subject: Subject, device: str) -> "pd.DataFrame":

@@ -14,7 +14,7 @@ from train.evaluation.compare import compare_errors
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["walks_together"]
+__all__ = ["stretches_of", "walks_together"]
 
 # Errors of photos located together stay alike for a minute or two, where those of photos alone do for a burst.
 _STRETCH_S: Final = 240
@@ -32,7 +32,7 @@ def walks_together(scores: "pd.DataFrame") -> dict[str, Any] | None:
     company = walk_rows(_units(scores), seconds)
     if not company or not all(np.isfinite(values).all() for values in (errors, *radii)):
         return None
-    clusters = _clusters(scores)
+    clusters = stretches_of(scores)
     compared = compare_errors(("together", "alone"), errors, alone, clusters)
     return {
         **metrics_of(errors).to_dict(),
@@ -53,7 +53,7 @@ def _units(scores: "pd.DataFrame") -> NDArray[np.int64]:
     return np.asarray(units, dtype=np.int64)
 
 
-def _clusters(scores: "pd.DataFrame") -> Clusters:
+def stretches_of(scores: "pd.DataFrame") -> Clusters:
     """Return the walks where there are enough of them, else stretches of four minutes of each."""
     walks = clusters_of(scores)
     if walks.unit == "walks":
