@@ -132,7 +132,8 @@ def _tell_company(company: Sequence[NDArray[np.int64]], count: int) -> None:
     together = sum(map(len, company))
     parts = [f"{format_count(together, 'photo')} located together on {format_count(len(company), 'walk')}"]
     if together < count:
-        parts.append(f"{count - together:,} alone: no capture time in the EXIF, or no other photo within ten minutes")
+        alone = format_count(count - together, "photo")
+        parts.append(f"{alone} alone: no capture time in the EXIF, or no other photo within ten minutes")
     if count:
         stderr().print(f"{', '.join(parts if company else parts[1:])}.", markup=False)
 

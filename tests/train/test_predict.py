@@ -242,7 +242,7 @@ def test_photos_of_a_walk_are_located_together_and_one_without_company_as_alone(
     assert img2gps([*arguments, "--walks"]) == 0
     output = capsys.readouterr()
     together = json.loads(output.out)
-    assert "2 photos located together on 1 walk, 1 alone" in output.err
+    assert "2 photos located together on 1 walk, 1 photo alone" in output.err
     assert [row["file"] for row in together] == [str(path) for path in (first, second, untimed, tmp_path / "4.jpg")]
     assert together[2:] == alone[2:]
     apart, joined = (
