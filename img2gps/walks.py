@@ -52,7 +52,10 @@ def seconds_of(captured_at: "pd.Series[pd.Timestamp]") -> FloatArray:
 def clock_seconds(rows: "pd.DataFrame") -> FloatArray:
     """Return when rows (N) of a manifest were taken, in seconds by the camera's clock where it is known, NaN for never.
 
-    A stale fix may have stopped the GPS time together with the position.
+    A stale fix may have stopped the GPS time together with the position. What is timed by GPS, but does not say how far
+    the camera was ahead of it, was as far ahead as the others of its walk.
     """
-    behind = np.asarray(rows["fix_age_s"].to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
-    return seconds_of(rows["captured_at"]) + np.nan_to_num(behind)
+    by_gps = (rows["time_source"] == "gps").fillna(False)
+    ahead = rows["fix_age_s"].astype("Float64").where(by_gps)
+    ahead = ahead.fillna(ahead.groupby(rows["walk"]).transform("median")).where(by_gps)
+    return seconds_of(rows["captured_at"]) + np.asarray(ahead.fillna(0.0), dtype=np.float64)

@@ -6,10 +6,12 @@ from img2gps.errors import InvalidCheckpointError, NotFoundError, UsageError
 from train.checkpoint import read_checkpoint
 from train.config import TrainConfig, changed
 from train.data import TrainingData
-from train.predictions import read_predictions, write_predictions
+from train.localizer import Localizer
+from train.locating import locate_with_walks
+from train.predictions import predictions_frame, read_predictions, write_predictions
 from train.run import RunFolder
 
-__all__ = ["is_finished", "pool_folds", "pooled_path", "predictions_path"]
+__all__ = ["is_finished", "pool_folds", "pooled_path", "predict_fold", "predictions_path"]
 
 
 def is_finished(folder: RunFolder, config: TrainConfig) -> bool:
@@ -30,6 +32,29 @@ def predictions_path(folder: RunFolder) -> Path:
 def pooled_path(run: RunFolder) -> Path:
     """Return where the predictions of all folds lie, once every fold is finished."""
     return run.folds_path / "predictions.parquet"
+
+
+def predict_fold(folder: RunFolder, data: TrainingData, localizer: Localizer) -> None:
+    """Write where a fold's model places the photos it has not seen, each by itself and with the others of its walk.
+
+    Raises InvalidDatasetError for an unreadable photo.
+    """
+    photos = data.held_out
+    if photos is None:
+        return
+    ids = [str(photo_id) for photo_id in photos.ids]
+    paths = [data.source.dataset.photo_path(photo_id) for photo_id in ids]
+    alone, together = locate_with_walks(localizer, paths, walks=photos.walk, seconds=photos.captured_s)
+    rows = predictions_frame(
+        ids=ids,
+        lon=photos.lon,
+        lat=photos.lat,
+        estimate=alone,
+        together=together,
+        frame=localizer.frame,
+        fold=data.fold,
+    )
+    write_predictions(predictions_path(folder), rows)
 
 
 def pool_folds(run: RunFolder, parts: list[TrainingData]) -> None:

@@ -31,6 +31,8 @@ class Estimate:
     mean_north_m: FloatArray | None = None
     mode_east_m: FloatArray | None = None
     mode_north_m: FloatArray | None = None
+    company: FloatArray | None = None
+    """How many photos each was located with, itself included; None: each by itself."""
 
     def take(self, rows: "NDArray[np.int64]") -> "Self":
         """Return the photos at `rows`, in their order."""

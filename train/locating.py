@@ -72,7 +72,8 @@ def locate_each_walk(
         for rows in company
     ]
     alone = localizer.estimate(log_shares[torch.from_numpy(rest).to(log_shares.device)])
-    estimate = Estimate.concatenate([*together, alone]).take(np.argsort(np.concatenate([*company, rest])))
+    together.append(dataclasses.replace(alone, company=np.ones(len(rest))))
+    estimate = Estimate.concatenate(together).take(np.argsort(np.concatenate([*company, rest])))
     return _spread(estimate, [not isinstance(one, str) for one in found]), _errors(found)
 
 
@@ -100,8 +101,9 @@ def locate_with_walks(
                 continue
             log_shares = torch.cat(parts)
             alone.append(localizer.estimate(log_shares))
+            by_itself = dataclasses.replace(alone[-1], company=np.ones(len(rows)))
             together.append(
-                localizer.estimate_walk(log_shares, seconds[rows]) if len(alone) <= len(company) else alone[-1]
+                localizer.estimate_walk(log_shares, seconds[rows]) if len(alone) <= len(company) else by_itself
             )
     order = np.argsort(np.concatenate([*company, rest]))
     return Estimate.concatenate(alone).take(order), Estimate.concatenate(together).take(order)
@@ -160,7 +162,7 @@ def _seen(
     parts: list[Part] = []
     found: list[Capture | str] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "Corrupt EXIF data": such a file has no time
+        warnings.filterwarnings("ignore", module=r"PIL\.", category=UserWarning)  # of a corrupt EXIF: it has no time
         for batch in _decoded_batches(paths, spec, batch_size):
             images = [one[0] for one in batch if not isinstance(one, str)]
             found += [one if isinstance(one, str) else one[1] for one in batch]

@@ -21,12 +21,12 @@ __all__ = ["PREDICTION_COLUMNS", "predictions_frame", "read_predictions", "write
 PREDICTION_COLUMNS: Final = (
     *("id", "lon", "lat", "pred_lon", "pred_lat", "mean_lon", "mean_lat", "mode_lon", "mode_lat"),
     *("error_m", "uncertainty_m", "radius_50_m", "radius_90_m", "fold"),
-    *("walk_lon", "walk_lat", "walk_radius_50_m", "walk_radius_90_m"),
+    *("walk_lon", "walk_lat", "walk_radius_50_m", "walk_radius_90_m", "walk_photos"),
 )
 """Degrees and metres in float64, NaN where the model has none; `fold` is -1 outside a fold.
 
 `uncertainty_m` is `radius_50_m`: half of the photos are expected to lie nearer than that. ``walk_`` begins what belongs
-to the answer for the photo located with the others of its walk.
+to the answer for the photo located with the others of its walk, `walk_photos` of them, itself included.
 """
 
 _LATER: Final = tuple(name for name in PREDICTION_COLUMNS if name.startswith("walk_"))  # earlier versions had none
@@ -67,6 +67,7 @@ def predictions_frame(
         columns["walk_lon"], columns["walk_lat"] = frame.to_lonlat(together.east_m, together.north_m)
         for name in ("radius_50_m", "radius_90_m"):
             columns[f"walk_{name}"] = missing if getattr(together, name) is None else getattr(together, name)
+        columns["walk_photos"] = np.ones(len(ids)) if together.company is None else together.company
     return pd.DataFrame({name: columns[name] for name in PREDICTION_COLUMNS})
 
 

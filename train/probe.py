@@ -27,7 +27,7 @@ from train.heads.features import CHUNK, FeatureExtractor, Features
 from train.heads.site_model import Seen, SiteModel, held_out_shares, steps_in_all
 from train.heads.tuned import TunedReader
 from train.heads.views import Places
-from train.heads.walking import walk_log_shares
+from train.heads.walking import WalkGrid
 from train.keeping import made_by
 from train.localizer import Estimate
 from train.pixels import PixelSpec
@@ -51,6 +51,7 @@ class ProbeLocalizer:
     calibration: Calibration
     walk_calibration: Calibration
     """Of photos that were located with the others of their walk."""
+    walk_grid: WalkGrid
     config: TrainConfig
     frame: LocalFrame
     device: torch.device
@@ -79,7 +80,8 @@ class ProbeLocalizer:
 
     def estimate_walk(self, log_shares: Tensor, seconds: FloatArray) -> Estimate:
         """Return the positions of the photos of one walk, located together (`train.localizer.WalkLocalizer`)."""
-        return self._estimate(walk_log_shares(log_shares, seconds, self.ensemble.cells), self.walk_calibration)
+        estimate = self._estimate(self.walk_grid.log_shares(log_shares, seconds), self.walk_calibration)
+        return dataclasses.replace(estimate, company=np.full(len(seconds), float(len(seconds))))
 
     def _estimate(self, log_shares: Tensor, calibration: Calibration) -> Estimate:
         parts = [
@@ -178,6 +180,7 @@ def _fitted(
         ensemble=model.ensemble,
         calibration=calibrations[0],
         walk_calibration=calibrations[1],
+        walk_grid=WalkGrid.around(cells),
         config=config,
         frame=data.source.frame,
         device=device,
@@ -206,7 +209,8 @@ def _calibrated(
     company = [torch.from_numpy(rows).to(xy.device) for rows in walk_rows(photos.walk, photos.captured_s)]
     if sum(map(len, company)) < FEWEST_TO_CALIBRATE:
         return alone, alone
-    together = [walk_log_shares(log_shares[rows], photos.captured_s[rows.cpu().numpy()], cells) for rows in company]
+    grid = WalkGrid.around(cells)
+    together = [grid.log_shares(log_shares[rows], photos.captured_s[rows.cpu().numpy()]) for rows in company]
     return alone, Calibration.fit(torch.cat(together), cells, xy[torch.cat(company)], answer, by=by)
 
 
@@ -277,6 +281,7 @@ def restore_probe(checkpoint: Checkpoint, *, device: torch.device) -> ProbeLocal
         ensemble=ensemble,
         calibration=calibration,
         walk_calibration=walk_calibration,
+        walk_grid=WalkGrid.around(ensemble.cells),
         config=config,
         frame=frame,
         device=device,

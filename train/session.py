@@ -14,11 +14,9 @@ from train.config import TrainConfig, config_values
 from train.data import DatasetPhotos, TrainingData, fold_numbers, read_photos, select_fold, select_split
 from train.devices import naming_memory, pick_device, use_threads
 from train.distributed import World, joined
-from train.folds import is_finished, pool_folds, pooled_path, predictions_path
+from train.folds import is_finished, pool_folds, pooled_path, predict_fold, predictions_path
 from train.loading import read_resumable
-from train.locating import locate_with_walks
 from train.methods import fit_method
-from train.predictions import predictions_frame, write_predictions
 from train.run import NO_PHOTOS, RunFolder, RunInfo, create_run, open_run, photo_rows
 
 if TYPE_CHECKING:
@@ -191,22 +189,8 @@ def _fit_part(
     if data.fold is not None and world.leads:
         stderr().print(f"Fold {data.fold}: {format_count(len(data.train), 'photo')} train.")
     localizer = fit_method(config.method)(config, data, folder, device=device, resume=resume)
-    if data.fold is None or data.held_out is None or not world.leads:
-        return
-    held_out = data.held_out
-    ids = [str(photo_id) for photo_id in held_out.ids]
-    paths = [data.source.dataset.photo_path(photo_id) for photo_id in ids]
-    alone, together = locate_with_walks(localizer, paths, walks=held_out.walk, seconds=held_out.captured_s)
-    rows = predictions_frame(
-        ids=ids,
-        lon=held_out.lon,
-        lat=held_out.lat,
-        estimate=alone,
-        together=together,
-        frame=localizer.frame,
-        fold=data.fold,
-    )
-    write_predictions(predictions_path(folder), rows)
+    if data.fold is not None and world.leads:
+        predict_fold(folder, data, localizer)
 
 
 def _drop_if_empty(run: RunFolder) -> None:

@@ -40,5 +40,15 @@ def test_seconds_are_those_since_1970_and_nan_where_there_is_no_time() -> None:
 
 def test_the_cameras_clock_goes_on_where_the_gps_time_stood_still() -> None:
     times = pd.Series([pd.Timestamp("1970-01-01T00:01:00Z")] * 3, dtype="datetime64[us, UTC]")
-    rows = pd.DataFrame({"captured_at": times, "fix_age_s": pd.array([0.0, 60.0, None], dtype="Float64")})
-    assert clock_seconds(rows).tolist() == [60.0, 120.0, 60.0]
+    ages = pd.array([0.0, 60.0, 120.0], dtype="Float64")
+    rows = pd.DataFrame({"captured_at": times, "fix_age_s": ages, "time_source": "gps", "walk": "a"})
+    assert clock_seconds(rows).tolist() == [60.0, 120.0, 180.0]
+
+
+def test_a_walk_has_one_clock() -> None:
+    """The camera is 7 minutes fast; one photo is timed by GPS and does not say so, one by the camera."""
+    times = pd.to_datetime(pd.Series([0, 10, 440, 30], dtype="int64"), unit="s", utc=True)
+    sources = pd.Series(["gps", "gps", "exif_offset", None], dtype="string")
+    ages = pd.array([420.0, None, None, None], dtype="Float64")
+    rows = pd.DataFrame({"captured_at": times, "fix_age_s": ages, "time_source": sources, "walk": ["a", "a", "a", "b"]})
+    assert clock_seconds(rows).tolist() == [420.0, 430.0, 440.0, 30.0]

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from img2gps.dataset import Dataset
 from img2gps.types import Photo
-from tests.datasets import FRAME, make_dataset, make_photo
+from tests.datasets import FRAME, NOON, make_dataset, make_photo
 from train.config import TrainConfig, changed
 from train.presets import preset
 
@@ -33,6 +34,7 @@ def colour_dataset(root: Path, count: int = 24, *, val: int = 6, folds: int = 0,
     rows: list[Photo] = []
     for number, (east_m, north_m) in enumerate(places.tolist()):
         fields: dict[str, Any] = {"walk": f"walk-{number % 3}", "group": f"group-{number}"}
+        fields["captured_at"] = NOON + timedelta(seconds=20 * number)
         if split:
             fields["split"] = "val" if number < val else "test" if number < val + 2 else "train"
         if folds:

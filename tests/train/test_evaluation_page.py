@@ -45,7 +45,13 @@ def evaluated(dataset: Dataset, *, sure: bool = True) -> dict[str, Any]:
     walk_lon, walk_lat = (
         site.frame.to_lonlat(east_m + off_m / 2, north_m) if sure else (np.full(len(rows), np.nan),) * 2
     )
-    answers |= {"walk_lon": walk_lon, "walk_lat": walk_lat, "walk_radius_50_m": radius, "walk_radius_90_m": radius}
+    answers |= {
+        "walk_lon": walk_lon,
+        "walk_lat": walk_lat,
+        "walk_radius_50_m": radius,
+        "walk_radius_90_m": radius,
+        "walk_photos": 2.0,
+    }
     predictions = pd.DataFrame({"id": rows["id"], **answers, "radius_90_m": 2 * radius})
     document = evaluation_document(
         scores_frame(rows, predictions, references, site), references, site, abstain_m=25.0 if sure else None

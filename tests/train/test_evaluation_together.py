@@ -1,6 +1,5 @@
 """Evaluations of whole walks: the same photos and labels, other answers."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from img2gps.dataset import Dataset
 from img2gps.metrics import metrics_of
 from img2gps.walks import seconds_of
 from tests.datasets import DAY, NOON, line, make_walk
-from tests.evaluating import dataset_of, folds_run_of, walks
+from tests.evaluating import dataset_of, folds_run_of
 from train.evaluation.evaluate import evaluate_run, evaluate_runs
 from train.evaluation.summary import remarks
 from train.predictions import read_predictions, write_predictions
@@ -28,13 +27,14 @@ def dataset(tmp_path: Path) -> Dataset:
     return dataset_of(tmp_path / "quad", [photo for walk in photos for photo in walk])
 
 
-def as_walks(run: RunFolder, *, nearer: float = 0.25) -> pd.DataFrame:
+def as_walks(run: RunFolder, *, nearer: float = 0.25, photos: list[int] | None = None) -> pd.DataFrame:
     """Let whole walks err by `nearer` of what photos alone do, and return the stored predictions."""
     path = run.folds_path / "predictions.parquet"
     rows = read_predictions(path)
     for axis in ("lon", "lat"):
         rows[f"walk_{axis}"] = rows[axis] + nearer * (rows[f"pred_{axis}"] - rows[axis])
     rows["walk_radius_50_m"], rows["walk_radius_90_m"] = 2.0, 200.0
+    rows["walk_photos"] = 12.0 if photos is None else photos
     write_predictions(path, rows)
     return rows
 
@@ -70,12 +70,9 @@ def test_intervals_of_whole_walks_resample_stretches_of_minutes(tmp_path: Path, 
     assert source["count"] == len(set(zip(rows["walk"], seconds_of(rows["captured_at"]) // 240, strict=True)))
 
 
-def test_photos_without_company_have_no_figures_of_their_own(tmp_path: Path) -> None:
-    dataset = dataset_of(
-        tmp_path / "quad", [photos for name in "abcd" for photos in walks(name, first_day=ord(name))[:1]]
-    )
+def test_photos_without_company_have_no_figures_of_their_own(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
-    as_walks(run)
+    as_walks(run, photos=[1] * 48)
     assert evaluate_run(run.root, write=False).document["walks_together"] is None
 
 
@@ -91,18 +88,9 @@ def test_runs_are_compared_as_whole_walks_too(tmp_path: Path, dataset: Dataset) 
     assert len(evaluate_runs([run.root for run in runs[1:]], write=False)[1]) == 1
 
 
-def test_company_is_of_one_fold(tmp_path: Path) -> None:
-    """Photos of one walk that lie in different folds are located by different models, each by itself."""
-    photos = [dataclasses.replace(photo, walk="one") for photo in walks("abcd")[::12]]
-    run = folds_run_of(tmp_path, dataset_of(tmp_path / "quad", photos))
-    as_walks(run)
-    assert evaluate_run(run.root, write=False).document["walks_together"] is None
-
-
-def test_some_company_is_said_to_be_some(tmp_path: Path) -> None:
-    photos = [*walks("abc"), *walks("d", first_day=9)[:1]]
-    run = folds_run_of(tmp_path, dataset_of(tmp_path / "quad", photos))
-    as_walks(run)
+def test_some_company_is_said_to_be_some(tmp_path: Path, dataset: Dataset) -> None:
+    run = folds_run_of(tmp_path, dataset)
+    as_walks(run, photos=[12] * 36 + [1] * 12)
     document = evaluate_run(run.root, write=False).document
     assert document["walks_together"]["with_company"] == 36
     assert any("36 with company" in line for line in remarks(document))

@@ -1,5 +1,7 @@
 import dataclasses
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,11 +9,14 @@ import torch
 
 from img2gps.errors import InvalidCheckpointError, UsageError
 from img2gps.geo import geodesic_m
+from img2gps.manifest import photos_of, read_table
+from tests.datasets import make_dataset
 from tests.train.colours import TINY, colour_dataset
-from train import probe
+from train import locating, probe
 from train.checkpoint import read_checkpoint, write_checkpoint
 from train.config import TrainConfig, changed
-from train.data import read_photos, select_split
+from train.data import read_photos, select_fold, select_split
+from train.evaluation.evaluate import evaluate_run
 from train.heads.feature_cache import features_path
 from train.heads.features import CHUNK, FeatureExtractor, Features, backbones_of
 from train.loading import load_localizer
@@ -246,7 +251,6 @@ def test_walks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
     run = start_run(dataset.root, _config(), runs=tmp_path, name="probe")
     localizer = load_localizer(run.root, device="cpu")
     assert isinstance(localizer, probe.ProbeLocalizer)
-    # every photo of the dataset has one capture time: 30 photos of three walks that are all over the site
     assert localizer.walk_calibration.photos == localizer.calibration.photos == 30
     assert localizer.walk_calibration != localizer.calibration
     images = torch.zeros(2, 3, localizer.pixels.height, localizer.pixels.width, dtype=torch.uint8)
@@ -257,3 +261,32 @@ def test_walks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
     assert own.radius_50_m is not None
     assert as_alone.radius_50_m is not None
     assert own.radius_50_m.tolist() != as_alone.radius_50_m.tolist()
+
+
+def test_folds_and_evaluations_hand_on_walks_and_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photos of a walk seconds apart are located together, and the same, whether by a fold's training or afterwards."""
+    dataset = colour_dataset(tmp_path / "ds", 24, folds=3)
+    source = read_photos(dataset.root)
+    run = start_run(dataset.root, _config(), folds=True, runs=tmp_path, name="folds")
+    stored = read_predictions(run.folds_path / "predictions.parquet").set_index("id")
+    given: list[tuple[list[str], list[float]]] = []
+    real = locating.locate_with_walks
+
+    def spy(*arguments: Any, walks: Any, seconds: Any, **options: Any) -> Any:
+        given.append((walks.tolist(), seconds.tolist()))
+        return real(*arguments, walks=walks, seconds=seconds, **options)
+
+    monkeypatch.setattr(locating, "locate_with_walks", spy)
+    held_out = select_fold(source, 1).held_out
+    assert held_out is not None
+    photos = [photo for photo in photos_of(read_table(dataset.manifest_path)[0]) if photo.fold == 1]
+    other = make_dataset(tmp_path / "other", photos, grouped=True)
+    shutil.copytree(dataset.root / "photos", other.root / "photos", dirs_exist_ok=True)
+    found = evaluate_run(run.root / "folds" / "1", on=other.root, write=False).scores.set_index("id")
+    ((walks, seconds),) = given
+    own = zip(held_out.walk.tolist(), held_out.captured_s.tolist(), strict=True)
+    assert sorted(zip(walks, seconds, strict=True)) == sorted(own)
+    assert len(set(seconds)) == len(seconds)
+    assert (found["walk_photos"] > 1).any()
+    for name in ("walk_lon", "walk_lat", "walk_photos", "walk_radius_90_m"):
+        assert found[name].to_numpy() == pytest.approx(stored.loc[found.index, name].to_numpy(), rel=1e-6)

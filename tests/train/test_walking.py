@@ -12,12 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from train.heads import walking
-from train.heads.cells import Cells
-from train.heads.walking import walk_log_shares
+from train.heads.cells import Cells, site_cells
+from train.heads.walking import WalkGrid
 
 CELLS = Cells(
     centres=torch.stack([torch.arange(100, dtype=torch.float32) + 0.5, torch.full((100,), 0.5)], dim=1), size_m=1.0
 )
+
+
+def walk_log_shares(log_shares: Tensor, seconds: NDArray[np.float64], cells: Cells) -> Tensor:
+    """Return the shares of a walk on the grid around the cells."""
+    return WalkGrid.around(cells).log_shares(log_shares, seconds)
 
 
 def seen_at(*places: tuple[float, float], spread_m: float = 3.0) -> Tensor:
@@ -108,13 +113,32 @@ def test_shares_are_those_of_every_way_through_the_cells(
 
 
 def _step(places: NDArray[np.float64], gap_s: float) -> NDArray[np.float64]:
-    """Return how likely each place follows each: a Gaussian, evened at both ends, and a thousandth of anything."""
+    """Return how likely each place follows each: a Gaussian, doubly stochastic, and a thousandth of anything."""
     width_m = math.hypot(3.0 + 0.7 * gap_s, 1 / math.sqrt(6))
     width_m = 1.3 ** round(math.log(width_m, 1.3))
     near = np.exp(-((places[:, None] - places[None]) ** 2).sum(axis=2) / (2 * width_m**2))
-    around = near.sum(axis=1)
-    step: NDArray[np.float64] = 0.999 * near / np.sqrt(around[:, None] * around[None]) + 0.001 / len(places)
+    for _ in range(500):
+        near = near / np.sqrt(near.sum(axis=0) * near.sum(axis=1)[:, None])
+    step: NDArray[np.float64] = 0.999 * near + 0.001 / len(places)
     return step
+
+
+@pytest.mark.parametrize("gap_s", [5.0, 20.0, 60.0, 120.0])
+def test_photos_that_show_nothing_prefer_no_place(gap_s: float) -> None:
+    """A plaza and a lane that leads off it: what one photo shows stands, however many others show nothing."""
+    plaza = [(east, north) for east in range(20) for north in range(20)]
+    lane = [(east, 10) for east in range(20, 60)]
+    places = torch.tensor([*plaza, *lane], dtype=torch.float32)
+    cells = Cells(centres=4.0 * places + 2.0, size_m=4.0)
+    on_lane = torch.arange(len(cells)) >= len(plaza)
+    flat = torch.full((21, len(cells)), -math.log(len(cells)))
+    found = walk_log_shares(flat, np.arange(21) * gap_s, cells).exp()
+    assert float(found.max() / found.min()) < 1.05
+    if gap_s < 60:
+        return  # so near to each other, they all count as one
+    flat[10] = torch.log(torch.where(on_lane, 0.67 / on_lane.sum(), 0.33 / (~on_lane).sum()))
+    found = walk_log_shares(flat, np.arange(21) * gap_s, cells).exp()
+    assert float(found[10, on_lane].sum()) == pytest.approx(0.67, abs=0.03)
 
 
 @given(gaps=st.lists(st.integers(0, 600), min_size=1, max_size=6), data=st.data())
@@ -154,13 +178,32 @@ def test_many_cells_are_walked_in_larger_squares(
     looks = truth + np.random.default_rng(0).normal(0, 3, len(truth))
     walk = torch.cat([seen_at((float(look), 1), spread_m=4.0) for look in looks])
     monkeypatch.setattr(walking, "_MOST_SQUARES", most_squares)
-    assert walking._Grid.around(CELLS, torch.device("cpu")).side_m == side_m
+    assert WalkGrid.around(CELLS).side_m == side_m
     found = walk_log_shares(walk, truth, CELLS)
     assert torch.allclose(found.exp().sum(dim=1), torch.ones(len(truth)), atol=1e-4)
     east_m = CELLS.centres[:, 0].numpy()
     means = found.exp().numpy() @ east_m
     assert float(np.abs(means - truth).max()) < 8
     assert float(np.abs(means - truth).mean()) < float(np.abs(looks - truth).mean())
+
+
+def test_what_a_square_is_parted_by_is_what_the_photos_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walking, "_MOST_SQUARES", 34)
+    sharp = torch.full((2, 100), -60.0)
+    sharp[:, 40] = 0.0  # the second cell of a square of three
+    found = walk_log_shares(sharp, np.array([0.0, 100.0]), CELLS).exp()
+    assert (found[:, 40] > 0.99).all()
+
+
+@pytest.mark.parametrize("extent_m", [1e4, 1e6, 2e7])
+def test_a_far_flung_site_has_a_grid_of_bounded_size(extent_m: float) -> None:
+    rng = np.random.default_rng(0)
+    line = np.stack([rng.uniform(0, extent_m, 400), rng.uniform(0, 100, 400)], axis=1)
+    for xy in (line, rng.uniform(0, extent_m, (400, 2))):
+        grid = WalkGrid.around(site_cells(xy, size_m=4.0, reach_m=14.0))
+        lines = (len(grid.east_m), len(grid.north_m))
+        assert max(lines) <= walking._MOST_LINES
+        assert math.prod(lines) <= walking._MOST_SQUARES
 
 
 def test_a_walk_is_found_again_through_the_noise() -> None:

@@ -29,10 +29,7 @@ img2gps predict runs/default-001 photos --walks --geojson walk.geojson
 TARGET = click.Path(path_type=Path, allow_dash=True)
 
 
-@command(
-    "predict",
-    example=_EXAMPLE,
-)
+@command("predict", example=_EXAMPLE)
 @click.argument("run", type=PATH)
 @click.argument("photos", type=PATH, nargs=-1, required=True)
 @json_option

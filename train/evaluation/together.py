@@ -3,10 +3,8 @@
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from img2gps.metrics import metrics_of
-from img2gps.walks import walk_rows
 from train.evaluation.bootstrap import LEVEL, Clusters, clusters_of, figure_intervals
 from train.evaluation.calibration import LEVELS, coverage
 from train.evaluation.compare import compare_errors
@@ -26,17 +24,16 @@ def walks_together(scores: "pd.DataFrame") -> dict[str, Any] | None:
     `scores` has the columns of `train.evaluation.scores.scores_frame`. None where the model has no such answers, or
     no photo has company.
     """
-    errors, alone, seconds = (scores[name].to_numpy(np.float64) for name in ("walk_error_m", "error_m", "clock_s"))
+    errors, alone, photos = (scores[name].to_numpy(np.float64) for name in ("walk_error_m", "error_m", "walk_photos"))
     radii = [scores[f"walk_radius_{round(100 * level)}_m"].to_numpy(dtype=np.float64) for level in LEVELS]
     walks = scores["walk"].to_numpy(dtype=str)
-    company = walk_rows(_units(scores), seconds)
-    if not company or not all(np.isfinite(values).all() for values in (errors, *radii)):
+    if not all(np.isfinite(values).all() for values in (errors, photos, *radii)) or not (photos > 1).any():
         return None
     clusters = stretches_of(scores)
     compared = compare_errors(("together", "alone"), errors, alone, clusters)
     return {
         **metrics_of(errors).to_dict(),
-        "with_company": sum(map(len, company)),
+        "with_company": int((photos > 1).sum()),
         "intervals": figure_intervals(errors, clusters),
         "intervals_from": {"unit": clusters.unit, "count": clusters.count, "level": LEVEL},
         "minus_alone": {"differences": compared.differences, "intervals": compared.intervals},
@@ -45,12 +42,6 @@ def walks_together(scores: "pd.DataFrame") -> dict[str, Any] | None:
             {"name": str(name), "figures": metrics_of(errors[walks == name]).to_dict()} for name in np.unique(walks)
         ],
     }
-
-
-def _units(scores: "pd.DataFrame") -> NDArray[np.int64]:
-    """Return a number (N,) for what was located together: the photos of a walk that one model located."""
-    units = scores.groupby(["fold", "walk"], dropna=False, sort=False).ngroup()
-    return np.asarray(units, dtype=np.int64)
 
 
 def stretches_of(scores: "pd.DataFrame") -> Clusters:

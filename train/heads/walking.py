@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from img2gps.geo import FloatArray
 from train.heads.cells import Cells
 
-__all__ = ["walk_log_shares"]
+__all__ = ["WalkGrid"]
 
 _PACE_M_PER_S: Final = 0.7  # of somebody who stops for photos; half or twice as much makes no difference
 _STANDING_M: Final = 3.0  # what the labels of one spot differ by
@@ -26,26 +26,99 @@ _ALIKE_S: Final = 15.0  # photos taken within this show much the same, and err a
 _ASTRAY: Final = 1e-3  # share of steps that go anywhere: a wrong clock, a photo of something else
 _LEVEL: Final = 1.3  # between the widths of step that are told apart
 _MOST_SQUARES: Final = 1 << 18  # of the grid around the cells: bounds the time of a step
+_MOST_LINES: Final = 2048  # columns or rows of it: bounds the memory of a step
+_GROWTH: Final = 1.2  # of squares while there are too many
+_BALANCING: Final = 40
 
 
-def walk_log_shares(log_shares: Tensor, seconds: FloatArray, cells: Cells) -> Tensor:
-    """Return the log shares (N, C) of the photos of one walk, each with what all the others show.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class WalkGrid:
+    """S squares of side `side_m` that hold the C cells of a site, in columns and rows: a Gaussian step is two products.
 
-    `log_shares` (N, C) are those of each photo alone, `seconds` (N,) when they were taken, in order of time. Photos of
-    one moment are taken to be of one spot, whatever their order.
+    `square` (C,) is that of each cell; `column` and `row` (S,) count the columns and rows that hold anything,
+    which lie at `east_m` and `north_m`. Steps are kept by their width.
     """
-    moments, of_photo = np.unique(seconds, return_inverse=True)
-    of_moment = torch.from_numpy(of_photo.reshape(-1)).to(log_shares.device)
-    weighted = log_shares * torch.from_numpy(_weights(seconds)).to(log_shares)[:, None]
-    evidence = weighted.new_zeros(len(moments), weighted.shape[1]).index_add_(0, of_moment, weighted)
-    evidence = torch.exp(evidence - evidence.max(dim=1, keepdim=True).values)
-    grid = _Grid.around(cells, evidence.device)
-    seen = grid.gathered(evidence)
-    both = _smoothed(seen, [grid.step(gap_s) for gap_s in np.diff(moments).tolist()])
-    # a square of several cells is parted as the photos themselves part it
-    smallest = torch.finfo(seen.dtype).tiny
-    shares = both[:, grid.square] * (evidence / seen[:, grid.square].clamp(min=smallest))
-    return F.log_softmax(torch.log(shares.clamp(min=smallest)), dim=1)[of_moment]
+
+    square: Tensor
+    column: Tensor
+    row: Tensor
+    east_m: Tensor
+    north_m: Tensor
+    side_m: float
+    kept: dict[int, tuple[Tensor, Tensor, Tensor]] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def around(cls, cells: Cells) -> Self:
+        """Return the grid of the cells themselves, or of squares of several where it would be too large."""
+        places = torch.floor(cells.centres.double().cpu() / cells.size_m).long()
+        side = 1
+        while True:
+            squares, square = torch.unique(torch.floor_divide(places, side), dim=0, return_inverse=True)
+            columns, column = torch.unique(squares[:, 0], return_inverse=True)
+            rows, row = torch.unique(squares[:, 1], return_inverse=True)
+            if len(columns) * len(rows) <= _MOST_SQUARES and max(len(columns), len(rows)) <= _MOST_LINES:
+                side_m = side * cells.size_m
+                # from the first on: float32 has no digits to spare for how far away the origin is
+                east_m, north_m = ((lines - lines[0]) * side_m for lines in (columns, rows))
+                parts = (square, column, row, east_m.float(), north_m.float())
+                square, column, row, east_m, north_m = (part.to(cells.centres.device) for part in parts)
+                return cls(square=square, column=column, row=row, east_m=east_m, north_m=north_m, side_m=side_m)
+            side = max(side + 1, int(_GROWTH * side))
+
+    def log_shares(self, log_shares: Tensor, seconds: FloatArray) -> Tensor:
+        """Return the log shares (N, C) of the photos of one walk, each with what all the others show.
+
+        `log_shares` (N, C) are those of each photo alone, `seconds` (N,) when they were taken, in order of time. Photos
+        of one moment are taken to be of one spot, whatever their order.
+        """
+        moments, of_photo = np.unique(seconds, return_inverse=True)
+        of_moment = torch.from_numpy(of_photo.reshape(-1)).to(log_shares.device)
+        weighted = log_shares * torch.from_numpy(_weights(seconds)).to(log_shares)[:, None]
+        evidence = weighted.new_zeros(len(moments), weighted.shape[1]).index_add_(0, of_moment, weighted)
+        evidence = torch.exp(evidence - evidence.max(dim=1, keepdim=True).values)
+        seen = evidence.new_zeros(len(moments), len(self.column)).index_add_(1, self.square, evidence)
+        both = _smoothed(seen, [self._step(gap_s) for gap_s in np.diff(moments).tolist()])
+        # a square of several cells is parted as the photos themselves part it
+        smallest = torch.finfo(seen.dtype).tiny
+        shares = both[:, self.square] * (evidence / seen[:, self.square].clamp(min=smallest))
+        return F.log_softmax(torch.log(shares.clamp(min=smallest)), dim=1)[of_moment]
+
+    def _step(self, gap_s: float) -> "Callable[[Tensor], Tensor]":
+        """Return what spreads shares (S,) over where a person may be `gap_s` seconds later: a Gaussian of metres."""
+        # two places in squares differ by a sixth of their area more than the squares do (per axis, mean square)
+        width_m = math.hypot(_STANDING_M + _PACE_M_PER_S * gap_s, self.side_m / math.sqrt(6))
+        level = round(math.log(width_m, _LEVEL))
+        if level not in self.kept:
+            self.kept[level] = self._matrices(_LEVEL**level)
+        along_east, along_north, balance = self.kept[level]
+
+        def spread(shares: Tensor) -> Tensor:
+            near = balance * self._blurred(balance * shares, along_east, along_north)
+            return (1 - _ASTRAY) * near + _ASTRAY / len(shares) * shares.sum()
+
+        return spread
+
+    def _matrices(self, width_m: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the Gaussian along the columns and the rows, and the weights (S,) of both ends of a step.
+
+        With these, the shares that lead from and to every square add up to one, so that photos that show nothing
+        prefer no place, be it a plaza or a lane: the iteration of Knight, Ruiz and Uçar, "A Symmetry Preserving
+        Algorithm for Matrix Scaling" (SIAM Journal on Matrix Analysis and Applications 35, 2014).
+        """
+        along = [
+            torch.exp(-(lines[:, None] - lines[None]).square() / (2 * width_m**2))
+            for lines in (self.east_m, self.north_m)
+        ]
+        balance = torch.ones_like(self.column, dtype=along[0].dtype)
+        for _ in range(_BALANCING):
+            balance = (balance / self._blurred(balance, *along)).sqrt()
+        return along[0], along[1], balance
+
+    def _blurred(self, shares: Tensor, along_east: Tensor, along_north: Tensor) -> Tensor:
+        plane = shares.new_zeros(len(self.east_m), len(self.north_m))
+        plane[self.column, self.row] = shares
+        blurred: Tensor = (along_east @ plane @ along_north)[self.column, self.row]
+        return blurred
 
 
 def _smoothed(seen: Tensor, steps: "list[Callable[[Tensor], Tensor]]") -> Tensor:
@@ -76,78 +149,6 @@ def _weights(seconds: FloatArray) -> FloatArray:
     for row, share in reversed(list(enumerate(kept, start=1))):
         after[row - 1] = share * (1 + after[row])
     return 1 / (1 + before + after)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Grid:
-    """S squares of side `side_m` that hold the C cells, as columns and rows, so that a Gaussian step is two products.
-
-    `square` (C,) is that of each cell; `column` and `row` (S,) count the columns and rows that hold anything,
-    which lie at `east_m` and `north_m`. Steps are kept by their width.
-    """
-
-    square: Tensor
-    column: Tensor
-    row: Tensor
-    east_m: Tensor
-    north_m: Tensor
-    side_m: float
-    kept: dict[int, tuple[Tensor, Tensor, Tensor]] = dataclasses.field(default_factory=dict)
-
-    @classmethod
-    def around(cls, cells: Cells, device: torch.device) -> Self:
-        """Return the grid of the cells themselves, or of squares of several where it would be too large."""
-        places = torch.floor(cells.centres.double().cpu() / cells.size_m).long()
-        side = 1
-        while True:
-            squares, square = torch.unique(torch.floor_divide(places, side), dim=0, return_inverse=True)
-            columns, column = torch.unique(squares[:, 0], return_inverse=True)
-            rows, row = torch.unique(squares[:, 1], return_inverse=True)
-            if len(columns) * len(rows) <= _MOST_SQUARES:
-                side_m = side * cells.size_m
-                # from the first on: float32 has no digits to spare for how far away the origin is
-                east_m, north_m = ((lines - lines[0]) * side_m for lines in (columns, rows))
-                parts = (square, column, row, east_m.float(), north_m.float())
-                square, column, row, east_m, north_m = (part.to(device) for part in parts)
-                return cls(square=square, column=column, row=row, east_m=east_m, north_m=north_m, side_m=side_m)
-            side += 1
-
-    def gathered(self, shares: Tensor) -> Tensor:
-        """Return the shares (N, S) of the squares from those (N, C) of the cells."""
-        return shares.new_zeros(len(shares), len(self.column)).index_add_(1, self.square, shares)
-
-    def step(self, gap_s: float) -> "Callable[[Tensor], Tensor]":
-        """Return what spreads shares (S,) over where a person may be `gap_s` seconds later.
-
-        A Gaussian of the metres that they may have come; both ends weigh what they may reach, so that squares
-        at the edge, which have less around them, are neither left nor sought for that, and there and back are alike.
-        """
-        # two places in squares differ by a sixth of their area more than the squares do (per axis, mean square)
-        width_m = math.hypot(_STANDING_M + _PACE_M_PER_S * gap_s, self.side_m / math.sqrt(6))
-        level = round(math.log(width_m, _LEVEL))
-        if level not in self.kept:
-            self.kept[level] = self._matrices(_LEVEL**level)
-        along_east, along_north, balance = self.kept[level]
-
-        def spread(shares: Tensor) -> Tensor:
-            near = balance * self._blurred(balance * shares, along_east, along_north)
-            return (1 - _ASTRAY) * near + _ASTRAY / len(shares) * shares.sum()
-
-        return spread
-
-    def _matrices(self, width_m: float) -> tuple[Tensor, Tensor, Tensor]:
-        along = [
-            torch.exp(-(lines[:, None] - lines[None]).square() / (2 * width_m**2))
-            for lines in (self.east_m, self.north_m)
-        ]
-        around = self._blurred(torch.ones_like(self.column, dtype=along[0].dtype), *along)
-        return along[0], along[1], around.rsqrt()
-
-    def _blurred(self, shares: Tensor, along_east: Tensor, along_north: Tensor) -> Tensor:
-        plane = shares.new_zeros(len(self.east_m), len(self.north_m))
-        plane[self.column, self.row] = shares
-        blurred: Tensor = (along_east @ plane @ along_north)[self.column, self.row]
-        return blurred
 
 
 def _normalised(shares: Tensor) -> Tensor:
