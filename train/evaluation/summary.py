@@ -10,7 +10,7 @@ from train.evaluation.strata import ENOUGH_ALONE
 
 __all__ = ["Table", "figures_table", "headline", "next_steps", "remarks", "walks_table"]
 
-_LENGTHS: Final = {"rmse_m": "RMSE", "mean_m": "mean", "median_m": "median", "p90_m": "90th percentile"}
+_LENGTHS: Final = {"rmse_m": "RMSE", "mean_m": "mean", "median_m": "median", "p90_m": "P90"}
 _BESIDE: Final = {
     "walks_together": "whole walks",
     "mean_predictor": "mean position",
