@@ -160,17 +160,18 @@ def _fitted(
     cells = site_cells(_positions(data.train), size_m=config.cell_m, reach_m=config.reach_m).to(device)
     judges = data.val if data.val is not None and len(data.val) >= FEWEST_TO_CALIBRATE else None
     parts = inner_parts(data.train) if judges is None else None
+    grid = WalkGrid.around(cells)  # of the squares, which are the same whatever the cells stand for
     steps = steps_in_all(len(places), None if parts is None else parts[0], config)
     with bar("Fitting heads", steps) as advance:
         model = SiteModel.fit(own, places, cells, config, frozen=extractor.last, advance=advance)
         calibrations = Calibration(), Calibration()
         if judges is not None:
             others, truth = _selected(seen, data, judges, device)
-            calibrations = _calibrated(model.log_shares(others), judges, truth.xy, cells, config, by="val")
+            calibrations = _calibrated(model.log_shares(others), judges, truth.xy, cells, grid, config, by="val")
         elif parts is not None:
             blind = cells.middles  # the cells stand for the very positions that are held out here
             held_out = held_out_shares(own, places, parts[0], blind, config, frozen=extractor.last, advance=advance)
-            calibrations = _calibrated(held_out, data.train, places.xy, blind, config, by=parts[1])
+            calibrations = _calibrated(held_out, data.train, places.xy, blind, grid, config, by=parts[1])
     if not calibrations[0].photos:
         stderr().print("Too few photos to calibrate the radii on: they are the distribution's own, and hold less.")
     if model.reader is not None:
@@ -180,7 +181,7 @@ def _fitted(
         ensemble=model.ensemble,
         calibration=calibrations[0],
         walk_calibration=calibrations[1],
-        walk_grid=WalkGrid.around(cells),
+        walk_grid=grid,
         config=config,
         frame=data.source.frame,
         device=device,
@@ -195,7 +196,7 @@ def _selected(seen: Seen, data: TrainingData, photos: Photos, device: torch.devi
 
 
 def _calibrated(
-    log_shares: Tensor, photos: Photos, xy: Tensor, cells: Cells, config: TrainConfig, *, by: str
+    log_shares: Tensor, photos: Photos, xy: Tensor, cells: Cells, grid: WalkGrid, config: TrainConfig, *, by: str
 ) -> tuple[Calibration, Calibration]:
     """Return the calibration of photos alone, and of those that have company on their walk, located together.
 
@@ -209,7 +210,6 @@ def _calibrated(
     company = [torch.from_numpy(rows).to(xy.device) for rows in walk_rows(photos.walk, photos.captured_s)]
     if sum(map(len, company)) < FEWEST_TO_CALIBRATE:
         return alone, alone
-    grid = WalkGrid.around(cells)
     together = [grid.log_shares(log_shares[rows], photos.captured_s[rows.cpu().numpy()]) for rows in company]
     return alone, Calibration.fit(torch.cat(together), cells, xy[torch.cat(company)], answer, by=by)
 

@@ -15,6 +15,9 @@ from img2gps.metrics import metrics_of
 from tests.evaluating import SPLITS, ColourReader, dataset_of, folds_run_of, run_of, walks
 from train import loading
 from train.evaluation.evaluate import evaluate_run, evaluate_runs
+from train.predict import Prediction
+from train.predictions import read_predictions, write_predictions
+from train.reporting import is_sure
 
 Reading = Callable[..., None]
 
@@ -216,6 +219,18 @@ def test_runs_are_compared_on_the_same_photos(tmp_path: Path, dataset: Dataset) 
     assert "good is better by more than chance" in comparisons[0].sentence("mean_m")
     with pytest.raises(UsageError, match="same name"):
         evaluate_runs([runs[0].root, runs[0].root], write=False)
+
+
+def test_what_evaluate_abstains_from_is_what_predict_is_not_sure_of(tmp_path: Path, dataset: Dataset) -> None:
+    run = folds_run_of(tmp_path, dataset)
+    path = run.folds_path / "predictions.parquet"
+    rows = read_predictions(path).assign(radius_50_m=5.0, uncertainty_m=5.0, radius_90_m=[20.0] * 30 + [30.0] * 18)
+    write_predictions(path, rows)
+    for threshold_m, answered in ((10.0, 0), (20.0, 30), (30.0, 48)):
+        found = evaluate_run(run.root, abstain_m=threshold_m, write=False).document["abstain"]
+        prediction = {"file": "a", "lon": 0.0, "lat": 0.0, "error": None, "radius_50_m": 5.0}
+        sure = [is_sure(Prediction(**prediction, radius_90_m=radius), threshold_m) for radius in rows["radius_90_m"]]
+        assert found["answered"] == sum(map(bool, sure)) == answered
 
 
 def test_abstention_needs_an_uncertainty(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:

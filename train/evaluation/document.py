@@ -115,7 +115,7 @@ def _uncertainty(scores: "pd.DataFrame", clusters: Clusters, abstain_m: float | 
         calibration.coverage(errors, radius, level, clusters)
         for radius, level in zip((radius_50, radius_90), calibration.LEVELS, strict=True)
     ]
-    answered = None if abstain_m is None else calibration.abstention(errors, uncertainty, abstain_m, clusters)
+    answered = None if abstain_m is None else calibration.abstention(errors, radius_90, abstain_m, clusters)
     return {
         "calibration": {"coverage": coverage, "reliability": calibration.reliability(errors, radius_50)},
         "risk_coverage": calibration.risk_coverage(errors, uncertainty),

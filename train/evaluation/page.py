@@ -14,7 +14,7 @@ from img2gps.report.page import MAP_SCRIPTS, NARROW, as_metres, as_percent, rend
 from img2gps.report.thumbnails import make_thumbnails
 from img2gps.text import safe_text
 from train.evaluation.page_data import inside_site, report_data
-from train.evaluation.summary import next_steps
+from train.evaluation.summary import figures_beside, next_steps
 
 __all__ = ["write_report"]
 
@@ -68,11 +68,9 @@ def write_report(path: Path, document: dict[str, Any], *, dataset: Dataset) -> N
 
 
 def _beside(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures that stand beside those of the run, by their names in `_CURVES`."""
-    frame = {key: part["figures"] for key, part in document["frame"].items()}
-    if document["walks_together"]:
-        frame["walks_together"] = document["walks_together"]
-    return {key: frame[key] for key in _CURVES if key in frame}
+    """Return the figures that stand beside those of the run, those of `_CURVES` in its order."""
+    known = figures_beside(document)
+    return {key: known[key] for key in _CURVES if key in known}
 
 
 def _figure_rows(document: dict[str, Any]) -> list[list[str]]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from img2gps.geo import FloatArray, geodesic_m
+from img2gps.geo import geodesic_m
 from img2gps.site import Site
 from img2gps.sun import light_of, sun_elevation_deg
 from img2gps.text import safe_text
@@ -44,7 +44,7 @@ def scores_frame(
     scores["captured_at"] = pd.to_datetime(rows["captured_at"], utc=True).reset_index(drop=True)
     scores["clock_s"] = clock_seconds(rows)
     scores["error_m"] = geodesic_m(scores["lon"], scores["lat"], scores["pred_lon"], scores["pred_lat"])
-    scores["walk_error_m"] = _errors_m(scores, scores["walk_lon"], scores["walk_lat"])
+    scores["walk_error_m"] = geodesic_m(scores["lon"], scores["lat"], scores["walk_lon"], scores["walk_lat"])
     scores["day"] = _local_days(rows, site)
     scores["light"] = light_of(sun_elevation_deg(scores["captured_at"], scores["lon"], scores["lat"]))
     scores["device_name"] = _device_names(rows)
@@ -53,15 +53,6 @@ def scores_frame(
     scores["nearest_train_m"] = references.errors_m["oracle"]
     scores["mean_predictor_m"] = references.errors_m["mean_predictor"]
     return scores
-
-
-def _errors_m(scores: "pd.DataFrame", lon: "pd.Series[float]", lat: "pd.Series[float]") -> FloatArray:
-    """Return the geodesic errors (N,) of answers (N,) in degrees, NaN where there is none."""
-    given = np.isfinite(lon) & np.isfinite(lat)
-    errors = np.full(len(scores), np.nan)
-    truth = scores[given]
-    errors[given] = geodesic_m(truth["lon"], truth["lat"], lon[given], lat[given])
-    return errors
 
 
 def _local_days(rows: "gpd.GeoDataFrame", site: Site) -> list[str]:

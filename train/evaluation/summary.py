@@ -8,7 +8,7 @@ from img2gps.metrics import WITHIN_M
 from img2gps.text import format_count, join_words
 from train.evaluation.strata import ENOUGH_ALONE
 
-__all__ = ["Table", "figures_table", "headline", "next_steps", "remarks", "walks_table"]
+__all__ = ["Table", "figures_beside", "figures_table", "headline", "next_steps", "remarks", "walks_table"]
 
 _LENGTHS: Final = {"rmse_m": "RMSE", "mean_m": "mean", "median_m": "median", "p90_m": "P90"}
 _BESIDE: Final = {
@@ -41,9 +41,7 @@ def headline(document: dict[str, Any]) -> str:
 
 def figures_table(document: dict[str, Any]) -> Table:
     """Return the figures with their intervals beside whole walks, the mean predictor, the thumbnails and the oracle."""
-    frame = {key: value["figures"] for key, value in document["frame"].items()}
-    if document["walks_together"]:
-        frame["walks_together"] = document["walks_together"]
+    frame = figures_beside(document)
     beside = [key for key in _BESIDE if key in frame]
     bounds = document["intervals"]
     rows = []
@@ -57,6 +55,12 @@ def figures_table(document: dict[str, Any]) -> Table:
     source = document["intervals_from"]
     columns = ["", "this run", "95 % interval", *(_BESIDE[key] for key in beside)]
     return Table(title=f"Errors (intervals over {source['count']} {source['unit']})", columns=columns, rows=rows)
+
+
+def figures_beside(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures that stand beside those of the run: whole walks, where there are any, and the references."""
+    whole = {"walks_together": document["walks_together"]} if document["walks_together"] else {}
+    return whole | {key: part["figures"] for key, part in document["frame"].items()}
 
 
 def walks_table(document: dict[str, Any]) -> Table:
