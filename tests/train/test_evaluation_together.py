@@ -10,7 +10,7 @@ from img2gps.dataset import Dataset
 from img2gps.metrics import metrics_of
 from img2gps.walks import seconds_of
 from tests.datasets import DAY, NOON, line, make_walk
-from tests.evaluating import dataset_of, folds_run_of
+from tests.evaluating import dataset_of, folds_run_of, walks
 from train.evaluation.evaluate import evaluate_run, evaluate_runs
 from train.evaluation.summary import remarks
 from train.predictions import read_predictions, write_predictions
@@ -68,6 +68,16 @@ def test_intervals_of_whole_walks_resample_stretches_of_minutes(tmp_path: Path, 
     assert source["unit"] == "stretches of four minutes"
     rows = dataset.read_frame()
     assert source["count"] == len(set(zip(rows["walk"], seconds_of(rows["captured_at"]) // 240, strict=True)))
+
+
+def test_too_few_stretches_for_intervals_are_said_to_be(tmp_path: Path) -> None:
+    dataset = dataset_of(tmp_path / "quad", walks("abcd"))
+    run = folds_run_of(tmp_path, dataset)
+    as_walks(run)
+    found = evaluate_run(run.root)
+    assert found.document["walks_together"]["intervals"] is None
+    assert any("4 stretches of four minutes: too few for intervals" in line for line in remarks(found.document))
+    assert "4 stretches of four minutes are too few" in (found.folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_photos_without_company_have_no_figures_of_their_own(tmp_path: Path, dataset: Dataset) -> None:

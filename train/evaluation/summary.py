@@ -162,10 +162,12 @@ def _together_line(together: dict[str, Any]) -> str:
     parts = [f"{_LENGTHS[name]} {together[name]:.1f} m ({_change(less, name)})" for name in ("rmse_m", "median_m")]
     regions = [f"{row['observed']:.0%} in the {row['claimed']:.0%} region" for row in together["calibration"]]
     source = together["intervals_from"]
+    basis = f"{source['count']} {source['unit']}"
+    basis = f"intervals over {basis}" if together["intervals"] else f"{basis}: too few for intervals"
     company = "" if together["with_company"] == together["photos"] else f", {together['with_company']:,} with company"
     return (
         f"Whole walks, each located together by capture times (`predict --walks`){company}: {join_words(parts)}; "
-        f"{join_words(regions)} (intervals over {source['count']} {source['unit']})."
+        f"{join_words(regions)} ({basis})."
     )
 
 
