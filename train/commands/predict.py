@@ -55,8 +55,8 @@ def predict(
     """Say where PHOTOS (files or folders) were taken; their EXIF is not needed.
 
     Photos are located on the site of the RUN wherever they were taken. With --walks, photos that one camera took at
-    most ten minutes apart are located together, as those of somebody on foot: far better where there are several, but for
-    walks on the site alone: elsewhere it makes wrong answers sure.
+    most ten minutes apart are located together, as those of somebody on foot: far better where there are several.
+    Only for walks on the site: elsewhere it makes wrong answers sure.
     """
     from train.loading import load_localizer
     from train.predict import find_photos, predict_files
