@@ -1,7 +1,7 @@
 """What every trained model is to the rest of the program: photos in, positions out."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["Estimate", "Localizer", "WalkLocalizer"]
+    from train.heads.evidence import Evidence
+
+__all__ = ["UNFAMILIAR_BELOW", "Estimate", "Localizer", "WalkLocalizer"]
+
+UNFAMILIAR_BELOW: Final = 0.05
+"""A photo or walk of less familiarity may be from elsewhere: so little has one in twenty of those on the site."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,8 @@ class Estimate:
     mean_north_m: FloatArray | None = None
     mode_east_m: FloatArray | None = None
     mode_north_m: FloatArray | None = None
+    familiarity: FloatArray | None = None
+    """The p-value of each being of the site, told by its looks (`train.heads.familiarity`); one for all of a walk."""
     company: FloatArray | None = None
     """How many photos each was located with, itself included; None: each by itself."""
 
@@ -76,17 +83,17 @@ class Localizer(Protocol):
 class WalkLocalizer(Localizer, Protocol):
     """A model with a distribution over the site, which can locate the photos of a walk together."""
 
-    def log_shares(self, images: "Tensor") -> "Tensor":
-        """Return the distributions (N, C) of a uint8 RGB batch, as log shares of the site's C cells."""
+    def evidence(self, images: "Tensor") -> "Evidence":
+        """Return what a uint8 RGB batch of N photos shows: distributions over the site's cells."""
         ...
 
-    def estimate(self, log_shares: "Tensor") -> Estimate:
-        """Return the positions that distributions (N, C) give, each photo by itself: what `locate` returns."""
+    def estimate(self, evidence: "Evidence") -> Estimate:
+        """Return the positions of N photos, each by itself: what `locate` returns."""
         ...
 
-    def estimate_walk(self, log_shares: "Tensor", seconds: FloatArray) -> Estimate:
-        """Return the positions of the photos of one walk, located together.
+    def estimate_walk(self, evidence: "Evidence", seconds: FloatArray) -> Estimate:
+        """Return the positions of the N photos of one walk, located together.
 
-        `log_shares` (N, C) are theirs alone, `seconds` (N,) when they were taken, in order of time; N is 2 or more.
+        `seconds` (N,) is when they were taken, in order of time; N is 2 or more.
         """
         ...

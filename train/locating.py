@@ -21,6 +21,7 @@ from img2gps.progress import Advance, bar, stderr
 from img2gps.text import format_count, safe_path
 from img2gps.walks import walk_numbers, walk_rows
 from train.devices import naming_memory
+from train.heads.evidence import Evidence
 from train.localizer import Estimate, Localizer, WalkLocalizer
 from train.pixels import Pixels, PixelSpec, UnreadableImageError, read_photo
 
@@ -58,20 +59,17 @@ def locate_each_walk(
     Walks are told by the cameras and capture times that the files name (`walks_of`).
     """
     with bar("Locating", len(paths)) as advance:
-        parts, found = _seen(paths, localizer.pixels, localizer.log_shares, batch_size=batch_size, advance=advance)
+        parts, found = _seen(paths, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
     captures = [one for one in found if not isinstance(one, str)]
     walks, seconds = walks_of(captures)
     company = walk_rows(walks, seconds)
     _tell_company(company, len(captures))
     if not parts:
         return _spread(Estimate.concatenate([]), [False] * len(found)), _errors(found)
-    log_shares = torch.cat(parts)
+    evidence = Evidence.cat(parts)
     rest = _others(company, len(captures))
-    together = [
-        localizer.estimate_walk(log_shares[torch.from_numpy(rows).to(log_shares.device)], seconds[rows])
-        for rows in company
-    ]
-    alone = localizer.estimate(log_shares[torch.from_numpy(rest).to(log_shares.device)])
+    together = [localizer.estimate_walk(evidence.take(torch.from_numpy(rows)), seconds[rows]) for rows in company]
+    alone = localizer.estimate(evidence.take(torch.from_numpy(rest)))
     together.append(dataclasses.replace(alone, company=np.ones(len(rest))))
     estimate = Estimate.concatenate(together).take(np.argsort(np.concatenate([*company, rest])))
     return _spread(estimate, [not isinstance(one, str) for one in found]), _errors(found)
@@ -95,15 +93,15 @@ def locate_with_walks(
     with bar("Locating", len(paths)) as advance:
         for rows in [*company, *np.split(rest, list(range(_ALONE_AT_ONCE, len(rest), _ALONE_AT_ONCE)))]:
             own = [paths[row] for row in rows.tolist()]
-            parts, found = _seen(own, localizer.pixels, localizer.log_shares, batch_size=batch_size, advance=advance)
+            parts, found = _seen(own, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
             _refuse_unread(own, _errors(found))
             if not parts:
                 continue
-            log_shares = torch.cat(parts)
-            alone.append(localizer.estimate(log_shares))
+            evidence = Evidence.cat(parts)
+            alone.append(localizer.estimate(evidence))
             by_itself = dataclasses.replace(alone[-1], company=np.ones(len(rows)))
             together.append(
-                localizer.estimate_walk(log_shares, seconds[rows]) if len(alone) <= len(company) else by_itself
+                localizer.estimate_walk(evidence, seconds[rows]) if len(alone) <= len(company) else by_itself
             )
     order = np.argsort(np.concatenate([*company, rest]))
     return Estimate.concatenate(alone).take(order), Estimate.concatenate(together).take(order)

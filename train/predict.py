@@ -22,7 +22,10 @@ _IMAGE_SUFFIXES: Final = frozenset(
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """Where one file was taken, in degrees, or the sentence that says why that cannot be told."""
+    """Where one file was taken, in degrees, or the sentence that says why that cannot be told.
+
+    `familiarity` is the p-value of its being of the site (`train.heads.familiarity`), None where the model tells none.
+    """
 
     file: str
     lon: float | None
@@ -30,6 +33,7 @@ class Prediction:
     radius_50_m: float | None
     radius_90_m: float | None
     error: str | None
+    familiarity: float | None = None
 
 
 def predict_files(
@@ -50,12 +54,12 @@ def predict_files(
     rows: list[Prediction] = []
     for index, (path, error) in enumerate(zip(paths, errors, strict=True)):
         given = error is None
-        radius = {
+        numbers = {
             name: float(values[index]) if given and (values := getattr(estimate, name)) is not None else None
-            for name in ("radius_50_m", "radius_90_m")
+            for name in ("radius_50_m", "radius_90_m", "familiarity")
         }
         lon, lat = (float(lons[index]), float(lats[index])) if given else (None, None)
-        rows.append(Prediction(file=safe_path(path), lon=lon, lat=lat, error=error, **radius))
+        rows.append(Prediction(file=safe_path(path), lon=lon, lat=lat, error=error, **numbers))
     return rows
 
 

@@ -20,16 +20,19 @@ __all__ = ["PREDICTION_COLUMNS", "predictions_frame", "read_predictions", "write
 
 PREDICTION_COLUMNS: Final = (
     *("id", "lon", "lat", "pred_lon", "pred_lat", "mean_lon", "mean_lat", "mode_lon", "mode_lat"),
-    *("error_m", "uncertainty_m", "radius_50_m", "radius_90_m", "fold"),
-    *("walk_lon", "walk_lat", "walk_radius_50_m", "walk_radius_90_m", "walk_photos"),
+    *("error_m", "uncertainty_m", "radius_50_m", "radius_90_m", "familiarity", "fold"),
+    *("walk_lon", "walk_lat", "walk_radius_50_m", "walk_radius_90_m", "walk_familiarity", "walk_photos"),
 )
 """Degrees and metres in float64, NaN where the model has none; `fold` is -1 outside a fold.
 
-`uncertainty_m` is `radius_50_m`: half of the photos are expected to lie nearer than that. ``walk_`` begins what belongs
-to the answer for the photo located with the others of its walk, `walk_photos` of them, itself included.
+`uncertainty_m` is `radius_50_m`: half of the photos are expected to lie nearer than that. `familiarity` is the p-value
+of a photo being of the site. ``walk_`` begins what belongs to the answer for the photo located with the others of its
+walk, `walk_photos` of them, itself included.
 """
 
-_LATER: Final = tuple(name for name in PREDICTION_COLUMNS if name.startswith("walk_"))  # earlier versions had none
+_OF_WALKS: Final = tuple(name for name in PREDICTION_COLUMNS if name.startswith("walk_"))
+_LATER: Final = ("familiarity", *_OF_WALKS)  # earlier versions had none
+_STATED: Final = ("radius_50_m", "radius_90_m", "familiarity")
 
 
 def predictions_frame(
@@ -58,17 +61,21 @@ def predictions_frame(
         given = east_m is not None and north_m is not None
         columns[f"{name}_lon"], columns[f"{name}_lat"] = frame.to_lonlat(east_m, north_m) if given else (missing,) * 2
     columns["error_m"] = geodesic_m(columns["lon"], columns["lat"], pred_lon, pred_lat)
-    columns["radius_50_m"] = missing if estimate.radius_50_m is None else estimate.radius_50_m
-    columns["radius_90_m"] = missing if estimate.radius_90_m is None else estimate.radius_90_m
+    columns |= _stated(estimate)
     columns["uncertainty_m"] = columns["radius_50_m"]
     columns["fold"] = np.full(len(ids), -1 if fold is None else fold, dtype=np.int32)
-    columns |= dict.fromkeys(_LATER, missing)
+    columns |= dict.fromkeys(_OF_WALKS, missing)
     if together is not None:
         columns["walk_lon"], columns["walk_lat"] = frame.to_lonlat(together.east_m, together.north_m)
-        for name in ("radius_50_m", "radius_90_m"):
-            columns[f"walk_{name}"] = missing if getattr(together, name) is None else getattr(together, name)
+        columns |= {f"walk_{name}": values for name, values in _stated(together).items()}
         columns["walk_photos"] = np.ones(len(ids)) if together.company is None else together.company
     return pd.DataFrame({name: columns[name] for name in PREDICTION_COLUMNS})
+
+
+def _stated(estimate: "Estimate") -> dict[str, Any]:
+    """Return what the model says of its own answers, NaN where it does not."""
+    given = {name: getattr(estimate, name) for name in _STATED}
+    return {name: np.full(len(estimate.east_m), np.nan) if part is None else part for name, part in given.items()}
 
 
 def write_predictions(path: Path, predictions: "pd.DataFrame") -> None:

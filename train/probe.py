@@ -23,11 +23,13 @@ from train.heads.calibration import FEWEST_TO_CALIBRATE, Calibration, inner_part
 from train.heads.cells import Cells, site_cells
 from train.heads.distribution import mean_point, median_point, mode_point
 from train.heads.ensemble import Ensemble, head_names
+from train.heads.evidence import Evidence
+from train.heads.familiarity import Familiarity, walk_familiarity
 from train.heads.features import CHUNK, FeatureExtractor, Features
-from train.heads.site_model import Seen, SiteModel, held_out_shares, steps_in_all
+from train.heads.site_model import Seen, SiteModel, held_out_evidence, steps_in_all
 from train.heads.tuned import TunedReader
 from train.heads.views import Places
-from train.heads.walking import WalkGrid
+from train.heads.walking import WalkGrid, looks_of
 from train.keeping import made_by
 from train.localizer import Estimate
 from train.pixels import PixelSpec
@@ -36,6 +38,7 @@ from train.run import RunFolder
 __all__ = ["ProbeLocalizer", "fit_probe", "restore_probe"]
 
 _BACKBONE: Final = "backbone."
+_FAMILIAR: Final = "familiarity"
 _COLUMNS: Final = (
     *("east_m", "north_m", "mean_east_m", "mean_north_m", "mode_east_m", "mode_north_m"),
     *("radius_50_m", "radius_90_m"),
@@ -52,6 +55,7 @@ class ProbeLocalizer:
     walk_calibration: Calibration
     """Of photos that were located with the others of their walk."""
     walk_grid: WalkGrid
+    familiarity: Familiarity
     config: TrainConfig
     frame: LocalFrame
     device: torch.device
@@ -63,25 +67,37 @@ class ProbeLocalizer:
 
     def locate(self, images: Tensor) -> Estimate:
         """Return the positions of a uint8 RGB batch of shape (N, 3, height, width)."""
-        return self.estimate(self.log_shares(images))
+        return self.estimate(self.evidence(images))
 
-    def log_shares(self, images: Tensor) -> Tensor:
-        """Return the distributions (N, C) of a uint8 RGB batch over the model's cells."""
-        return self.log_shares_of(self.extractor(images))
+    def evidence(self, images: Tensor) -> Evidence:
+        """Return what a uint8 RGB batch of N photos shows, over the model's cells."""
+        return self.evidence_of(self.extractor(images))
 
-    def log_shares_of(self, features: Features) -> Tensor:
-        """Return the distributions (N, C) of photos whose features are known."""
-        parts = [self.ensemble.log_shares(features.take(filled))[:count] for filled, count in _chunks(len(features))]
-        return torch.cat(parts) if parts else torch.empty(0, len(self.ensemble.cells), device=self.device)
+    def evidence_of(self, features: Features) -> Evidence:
+        """Return what photos show whose features are known."""
+        count = len(features)
+        filled = [self.ensemble.evidence(features.take(rows)) for rows, _ in _chunks(count)]
+        if not filled:
+            nothing = torch.empty(0, len(self.ensemble.cells), device=self.device)
+            return Evidence(log_shares=nothing, likeness=nothing[:, 0])
+        return Evidence.cat(filled).take(torch.arange(count))  # only the last chunk is filled up
 
-    def estimate(self, log_shares: Tensor) -> Estimate:
-        """Return the positions that distributions (N, C) give, each photo by itself."""
-        return self._estimate(log_shares, self.calibration)
+    def estimate(self, evidence: Evidence) -> Estimate:
+        """Return the positions of N photos, each by itself."""
+        estimate = self._estimate(evidence.log_shares, self.calibration)
+        return dataclasses.replace(estimate, familiarity=self.familiarity.of(evidence.likeness))
 
-    def estimate_walk(self, log_shares: Tensor, seconds: FloatArray) -> Estimate:
+    def estimate_walk(self, evidence: Evidence, seconds: FloatArray) -> Estimate:
         """Return the positions of the photos of one walk, located together (`train.localizer.WalkLocalizer`)."""
-        estimate = self._estimate(self.walk_grid.log_shares(log_shares, seconds), self.walk_calibration)
-        return dataclasses.replace(estimate, company=np.full(len(seconds), float(len(seconds))))
+        alone = self.estimate(evidence)
+        together = self._estimate(self.walk_grid.log_shares(evidence.log_shares, seconds), self.walk_calibration)
+        familiarity = alone.familiarity
+        if familiarity is not None and alone.radius_90_m is not None:
+            apart_m = np.hypot(alone.east_m - together.east_m, alone.north_m - together.north_m)
+            walk = walk_familiarity(familiarity, apart_m <= alone.radius_90_m, looks_of(seconds))
+            familiarity = np.full(len(seconds), walk)
+        company = np.full(len(seconds), float(len(seconds)))
+        return dataclasses.replace(together, familiarity=familiarity, company=company)
 
     def _estimate(self, log_shares: Tensor, calibration: Calibration) -> Estimate:
         parts = [
@@ -164,14 +180,17 @@ def _fitted(
     steps = steps_in_all(len(places), None if parts is None else parts[0], config)
     with bar("Fitting heads", steps) as advance:
         model = SiteModel.fit(own, places, cells, config, frozen=extractor.last, advance=advance)
-        calibrations = Calibration(), Calibration()
+        calibrations, familiarity = (Calibration(), Calibration()), Familiarity.fit(torch.empty(0, device=device))
         if judges is not None:
             others, truth = _selected(seen, data, judges, device)
-            calibrations = _calibrated(model.log_shares(others), judges, truth.xy, cells, grid, config, by="val")
+            judged = model.evidence(others)
+            calibrations = _calibrated(judged.log_shares, judges, truth.xy, cells, grid, config, by="val")
+            familiarity = Familiarity.fit(judged.likeness)
         elif parts is not None:
             blind = cells.middles  # the cells stand for the very positions that are held out here
-            held_out = held_out_shares(own, places, parts[0], blind, config, frozen=extractor.last, advance=advance)
-            calibrations = _calibrated(held_out, data.train, places.xy, blind, grid, config, by=parts[1])
+            held_out = held_out_evidence(own, places, parts[0], blind, config, frozen=extractor.last, advance=advance)
+            calibrations = _calibrated(held_out.log_shares, data.train, places.xy, blind, grid, config, by=parts[1])
+            familiarity = Familiarity.fit(held_out.likeness)
     if not calibrations[0].photos:
         stderr().print("Too few photos to calibrate the radii on: they are the distribution's own, and hold less.")
     if model.reader is not None:
@@ -182,6 +201,7 @@ def _fitted(
         calibration=calibrations[0],
         walk_calibration=calibrations[1],
         walk_grid=grid,
+        familiarity=familiarity,
         config=config,
         frame=data.source.frame,
         device=device,
@@ -229,7 +249,7 @@ def _figures(localizer: ProbeLocalizer, data: TrainingData, judged: Features | N
     figures: dict[str, Any] = {"epoch": 1} | {f"calibration/{name}": value for name, value in calibration.items()}
     if data.val is None or judged is None:
         return figures
-    estimate = localizer.estimate(localizer.log_shares_of(judged))
+    estimate = localizer.estimate(localizer.evidence_of(judged))
     lon, lat = localizer.frame.to_lonlat(estimate.east_m, estimate.north_m)
     metrics = metrics_of(geodesic_m(data.val.lon, data.val.lat, lon, lat))
     figures |= {"val/rmse_m": metrics.rmse_m, "val/mean_m": metrics.mean_m}
@@ -252,7 +272,7 @@ def _save(localizer: ProbeLocalizer, data: TrainingData, run: RunFolder, figures
         "metrics": dict(figures),
     }
     weights = {f"{_BACKBONE}{name}": tensor for name, tensor in localizer.extractor.state_dict().items()}
-    tensors = weights | localizer.ensemble.tensors()
+    tensors = weights | localizer.ensemble.tensors() | {_FAMILIAR: localizer.familiarity.held_out}
     for folder in (run.best, run.last):
         write_checkpoint(folder, tensors=tensors, state=state)
 
@@ -270,6 +290,7 @@ def restore_probe(checkpoint: Checkpoint, *, device: torch.device) -> ProbeLocal
         walk_calibration = Calibration(**checkpoint.state.get("walk_calibration", checkpoint.state["calibration"]))
         extractor = _extractor(config, device, with_weights=False)
         ensemble = Ensemble.from_tensors(others, config, cell_m=float(checkpoint.state["cell_m"]))
+        familiarity = Familiarity(held_out=others.get(_FAMILIAR, torch.empty(0, device=device)).flatten())
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         reason = safe_text(str(error).splitlines()[0] if str(error) else type(error).__name__, limit=120)
         raise InvalidCheckpointError(
@@ -282,6 +303,7 @@ def restore_probe(checkpoint: Checkpoint, *, device: torch.device) -> ProbeLocal
         calibration=calibration,
         walk_calibration=walk_calibration,
         walk_grid=WalkGrid.around(ensemble.cells),
+        familiarity=familiarity,
         config=config,
         frame=frame,
         device=device,

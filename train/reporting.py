@@ -10,39 +10,67 @@ from pathlib import Path
 from typing import Any
 
 from img2gps.files import write_atomic
+from train.localizer import UNFAMILIAR_BELOW
 from train.predict import Prediction
 
-__all__ = ["is_sure", "predictions_csv", "predictions_geojson", "predictions_json", "table_rows", "write_text"]
+__all__ = [
+    "is_sure",
+    "is_unfamiliar",
+    "predictions_csv",
+    "predictions_geojson",
+    "predictions_json",
+    "table_rows",
+    "write_text",
+]
 
 
 def is_sure(prediction: Prediction, abstain_m: float | None) -> bool | None:
-    """Return whether the 90 % region is within `abstain_m`; None where nothing was asked or the model has none."""
+    """Return whether the 90 % region is within `abstain_m`, and the photo familiar.
+
+    None where nothing was asked or the model has no regions.
+    """
     if abstain_m is None or prediction.radius_90_m is None:
         return None
-    return prediction.radius_90_m <= abstain_m
+    return prediction.radius_90_m <= abstain_m and not is_unfamiliar(prediction)
 
 
-def predictions_json(predictions: Iterable[Prediction], *, abstain_m: float | None = None) -> list[dict[str, Any]]:
-    """Return the rows of the ``predict --json`` contract; ``sure`` is added where `abstain_m` was given."""
+def is_unfamiliar(prediction: Prediction) -> bool:
+    """Return whether the photo, or its walk, looks less like the site than nearly all that is taken there."""
+    return prediction.familiarity is not None and prediction.familiarity < UNFAMILIAR_BELOW
+
+
+def predictions_json(
+    predictions: Iterable[Prediction], *, abstain_m: float | None = None, walks: bool = False
+) -> list[dict[str, Any]]:
+    """Return the rows of the ``predict --json`` contract.
+
+    Beyond it, ``familiarity`` is added of `walks` and where `abstain_m` was given, and there ``sure``, too.
+    """
     rows: list[dict[str, Any]] = []
     for prediction in predictions:
-        sure = {} if abstain_m is None else {"sure": is_sure(prediction, abstain_m)}
-        rows.append(dataclasses.asdict(prediction) | sure)
+        row = dataclasses.asdict(prediction)
+        if abstain_m is not None:
+            row["sure"] = is_sure(prediction, abstain_m)
+        elif not walks:
+            del row["familiarity"]
+        rows.append(row)
     return rows
 
 
-def predictions_csv(predictions: Sequence[Prediction], *, abstain_m: float | None = None) -> str:
-    """Return the rows as CSV with a header."""
-    rows = predictions_json(predictions, abstain_m=abstain_m)
-    columns = [field.name for field in dataclasses.fields(Prediction)] + ([] if abstain_m is None else ["sure"])
+def predictions_csv(predictions: Sequence[Prediction], *, abstain_m: float | None = None, walks: bool = False) -> str:
+    """Return the rows of `predictions_json` as CSV with a header."""
+    nothing = Prediction(file="", lon=None, lat=None, radius_50_m=None, radius_90_m=None, error=None)
+    header, *rows = predictions_json([nothing, *predictions], abstain_m=abstain_m, walks=walks)
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=list(header), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
 
 
-def predictions_geojson(predictions: Iterable[Prediction], *, abstain_m: float | None = None) -> str:
+def predictions_geojson(
+    predictions: Iterable[Prediction], *, abstain_m: float | None = None, walks: bool = False
+) -> str:
     """Return the located photos as a GeoJSON FeatureCollection of points, [lon, lat]; unread files are left out."""
     features = [
         {
@@ -50,7 +78,7 @@ def predictions_geojson(predictions: Iterable[Prediction], *, abstain_m: float |
             "geometry": {"type": "Point", "coordinates": [row.pop("lon"), row.pop("lat")]},
             "properties": {name: value for name, value in row.items() if name != "error"},
         }
-        for row in predictions_json(predictions, abstain_m=abstain_m)
+        for row in predictions_json(predictions, abstain_m=abstain_m, walks=walks)
         if row["error"] is None
     ]
     return json.dumps({"type": "FeatureCollection", "features": features}, allow_nan=False) + "\n"
@@ -60,11 +88,17 @@ def table_rows(predictions: Iterable[Prediction], *, abstain_m: float | None = N
     """Return the rows of the table: file, latitude, longitude, both radii, a remark."""
     rows: list[tuple[str, ...]] = []
     for prediction in predictions:
-        remark = prediction.error or ("not sure" if is_sure(prediction, abstain_m) is False else "")
+        remark = prediction.error or _remark(prediction, abstain_m)
         position = (_number(prediction.lat, 6), _number(prediction.lon, 6))
         radii = (_number(prediction.radius_50_m, 0), _number(prediction.radius_90_m, 0))
         rows.append((prediction.file, *position, *radii, remark))
     return rows
+
+
+def _remark(prediction: Prediction, abstain_m: float | None) -> str:
+    if is_unfamiliar(prediction):
+        return "unlike the site"
+    return "not sure" if is_sure(prediction, abstain_m) is False else ""
 
 
 def write_text(target: Path, text: str) -> None:

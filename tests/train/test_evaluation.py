@@ -15,6 +15,7 @@ from img2gps.metrics import metrics_of
 from tests.evaluating import SPLITS, ColourReader, dataset_of, folds_run_of, run_of, walks
 from train import loading
 from train.evaluation.evaluate import evaluate_run, evaluate_runs
+from train.evaluation.summary import remarks
 from train.predict import Prediction
 from train.predictions import read_predictions, write_predictions
 from train.reporting import is_sure
@@ -225,12 +226,27 @@ def test_what_evaluate_abstains_from_is_what_predict_is_not_sure_of(tmp_path: Pa
     run = folds_run_of(tmp_path, dataset)
     path = run.folds_path / "predictions.parquet"
     rows = read_predictions(path).assign(radius_50_m=5.0, uncertainty_m=5.0, radius_90_m=[20.0] * 30 + [30.0] * 18)
+    rows["familiarity"] = [0.049] * 7 + [0.05] * 41
     write_predictions(path, rows)
-    for threshold_m, answered in ((10.0, 0), (20.0, 30), (30.0, 48)):
+    for threshold_m, answered in ((10.0, 0), (20.0, 23), (30.0, 41)):
         found = evaluate_run(run.root, abstain_m=threshold_m, write=False).document["abstain"]
         prediction = {"file": "a", "lon": 0.0, "lat": 0.0, "error": None, "radius_50_m": 5.0}
-        sure = [is_sure(Prediction(**prediction, radius_90_m=radius), threshold_m) for radius in rows["radius_90_m"]]
+        pairs = zip(rows["radius_90_m"], rows["familiarity"], strict=True)
+        sure = [is_sure(Prediction(**prediction, radius_90_m=r, familiarity=f), threshold_m) for r, f in pairs]
         assert found["answered"] == sum(map(bool, sure)) == answered
+
+
+def test_photos_unlike_the_site_are_counted_and_have_figures_of_their_own(tmp_path: Path, dataset: Dataset) -> None:
+    run = folds_run_of(tmp_path, dataset)
+    assert evaluate_run(run.root, write=False).document["familiarity"] is None
+    path = run.folds_path / "predictions.parquet"
+    write_predictions(path, read_predictions(path).assign(familiarity=[0.01] * 12 + [0.5] * 36))
+    found = evaluate_run(run.root, write=False)
+    strange = found.document["familiarity"]
+    assert strange["unfamiliar_share"] == 0.25
+    assert (strange["unfamiliar"]["photos"], strange["familiar"]["photos"]) == (12, 36)
+    assert strange["unfamiliar"]["rmse_m"] == pytest.approx(metrics_of(found.scores["error_m"].to_numpy()[:12]).rmse_m)
+    assert any(line.startswith("Unlike the site by their looks: 25% of the photos") for line in remarks(found.document))
 
 
 def test_abstention_needs_an_uncertainty(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:

@@ -50,7 +50,9 @@ def evaluated(dataset: Dataset, *, sure: bool = True) -> dict[str, Any]:
         "walk_lat": walk_lat,
         "walk_radius_50_m": radius,
         "walk_radius_90_m": radius,
+        "walk_familiarity": 0.5 if sure else np.nan,
         "walk_photos": 2.0,
+        "familiarity": np.linspace(0.001, 1, len(rows)) if sure else np.nan,
     }
     predictions = pd.DataFrame({"id": rows["id"], **answers, "radius_90_m": 2 * radius})
     document = evaluation_document(
@@ -113,6 +115,8 @@ def test_figures_are_those_of_the_document(browser: "Browser", report: Path, doc
         assert page.locator("#worst li").count() == len(document["worst"]) == 20
         assert page.locator("#groups table").first.locator("tbody tr").count() == len(document["per_walk"])
         assert "A <b>." in page.locator(".callout").inner_text()
+        trust = page.locator("#trust").inner_text()
+        assert "Unlike the site by their looks" in trust
         together = [card.replace("\u202f", " ") for card in page.locator("#together .card .value").all_inner_texts()]
         assert together[:2] == [f"{document['median_m'] / 2:.1f} m", f"{document['rmse_m'] / 2:.1f} m"]
         assert page.locator("#together tbody tr").count() == len(document["per_walk"])

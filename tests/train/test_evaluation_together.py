@@ -34,6 +34,7 @@ def as_walks(run: RunFolder, *, nearer: float = 0.25, photos: list[int] | None =
     for axis in ("lon", "lat"):
         rows[f"walk_{axis}"] = rows[axis] + nearer * (rows[f"pred_{axis}"] - rows[axis])
     rows["walk_radius_50_m"], rows["walk_radius_90_m"] = 2.0, 200.0
+    rows["walk_familiarity"] = [0.01] * 12 + [0.3] * 36
     rows["walk_photos"] = 12.0 if photos is None else photos
     write_predictions(path, rows)
     return rows
@@ -54,6 +55,7 @@ def test_whole_walks_have_their_own_figures_and_leave_those_of_photos_alone(tmp_
     assert together["rmse_m"] == pytest.approx(metrics_of(errors).rmse_m)
     assert together["photos"] == together["with_company"] == 48
     assert [row["observed"] for row in together["calibration"]] == [0.0, 1.0]
+    assert together["unfamiliar_share"] == 0.25
     assert together["minus_alone"]["intervals"]["rmse_m"][1] < 0
     assert len(together["per_walk"]) == 4
     assert any("Whole walks" in line for line in remarks(found.document))
@@ -120,6 +122,7 @@ def test_predictions_of_earlier_versions_are_read(tmp_path: Path, dataset: Datas
     run = folds_run_of(tmp_path, dataset)
     path = run.folds_path / "predictions.parquet"
     rows = read_predictions(path)
-    pd.DataFrame(rows.drop(columns=[name for name in rows if name.startswith("walk_")])).to_parquet(path)
-    assert np.isnan(read_predictions(path)["walk_lon"]).all()
+    later = ["familiarity", *(name for name in rows if name.startswith("walk_"))]
+    pd.DataFrame(rows.drop(columns=later)).to_parquet(path)
+    assert read_predictions(path)[later].isna().all(axis=None)
     assert evaluate_run(run.root, write=False).document["photos"] == 48

@@ -279,7 +279,7 @@ def test_what_heads_know_of_every_photo_counts_once(even_density: bool) -> None:
     count = soft_labels(xy, cells, config.bandwidth_m).sum(dim=0)
     for number, uneven in ((1, 0.1), (2, 0.01), (3, 0.001)):
         heads = {str(head): _Told(count) for head in range(number)}
-        told = dataclasses.replace(fitted, heads=heads).log_shares(features.take(torch.tensor([0]))).exp()[0]
+        told = dataclasses.replace(fitted, heads=heads).evidence(features.take(torch.tensor([0]))).log_shares.exp()[0]
         odds = float(told[cells.centres[:, 0] > 100].sum() / told[cells.centres[:, 0] < 100].sum())
         if number == 1 or not even_density:
             assert odds == pytest.approx(uneven, rel=0.2)

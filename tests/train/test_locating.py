@@ -13,6 +13,7 @@ from torch import Tensor
 from img2gps.errors import InvalidDatasetError
 from img2gps.geo import FloatArray, LocalFrame
 from tests.datasets import FRAME
+from train.heads.evidence import Evidence
 from train.localizer import Estimate
 from train.locating import locate_each_walk, locate_with_walks
 from train.pixels import PixelSpec
@@ -29,16 +30,17 @@ class Numbers:
     pixels: PixelSpec = SPEC
 
     def locate(self, images: Tensor) -> Estimate:
-        return self.estimate(self.log_shares(images))
+        return self.estimate(self.evidence(images))
 
-    def log_shares(self, images: Tensor) -> Tensor:
-        return images.double().mean(dim=(1, 2, 3))[:, None]
+    def evidence(self, images: Tensor) -> Evidence:
+        grey = images.double().mean(dim=(1, 2, 3))
+        return Evidence(log_shares=grey[:, None], likeness=grey)
 
-    def estimate(self, log_shares: Tensor) -> Estimate:
-        return Estimate(east_m=log_shares[:, 0].numpy().round(), north_m=np.zeros(len(log_shares)))
+    def estimate(self, evidence: Evidence) -> Estimate:
+        return Estimate(east_m=evidence.likeness.numpy().round(), north_m=np.zeros(len(evidence)))
 
-    def estimate_walk(self, log_shares: Tensor, seconds: FloatArray) -> Estimate:
-        east_m = log_shares[:, 0].numpy().round()
+    def estimate_walk(self, evidence: Evidence, seconds: FloatArray) -> Estimate:
+        east_m = evidence.log_shares[:, 0].numpy().round()
         return Estimate(
             east_m=east_m, north_m=1000 * seconds + east_m.sum(), company=np.full(len(seconds), float(len(seconds)))
         )

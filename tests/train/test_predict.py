@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -21,7 +22,7 @@ from train.pixels import PixelSpec, read_photo
 from train.predict import Prediction, find_photos, predict_files
 from train.predictions import PREDICTION_COLUMNS, predictions_frame, read_predictions, write_predictions
 from train.presets import preset
-from train.reporting import is_sure, predictions_geojson, table_rows
+from train.reporting import is_sure, predictions_csv, predictions_geojson, predictions_json, table_rows
 from train.session import start_run
 
 
@@ -117,6 +118,31 @@ def test_abstaining_is_for_regions_that_are_too_wide() -> None:
     assert is_sure(wide, 30.0) is True
     assert is_sure(wide, None) is None
     assert table_rows([wide], abstain_m=25.0)[0][-1] == "not sure"
+
+
+def test_a_photo_unlike_the_site_is_said_to_be_and_nothing_to_be_sure_of() -> None:
+    rows = [
+        Prediction(file="a", lon=0.0, lat=0.0, radius_50_m=5.0, radius_90_m=9.0, error=None, familiarity=familiarity)
+        for familiarity in (0.049, 0.05, None)
+    ]
+    assert [is_sure(row, 25.0) for row in rows] == [False, True, True]
+    assert [row[-1] for row in table_rows(rows)] == ["unlike the site", "", ""]
+    assert [row[-1] for row in table_rows(rows, abstain_m=5.0)] == ["unlike the site", "not sure", "not sure"]
+
+
+def test_rows_hold_familiarity_where_it_was_asked_for() -> None:
+    row = Prediction(file="a", lon=0.0, lat=1.0, radius_50_m=5.0, radius_90_m=9.0, error=None, familiarity=0.25)
+    contract = ["file", "lon", "lat", "radius_50_m", "radius_90_m", "error"]
+    assert list(predictions_json([row])[0]) == contract
+    assert list(predictions_json([row], walks=True)[0]) == [*contract, "familiarity"]
+    assert predictions_json([row], abstain_m=8.0)[0] == {**dataclasses.asdict(row), "sure": False}
+    assert predictions_csv([row], walks=True).splitlines() == [
+        ",".join([*contract, "familiarity"]),
+        "a,0.0,1.0,5.0,9.0,,0.25",
+    ]
+    assert predictions_csv([], abstain_m=1.0) == f"{','.join([*contract, 'familiarity', 'sure'])}\n"
+    (feature,) = json.loads(predictions_geojson([row], walks=True))["features"]
+    assert feature["properties"]["familiarity"] == 0.25
 
 
 def test_predictions_survive_the_file(photos: list[Path], tmp_path: Path) -> None:
@@ -244,7 +270,8 @@ def test_photos_of_a_walk_are_located_together_and_one_without_company_as_alone(
     together = json.loads(output.out)
     assert "2 photos located together on 1 walk, 1 photo alone" in output.err
     assert [row["file"] for row in together] == [str(path) for path in (first, second, untimed, tmp_path / "4.jpg")]
-    assert together[2:] == alone[2:]
+    assert all(0 < row.pop("familiarity") <= 1 for row in together[:3])
+    assert together[2] == alone[2]
     apart, joined = (
         geodesic_m(rows[0]["lon"], rows[0]["lat"], rows[1]["lon"], rows[1]["lat"]) for rows in (alone, together)
     )

@@ -254,13 +254,13 @@ def test_walks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
     assert localizer.walk_calibration.photos == localizer.calibration.photos == 30
     assert localizer.walk_calibration != localizer.calibration
     images = torch.zeros(2, 3, localizer.pixels.height, localizer.pixels.width, dtype=torch.uint8)
-    log_shares, seconds = localizer.log_shares(images), np.array([0.0, 1.0])
-    alone = localizer.estimate(log_shares)
+    evidence, seconds = localizer.evidence(images), np.array([0.0, 1.0])
+    alone = localizer.estimate(evidence)
     answer = torch.from_numpy(np.stack([alone.east_m, alone.north_m], axis=1)).float()
-    radii = localizer.calibration.radii(log_shares, localizer.ensemble.cells, answer)
+    radii = localizer.calibration.radii(evidence.log_shares, localizer.ensemble.cells, answer)
     assert alone.radius_90_m == pytest.approx(radii[:, 1].numpy(), rel=1e-3)
-    own = localizer.estimate_walk(log_shares, seconds)
-    as_alone = dataclasses.replace(localizer, walk_calibration=localizer.calibration).estimate_walk(log_shares, seconds)
+    own = localizer.estimate_walk(evidence, seconds)
+    as_alone = dataclasses.replace(localizer, walk_calibration=localizer.calibration).estimate_walk(evidence, seconds)
     assert own.east_m.tolist() == as_alone.east_m.tolist()
     assert own.radius_50_m is not None
     assert as_alone.radius_50_m is not None

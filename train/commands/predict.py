@@ -36,7 +36,12 @@ TARGET = click.Path(path_type=Path, allow_dash=True)
 @click.option("--csv", "csv_path", type=TARGET, metavar="FILE", help="Write CSV to FILE, or - for stdout.")
 @click.option("--geojson", "geojson_path", type=TARGET, metavar="FILE", help="Write GeoJSON points to FILE, or -.")
 @click.option("--walks", is_flag=True, help="Locate the photos of a walk together, by the capture times in their EXIF.")
-@click.option("--abstain", type=FiniteRange(min=0), metavar="METRES", help="Not sure: 90 % region wider than this.")
+@click.option(
+    "--abstain",
+    type=FiniteRange(min=0),
+    metavar="METRES",
+    help="Not sure: 90 % region wider than this, or unlike the site.",
+)
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--strict", is_flag=True, help="Exit with 7 where a file could not be read.")
 @config_option
@@ -54,13 +59,20 @@ def predict(
 ) -> None:
     """Say where PHOTOS (files or folders) were taken; their EXIF is not needed.
 
-    Photos are located on the site of the RUN wherever they were taken. With --walks, photos that one camera took at
+    Photos are located on the site of the RUN wherever they were taken; those that look less like it than 19 in 20 taken
+    there are said to be unlike the site, and their regions mean nothing. With --walks, photos that one camera took at
     most ten minutes apart are located together, as those of somebody on foot: far better where there are several.
-    Only for walks on the site: elsewhere it makes wrong answers sure.
     """
     from train.loading import load_localizer
     from train.predict import find_photos, predict_files
-    from train.reporting import predictions_csv, predictions_geojson, predictions_json, table_rows, write_text
+    from train.reporting import (
+        is_unfamiliar,
+        predictions_csv,
+        predictions_geojson,
+        predictions_json,
+        table_rows,
+        write_text,
+    )
 
     on_stdout = [target for target in (csv_path, geojson_path) if target is not None and str(target) == "-"]
     if len(on_stdout) + as_json > 1:
@@ -70,12 +82,19 @@ def predict(
     found = predict_files(localizer, paths, walks=walks)
     if skipped:
         say(f"{format_count(skipped, 'file')} in the folders left out: no photos by their names.")
+    unfamiliar = sum(map(is_unfamiliar, found))
+    if unfamiliar:
+        share = f"{unfamiliar:,} of {format_count(len(found), 'photo')}"
+        say(
+            f"{share} unlike the site, where one in twenty would be by chance: "
+            "taken elsewhere, or in a corner or light of it that the model never saw."
+        )
     if csv_path is not None:
-        write_text(csv_path, predictions_csv(found, abstain_m=abstain))
+        write_text(csv_path, predictions_csv(found, abstain_m=abstain, walks=walks))
     if geojson_path is not None:
-        write_text(geojson_path, predictions_geojson(found, abstain_m=abstain))
+        write_text(geojson_path, predictions_geojson(found, abstain_m=abstain, walks=walks))
     if as_json:
-        print_json(predictions_json(found, abstain_m=abstain))
+        print_json(predictions_json(found, abstain_m=abstain, walks=walks))
     elif not on_stdout and found:
         columns = ("photo", "latitude", "longitude", "50 % within m", "90 % within m", "")
         print_table(format_count(len(found), "photo"), columns, table_rows(found, abstain_m=abstain))

@@ -8,8 +8,18 @@ import numpy as np
 from img2gps.geo import FloatArray
 from img2gps.metrics import metrics_of
 from train.evaluation.bootstrap import Clusters, figure_intervals, mean_interval
+from train.localizer import UNFAMILIAR_BELOW
 
-__all__ = ["LEVELS", "abstention", "area_under_risk", "coverage", "fit_inflation", "reliability", "risk_coverage"]
+__all__ = [
+    "LEVELS",
+    "abstention",
+    "area_under_risk",
+    "coverage",
+    "familiar_figures",
+    "fit_inflation",
+    "reliability",
+    "risk_coverage",
+]
 
 LEVELS: Final = (0.5, 0.9)
 """The shares of a prediction's distribution whose radii are stored: radius_50_m and radius_90_m."""
@@ -81,6 +91,22 @@ def abstention(
     result["intervals"] = figure_intervals(error_m[answered], clusters.take(answered)) if answered.any() else None
     result["not_sure"] = metrics_of(error_m[~answered]).to_dict()
     return result
+
+
+def familiar_figures(error_m: FloatArray, familiarity: FloatArray, clusters: Clusters) -> dict[str, Any]:
+    """Return how many photos look unlike the site to the model, its interval, and the figures of both kinds apart.
+
+    On the site one in twenty is expected to (`UNFAMILIAR_BELOW`); more say that the photos show what the training
+    photos did not: other places, light or cameras.
+    """
+    unfamiliar = familiarity < UNFAMILIAR_BELOW
+    return {
+        "below": UNFAMILIAR_BELOW,
+        "unfamiliar_share": float(unfamiliar.mean()),
+        "interval": mean_interval(unfamiliar.astype(np.float64), clusters),
+        "unfamiliar": metrics_of(error_m[unfamiliar]).to_dict(),
+        "familiar": metrics_of(error_m[~unfamiliar]).to_dict(),
+    }
 
 
 def risk_coverage(error_m: FloatArray, uncertainty_m: FloatArray) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from train.evaluation.bootstrap import (
 )
 from train.evaluation.references import REFERENCES, ReferenceErrors
 from train.evaluation.together import walks_together
+from train.localizer import UNFAMILIAR_BELOW
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ __all__ = ["CONTRACT", "contract_of", "evaluation_document"]
 CONTRACT: Final = (
     *("run", "dataset", "split", "photos", "rmse_m", "mean_m", "median_m", "p90_m", "within_m"),
     *("intervals", "intervals_from", "mean_predictor", "skill", "frame", "macro", "calibration", "abstain"),
-    "walks_together",
+    *("familiarity", "walks_together"),
     *("left_out", "notes", "report"),
 )
 """The keys that ``evaluate --json`` prints; evaluation.json has more."""
@@ -105,21 +106,24 @@ def _frame(references: ReferenceErrors, clusters: Clusters) -> dict[str, Any]:
 
 
 def _uncertainty(scores: "pd.DataFrame", clusters: Clusters, abstain_m: float | None) -> dict[str, Any]:
-    """Return calibration, risk_coverage and abstain: None where the model states no uncertainty."""
-    errors, radius_50, radius_90, uncertainty = (
-        scores[name].to_numpy(dtype=np.float64) for name in ("error_m", "radius_50_m", "radius_90_m", "uncertainty_m")
-    )
+    """Return calibration, risk_coverage, abstain and familiarity: None where the model states no such thing."""
+    names = ("error_m", "radius_50_m", "radius_90_m", "uncertainty_m", "familiarity")
+    errors, radius_50, radius_90, uncertainty, familiarity = (scores[name].to_numpy(dtype=np.float64) for name in names)
+    known = np.isfinite(familiarity).all()
+    familiar = calibration.familiar_figures(errors, familiarity, clusters) if known else None
     if not np.isfinite(uncertainty).all() or not np.isfinite(radius_90).all():
-        return {"calibration": None, "risk_coverage": None, "abstain": None}
+        return {"calibration": None, "risk_coverage": None, "abstain": None, "familiarity": familiar}
     coverage = [
         calibration.coverage(errors, radius, level, clusters)
         for radius, level in zip((radius_50, radius_90), calibration.LEVELS, strict=True)
     ]
-    answered = None if abstain_m is None else calibration.abstention(errors, radius_90, abstain_m, clusters)
+    doubt = np.where(familiarity < UNFAMILIAR_BELOW, np.inf, radius_90)
+    answered = None if abstain_m is None else calibration.abstention(errors, doubt, abstain_m, clusters)
     return {
         "calibration": {"coverage": coverage, "reliability": calibration.reliability(errors, radius_50)},
         "risk_coverage": calibration.risk_coverage(errors, uncertainty),
         "abstain": answered,
+        "familiarity": familiar,
     }
 
 

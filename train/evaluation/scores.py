@@ -19,8 +19,8 @@ __all__ = ["scores_frame"]
 
 _FROM_DATASET = ("id", "file_name", "walk", "group", "device", "captured_at", "lon", "lat", "ingest_lon", "ingest_lat")
 _FROM_PREDICTION = (
-    *("pred_lon", "pred_lat", "uncertainty_m", "radius_50_m", "radius_90_m"),
-    *("walk_lon", "walk_lat", "walk_radius_50_m", "walk_radius_90_m", "walk_photos"),
+    *("pred_lon", "pred_lat", "uncertainty_m", "radius_50_m", "radius_90_m", "familiarity"),
+    *("walk_lon", "walk_lat", "walk_radius_50_m", "walk_radius_90_m", "walk_familiarity", "walk_photos"),
 )
 
 

@@ -89,6 +89,8 @@ def remarks(document: dict[str, Any]) -> list[str]:
     if document["calibration"]:
         parts = [f"{row['observed']:.0%} of truths in the {row['claimed']:.0%} region" for row in _coverage(document)]
         lines.append(f"Calibration: {join_words(parts)}.")
+    if document["familiarity"]:
+        lines.append(_familiarity_line(document["familiarity"], document["walks_together"]))
     if document["walks_together"]:
         lines.append(_together_line(document["walks_together"]))
     if document["abstain"]:
@@ -154,6 +156,17 @@ def _light_step(document: dict[str, Any]) -> str | None:
 
 def _coverage(document: dict[str, Any]) -> list[dict[str, Any]]:
     return document["calibration"]["coverage"] if document["calibration"] else []
+
+
+def _familiarity_line(found: dict[str, Any], together: dict[str, Any] | None) -> str:
+    """Return how many photos the model takes for those of another place; walks where any is taken for such."""
+    parts = [f"{found['unfamiliar_share']:.0%} of the photos ({found['below']:.0%} expected)"]
+    if found["unfamiliar"]["photos"] and found["familiar"]["photos"]:
+        median_m, other_m = (found[kind]["median_m"] for kind in ("unfamiliar", "familiar"))
+        parts.append(f"their median error {median_m:.1f} m, of the others {other_m:.1f} m")
+    if together and together["unfamiliar_share"]:
+        parts.append(f"as whole walks {together['unfamiliar_share']:.0%}")
+    return f"Unlike the site by their looks: {'; '.join(parts)}."
 
 
 def _together_line(together: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from img2gps.metrics import metrics_of
 from train.evaluation.bootstrap import LEVEL, Clusters, clusters_of, figure_intervals
 from train.evaluation.calibration import LEVELS, coverage
 from train.evaluation.compare import compare_errors
+from train.localizer import UNFAMILIAR_BELOW
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,10 +31,13 @@ def walks_together(scores: "pd.DataFrame") -> dict[str, Any] | None:
     if not all(np.isfinite(values).all() for values in (errors, photos, *radii)) or not (photos > 1).any():
         return None
     clusters = stretches_of(scores)
+    familiarity = scores["walk_familiarity"].to_numpy(dtype=np.float64)
+    unfamiliar = float(np.mean(familiarity < UNFAMILIAR_BELOW)) if np.isfinite(familiarity).all() else None
     compared = compare_errors(("together", "alone"), errors, alone, clusters)
     return {
         **metrics_of(errors).to_dict(),
         "with_company": int((photos > 1).sum()),
+        "unfamiliar_share": unfamiliar,
         "intervals": figure_intervals(errors, clusters),
         "intervals_from": {"unit": clusters.unit, "count": clusters.count, "level": LEVEL},
         "minus_alone": {"differences": compared.differences, "intervals": compared.intervals},

@@ -14,6 +14,7 @@ from img2gps.text import join_words, safe_text
 from train.config import TrainConfig
 from train.heads.cells import Cells
 from train.heads.described import Described, Describer
+from train.heads.evidence import Evidence
 from train.heads.features import Features
 from train.heads.heat_map import HeatMap, soft_labels
 from train.heads.neighbours import Neighbours
@@ -87,21 +88,30 @@ class Ensemble:
         return cls(describer=describer, heads=heads, cells=cells, prior=prior, exponent=config.exponent)
 
     @torch.inference_mode()
-    def log_shares(self, features: Features) -> Tensor:
-        """Return normalised log shares of the cells, (N, C).
+    def evidence(self, features: Features) -> Evidence:
+        """Return normalised log shares of the cells, (N, C), and the likeness (N,) of the training photos.
 
         A product asks every head to agree: Hinton, "Training Products of Experts by Minimizing Contrastive
         Divergence", Neural Computation 14 (2002). Each of H heads says where training photos like this one were
         taken, so their product holds H times how many were taken there at all; all but one of these are divided out
         (the product rule of Kittler et al., "On combining classifiers", PAMI 20, 1998).
         """
-        parts: list[Tensor] = []
+        parts: list[Evidence] = []
         for rows in torch.split(torch.arange(len(features)), _AT_ONCE):
             photos = self.describer(features.take(rows))
-            product = torch.stack([head.log_shares(photos) for head in self.heads.values()]).sum(dim=0)
+            likeness = torch.full((len(rows),), torch.nan, device=self.prior.device)
+            told: list[Tensor] = []
+            for head in self.heads.values():
+                if isinstance(head, Neighbours):
+                    shares, likeness = head.compared(photos)
+                    told.append(shares)
+                else:
+                    told.append(head.log_shares(photos))
+            product = torch.stack(told).sum(dim=0)
             known = (len(self.heads) - 1) * self.prior
-            parts.append(F.log_softmax(self.exponent * (product - known), dim=1))
-        return torch.cat(parts)
+            log_shares = F.log_softmax(self.exponent * (product - known), dim=1)
+            parts.append(Evidence(log_shares=log_shares, likeness=likeness))
+        return Evidence.cat(parts)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that was fitted, by name."""

@@ -18,6 +18,7 @@ __all__ = ["Neighbours"]
 _BANDS: Final = 6  # local vectors match within a sixth of the rows, rounded up: a floor is not matched with the sky
 _APART: Final = -4.0
 _LEAST_SPREAD: Final = 1e-6
+_FAMILIAR: Final = 5  # photos that must look alike for a view to be known: one may do so by chance
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,24 +45,35 @@ class Neighbours:
     @torch.inference_mode()
     def log_shares(self, photos: Described) -> Tensor:
         """Return log shares of the cells, (N, C)."""
-        similarity, index = self._shortlisted(photos)
+        return self.compared(photos)[0]
+
+    @torch.inference_mode()
+    def compared(self, photos: Described) -> tuple[Tensor, Tensor]:
+        """Return log shares of the cells, (N, C), and how alike the best of the gallery look, (N,)."""
+        similarity, index, likeness = self._shortlisted(photos)
         best, place = similarity.topk(min(self.config.neighbours, similarity.shape[1]), dim=1)
         weights = torch.softmax(best / self.config.temperature, dim=1)
         distance = torch.cdist(self.xy[index.gather(1, place)], self.cells.centres)
         kernels = torch.softmax(-distance.square() / (2 * self.config.bandwidth_m**2), dim=2)
         shares = torch.einsum("nk,nkc->nc", weights, kernels)
-        return torch.log(shares + self.config.floor / len(self.cells))
+        return torch.log(shares + self.config.floor / len(self.cells)), likeness
 
-    def _shortlisted(self, photos: Described) -> tuple[Tensor, Tensor]:
-        """Return similarities (N, S) to the best of the gallery and their indices (N, S)."""
-        pooled = _standard(photos.pooled @ self.gallery.pooled.T)
+    def _shortlisted(self, photos: Described) -> tuple[Tensor, Tensor, Tensor]:
+        """Return similarities (N, S) to the best of the gallery, their indices (N, S), and how alike these look, (N,).
+
+        Similarities are told from the others of the same photo, likeness from those of other photos.
+        """
+        cosine = photos.pooled @ self.gallery.pooled.T
+        likeness = cosine.topk(min(_FAMILIAR, cosine.shape[1]), dim=1).values.mean(dim=1)
+        pooled = _standard(cosine)
         if not self.gallery.local:
-            return pooled.topk(min(self.config.neighbours, pooled.shape[1]), dim=1)
+            return *pooled.topk(min(self.config.neighbours, pooled.shape[1]), dim=1), likeness
         chosen, index = pooled.topk(min(self.config.shortlist, pooled.shape[1]), dim=1)
-        kinds = [chosen]
+        kinds: list[Tensor] = []
         for queries, others in zip(photos.local, self.gallery.local, strict=True):
-            kinds += map(_standard, _local_similarities(queries, others, index))
-        return torch.stack(kinds).mean(dim=0), index
+            kinds += _local_similarities(queries, others, index)
+        likeness = likeness + torch.stack([kind.amax(dim=1) for kind in kinds]).mean(dim=0)
+        return torch.stack([chosen, *map(_standard, kinds)]).mean(dim=0), index, likeness
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the gallery as named tensors."""

@@ -13,6 +13,7 @@ from train.config import TrainConfig
 from train.data import DatasetPhotos
 from train.heads.cells import Cells
 from train.heads.ensemble import Ensemble
+from train.heads.evidence import Evidence
 from train.heads.feature_cache import cached_features
 from train.heads.features import FeatureExtractor, Features, Reader
 from train.heads.looks import Looks, cached_looks
@@ -20,7 +21,7 @@ from train.heads.tuned import TunedReader
 from train.heads.tuning import steps_of, tuned_reader, with_tuned
 from train.heads.views import Places
 
-__all__ = ["Seen", "SiteModel", "held_out_shares", "steps_in_all"]
+__all__ = ["Seen", "SiteModel", "held_out_evidence", "steps_in_all"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +73,9 @@ class SiteModel:
         """Return the features the heads take."""
         return _joined(seen, self.reader)
 
-    def log_shares(self, seen: Seen) -> Tensor:
-        """Return normalised log shares of the cells, (N, C)."""
-        return self.ensemble.log_shares(self.features(seen))
+    def evidence(self, seen: Seen) -> Evidence:
+        """Return what the heads say of N photos."""
+        return self.ensemble.evidence(self.features(seen))
 
 
 def _joined(seen: Seen, reader: TunedReader | None) -> Features:
@@ -83,7 +84,7 @@ def _joined(seen: Seen, reader: TunedReader | None) -> Features:
     return with_tuned(seen.features, reader, seen.looks)
 
 
-def held_out_shares(
+def held_out_evidence(
     seen: Seen,
     places: Places,
     part: NDArray[np.int64],
@@ -92,21 +93,25 @@ def held_out_shares(
     *,
     frozen: Reader,
     advance: Advance,
-) -> Tensor:
-    """Return log shares (N, C) of N photos, each from a model fitted without its part.
+) -> Evidence:
+    """Return what is said of N photos, of each by a model fitted without its part.
 
     One heat map per part and stages trained half as long have to do: such a model is a little worse than the one it
     stands for, so the regions come out a little larger.
     """
-    single = _cheaper(config)
-    result = places.xy.new_zeros(len(places), len(cells))
+    single, device = _cheaper(config), places.xy.device
+    result = Evidence(
+        log_shares=places.xy.new_zeros(len(places), len(cells)), likeness=places.xy.new_zeros(len(places))
+    )
     for number in np.unique(part):
         out = torch.from_numpy(part == number)
-        own = (~out).to(result.device)
+        own = (~out).to(device)
         inner = SiteModel.fit(
-            seen.take(~out).to(result.device), places.take(own), cells, single, frozen=frozen, advance=advance
+            seen.take(~out).to(device), places.take(own), cells, single, frozen=frozen, advance=advance
         )
-        result[~own] = inner.log_shares(seen.take(out).to(result.device))
+        found = inner.evidence(seen.take(out).to(device))
+        result.log_shares[~own] = found.log_shares
+        result.likeness[~own] = found.likeness
     return result
 
 

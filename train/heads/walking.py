@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from img2gps.geo import FloatArray
 from train.heads.cells import Cells
 
-__all__ = ["WalkGrid"]
+__all__ = ["WalkGrid", "looks_of"]
 
 _PACE_M_PER_S: Final = 0.7  # of somebody who stops for photos; half or twice as much makes no difference
 _STANDING_M: Final = 3.0  # what the labels of one spot differ by
@@ -73,7 +73,7 @@ class WalkGrid:
         """
         moments, of_photo = np.unique(seconds, return_inverse=True)
         of_moment = torch.from_numpy(of_photo.reshape(-1)).to(log_shares.device)
-        weighted = log_shares * torch.from_numpy(_weights(seconds)).to(log_shares)[:, None]
+        weighted = log_shares * torch.from_numpy(looks_of(seconds)).to(log_shares)[:, None]
         evidence = weighted.new_zeros(len(moments), weighted.shape[1]).index_add_(0, of_moment, weighted)
         evidence = torch.exp(evidence - evidence.max(dim=1, keepdim=True).values)
         seen = evidence.new_zeros(len(moments), len(self.column)).index_add_(1, self.square, evidence)
@@ -137,8 +137,8 @@ def _smoothed(seen: Tensor, steps: "list[Callable[[Tensor], Tensor]]") -> Tensor
     return both
 
 
-def _weights(seconds: FloatArray) -> FloatArray:
-    """Return the exponent (N,) of each photo's evidence: what was taken within `_ALIKE_S` of each other counts as one.
+def looks_of(seconds: FloatArray) -> FloatArray:
+    """Return what each photo of a walk counts, (N,), the exponent of its evidence: what shows much the same is one.
 
     One over the number of such photos, where one that is t seconds away counts exp(-t / `_ALIKE_S`).
     """

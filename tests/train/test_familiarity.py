@@ -1,0 +1,157 @@
+"""Whether photos and walks that are of the site pass for such, and others do not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.train.colours import TINY, colour_dataset
+from train.checkpoint import read_checkpoint, write_checkpoint
+from train.config import changed
+from train.heads.cells import site_cells
+from train.heads.described import Described
+from train.heads.familiarity import Familiarity, walk_familiarity
+from train.heads.neighbours import Neighbours
+from train.heads.walking import looks_of
+from train.loading import load_localizer
+from train.localizer import UNFAMILIAR_BELOW
+from train.locating import locate_files
+from train.presets import preset
+from train.probe import ProbeLocalizer
+from train.run import RunFolder
+from train.session import start_run
+
+
+@given(st.lists(st.floats(-5, 5, width=32), min_size=20, max_size=60), st.floats(-6, 6, width=32))
+def test_familiarity_is_the_rank_among_held_out_photos(held_out: list[float], likeness: float) -> None:
+    found = Familiarity.fit(torch.tensor(held_out)).of(torch.tensor([likeness]))
+    assert found is not None
+    below = sum(other <= likeness for other in held_out)
+    assert found[0] == pytest.approx((1 + below) / (1 + len(held_out)))
+
+
+def test_of_photos_of_the_site_no_more_than_claimed_are_unfamiliar() -> None:
+    draws = torch.Generator().manual_seed(0)
+    shares = []
+    for _ in range(200):
+        familiarity = Familiarity.fit(torch.randn(39, generator=draws)).of(torch.randn(50, generator=draws))
+        assert familiarity is not None
+        shares.append(np.mean(familiarity <= 0.05))
+    assert np.mean(shares) == pytest.approx(0.05, abs=0.01)
+
+
+@pytest.mark.parametrize("likeness", [torch.arange(19.0), torch.full((30,), torch.nan), torch.empty(0)])
+def test_nothing_is_known_by_a_handful_of_photos_or_without_a_comparison(likeness: torch.Tensor) -> None:
+    assert Familiarity.fit(likeness).of(torch.zeros(3)) is None
+
+
+def _walks(count: int, *, seed: int = 0, agree: float = 0.9, low: float = 0.0, high: float = 1.0) -> list[float]:
+    """Return the familiarity of 300 walks of `count` photos a minute apart."""
+    draws = np.random.default_rng(seed)
+    looks = looks_of(np.arange(count) * 60.0)
+    return [
+        walk_familiarity(draws.uniform(low, high, count), draws.uniform(size=count) < agree, looks) for _ in range(300)
+    ]
+
+
+@pytest.mark.parametrize("count", [2, 5, 20, 100])
+def test_walks_of_the_site_pass_for_such(count: int) -> None:
+    found = np.asarray(_walks(count))
+    assert np.mean(found < UNFAMILIAR_BELOW) <= 0.1  # few photos: shares of a few are coarse
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+@pytest.mark.parametrize("difference", [-0.15, 0.15])
+def test_a_walk_in_other_light_passes(difference: float) -> None:
+    found = _walks(30, low=max(0.0, 2 * difference), high=min(1.0, 1 + 2 * difference))
+    assert np.mean(np.asarray(found) < UNFAMILIAR_BELOW) < 0.1
+
+
+def test_either_test_may_fail_a_walk() -> None:
+    strange, astray = _walks(10, high=0.1, agree=1.0), _walks(20, agree=0.5)
+    assert max(strange) < UNFAMILIAR_BELOW
+    assert np.mean(np.asarray(astray) < UNFAMILIAR_BELOW) > 0.9
+
+
+def test_photos_of_one_moment_are_one_look() -> None:
+    """Ten photos of one strange view are no stronger evidence than one."""
+    strange, agrees = np.full(10, 0.08), np.ones(10, dtype=bool)
+    at_once = walk_familiarity(strange, agrees, looks_of(np.zeros(10)))
+    assert at_once == pytest.approx(walk_familiarity(strange[:1], agrees[:1], np.ones(1)))
+    assert at_once > UNFAMILIAR_BELOW > walk_familiarity(strange, agrees, np.ones(10))
+
+
+def test_what_looks_like_the_gallery_is_more_familiar_in_whole_and_in_part() -> None:
+    draws = torch.Generator().manual_seed(1)
+
+    def grid(count: int) -> torch.Tensor:
+        return torch.nn.functional.normalize(torch.randn(count, 4, 3, 16, generator=draws), dim=-1)
+
+    def pooled(count: int) -> torch.Tensor:
+        return torch.nn.functional.normalize(torch.randn(count, 32, generator=draws), dim=-1)
+
+    cells = site_cells(np.zeros((40, 2)), size_m=4.0, reach_m=14.0)
+    gallery = Described(pooled=pooled(40), local=((grid(40),),))
+    head = Neighbours.fit(gallery, torch.zeros(40, 2), cells, preset("quick"))
+    strange = Described(pooled=pooled(40), local=((grid(40),),))
+    same_parts = Described(pooled=strange.pooled, local=gallery.local)
+    same_whole = Described(pooled=gallery.pooled, local=strange.local)
+    known, parts, whole, unknown = (
+        head.compared(photos)[1].median() for photos in (gallery, same_parts, same_whole, strange)
+    )
+    assert known > parts > unknown
+    assert known > whole > unknown
+    one = Described(pooled=strange.pooled[:1], local=tuple(tuple(g[:1] for g in part) for part in strange.local))
+    assert head.compared(one)[1] == pytest.approx(head.compared(strange)[1][:1], abs=1e-5)
+
+
+def _fitted(folder: Path, *, heads: str = "neighbours+heat_map", val: int = 20) -> tuple[RunFolder, ProbeLocalizer]:
+    dataset = colour_dataset(folder / "ds", 90, val=val, split=bool(val))
+    base = {"model": TINY, "weights": "none", "size": 32, "device": "cpu", "threads": 1, "epochs": 4, "heads": heads}
+    run = start_run(dataset.root, changed(preset("quick"), base), runs=folder, name="probe")
+    localizer = load_localizer(run.root, device="cpu")
+    assert isinstance(localizer, ProbeLocalizer)
+    return run, localizer
+
+
+def _noise(localizer: ProbeLocalizer, count: int) -> torch.Tensor:
+    draws = np.random.default_rng(0)
+    coarse = draws.integers(0, 2, (count, 3, localizer.pixels.height // 8, localizer.pixels.width // 8))
+    return torch.from_numpy((255 * coarse).astype(np.uint8)).repeat_interleave(8, dim=2).repeat_interleave(8, dim=3)
+
+
+@pytest.mark.parametrize("val", [0, 40])
+def test_a_model_tells_photos_of_its_site_from_others(tmp_path: Path, val: int) -> None:
+    run, localizer = _fitted(tmp_path, val=val)
+    paths = sorted((tmp_path / "ds" / "photos").rglob("*.jpg"))
+    known = locate_files(localizer, paths).familiarity
+    strange = localizer.locate(_noise(localizer, 30)).familiarity
+    assert known is not None
+    assert strange is not None
+    assert np.mean(known < UNFAMILIAR_BELOW) <= 0.1
+    assert np.mean(strange < UNFAMILIAR_BELOW) > 0.4  # random features know little; chance is 0.05
+    walk = localizer.estimate_walk(localizer.evidence(_noise(localizer, 10)), np.arange(10) * 60.0).familiarity
+    assert walk is not None
+    assert len(set(walk.tolist())) == 1
+    assert walk[0] < UNFAMILIAR_BELOW
+    checkpoint = read_checkpoint(run.best)
+    assert len(checkpoint.tensors["familiarity"]) == (val or 90)
+
+
+def test_models_that_compare_no_photos_and_those_of_earlier_versions_say_nothing(tmp_path: Path) -> None:
+    _, localizer = _fitted(tmp_path / "a", heads="heat_map")
+    assert localizer.locate(_noise(localizer, 3)).familiarity is None
+    run, _ = _fitted(tmp_path / "b")
+    checkpoint = read_checkpoint(run.best)
+    tensors = {name: tensor for name, tensor in checkpoint.tensors.items() if name != "familiarity"}
+    write_checkpoint(run.best, tensors=tensors, state={k: v for k, v in checkpoint.state.items() if k != "format"})
+    earlier = load_localizer(run.root, device="cpu")
+    assert isinstance(earlier, ProbeLocalizer)
+    evidence = earlier.evidence(_noise(earlier, 3))
+    assert earlier.estimate(evidence).familiarity is None
+    together = earlier.estimate_walk(evidence, np.arange(3) * 1.0)
+    assert together.familiarity is None
+    assert np.isfinite(together.east_m).all()
