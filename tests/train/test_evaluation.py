@@ -15,7 +15,7 @@ from img2gps.metrics import metrics_of
 from tests.evaluating import SPLITS, ColourReader, dataset_of, folds_run_of, run_of, walks
 from train import loading
 from train.evaluation.evaluate import evaluate_run, evaluate_runs
-from train.evaluation.summary import remarks
+from train.evaluation.summary import next_steps, remarks
 from train.predict import Prediction
 from train.predictions import read_predictions, write_predictions
 from train.reporting import is_sure
@@ -247,6 +247,9 @@ def test_photos_unlike_the_site_are_counted_and_have_figures_of_their_own(tmp_pa
     assert (strange["unfamiliar"]["photos"], strange["familiar"]["photos"]) == (12, 36)
     assert strange["unfamiliar"]["rmse_m"] == pytest.approx(metrics_of(found.scores["error_m"].to_numpy()[:12]).rmse_m)
     assert any(line.startswith("Unlike the site by their looks: 25% of the photos") for line in remarks(found.document))
+    assert any("look like nothing in training" in step for step in next_steps(found.document)) == (
+        strange["interval"] is not None and strange["interval"][0] > 0.1
+    )
 
 
 def test_abstention_needs_an_uncertainty(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:

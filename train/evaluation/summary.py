@@ -112,7 +112,11 @@ def remarks(document: dict[str, Any]) -> list[str]:
 
 def next_steps(document: dict[str, Any]) -> list[str]:
     """Return the most useful next actions that the figures point to."""
-    steps = [step for step in (_skill_step(document), _far_step(document), _light_step(document)) if step]
+    steps = [
+        step
+        for step in (_skill_step(document), _far_step(document), _unlike_step(document), _light_step(document))
+        if step
+    ]
     coverage = _coverage(document)
     if coverage and coverage[-1]["interval"] and coverage[-1]["interval"][1] < coverage[-1]["claimed"]:
         factor = coverage[-1]["inflation_needed"]
@@ -137,6 +141,16 @@ def _far_step(document: dict[str, Any]) -> str | None:
     return (
         f"{photos / document['photos']:.0%} of the photos are over {_FEW_IN_TRAINING_M:g} m from any training photo: "
         "walk there (`img2gps audit` lists the places)."
+    )
+
+
+def _unlike_step(document: dict[str, Any]) -> str | None:
+    found = document["familiarity"]
+    if not found or not found["interval"] or found["interval"][0] <= 2 * found["below"]:
+        return None
+    return (
+        f"{found['unfamiliar_share']:.0%} of the photos look like nothing in training: are they of this site? "
+        "If so, the next walk should be in their light and places."
     )
 
 
