@@ -80,7 +80,8 @@ class ProbeLocalizer:
         if not filled:
             nothing = torch.empty(0, len(self.ensemble.cells), device=self.device)
             return Evidence(log_shares=nothing, likeness=nothing[:, 0])
-        return Evidence.cat(filled).take(torch.arange(count))  # only the last chunk is filled up
+        whole = Evidence.cat(filled)  # of the chunks only the last is filled up
+        return Evidence(log_shares=whole.log_shares[:count], likeness=whole.likeness[:count])
 
     def estimate(self, evidence: Evidence) -> Estimate:
         """Return the positions of N photos, each by itself."""

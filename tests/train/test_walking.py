@@ -13,7 +13,7 @@ from torch import Tensor
 
 from train.heads import walking
 from train.heads.cells import Cells, site_cells
-from train.heads.walking import WalkGrid
+from train.heads.walking import WalkGrid, looks_of
 
 CELLS = Cells(
     centres=torch.stack([torch.arange(100, dtype=torch.float32) + 0.5, torch.full((100,), 0.5)], dim=1), size_m=1.0
@@ -82,7 +82,7 @@ def test_a_burst_is_no_surer_than_one_photo(count: int) -> None:
 def test_weights_are_one_over_the_photos_nearby(seconds: list[float]) -> None:
     times = np.sort(np.asarray(seconds))
     expected = 1 / np.exp(-np.abs(times[:, None] - times[None]) / 15.0).sum(axis=1)
-    assert walking._weights(times) == pytest.approx(expected, rel=1e-9)
+    assert looks_of(times) == pytest.approx(expected, rel=1e-9)
 
 
 @given(
