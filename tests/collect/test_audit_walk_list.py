@@ -96,7 +96,7 @@ def test_nothing_missing_is_no_walk(tmp_path: Path) -> None:
     assert stops_of(tmp_path, everywhere) == []
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.integers(1, 7))
 def test_the_order_is_short(seed: int, count: int) -> None:
     points_m = np.random.default_rng(seed).uniform(0, 100, (count, 2))

@@ -163,7 +163,7 @@ coordinates = st.one_of(
     longitude=coordinates,
     refs=st.tuples(*[st.sampled_from(["N", "S", "E", "W", "", None, b"N", "n\0", 7])] * 2),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_tag_values_give_finite_degrees_or_a_reason(latitude: Any, longitude: Any, refs: tuple[Any, Any]) -> None:
     position = position_of({1: refs[0], 2: latitude, 3: refs[1], 4: longitude})
     if isinstance(position, Position):
@@ -174,7 +174,7 @@ def test_any_tag_values_give_finite_degrees_or_a_reason(latitude: Any, longitude
 
 
 @given(lon=st.floats(-180, 180), lat=st.floats(-90, 90))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_positions_survive_the_way_through_a_file(lon: float, lat: float) -> None:
     block = exif_bytes(lon=lon, lat=lat)
     exif = Image.Exif()

@@ -98,7 +98,7 @@ def test_walk_names_tell_devices_with_equal_beginnings_apart() -> None:
     assert one.walk != two.walk
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_order_never_matters(seed: int) -> None:
     draw = random.Random(seed)
@@ -115,7 +115,7 @@ def test_order_never_matters(seed: int) -> None:
     assert assign_groups(result) == result
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_pairs_are_those_of_comparing_all(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -31,7 +31,7 @@ lines = st.builds(
 
 
 @given(st.lists(st.lists(lines, max_size=3), max_size=3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_is_appended_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[object, object]]]
 ) -> None:
@@ -48,7 +48,7 @@ def test_a_missing_file_is_no_correction(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_changed_byte_is_found(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("chain") / "corrections.csv"
     append_corrections(path, [correction("a", lon=1.5, lat=2.5, why="seen"), correction("b", heading_deg=90.0)])

@@ -43,7 +43,7 @@ def test_last_becomes_previous(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last", "previous"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_any_flipped_bit_is_named_and_another_checkpoint_offered(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

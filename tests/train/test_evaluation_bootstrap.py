@@ -34,7 +34,7 @@ def test_figures_are_those_of_metrics_in_order() -> None:
 
 
 @given(errors=ERRORS, seed=st.integers(0, 1000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_resampled_figures_equal_the_figures_of_repeated_photos(errors: np.ndarray, seed: int) -> None:
     """Weights must give exactly what repeating the photos gives, the quantiles' interpolation included."""
     clusters = Clusters.of("walks", np.random.default_rng(seed).integers(0, 6, len(errors)))
@@ -140,7 +140,7 @@ def test_walks_from_eight_on_else_groups() -> None:
 
 
 @given(codes=st.lists(st.integers(0, 5), min_size=1, max_size=30), data=st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_taking_photos_keeps_who_belongs_together(codes: list[int], data: st.DataObject) -> None:
     clusters = Clusters.of("walks", codes)
     rows = np.array(data.draw(st.lists(st.integers(0, len(codes) - 1), min_size=1, unique=True)))

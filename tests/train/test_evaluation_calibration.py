@@ -58,7 +58,7 @@ def test_inflation_keeps_its_promise_for_few_photos(level: float, photos: int) -
 
 
 @given(st.lists(st.tuples(POSITIVE, POSITIVE), min_size=1, max_size=60), st.sampled_from([0.5, 0.9]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_inflated_regions_hold_at_least_the_level_of_their_own_photos(
     pairs: list[tuple[float, float]], level: float
 ) -> None:
@@ -105,7 +105,7 @@ def test_area_is_the_mean_of_the_running_means() -> None:
 
 
 @given(st.lists(st.tuples(POSITIVE, POSITIVE), min_size=2, max_size=60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_ranking_beats_the_true_errors(pairs: list[tuple[float, float]]) -> None:
     errors, uncertainty = np.array(pairs).T
     curve = risk_coverage(errors, uncertainty)
