@@ -91,9 +91,9 @@ class WalkLocalizer(Localizer, Protocol):
         """Return the positions of N photos, each by itself: what `locate` returns."""
         ...
 
-    def estimate_walk(self, evidence: "Evidence", seconds: FloatArray) -> Estimate:
+    def estimate_walk(self, evidence: "Evidence", alone: Estimate, seconds: FloatArray) -> Estimate:
         """Return the positions of the N photos of one walk, located together.
 
-        `seconds` (N,) is when they were taken, in order of time; N is 2 or more.
+        `alone` are those of each by itself, `seconds` (N,) is when they were taken, in order of time; N is 2 or more.
         """
         ...

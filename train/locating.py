@@ -68,7 +68,10 @@ def locate_each_walk(
         return _spread(Estimate.concatenate([]), [False] * len(found)), _errors(found)
     evidence = Evidence.cat(parts)
     rest = _others(company, len(captures))
-    together = [localizer.estimate_walk(evidence.take(torch.from_numpy(rows)), seconds[rows]) for rows in company]
+    together = []
+    for rows in company:
+        own = evidence.take(torch.from_numpy(rows))
+        together.append(localizer.estimate_walk(own, localizer.estimate(own), seconds[rows]))
     alone = localizer.estimate(evidence.take(torch.from_numpy(rest)))
     together.append(dataclasses.replace(alone, company=np.ones(len(rest))))
     estimate = Estimate.concatenate(together).take(np.argsort(np.concatenate([*company, rest])))
@@ -101,7 +104,7 @@ def locate_with_walks(
             alone.append(localizer.estimate(evidence))
             by_itself = dataclasses.replace(alone[-1], company=np.ones(len(rows)))
             together.append(
-                localizer.estimate_walk(evidence, seconds[rows]) if len(alone) <= len(company) else by_itself
+                localizer.estimate_walk(evidence, alone[-1], seconds[rows]) if len(alone) <= len(company) else by_itself
             )
     order = np.argsort(np.concatenate([*company, rest]))
     return Estimate.concatenate(alone).take(order), Estimate.concatenate(together).take(order)

@@ -88,9 +88,8 @@ class ProbeLocalizer:
         estimate = self._estimate(evidence.log_shares, self.calibration)
         return dataclasses.replace(estimate, familiarity=self.familiarity.of(evidence.likeness))
 
-    def estimate_walk(self, evidence: Evidence, seconds: FloatArray) -> Estimate:
+    def estimate_walk(self, evidence: Evidence, alone: Estimate, seconds: FloatArray) -> Estimate:
         """Return the positions of the photos of one walk, located together (`train.localizer.WalkLocalizer`)."""
-        alone = self.estimate(evidence)
         together = self._estimate(self.walk_grid.log_shares(evidence.log_shares, seconds), self.walk_calibration)
         familiarity = alone.familiarity
         if familiarity is not None and alone.radius_90_m is not None:

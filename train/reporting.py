@@ -39,38 +39,27 @@ def is_unfamiliar(prediction: Prediction) -> bool:
     return prediction.familiarity is not None and prediction.familiarity < UNFAMILIAR_BELOW
 
 
-def predictions_json(
-    predictions: Iterable[Prediction], *, abstain_m: float | None = None, walks: bool = False
-) -> list[dict[str, Any]]:
-    """Return the rows of the ``predict --json`` contract.
-
-    Beyond it, ``familiarity`` is added of `walks` and where `abstain_m` was given, and there ``sure``, too.
-    """
+def predictions_json(predictions: Iterable[Prediction], *, abstain_m: float | None = None) -> list[dict[str, Any]]:
+    """Return the rows of the ``predict --json`` contract; ``sure`` is added where `abstain_m` was given."""
     rows: list[dict[str, Any]] = []
     for prediction in predictions:
-        row = dataclasses.asdict(prediction)
-        if abstain_m is not None:
-            row["sure"] = is_sure(prediction, abstain_m)
-        elif not walks:
-            del row["familiarity"]
-        rows.append(row)
+        sure = {} if abstain_m is None else {"sure": is_sure(prediction, abstain_m)}
+        rows.append(dataclasses.asdict(prediction) | sure)
     return rows
 
 
-def predictions_csv(predictions: Sequence[Prediction], *, abstain_m: float | None = None, walks: bool = False) -> str:
-    """Return the rows of `predictions_json` as CSV with a header."""
-    nothing = Prediction(file="", lon=None, lat=None, radius_50_m=None, radius_90_m=None, error=None)
-    header, *rows = predictions_json([nothing, *predictions], abstain_m=abstain_m, walks=walks)
+def predictions_csv(predictions: Sequence[Prediction], *, abstain_m: float | None = None) -> str:
+    """Return the rows as CSV with a header."""
+    rows = predictions_json(predictions, abstain_m=abstain_m)
+    columns = [field.name for field in dataclasses.fields(Prediction)] + ([] if abstain_m is None else ["sure"])
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(header), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
 
 
-def predictions_geojson(
-    predictions: Iterable[Prediction], *, abstain_m: float | None = None, walks: bool = False
-) -> str:
+def predictions_geojson(predictions: Iterable[Prediction], *, abstain_m: float | None = None) -> str:
     """Return the located photos as a GeoJSON FeatureCollection of points, [lon, lat]; unread files are left out."""
     features = [
         {
@@ -78,7 +67,7 @@ def predictions_geojson(
             "geometry": {"type": "Point", "coordinates": [row.pop("lon"), row.pop("lat")]},
             "properties": {name: value for name, value in row.items() if name != "error"},
         }
-        for row in predictions_json(predictions, abstain_m=abstain_m, walks=walks)
+        for row in predictions_json(predictions, abstain_m=abstain_m)
         if row["error"] is None
     ]
     return json.dumps({"type": "FeatureCollection", "features": features}, allow_nan=False) + "\n"

@@ -240,16 +240,19 @@ def test_photos_unlike_the_site_are_counted_and_have_figures_of_their_own(tmp_pa
     run = folds_run_of(tmp_path, dataset)
     assert evaluate_run(run.root, write=False).document["familiarity"] is None
     path = run.folds_path / "predictions.parquet"
-    write_predictions(path, read_predictions(path).assign(familiarity=[0.01] * 12 + [0.5] * 36))
+    stated = {"radius_50_m": 5.0, "uncertainty_m": 5.0, "radius_90_m": 10.0}
+    write_predictions(path, read_predictions(path).assign(**stated, familiarity=[0.01] * 12 + [0.5] * 36))
     found = evaluate_run(run.root, write=False)
     strange = found.document["familiarity"]
     assert strange["unfamiliar_share"] == 0.25
     assert (strange["unfamiliar"]["photos"], strange["familiar"]["photos"]) == (12, 36)
     assert strange["unfamiliar"]["rmse_m"] == pytest.approx(metrics_of(found.scores["error_m"].to_numpy()[:12]).rmse_m)
     assert any(line.startswith("Unlike the site by their looks: 25% of the photos") for line in remarks(found.document))
-    assert any("look like nothing in training" in step for step in next_steps(found.document)) == (
-        strange["interval"] is not None and strange["interval"][0] > 0.1
-    )
+    assert any("25% of the photos look unlike those in training" in step for step in next_steps(found.document))
+    write_predictions(path, read_predictions(path).assign(familiarity=[0.01] * 3 + [0.5] * 45))
+    few = evaluate_run(run.root, write=False).document
+    assert few["familiarity"]["unfamiliar_share"] == 3 / 48
+    assert not any("look unlike" in step for step in next_steps(few))
 
 
 def test_abstention_needs_an_uncertainty(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:

@@ -15,6 +15,7 @@ from train.heads.cells import MOST_CELLS, Cells, site_cells
 from train.heads.described import Described
 from train.heads.distribution import mean_point, median_point, mode_point, region_radii
 from train.heads.ensemble import Ensemble, head_names
+from train.heads.evidence import Evidence
 from train.heads.features import Features
 from train.heads.heat_map import HeatMap, soft_labels
 from train.heads.neighbours import Neighbours, chamfer
@@ -157,7 +158,7 @@ def test_a_view_is_found_from_nearer_and_from_farther_away(closer: str) -> None:
         local = (tuple(gallery[k] for k in kinds),)
         head = Neighbours.fit(Described(pooled=alike[:30], local=local), xy, cells, config)
         photo = Described(pooled=alike[30:], local=(tuple(query[k] for k in kinds),))
-        return float(torch.softmax(head.log_shares(photo), dim=1)[0, there].sum())
+        return float(torch.softmax(head.evidence(photo).log_shares, dim=1)[0, there].sum())
 
     assert share_there(0, 1) > 0.5
     assert max(share_there(0), share_there(1)) < 0.4
@@ -170,7 +171,7 @@ def test_neighbours_come_back_from_their_tensors_with_every_network_and_size() -
     cells = site_cells(xy.double().numpy(), size_m=4.0, reach_m=14.0)
     head = Neighbours.fit(photos, xy, cells, _config())
     again = Neighbours.from_tensors(head.tensors(), cells, _config())
-    assert torch.equal(again.log_shares(photos), head.log_shares(photos))
+    assert torch.equal(again.evidence(photos).log_shares, head.evidence(photos).log_shares)
     assert [len(grids) for grids in again.gallery.local] == [2, 1]
     old = {name.removesuffix(".0"): tensor for name, tensor in head.tensors().items()}
     with pytest.raises(KeyError, match="local"):
@@ -201,7 +202,7 @@ def test_every_head_puts_its_shares_where_the_photo_was_taken(name: str) -> None
         "heat_map": lambda: HeatMap.fit(photos, xy, cells, config, seed=0, advance=lambda *_, **__: None),
         "regression": lambda: Regression.fit(photos, xy, cells, config, seed=0),
     }[name]()
-    shares = torch.softmax(head.log_shares(photos), dim=1)
+    shares = torch.softmax(head.evidence(photos).log_shares, dim=1)
     error = torch.linalg.vector_norm(median_point(shares, cells) - xy, dim=1)
     assert float(error.median()) < 10
 
@@ -220,8 +221,10 @@ def test_a_seed_decides_the_weights_and_leaves_torch_alone(name: str) -> None:
     def fit(seed: int) -> Tensor:
         config = _config(epochs=2)
         if name == "regression":
-            return Regression.fit(photos, xy, cells, config, seed=seed).log_shares(photos)
-        return HeatMap.fit(photos, xy, cells, config, seed=seed, advance=lambda *_, **__: None).log_shares(photos)
+            return Regression.fit(photos, xy, cells, config, seed=seed).evidence(photos).log_shares
+        return (
+            HeatMap.fit(photos, xy, cells, config, seed=seed, advance=lambda *_, **__: None).evidence(photos).log_shares
+        )
 
     torch.manual_seed(5)
     before = torch.get_rng_state()
@@ -303,8 +306,8 @@ class _Told:
 
     count: Tensor
 
-    def log_shares(self, photos: Described) -> Tensor:
-        return self.count.log()[None].expand(len(photos), -1)
+    def evidence(self, photos: Described) -> Evidence:
+        return Evidence.without_comparison(self.count.log()[None].expand(len(photos), -1))
 
     def tensors(self) -> dict[str, Tensor]:
         return {}

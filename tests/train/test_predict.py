@@ -130,18 +130,13 @@ def test_a_photo_unlike_the_site_is_said_to_be_and_nothing_to_be_sure_of() -> No
     assert [row[-1] for row in table_rows(rows, abstain_m=5.0)] == ["unlike the site", "not sure", "not sure"]
 
 
-def test_rows_hold_familiarity_where_it_was_asked_for() -> None:
+def test_every_kind_of_row_holds_familiarity() -> None:
     row = Prediction(file="a", lon=0.0, lat=1.0, radius_50_m=5.0, radius_90_m=9.0, error=None, familiarity=0.25)
-    contract = ["file", "lon", "lat", "radius_50_m", "radius_90_m", "error"]
-    assert list(predictions_json([row])[0]) == contract
-    assert list(predictions_json([row], walks=True)[0]) == [*contract, "familiarity"]
+    columns = ["file", "lon", "lat", "radius_50_m", "radius_90_m", "error", "familiarity"]
+    assert list(predictions_json([row])[0]) == columns
     assert predictions_json([row], abstain_m=8.0)[0] == {**dataclasses.asdict(row), "sure": False}
-    assert predictions_csv([row], walks=True).splitlines() == [
-        ",".join([*contract, "familiarity"]),
-        "a,0.0,1.0,5.0,9.0,,0.25",
-    ]
-    assert predictions_csv([], abstain_m=1.0) == f"{','.join([*contract, 'familiarity', 'sure'])}\n"
-    (feature,) = json.loads(predictions_geojson([row], walks=True))["features"]
+    assert predictions_csv([row]).splitlines() == [",".join(columns), "a,0.0,1.0,5.0,9.0,,0.25"]
+    (feature,) = json.loads(predictions_geojson([row]))["features"]
     assert feature["properties"]["familiarity"] == 0.25
 
 
@@ -173,12 +168,14 @@ def test_the_commands_train_and_predict(
     (tmp_path / "in" / "bad.jpg").write_text("text")
     assert img2gps(["predict", "runs/published-001", "in", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [set(row) for row in rows] == [{"file", "lon", "lat", "radius_50_m", "radius_90_m", "error"}] * 2
+    assert [set(row) for row in rows] == [
+        {"file", "lon", "lat", "radius_50_m", "radius_90_m", "error", "familiarity"}
+    ] * 2
     assert rows[0]["error"]
     assert rows[1]["error"] is None
     assert img2gps(["predict", "runs/published-001", "in", "--strict", "--csv", "out.csv", "--geojson", "-"]) == 7
     assert json.loads(capsys.readouterr().out)["type"] == "FeatureCollection"
-    assert (tmp_path / "out.csv").read_text().startswith("file,lon,lat,radius_50_m,radius_90_m,error\n")
+    assert (tmp_path / "out.csv").read_text().startswith("file,lon,lat,radius_50_m,radius_90_m,error,familiarity\n")
     assert img2gps(["train", "--resume", "runs/published-001", "--epochs", "2"]) == 0
     assert img2gps(["train", "--config", "runs/published-001/config.toml", "--dry-run"]) == 0
     assert json.loads(capsys.readouterr().out.split("\n", 1)[1])["config"]["epochs"] == 2
@@ -270,8 +267,8 @@ def test_photos_of_a_walk_are_located_together_and_one_without_company_as_alone(
     together = json.loads(output.out)
     assert "2 photos located together on 1 walk, 1 photo alone" in output.err
     assert [row["file"] for row in together] == [str(path) for path in (first, second, untimed, tmp_path / "4.jpg")]
-    assert all(0 < row.pop("familiarity") <= 1 for row in together[:3])
-    assert together[2] == alone[2]
+    assert together[2:] == alone[2:]
+    assert together[0]["familiarity"] == together[1]["familiarity"]
     apart, joined = (
         geodesic_m(rows[0]["lon"], rows[0]["lat"], rows[1]["lon"], rows[1]["lat"]) for rows in (alone, together)
     )

@@ -259,8 +259,10 @@ def test_walks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
     answer = torch.from_numpy(np.stack([alone.east_m, alone.north_m], axis=1)).float()
     radii = localizer.calibration.radii(evidence.log_shares, localizer.ensemble.cells, answer)
     assert alone.radius_90_m == pytest.approx(radii[:, 1].numpy(), rel=1e-3)
-    own = localizer.estimate_walk(evidence, seconds)
-    as_alone = dataclasses.replace(localizer, walk_calibration=localizer.calibration).estimate_walk(evidence, seconds)
+    own = localizer.estimate_walk(evidence, alone, seconds)
+    as_alone = dataclasses.replace(localizer, walk_calibration=localizer.calibration).estimate_walk(
+        evidence, alone, seconds
+    )
     assert own.east_m.tolist() == as_alone.east_m.tolist()
     assert own.radius_50_m is not None
     assert as_alone.radius_50_m is not None

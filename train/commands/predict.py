@@ -1,6 +1,7 @@
 """``img2gps predict``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -17,6 +18,9 @@ from img2gps.console import (
 )
 from img2gps.errors import RejectedFilesError, UsageError
 from img2gps.text import format_count
+
+if TYPE_CHECKING:
+    from train.predict import Prediction
 
 __all__ = ["predict"]
 
@@ -61,18 +65,12 @@ def predict(
 
     Photos are located on the site of the RUN wherever they were taken; those that look less like it than 19 in 20 taken
     there are said to be unlike the site, and their regions mean nothing. With --walks, photos that one camera took at
-    most ten minutes apart are located together, as those of somebody on foot: far better where there are several.
+    most ten minutes apart are located together, as those of somebody on foot: far better where there are several. A
+    walk elsewhere looks sure of itself then, and is not always found out.
     """
     from train.loading import load_localizer
     from train.predict import find_photos, predict_files
-    from train.reporting import (
-        is_unfamiliar,
-        predictions_csv,
-        predictions_geojson,
-        predictions_json,
-        table_rows,
-        write_text,
-    )
+    from train.reporting import predictions_csv, predictions_geojson, predictions_json, table_rows, write_text
 
     on_stdout = [target for target in (csv_path, geojson_path) if target is not None and str(target) == "-"]
     if len(on_stdout) + as_json > 1:
@@ -82,19 +80,13 @@ def predict(
     found = predict_files(localizer, paths, walks=walks)
     if skipped:
         say(f"{format_count(skipped, 'file')} in the folders left out: no photos by their names.")
-    unfamiliar = sum(map(is_unfamiliar, found))
-    if unfamiliar:
-        share = f"{unfamiliar:,} of {format_count(len(found), 'photo')}"
-        say(
-            f"{share} unlike the site, where one in twenty would be by chance: "
-            "taken elsewhere, or in a corner or light of it that the model never saw."
-        )
+    _tell_unfamiliar(found, walks=walks)
     if csv_path is not None:
-        write_text(csv_path, predictions_csv(found, abstain_m=abstain, walks=walks))
+        write_text(csv_path, predictions_csv(found, abstain_m=abstain))
     if geojson_path is not None:
-        write_text(geojson_path, predictions_geojson(found, abstain_m=abstain, walks=walks))
+        write_text(geojson_path, predictions_geojson(found, abstain_m=abstain))
     if as_json:
-        print_json(predictions_json(found, abstain_m=abstain, walks=walks))
+        print_json(predictions_json(found, abstain_m=abstain))
     elif not on_stdout and found:
         columns = ("photo", "latitude", "longitude", "50 % within m", "90 % within m", "")
         print_table(format_count(len(found), "photo"), columns, table_rows(found, abstain_m=abstain))
@@ -103,3 +95,19 @@ def predict(
     unread = sum(prediction.error is not None for prediction in found)
     if unread and strict:
         raise RejectedFilesError(f"{format_count(unread, 'file')} could not be read.")
+
+
+def _tell_unfamiliar(found: "list[Prediction]", *, walks: bool) -> None:
+    """Say how many photos are unlike the site, and what that may mean where they are more than chance makes them."""
+    from train.localizer import UNFAMILIAR_BELOW
+    from train.reporting import is_unfamiliar
+
+    located = sum(prediction.error is None for prediction in found)
+    unfamiliar = sum(map(is_unfamiliar, found))
+    if not unfamiliar:
+        return
+    judged = "a walk judged as one" if walks else f"of photos of the site some {UNFAMILIAR_BELOW:.0%} are"
+    text = f"{unfamiliar:,} of {format_count(located, 'photo')} unlike the site ({judged})."
+    if unfamiliar > 2 * UNFAMILIAR_BELOW * located:
+        text += " Taken elsewhere, or in places or light that the model never saw? Then their positions mean nothing."
+    say(text)

@@ -109,10 +109,10 @@ def _uncertainty(scores: "pd.DataFrame", clusters: Clusters, abstain_m: float | 
     """Return calibration, risk_coverage, abstain and familiarity: None where the model states no such thing."""
     names = ("error_m", "radius_50_m", "radius_90_m", "uncertainty_m", "familiarity")
     errors, radius_50, radius_90, uncertainty, familiarity = (scores[name].to_numpy(dtype=np.float64) for name in names)
+    if not np.isfinite(uncertainty).all() or not np.isfinite(radius_90).all():
+        return dict.fromkeys(("calibration", "risk_coverage", "abstain", "familiarity"))
     known = np.isfinite(familiarity).all()
     familiar = calibration.familiar_figures(errors, familiarity, clusters) if known else None
-    if not np.isfinite(uncertainty).all() or not np.isfinite(radius_90).all():
-        return {"calibration": None, "risk_coverage": None, "abstain": None, "familiarity": familiar}
     coverage = [
         calibration.coverage(errors, radius, level, clusters)
         for radius, level in zip((radius_50, radius_90), calibration.LEVELS, strict=True)

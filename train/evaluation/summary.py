@@ -149,8 +149,8 @@ def _unlike_step(document: dict[str, Any]) -> str | None:
     if not found or not found["interval"] or found["interval"][0] <= 2 * found["below"]:
         return None
     return (
-        f"{found['unfamiliar_share']:.0%} of the photos look like nothing in training: are they of this site? "
-        "If so, the next walk should be in their light and places."
+        f"{found['unfamiliar_share']:.0%} of the photos look unlike those in training: are they of this site? "
+        "If so, walk where and when they were taken."
     )
 
 
@@ -174,12 +174,12 @@ def _coverage(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _familiarity_line(found: dict[str, Any], together: dict[str, Any] | None) -> str:
     """Return how many photos the model takes for those of another place; walks where any is taken for such."""
-    parts = [f"{found['unfamiliar_share']:.0%} of the photos ({found['below']:.0%} expected)"]
+    parts = [f"{found['unfamiliar_share']:.0%} of the photos (some {found['below']:.0%} expected)"]
     if found["unfamiliar"]["photos"] and found["familiar"]["photos"]:
         median_m, other_m = (found[kind]["median_m"] for kind in ("unfamiliar", "familiar"))
         parts.append(f"their median error {median_m:.1f} m, of the others {other_m:.1f} m")
-    if together and together["unfamiliar_share"]:
-        parts.append(f"as whole walks {together['unfamiliar_share']:.0%}")
+    if together and together["unfamiliar_share"] is not None:
+        parts.append(f"each walk judged as one, {together['unfamiliar_share']:.0%}")
     return f"Unlike the site by their looks: {'; '.join(parts)}."
 
 

@@ -32,8 +32,8 @@ _AT_ONCE: Final = 64  # photos per pass: bounds the memory of their local vector
 class Head(Protocol):
     """Features in, a distribution over the site out."""
 
-    def log_shares(self, photos: Described) -> Tensor:
-        """Return log shares of the C cells for N photos, (N, C); they need not sum to one."""
+    def evidence(self, photos: Described) -> Evidence:
+        """Return log shares of the C cells for N photos, (N, C), which need not sum to one, and their likeness."""
         ...
 
     def tensors(self) -> dict[str, Tensor]:
@@ -99,15 +99,9 @@ class Ensemble:
         parts: list[Evidence] = []
         for rows in torch.split(torch.arange(len(features)), _AT_ONCE):
             photos = self.describer(features.take(rows))
-            likeness = torch.full((len(rows),), torch.nan, device=self.prior.device)
-            told: list[Tensor] = []
-            for head in self.heads.values():
-                if isinstance(head, Neighbours):
-                    shares, likeness = head.compared(photos)
-                    told.append(shares)
-                else:
-                    told.append(head.log_shares(photos))
-            product = torch.stack(told).sum(dim=0)
+            told = [head.evidence(photos) for head in self.heads.values()]
+            product = torch.stack([one.log_shares for one in told]).sum(dim=0)
+            likeness = torch.stack([one.likeness for one in told]).nanmean(dim=0)
             known = (len(self.heads) - 1) * self.prior
             log_shares = F.log_softmax(self.exponent * (product - known), dim=1)
             parts.append(Evidence(log_shares=log_shares, likeness=likeness))

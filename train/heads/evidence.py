@@ -20,6 +20,11 @@ class Evidence:
     log_shares: Tensor
     likeness: Tensor
 
+    @classmethod
+    def without_comparison(cls, log_shares: Tensor) -> Self:
+        """Return the evidence of a head that compares no photos."""
+        return cls(log_shares=log_shares, likeness=log_shares.new_full((len(log_shares),), torch.nan))
+
     def __len__(self) -> int:
         return len(self.log_shares)
 

@@ -14,8 +14,13 @@ from train.heads.calibration import FEWEST_TO_CALIBRATE
 
 __all__ = ["Familiarity", "walk_familiarity"]
 
-_WALKS_DIFFER: Final = 0.15  # spread of the mean familiarity of walks on the site: light, season, camera
+_RAREST: Final = 0.005  # no photo counts for more
 _REGION: Final = 0.9  # of photos lie in their 90 % regions
+# Walks on one site differ by more than chance, in light, season and camera: spreads of the mean score and of the share
+# of regions that hold, no less than those of seven walks of a campus, each left out (docs/recipe.md).
+_WALKS_DIFFER: Final = 0.4
+_REGIONS_DIFFER: Final = 0.05
+_FEWEST_TO_AGREE: Final = 5.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +51,26 @@ class Familiarity:
 
 
 def walk_familiarity(familiarity: FloatArray, agrees: NDArray[np.bool_], looks: FloatArray) -> float:
-    """Return the p-value of a walk being on the site, by two tests.
+    """Return the p-value of a walk being on the site, by how familiar its photos are and how well they agree.
 
-    On the site, the `familiarity` (N,) of its photos is even over 0 to 1, but for what walks differ by, and nine tenths
-    of the 90 % regions they have alone hold where they are put together (`agrees`, (N,)). `looks` (N,) is what each
-    photo counts, less than one where others were taken within seconds. Combined as by Fisher, "Statistical Methods for
-    Research Workers" (1932, sec. 21.1), where neither test counts in favour of the walk: photos elsewhere may agree by
-    chance, too. So the result is at most 0.6.
+    On the site, the `familiarity` (N,) of its photos is even over 0 to 1, and nine tenths of the 90 % regions they have
+    alone hold where they are put together (`agrees`, (N,)), but for what walks differ by. `looks` (N,) is what each
+    photo counts, less than one where others were taken within seconds. The normal scores of familiarity are averaged
+    (Stouffer's method); from five looks on the p-value of agreement is multiplied in (Fisher's method), where neither
+    counts in favour of the walk, for photos elsewhere may agree by chance. Of few looks only familiarity is asked.
     """
     count = float(looks.sum())
-    even = math.hypot(math.sqrt(1 / (12 * count)), _WALKS_DIFFER)
-    scores = (
-        (float((looks * familiarity).sum()) / count - 0.5) / even,
-        (float((looks * agrees).sum()) / count - _REGION) / math.sqrt(_REGION * (1 - _REGION) / count),
-    )
-    product = math.prod(0.5 * math.erfc(-min(score, 0.0) / math.sqrt(2)) for score in scores)
-    return product * (1 - math.log(product)) if product > 0 else 0.0
+    scores = torch.special.ndtri(torch.from_numpy(familiarity).clamp(_RAREST, 1 - _RAREST)).numpy()
+    familiar = _below(float((looks * scores).sum()) / count / math.hypot(1 / math.sqrt(count), _WALKS_DIFFER))
+    if count < _FEWEST_TO_AGREE:
+        return familiar
+    share = float((looks * agrees).sum()) / count + 0.5 / count  # continuity correction
+    spread = math.hypot(math.sqrt(_REGION * (1 - _REGION) / count), _REGIONS_DIFFER)
+    product = min(familiar, 0.5) * min(_below((share - _REGION) / spread), 0.5)
+    # how often two even draws, each cut off at a half, have a product as small
+    return product * (3 - math.log(4 * product)) if product < 0.25 else 1.0
+
+
+def _below(score: float) -> float:
+    """Return the share of the standard normal distribution below a score."""
+    return 0.5 * math.erfc(-score / math.sqrt(2))

@@ -13,6 +13,7 @@ from img2gps.progress import Advance
 from train.config import TrainConfig
 from train.heads.cells import Cells
 from train.heads.described import Described
+from train.heads.evidence import Evidence
 
 __all__ = ["HeatMap"]
 
@@ -40,10 +41,11 @@ class HeatMap:
         return cls(networks=networks)
 
     @torch.inference_mode()
-    def log_shares(self, photos: Described) -> Tensor:
+    def evidence(self, photos: Described) -> Evidence:
         """Return log shares of the cells, (N, C)."""
         logits = [network(photos.pooled * _INPUT_SCALE) for network in self.networks]
-        return torch.stack([F.log_softmax(part, dim=1) for part in logits]).logsumexp(dim=0)
+        shares = torch.stack([F.log_softmax(part, dim=1) for part in logits]).logsumexp(dim=0)
+        return Evidence.without_comparison(shares)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the weights as named tensors."""

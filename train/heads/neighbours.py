@@ -12,6 +12,7 @@ from torch import Tensor
 from train.config import TrainConfig
 from train.heads.cells import Cells
 from train.heads.described import Described
+from train.heads.evidence import Evidence
 
 __all__ = ["Neighbours"]
 
@@ -43,12 +44,7 @@ class Neighbours:
         return cls(gallery=photos, xy=xy, cells=cells, config=config)
 
     @torch.inference_mode()
-    def log_shares(self, photos: Described) -> Tensor:
-        """Return log shares of the cells, (N, C)."""
-        return self.compared(photos)[0]
-
-    @torch.inference_mode()
-    def compared(self, photos: Described) -> tuple[Tensor, Tensor]:
+    def evidence(self, photos: Described) -> Evidence:
         """Return log shares of the cells, (N, C), and how alike the best of the gallery look, (N,)."""
         similarity, index, likeness = self._shortlisted(photos)
         best, place = similarity.topk(min(self.config.neighbours, similarity.shape[1]), dim=1)
@@ -56,7 +52,7 @@ class Neighbours:
         distance = torch.cdist(self.xy[index.gather(1, place)], self.cells.centres)
         kernels = torch.softmax(-distance.square() / (2 * self.config.bandwidth_m**2), dim=2)
         shares = torch.einsum("nk,nkc->nc", weights, kernels)
-        return torch.log(shares + self.config.floor / len(self.cells)), likeness
+        return Evidence(log_shares=torch.log(shares + self.config.floor / len(self.cells)), likeness=likeness)
 
     def _shortlisted(self, photos: Described) -> tuple[Tensor, Tensor, Tensor]:
         """Return similarities (N, S) to the best of the gallery, their indices (N, S), and how alike these look, (N,).

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from train.config import TrainConfig
 from train.heads.cells import Cells
 from train.heads.described import Described
+from train.heads.evidence import Evidence
 
 __all__ = ["Regression"]
 
@@ -66,10 +67,11 @@ class Regression:
         return self.centre[:2] + raw[:, :2] * scale_m, _LEAST_SPREAD_M + F.softplus(raw[:, 2]) * scale_m
 
     @torch.inference_mode()
-    def log_shares(self, photos: Described) -> Tensor:
+    def evidence(self, photos: Described) -> Evidence:
         """Return log shares of the cells, (N, C)."""
         point, spread = self._point_and_spread(photos.pooled * _INPUT_SCALE)
-        return F.log_softmax(-torch.cdist(point, self.cells.centres) / spread[:, None], dim=1)
+        shares = F.log_softmax(-torch.cdist(point, self.cells.centres) / spread[:, None], dim=1)
+        return Evidence.without_comparison(shares)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the weights as named tensors."""

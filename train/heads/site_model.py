@@ -100,9 +100,7 @@ def held_out_evidence(
     stands for, so the regions come out a little larger.
     """
     single, device = _cheaper(config), places.xy.device
-    result = Evidence(
-        log_shares=places.xy.new_zeros(len(places), len(cells)), likeness=places.xy.new_zeros(len(places))
-    )
+    log_shares, likeness = places.xy.new_zeros(len(places), len(cells)), places.xy.new_zeros(len(places))
     for number in np.unique(part):
         out = torch.from_numpy(part == number)
         own = (~out).to(device)
@@ -110,9 +108,8 @@ def held_out_evidence(
             seen.take(~out).to(device), places.take(own), cells, single, frozen=frozen, advance=advance
         )
         found = inner.evidence(seen.take(out).to(device))
-        result.log_shares[~own] = found.log_shares
-        result.likeness[~own] = found.likeness
-    return result
+        log_shares[~own], likeness[~own] = found.log_shares, found.likeness
+    return Evidence(log_shares=log_shares, likeness=likeness)
 
 
 def steps_in_all(photos: int, part: NDArray[np.int64] | None, config: TrainConfig) -> int:
