@@ -85,7 +85,7 @@ def test_inflation_wants_photos() -> None:
 
 def test_abstention_splits_the_photos_at_the_threshold() -> None:
     errors, uncertainty = np.array([1.0, 2.0, 30.0, 40.0]), np.array([5.0, 25.0, 25.1, 99.0])
-    found = abstention(errors, uncertainty, 25.0, each(4))
+    found = abstention(errors, uncertainty, np.full(4, np.nan), 25.0, each(4))
     assert found["answered"] == 2
     assert found["answered_share"] == 0.5
     assert found["figures"]["mean_m"] == 1.5
@@ -93,7 +93,7 @@ def test_abstention_splits_the_photos_at_the_threshold() -> None:
 
 
 def test_abstention_from_everything_has_no_figures() -> None:
-    found = abstention(np.array([1.0]), np.array([50.0]), 25.0, each(1))
+    found = abstention(np.array([1.0]), np.array([50.0]), np.array([1.0]), 25.0, each(1))
     assert found["answered"] == 0
     assert found["intervals"] is None
     assert np.isnan(found["figures"]["rmse_m"])

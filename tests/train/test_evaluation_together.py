@@ -63,6 +63,21 @@ def test_whole_walks_have_their_own_figures_and_leave_those_of_photos_alone(tmp_
     assert low <= together["median_m"] <= high
 
 
+def test_whole_walks_are_abstained_from_by_their_own_regions_and_familiarity(tmp_path: Path, dataset: Dataset) -> None:
+    run = folds_run_of(tmp_path, dataset, shift_m=20.0)
+    rows = as_walks(run)
+    rows["walk_radius_90_m"] = [20.0] * 30 + [30.0] * 18
+    stated = {"radius_50_m": 5.0, "uncertainty_m": 5.0, "radius_90_m": 99.0, "familiarity": 1.0}
+    write_predictions(run.folds_path / "predictions.parquet", rows.assign(**stated))
+    assert evaluate_run(run.root, write=False).document["walks_together"]["abstain"] is None
+    document = evaluate_run(run.root, abstain_m=25.0).document
+    found = document["walks_together"]["abstain"]
+    assert document["abstain"]["answered"] == 0
+    assert found["answered"] == 30 - 12  # those of the walk that is unlike the site
+    assert found["figures"]["photos"] + found["not_sure"]["photos"] == 48
+    assert any(line.startswith("As whole walks, --abstain 25: 38%") for line in remarks(document))
+
+
 def test_intervals_of_whole_walks_resample_stretches_of_minutes(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
     as_walks(run)

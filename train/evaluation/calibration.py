@@ -81,10 +81,13 @@ def reliability(error_m: FloatArray, radius_m: FloatArray) -> list[dict[str, flo
 
 
 def abstention(
-    error_m: FloatArray, uncertainty_m: FloatArray, threshold_m: float, clusters: Clusters
+    error_m: FloatArray, radius_90_m: FloatArray, familiarity: FloatArray, threshold_m: float, clusters: Clusters
 ) -> dict[str, Any]:
-    """Return the share of photos whose uncertainty is at most `threshold_m`, and the figures of those alone."""
-    answered = uncertainty_m <= threshold_m
+    """Return the share of photos that `predict --abstain` is sure of, and the figures of those alone.
+
+    These have 90 % regions of at most `threshold_m` and are not unlike the site; NaN is not unlike it.
+    """
+    answered = (radius_90_m <= threshold_m) & ~(familiarity < UNFAMILIAR_BELOW)
     result: dict[str, Any] = {"threshold_m": threshold_m, "photos": int(error_m.size), "answered": int(answered.sum())}
     result["answered_share"] = float(answered.mean()) if error_m.size else float("nan")
     result["figures"] = metrics_of(error_m[answered]).to_dict()

@@ -25,7 +25,6 @@ from train.evaluation.bootstrap import (
 )
 from train.evaluation.references import REFERENCES, ReferenceErrors
 from train.evaluation.together import walks_together
-from train.localizer import UNFAMILIAR_BELOW
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +48,7 @@ def evaluation_document(
     """Return everything that follows from the scores of `train.evaluation.scores`; the caller adds what they are of."""
     clusters = clusters_of(scores)
     errors = scores["error_m"].to_numpy(dtype=np.float64)
-    together = walks_together(scores)
+    together = walks_together(scores, abstain_m=abstain_m)
     per_walk, per_day = (strata.per(scores, column, clusters) for column in ("walk", "day"))
     return {
         **metrics_of(errors).to_dict(),
@@ -117,8 +116,9 @@ def _uncertainty(scores: "pd.DataFrame", clusters: Clusters, abstain_m: float | 
         calibration.coverage(errors, radius, level, clusters)
         for radius, level in zip((radius_50, radius_90), calibration.LEVELS, strict=True)
     ]
-    doubt = np.where(familiarity < UNFAMILIAR_BELOW, np.inf, radius_90)
-    answered = None if abstain_m is None else calibration.abstention(errors, doubt, abstain_m, clusters)
+    answered = (
+        None if abstain_m is None else calibration.abstention(errors, radius_90, familiarity, abstain_m, clusters)
+    )
     return {
         "calibration": {"coverage": coverage, "reliability": calibration.reliability(errors, radius_50)},
         "risk_coverage": calibration.risk_coverage(errors, uncertainty),

@@ -95,6 +95,8 @@ def remarks(document: dict[str, Any]) -> list[str]:
         lines.append(_together_line(document["walks_together"]))
     if document["abstain"]:
         lines.append(_abstain_line(document["abstain"]))
+    if document["walks_together"] and document["walks_together"]["abstain"]:
+        lines.append(f"As whole walks, {_abstain_line(document['walks_together']['abstain'])}")
     labels = document["labels"]
     if labels["corrected_share"]:
         error_m = labels["scores"]["moved"]["figures"]["median_m"]

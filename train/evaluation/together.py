@@ -6,7 +6,7 @@ import numpy as np
 
 from img2gps.metrics import metrics_of
 from train.evaluation.bootstrap import LEVEL, Clusters, clusters_of, figure_intervals
-from train.evaluation.calibration import LEVELS, coverage
+from train.evaluation.calibration import LEVELS, abstention, coverage
 from train.evaluation.compare import compare_errors
 from train.localizer import UNFAMILIAR_BELOW
 
@@ -19,7 +19,7 @@ __all__ = ["stretches_of", "walks_together"]
 _STRETCH_S: Final = 240
 
 
-def walks_together(scores: "pd.DataFrame") -> dict[str, Any] | None:
+def walks_together(scores: "pd.DataFrame", *, abstain_m: float | None = None) -> dict[str, Any] | None:
     """Return figures, intervals and calibration of all photos, those with company on their walk located together.
 
     `scores` has the columns of `train.evaluation.scores.scores_frame`. None where the model has no such answers, or
@@ -42,6 +42,7 @@ def walks_together(scores: "pd.DataFrame") -> dict[str, Any] | None:
         "intervals_from": {"unit": clusters.unit, "count": clusters.count, "level": LEVEL},
         "minus_alone": {"differences": compared.differences, "intervals": compared.intervals},
         "calibration": [coverage(errors, radius, level, clusters) for radius, level in zip(radii, LEVELS, strict=True)],
+        "abstain": None if abstain_m is None else abstention(errors, radii[-1], familiarity, abstain_m, clusters),
         "per_walk": [
             {"name": str(name), "figures": metrics_of(errors[walks == name]).to_dict()} for name in np.unique(walks)
         ],
