@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["UNFAMILIAR_BELOW", "Estimate", "Localizer", "WalkLocalizer"]
 
 UNFAMILIAR_BELOW: Final = 0.05
-"""A photo or walk of less familiarity may be from elsewhere: so little has one in twenty of those on the site."""
+"""A photo or walk of less familiarity may be from elsewhere: so little has one in twenty on the site at most."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Estimate:
     mode_east_m: FloatArray | None = None
     mode_north_m: FloatArray | None = None
     familiarity: FloatArray | None = None
-    """The p-value of each being of the site, told by its looks (`train.heads.familiarity`); one for all of a walk."""
+    """The p-value of each being of the site (`train.heads.familiarity`); one for all of a walk."""
     company: FloatArray | None = None
     """How many photos each was located with, itself included; None: each by itself."""
 

@@ -247,7 +247,7 @@ def test_photos_unlike_the_site_are_counted_and_have_figures_of_their_own(tmp_pa
     assert strange["unfamiliar_share"] == 0.25
     assert (strange["unfamiliar"]["photos"], strange["familiar"]["photos"]) == (12, 36)
     assert strange["unfamiliar"]["rmse_m"] == pytest.approx(metrics_of(found.scores["error_m"].to_numpy()[:12]).rmse_m)
-    assert any(line.startswith("Unlike the site by their looks: 25% of the photos") for line in remarks(found.document))
+    assert any(line.startswith("Unlike the site: 25% of the photos") for line in remarks(found.document))
     assert any("25% of the photos look unlike those in training" in step for step in next_steps(found.document))
     write_predictions(path, read_predictions(path).assign(familiarity=[0.01] * 3 + [0.5] * 45))
     few = evaluate_run(run.root, write=False).document

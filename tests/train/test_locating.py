@@ -40,7 +40,8 @@ class Numbers:
         return Estimate(east_m=evidence.likeness.numpy().round(), north_m=np.zeros(len(evidence)))
 
     def estimate_walk(self, evidence: Evidence, alone: Estimate, seconds: FloatArray) -> Estimate:
-        east_m = alone.east_m
+        east_m = evidence.log_shares[:, 0].numpy().round()
+        assert east_m.tolist() == alone.east_m.tolist()
         return Estimate(
             east_m=east_m, north_m=1000 * seconds + east_m.sum(), company=np.full(len(seconds), float(len(seconds)))
         )

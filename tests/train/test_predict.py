@@ -14,6 +14,7 @@ from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
 from img2gps.geo import LocalFrame, geodesic_m
 from tests.datasets import FRAME
 from tests.train.colours import colour_dataset, colour_photo, tiny_config
+from train.commands.predict import tell_unfamiliar
 from train.config import changed
 from train.loading import load_localizer
 from train.localizer import Estimate
@@ -128,6 +129,25 @@ def test_a_photo_unlike_the_site_is_said_to_be_and_nothing_to_be_sure_of() -> No
     assert [is_sure(row, 25.0) for row in rows] == [False, True, True]
     assert [row[-1] for row in table_rows(rows)] == ["unlike the site", "", ""]
     assert [row[-1] for row in table_rows(rows, abstain_m=5.0)] == ["unlike the site", "not sure", "not sure"]
+
+
+@pytest.mark.parametrize(
+    ("unlike", "of", "expected"),
+    [(0, 20, []), (1, 20, ["1 of 20 photos"]), (3, 20, ["3 of 20 photos", "expect larger errors"])],
+)
+@pytest.mark.parametrize("walks", [False, True])
+def test_how_many_are_unlike_the_site_is_said(
+    capsys: pytest.CaptureFixture[str], unlike: int, of: int, expected: list[str], walks: bool
+) -> None:
+    where = {"lon": 0.0, "lat": 0.0, "radius_50_m": 5.0, "radius_90_m": 9.0}
+    found = [Prediction(file="a", **where, error=None, familiarity=0.01 if k < unlike else 0.5) for k in range(of)]
+    bad = Prediction(file="b", lon=None, lat=None, radius_50_m=None, radius_90_m=None, error="no")
+    tell_unfamiliar([*found, bad], walks=walks)
+    said = " ".join(capsys.readouterr().err.split())
+    assert all(part in said for part in expected)
+    assert ("larger errors" in said) == (len(expected) > 1)
+    assert ("a walk is judged as one" in said) == (walks and unlike > 0)
+    assert bool(said) == (unlike > 0)
 
 
 def test_every_kind_of_row_holds_familiarity() -> None:

@@ -39,7 +39,7 @@ img2gps evaluate runs/default-001 runs/quick-001
     "--abstain",
     metavar="METRES",
     type=FiniteRange(min=0, min_open=True),
-    help="Also score only the photos whose 90 % region is no wider than this.",
+    help="Also score only photos whose 90 % region is no wider than this and that are not unlike the site.",
 )
 @click.option("--force", is_flag=True, help="Score a split whose photos changed since the run.")
 @click.option("--device", default="auto", help="cpu, cuda, mps, or auto for the best there is.")

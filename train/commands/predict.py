@@ -22,7 +22,7 @@ from img2gps.text import format_count
 if TYPE_CHECKING:
     from train.predict import Prediction
 
-__all__ = ["predict"]
+__all__ = ["predict", "tell_unfamiliar"]
 
 _EXAMPLE = """
 img2gps predict runs/default-001 IMG_0042.HEIC
@@ -64,8 +64,8 @@ def predict(
     """Say where PHOTOS (files or folders) were taken; their EXIF is not needed.
 
     Photos are located on the site of the RUN wherever they were taken; those that look less like it than 19 in 20 taken
-    there are said to be unlike the site, and their regions mean nothing. With --walks, photos that one camera took at
-    most ten minutes apart are located together, as those of somebody on foot: far better where there are several. A
+    there are said to be unlike the site: elsewhere, or likely to err by more. With --walks, photos that one camera took
+    at most ten minutes apart are located together, as those of somebody on foot: far better where there are several. A
     walk elsewhere looks sure of itself then, and is not always found out.
     """
     from train.loading import load_localizer
@@ -80,7 +80,7 @@ def predict(
     found = predict_files(localizer, paths, walks=walks)
     if skipped:
         say(f"{format_count(skipped, 'file')} in the folders left out: no photos by their names.")
-    _tell_unfamiliar(found, walks=walks)
+    tell_unfamiliar(found, walks=walks)
     if csv_path is not None:
         write_text(csv_path, predictions_csv(found, abstain_m=abstain))
     if geojson_path is not None:
@@ -97,7 +97,7 @@ def predict(
         raise RejectedFilesError(f"{format_count(unread, 'file')} could not be read.")
 
 
-def _tell_unfamiliar(found: "list[Prediction]", *, walks: bool) -> None:
+def tell_unfamiliar(found: "list[Prediction]", *, walks: bool) -> None:
     """Say how many photos are unlike the site, and what that may mean where they are more than chance makes them."""
     from train.localizer import UNFAMILIAR_BELOW
     from train.reporting import is_unfamiliar
@@ -106,8 +106,8 @@ def _tell_unfamiliar(found: "list[Prediction]", *, walks: bool) -> None:
     unfamiliar = sum(map(is_unfamiliar, found))
     if not unfamiliar:
         return
-    judged = "a walk judged as one" if walks else f"of photos of the site some {UNFAMILIAR_BELOW:.0%} are"
+    judged = f"of photos of the site some {UNFAMILIAR_BELOW:.0%} are" + ("; a walk is judged as one" if walks else "")
     text = f"{unfamiliar:,} of {format_count(located, 'photo')} unlike the site ({judged})."
     if unfamiliar > 2 * UNFAMILIAR_BELOW * located:
-        text += " Taken elsewhere, or in places or light that the model never saw? Then their positions mean nothing."
+        text += " If they were taken elsewhere, their positions mean nothing; if here, expect larger errors."
     say(text)

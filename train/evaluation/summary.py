@@ -175,14 +175,14 @@ def _coverage(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _familiarity_line(found: dict[str, Any], together: dict[str, Any] | None) -> str:
-    """Return how many photos the model takes for those of another place; walks where any is taken for such."""
+    """Return how many photos the model takes for those of another place, by themselves and by their walks."""
     parts = [f"{found['unfamiliar_share']:.0%} of the photos (some {found['below']:.0%} expected)"]
     if found["unfamiliar"]["photos"] and found["familiar"]["photos"]:
         median_m, other_m = (found[kind]["median_m"] for kind in ("unfamiliar", "familiar"))
         parts.append(f"their median error {median_m:.1f} m, of the others {other_m:.1f} m")
     if together and together["unfamiliar_share"] is not None:
-        parts.append(f"each walk judged as one, {together['unfamiliar_share']:.0%}")
-    return f"Unlike the site by their looks: {'; '.join(parts)}."
+        parts.append(f"with each walk judged as one, {together['unfamiliar_share']:.0%} of the photos")
+    return f"Unlike the site: {'; '.join(parts)}."
 
 
 def _together_line(together: dict[str, Any]) -> str:

@@ -58,10 +58,13 @@ def walk_familiarity(familiarity: FloatArray, agrees: NDArray[np.bool_], looks: 
     photo counts, less than one where others were taken within seconds. The normal scores of familiarity are averaged
     (Stouffer's method); from five looks on the p-value of agreement is multiplied in (Fisher's method), where neither
     counts in favour of the walk, for photos elsewhere may agree by chance. Of few looks only familiarity is asked.
+    The two are taken to be independent. Both methods: Hedges and Olkin, "Statistical Methods for Meta-Analysis" (1985),
+    ch. 3.
     """
     count = float(looks.sum())
     scores = torch.special.ndtri(torch.from_numpy(familiarity).clamp(_RAREST, 1 - _RAREST)).numpy()
-    familiar = _below(float((looks * scores).sum()) / count / math.hypot(1 / math.sqrt(count), _WALKS_DIFFER))
+    mean = float((looks * scores).sum()) / count
+    familiar = _below(mean / math.hypot(1 / math.sqrt(count), _WALKS_DIFFER))
     if count < _FEWEST_TO_AGREE:
         return familiar
     share = float((looks * agrees).sum()) / count + 0.5 / count  # continuity correction
@@ -72,5 +75,5 @@ def walk_familiarity(familiarity: FloatArray, agrees: NDArray[np.bool_], looks: 
 
 
 def _below(score: float) -> float:
-    """Return the share of the standard normal distribution below a score."""
+    """Return the share of the standard normal distribution below a score, also of scores so low that 1 + erf is 0."""
     return 0.5 * math.erfc(-score / math.sqrt(2))
