@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from img2gps.cli import run as img2gps
-from tests.train.colours import colour_dataset, tiny_config, without_curves
+from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
 from train.run import RunFolder
 from train.session import start_run
 
@@ -48,3 +49,30 @@ def test_a_run_is_not_made_shorter(run: RunFolder, capsys: pytest.CaptureFixture
     assert img2gps(["train", "--resume", str(run.root), "--epochs", "2"]) == 2
     assert "3 epochs behind it" in " ".join(capsys.readouterr().err.split())
     assert run.read_info().config.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "of_dataset", "next_step"),
+    [
+        ([], {}, "evaluate {run}"),
+        ([], {"split": False}, "evaluate {run} --on OTHER"),
+        (["--folds"], {"split": False, "folds": 2}, "evaluate {run}"),
+    ],
+)
+def test_the_next_step_is_one_that_works(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    of_dataset: dict[str, Any],
+    next_step: str,
+) -> None:
+    without_curves(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    colour_dataset(tmp_path / "ds", 12, **of_dataset)
+    config = ["--preset", "published", "--model", TINY, "--size", "32", "--epochs", "1", "--device", "cpu"]
+    assert img2gps(["train", "ds", *config, *options]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"img2gps {next_step.format(run='runs/published-001')}" in said
+    assert ("--on OTHER" in said) == ("--on OTHER" in next_step)
+    assert img2gps(["evaluate", "runs/published-001"]) == (2 if "--on OTHER" in next_step else 0)

@@ -59,6 +59,7 @@ def train(
     from train.distributed import leads
     from train.interrupts import sigterm_as_interrupt
     from train.options import resolve
+    from train.run import NO_PHOTOS
     from train.session import plan, resume_plan, resume_run, start_run, summary
 
     with sigterm_as_interrupt():
@@ -91,7 +92,13 @@ def train(
         print_json(summary(run))
     else:
         print_text(safe_path(run.root))
-        say(f"Score it: img2gps evaluate {safe_path(run.root)}")
+        root, info = safe_path(run.root), run.read_info()
+        if info.folds or any(info.split_ids[name] != NO_PHOTOS for name in ("test", "val")):
+            say(f"Score it: img2gps evaluate {root}")
+        else:
+            say(
+                f"Nothing was held back for scores: img2gps evaluate {root} --on OTHER, or img2gps predict {root} PHOTO"
+            )
 
 
 def _typed_options() -> set[str]:
