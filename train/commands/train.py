@@ -91,13 +91,14 @@ def train(
     if as_json:
         print_json(summary(run))
     else:
-        print_text(safe_path(run.root))
-        root, info = safe_path(run.root), run.read_info()
+        where, info = safe_path(run.root), run.read_info()
+        print_text(where)
         if info.folds or any(info.split_ids[name] != NO_PHOTOS for name in ("test", "val")):
-            say(f"Score it: img2gps evaluate {root}")
+            say(f"Score it: img2gps evaluate {where}")
         else:
             say(
-                f"Nothing was held back for scores: img2gps evaluate {root} --on OTHER, or img2gps predict {root} PHOTO"
+                f"Nothing was held back for scores: img2gps evaluate {where} --on OTHER, "
+                f"or img2gps predict {where} PHOTO"
             )
 
 
