@@ -25,6 +25,7 @@ __all__ = ["Problem", "Verification", "corrections_problems", "summary", "verify
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 _ALLOWED: Final[dict[str, frozenset[Any]]] = {
     "gps_source": frozenset(get_args(GpsSource)),
+    "gps_status": frozenset({None, "A", "V"}),
     "time_source": frozenset({None, *get_args(TimeSource)}),
     "heading_ref": frozenset({None, *get_args(HeadingRef)}),
     "split": frozenset({None, *get_args(SplitName)}),
@@ -68,7 +69,7 @@ def verify_dataset(root: Path) -> Verification:
     except Exception as error:  # noqa: BLE001  a geometry that is no WKB point
         problems.append(Problem(where="manifest.parquet", what=f"a row cannot be read ({safe_text(str(error))})"))
         return Verification(photos=0, problems=tuple(problems), orphans=())
-    if rows_digest(table) != info.rows_sha256:
+    if rows_digest(table, info.schema_version) != info.rows_sha256:
         problems.append(Problem(where="manifest.parquet", what="its rows were changed after they were written"))
     if not is_info_intact(table):
         what = "what it says about itself (site, salt, split, coordinates) was changed after it was written"

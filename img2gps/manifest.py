@@ -34,7 +34,7 @@ __all__ = [
     "write_manifest",
 ]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _METADATA_KEY: Final = b"img2gps"
 _GEO_KEY: Final = b"geo"
 _REBUILD = "restore manifest.parquet from a backup, or ingest the sources again"
@@ -42,15 +42,23 @@ _REBUILD = "restore manifest.parquet from a backup, or ingest the sources again"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column: its Arrow type by name (`pyarrow` type factories), and whether it may hold nulls."""
+    """One column: its Arrow type by name (`pyarrow` type factories), and whether it may hold nulls.
+
+    `since` is the schema version that introduced it. Files of an earlier schema lack it, and read as nulls there: every
+    column after the first version is nullable.
+    """
 
     name: str
     kind: str
     nullable: bool = False
+    since: int = 1
 
 
-def _columns(*rows: tuple[str, str]) -> tuple[Column, ...]:
-    return tuple(Column(name=name.rstrip("?"), kind=kind, nullable=name.endswith("?")) for name, kind in rows)
+def _columns(*rows: tuple[str, str] | tuple[str, str, int]) -> tuple[Column, ...]:
+    return tuple(
+        Column(name=name.rstrip("?"), kind=kind, nullable=name.endswith("?"), since=since[0] if since else 1)
+        for name, kind, *since in rows
+    )
 
 
 COLUMNS: Final = _columns(
@@ -61,12 +69,18 @@ COLUMNS: Final = _columns(
     ("gps_source", "string"),
     ("gps_accuracy_m?", "float64"),
     ("gps_dop?", "float64"),
+    ("gps_status?", "string", 2),
+    ("gps_method?", "string", 2),
     ("captured_at?", "timestamp"),
     ("utc_offset_min?", "int32"),
     ("time_source?", "string"),
+    ("clock_local?", "string", 2),
+    ("clock_offset_min?", "int32", 2),
+    ("gps_at?", "timestamp", 2),
     ("fix_age_s?", "float64"),
     ("heading_deg?", "float64"),
     ("heading_ref?", "string"),
+    ("declination_deg?", "float64", 2),
     ("altitude_m?", "float64"),
     ("make?", "string"),
     ("model?", "string"),
@@ -78,6 +92,7 @@ COLUMNS: Final = _columns(
     ("bytes", "int64"),
     ("site_relation", "string"),
     ("flags", "strings"),
+    ("traits?", "strings", 2),
     ("walk", "string"),
     ("burst?", "string"),
     ("group", "string"),
@@ -87,7 +102,7 @@ COLUMNS: Final = _columns(
     ("ingested_at", "timestamp"),
     ("ingest", "string"),
 )
-"""The schema, in file order; a trailing ``?`` above marks the nullable ones."""
+"""The schema, in file order; a trailing ``?`` marks the nullable ones, a number the schema version that added one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +164,7 @@ def write_manifest(path: Path, photos: Iterable[Photo], info: ManifestInfo) -> M
 def read_table(path: Path) -> tuple["pa.Table", ManifestInfo]:
     """Return the manifest's rows as an Arrow table in schema order, and what it says about itself.
 
+    The table has every column of `COLUMNS`; those that a file of an earlier schema lacks hold nulls.
     Raises InvalidDatasetError naming the column, and what is wrong with it, where the file breaks the schema.
     """
     import pyarrow as pa
@@ -164,7 +180,7 @@ def read_table(path: Path) -> tuple["pa.Table", ManifestInfo]:
         first_line = safe_text(str(error).splitlines()[0] if str(error) else type(error).__name__)
         raise InvalidDatasetError(f"{where} is not a readable Parquet file ({first_line}): {_REBUILD}.") from error
     info = _read_info(table, where)
-    return _checked(table, where), info
+    return _checked(table, where, info.schema_version), info
 
 
 def photos_of(table: "pa.Table") -> list[Photo]:
@@ -174,18 +190,19 @@ def photos_of(table: "pa.Table") -> list[Photo]:
     points = shapely.from_wkb(table.column("geometry").to_pylist())
     lons, lats = shapely.get_x(points).tolist(), shapely.get_y(points).tolist()
     columns = {column.name: _shared(table.column(column.name)) for column in COLUMNS if column.name != "geometry"}
-    columns["flags"] = [tuple(flags) for flags in columns["flags"]]
+    for name in ("flags", "traits"):
+        columns[name] = [tuple(values or ()) for values in columns[name]]
     columns |= {"lon": lons, "lat": lats}
     names = list(columns)
     return [Photo(**dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
 
-def rows_digest(table: "pa.Table") -> str:
-    """Return a SHA-256 over every value of every column of `COLUMNS`, independent of the file's encoding."""
+def rows_digest(table: "pa.Table", schema_version: int = SCHEMA_VERSION) -> str:
+    """Return a SHA-256 over every value of every column of a schema version, independent of the file's encoding."""
     import pyarrow as pa
 
     digests = []
-    for column in COLUMNS:
+    for column in _columns_of(schema_version):
         values = table.column(column.name)
         if column.kind == "timestamp":
             values = values.cast(pa.int64())
@@ -194,6 +211,10 @@ def rows_digest(table: "pa.Table") -> str:
             plain = [base64.b64encode(value).decode() for value in plain]
         digests.append([column.name, sha256_bytes(canonical_json(plain))])
     return sha256_bytes(canonical_json(digests))
+
+
+def _columns_of(schema_version: int) -> list[Column]:
+    return [column for column in COLUMNS if column.since <= schema_version]
 
 
 def is_info_intact(table: "pa.Table") -> bool:
@@ -213,7 +234,7 @@ def _table_of(photos: list[Photo]) -> "pa.Table":
     import pyarrow as pa
 
     schema = _arrow_schema()
-    # column by column: the lists of all 32 at once would take as much memory as the table
+    # column by column: the lists of all of them at once would take as much memory as the table
     arrays = [pa.array(_values(photos, column), schema.field(column.name).type) for column in COLUMNS]
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -223,7 +244,9 @@ def _values(photos: list[Photo], column: Column) -> Any:
 
     if column.name == "geometry":
         return shapely.to_wkb(shapely.points([photo.lon for photo in photos], [photo.lat for photo in photos]))
-    return [getattr(photo, column.name) for photo in photos]
+    values = [getattr(photo, column.name) for photo in photos]
+    # nothing found reads as it does in rows of before there was such a column
+    return [value or None for value in values] if column.kind == "strings" and column.nullable else values
 
 
 def _shared(column: "pa.ChunkedArray") -> list[Any]:
@@ -258,20 +281,20 @@ def _read_info(table: "pa.Table", where: str) -> ManifestInfo:
         raise InvalidDatasetError(f"{where} is a Parquet file, but not a manifest that img2gps wrote: {_REBUILD}.")
     try:
         given = json.loads(stored)
-        version, tool = int(given.get("schema_version", SCHEMA_VERSION)), str(given.get("tool_version"))
+        version, tool = int(given.get("schema_version", 1)), str(given.get("tool_version"))
         if version > SCHEMA_VERSION:  # before anything else: a later schema may have other fields
             raise InvalidDatasetError(
                 f"{where} was written by img2gps {safe_text(tool)}, manifest schema {version}; "
                 f"this is img2gps {__version__} with schema {SCHEMA_VERSION}: upgrade img2gps."
             )
-        return ManifestInfo(**given)
+        return ManifestInfo(**(given | {"schema_version": version}))
     except (AttributeError, TypeError, ValueError) as error:
         raise InvalidDatasetError(f"{where} has damaged img2gps metadata: {_REBUILD}.") from error
 
 
-def _checked(table: "pa.Table", where: str) -> "pa.Table":
+def _checked(table: "pa.Table", where: str, schema_version: int) -> "pa.Table":
     schema = _arrow_schema()
-    for column in COLUMNS:
+    for column in _columns_of(schema_version):
         if column.name not in table.column_names:
             raise InvalidDatasetError(f"{where} lacks the column {column.name}: {_REBUILD}.")
         expected, found = schema.field(column.name).type, table.schema.field(column.name).type
@@ -283,4 +306,18 @@ def _checked(table: "pa.Table", where: str) -> "pa.Table":
     ids = table.column("id").to_pylist()
     if len(set(ids)) != len(ids):
         raise InvalidDatasetError(f"{where} has the same photo twice in the column id: {_REBUILD}.")
-    return table.select([column.name for column in COLUMNS])
+    return _completed(table, schema_version)
+
+
+def _completed(table: "pa.Table", schema_version: int) -> "pa.Table":
+    """Return the table with all of `COLUMNS` in order: nulls in those that its schema version did not have yet."""
+    import pyarrow as pa
+
+    schema = _arrow_schema()
+    arrays = [
+        table.column(column.name)
+        if column.since <= schema_version
+        else pa.chunked_array([pa.nulls(table.num_rows, schema.field(column.name).type)])
+        for column in COLUMNS
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema.with_metadata(table.schema.metadata))

@@ -9,10 +9,10 @@ from img2gps.site import SiteRelation
 
 __all__ = ["GpsSource", "HeadingRef", "Photo", "Rejection", "SplitName", "TimeSource"]
 
-GpsSource = Literal["exif", "labels", "gpx", "correction"]
+GpsSource = Literal["exif", "xmp", "sidecar", "takeout", "labels", "gpx", "correction"]
 HeadingRef = Literal["T", "M"]
 SplitName = Literal["train", "val", "test", "excluded"]
-TimeSource = Literal["gps", "exif_offset", "site_zone", "labels"]
+TimeSource = Literal["gps", "exif_offset", "site_zone", "xmp", "sidecar", "takeout", "labels"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,12 @@ class Photo:
 
     `lon`, `lat` are degrees in EPSG:4326 as ingested; corrections are applied when a manifest is read
     as a frame. `id` is the SHA-256 of the source bytes, `photo_sha256` that of the working copy.
+
+    What the file says of its time stays beside what was made of it: `clock_local` is the camera's naive local time
+    (ISO, fractions kept), `clock_offset_min` the offset that the file itself names, `gps_at` the GPS's own UTC stamp.
+    `gps_status` is A or V as written; `gps_method` is GPSProcessingMethod (GPS, NETWORK, CELLID, WLAN, MANUAL ...).
+    `heading_deg` counts from true north where `declination_deg` was added to a magnetic one (`heading_ref` M); None
+    where nothing was added. `traits` are what reading found about the picture that flags need, such as panorama.
     """
 
     id: str
@@ -37,14 +43,21 @@ class Photo:
     site_relation: SiteRelation
     device: str
     flags: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
     gps_accuracy_m: float | None = None
     gps_dop: float | None = None
+    gps_status: str | None = None
+    gps_method: str | None = None
     captured_at: datetime | None = None
     utc_offset_min: int | None = None
     time_source: TimeSource | None = None
+    clock_local: str | None = None
+    clock_offset_min: int | None = None
+    gps_at: datetime | None = None
     fix_age_s: float | None = None
     heading_deg: float | None = None
     heading_ref: HeadingRef | None = None
+    declination_deg: float | None = None
     altitude_m: float | None = None
     make: str | None = None
     model: str | None = None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,9 @@ from shapely.geometry import Polygon
 
 from collect.groups import assign_groups
 from img2gps.dataset import Dataset
-from img2gps.files import write_json
+from img2gps.files import canonical_json, sha256_bytes, write_json
 from img2gps.geo import LocalFrame
-from img2gps.manifest import ManifestInfo, write_manifest
+from img2gps.manifest import COLUMNS, ManifestInfo, rows_digest, write_manifest
 from img2gps.site import Site
 from img2gps.types import Photo
 
@@ -93,6 +94,20 @@ def make_dataset(root: Path, photos: Sequence[Photo], *, site: Site | None = Non
     rows = list(photos) if grouped else assign_groups(photos)
     write_manifest(dataset.manifest_path, rows, info)
     return dataset
+
+
+def as_schema(path: Path, version: int) -> None:
+    """Write a manifest anew as a program of an earlier schema version would have written it."""
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as file:
+        table = pq.read_table(file)
+    metadata = dict(table.schema.metadata)
+    table = table.select([column.name for column in COLUMNS if column.since <= version])
+    info = json.loads(metadata[b"img2gps"]) | {"schema_version": version, "rows_sha256": rows_digest(table, version)}
+    others = {name: value for name, value in info.items() if name not in ("rows_sha256", "info_sha256")}
+    info["info_sha256"] = sha256_bytes(canonical_json([others, sha256_bytes(metadata[b"geo"])]))
+    pq.write_table(table.replace_schema_metadata(metadata | {b"img2gps": canonical_json(info)}), path)
 
 
 def four_walks() -> list[Photo]:

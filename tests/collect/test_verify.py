@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from datasets import as_schema
 from ingest_runs import rows, run_ingest
 from photos import write_photo, write_walk
 
@@ -45,7 +46,7 @@ def test_every_flipped_bit_of_a_working_copy_is_found(root: Path) -> None:
     assert "--rehash" in problems(root)[0]
 
 
-def changed(column: str, values: list[Any]) -> list[Any]:
+def changed(column: str, values: list[Any], kind: pa.DataType) -> list[Any]:
     """Return the values with the last one changed to something else of its kind."""
     last = values[-1]
     if column == "geometry":
@@ -55,7 +56,7 @@ def changed(column: str, values: list[Any]) -> list[Any]:
     if isinstance(last, str):
         return [*values[:-1], last + "x"]
     if last is None:
-        return [*values[:-1], "x" if column in ("burst", "split", "split_reason") else 1]
+        return [*values[:-1], "x" if kind == pa.string() else ["x"] if pa.types.is_list(kind) else 1]
     return [*values[:-1], last.replace(year=2000) if hasattr(last, "year") else last + 1]
 
 
@@ -63,7 +64,7 @@ def changed(column: str, values: list[Any]) -> list[Any]:
 def test_every_changed_value_of_the_manifest_is_found(column: str, root: Path) -> None:
     table = pq.read_table(root / "manifest.parquet")
     field = table.schema.field(column)
-    values = pa.array(changed(column, table.column(column).to_pylist()), field.type)
+    values = pa.array(changed(column, table.column(column).to_pylist(), field.type), field.type)
     pq.write_table(table.set_column(table.column_names.index(column), field, values), root / "manifest.parquet")
     assert problems(root)
 
@@ -139,3 +140,13 @@ def test_the_result_is_json(root: Path) -> None:
     result = verify_dataset(root)
     assert isinstance(result, Verification)
     assert json.loads(json.dumps(result.to_dict())) == {"ok": True, "photos": 3, "problems": [], "orphans": []}
+
+
+def test_a_dataset_of_an_earlier_schema_verifies_as_it_was_written(root: Path) -> None:
+    as_schema(root / "manifest.parquet", 1)
+    assert problems(root) == []
+    table = pq.read_table(root / "manifest.parquet")
+    lower = pa.array([value.replace("IMG", "img") for value in table.column("source_name").to_pylist()])
+    at = table.column_names.index("source_name")
+    pq.write_table(table.set_column(at, table.schema.field(at), lower), root / "manifest.parquet")
+    assert problems(root) == ["manifest.parquet: its rows were changed after they were written"]

@@ -8,12 +8,22 @@ import geopandas as gpd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import as_schema
 
 from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset, frame_info
 from img2gps.errors import DatasetLockedError, InvalidDatasetError, NotFoundError
 from img2gps.files import sha256_bytes, write_json
-from img2gps.manifest import COLUMNS, ManifestInfo, photos_of, read_table, rows_digest, write_manifest
+from img2gps.manifest import (
+    COLUMNS,
+    SCHEMA_VERSION,
+    ManifestInfo,
+    is_info_intact,
+    photos_of,
+    read_table,
+    rows_digest,
+    write_manifest,
+)
 from img2gps.site import load_site
 from img2gps.splits import split_hashes
 from img2gps.types import Photo
@@ -23,6 +33,13 @@ OPTIONAL = {
     "gps_dop": 2.0,
     "utc_offset_min": -240,
     "time_source": "gps",
+    "clock_local": "2026-05-01T08:01:00.250",
+    "clock_offset_min": -240,
+    "gps_at": datetime(2026, 5, 1, 12, 1, tzinfo=UTC),
+    "gps_status": "A",
+    "gps_method": "GPS",
+    "declination_deg": -12.1,
+    "traits": ("small", "dark"),
     "fix_age_s": 1.0,
     "heading_deg": 12.0,
     "heading_ref": "T",
@@ -76,7 +93,9 @@ def test_photo_and_schema_have_the_same_fields() -> None:
 
 def test_round_trip_in_any_order(tmp_path: Path) -> None:
     photos = [photo(number) for number in range(5)]
-    photos[2] = dataclasses.replace(photos[2], flags=(), captured_at=None, gps_accuracy_m=4.5, fold=3, burst="b")
+    photos[2] = dataclasses.replace(
+        photos[2], flags=(), captured_at=None, gps_accuracy_m=4.5, fold=3, burst="b", traits=("small",)
+    )
     first, second = tmp_path / "a.parquet", tmp_path / "b.parquet"
     write_manifest(first, photos, INFO)
     write_manifest(second, reversed(photos), INFO)
@@ -116,7 +135,9 @@ def test_the_digest_sees_every_column(column: str, tmp_path: Path) -> None:
     [
         (lambda table: table.drop_columns(["phash"]), "lacks the column phash"),
         (
-            lambda table: table.set_column(17, "width", table.column("width").cast(pa.int64())),
+            lambda table: table.set_column(
+                table.column_names.index("width"), "width", table.column("width").cast(pa.int64())
+            ),
             "width as int64, not int32",
         ),
         (
@@ -150,10 +171,54 @@ def test_a_newer_schema_asks_for_an_upgrade(tmp_path: Path) -> None:
     path = tmp_path / "m.parquet"
     write_manifest(path, [photo(0)], INFO)
     table = pq.read_table(path)
-    newer = table.schema.metadata[b"img2gps"].replace(b'"schema_version":1', b'"schema_version":99')
+    newer = table.schema.metadata[b"img2gps"].replace(b'"schema_version":2', b'"schema_version":99')
     pq.write_table(table.replace_schema_metadata({b"img2gps": newer}), path)
     with pytest.raises(InvalidDatasetError, match="upgrade img2gps"):
         read_table(path)
+
+
+NEW_COLUMNS = ("clock_local", "clock_offset_min", "gps_at", "gps_status", "gps_method", "declination_deg", "traits")
+
+
+def test_a_manifest_of_the_first_schema_opens_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "m.parquet"
+    photos = [photo(0), photo(1, **OPTIONAL)]
+    write_manifest(path, photos, INFO)
+    as_schema(path, 1)
+    table, info = read_table(path)
+    # both digests as the program of that schema wrote them
+    assert info.rows_sha256 == "a17e85954674cb68e59c73b48b6f958ad5bc3024e8bf619efb28109be1d66561"
+    assert info.info_sha256 == "012cfec658577b90fd7c81a1fabd4269f1aa177bc65a392ab98e223628c4162b"
+    assert (info.schema_version, rows_digest(table, 1), is_info_intact(table)) == (1, info.rows_sha256, True)
+    without = {name: () if name == "traits" else None for name in NEW_COLUMNS}
+    assert photos_of(table) == [photo(0), photo(1, **OPTIONAL | without)]
+    assert table.column_names == [column.name for column in COLUMNS]
+
+
+def test_a_manifest_of_the_first_schema_is_written_as_the_newest(tmp_path: Path) -> None:
+    path = tmp_path / "m.parquet"
+    write_manifest(path, [photo(0), photo(1, **OPTIONAL)], INFO)
+    as_schema(path, 1)
+    table, info = read_table(path)
+    write_manifest(path, photos_of(table), info)
+    again, info = read_table(path)
+    assert (info.schema_version, info.rows_sha256) == (SCHEMA_VERSION, rows_digest(again))
+    assert photos_of(again) == photos_of(table)
+    assert set(NEW_COLUMNS) <= set(pq.read_table(path).column_names)
+
+
+def test_a_column_that_the_schema_did_not_have_is_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "m.parquet"
+    write_manifest(path, [photo(0)], INFO)
+    as_schema(path, 1)
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("clock_local", pa.array(["2020-01-01T00:00:00"])), path)
+    assert photos_of(read_table(path)[0])[0].clock_local is None
+
+
+def test_columns_of_later_schemas_may_be_null() -> None:
+    assert all(column.nullable for column in COLUMNS if column.since > 1)
+    assert {column.name for column in COLUMNS if column.since == 2} == set(NEW_COLUMNS)
 
 
 def test_opening_what_is_no_dataset(tmp_path: Path) -> None:
