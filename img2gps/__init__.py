@@ -3,13 +3,28 @@
 This package holds what the two others share: the words (photo, rejection, site), the dataset
 folder they meet at, and the command line. ``collect`` turns raw photos into a dataset, ``train``
 turns a dataset into a model; neither imports the other.
+
+    >>> from img2gps import Site
+    >>> Site.open("penn-engineering-quad").name
+    'penn-engineering-quad'
+
+`Dataset.open("quad").frame()` is a GeoDataFrame of a dataset's photos, corrections applied.
 """
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from img2gps.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from img2gps.dataset import Dataset
+    from img2gps.site import Site
 
 try:
     __version__ = version("img2gps")
 except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0+unknown"
 
-__all__ = ["__version__"]
+__all__ = ["Dataset", "Site", "__version__"]
+
+__getattr__, __dir__ = lazy_names(__name__, {"Dataset": "img2gps.dataset", "Site": "img2gps.site"})

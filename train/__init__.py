@@ -1,1 +1,35 @@
-"""A dataset in, a scored model out. Never imports ``collect``."""
+"""From a dataset to a model, its score and its answers.
+
+`train` trains a run, `evaluate` scores it, `load_model` brings it back to locate photos, `ablate` compares settings, and
+`PhotoDataset` gives a dataset's photos to a trainer of one's own.
+"""
+
+from typing import TYPE_CHECKING
+
+from img2gps.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from train.api import ablate, compare, evaluate, predict, resume, train
+    from train.config import TrainConfig
+    from train.model import Model, load_model
+    from train.photo_dataset import PhotoDataset
+
+__all__ = [
+    "Model",
+    "PhotoDataset",
+    "TrainConfig",
+    "ablate",
+    "compare",
+    "evaluate",
+    "load_model",
+    "predict",
+    "resume",
+    "train",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    dict.fromkeys(("ablate", "compare", "evaluate", "predict", "resume", "train"), "train.api")
+    | dict.fromkeys(("Model", "load_model"), "train.model")
+    | {"PhotoDataset": "train.photo_dataset", "TrainConfig": "train.config"},
+)

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from img2gps.errors import InvalidDatasetError
 from img2gps.exif import Capture
@@ -31,6 +32,7 @@ _MORE_MEMORY: Final = "close other programs, or use another --device"
 _ALONE_AT_ONCE: Final = 256
 
 Part = TypeVar("Part")
+PhotoContent = Path | Image.Image
 
 
 def locate_files(localizer: Localizer, paths: Sequence[Path], *, batch_size: int = 32) -> Estimate:
@@ -42,9 +44,9 @@ def locate_files(localizer: Localizer, paths: Sequence[Path], *, batch_size: int
 
 @naming_memory(_MORE_MEMORY)
 def locate_each(
-    localizer: Localizer, paths: Sequence[Path], *, batch_size: int = 32
+    localizer: Localizer, paths: Sequence[PhotoContent], *, batch_size: int = 32
 ) -> tuple[Estimate, list[str | None]]:
-    """Return the positions of N files and, per file, None or why it cannot be read (its position is then NaN)."""
+    """Return the positions of N files or images and, per file, None or why it cannot be read (its position is then NaN)."""
     with bar("Locating", len(paths)) as advance:
         parts, found = _seen(paths, localizer.pixels, localizer.locate, batch_size=batch_size, advance=advance)
     return _spread(Estimate.concatenate(parts), [not isinstance(one, str) for one in found]), _errors(found)
@@ -52,7 +54,7 @@ def locate_each(
 
 @naming_memory(_MORE_MEMORY)
 def locate_each_walk(
-    localizer: WalkLocalizer, paths: Sequence[Path], *, batch_size: int = 32
+    localizer: WalkLocalizer, paths: Sequence[PhotoContent], *, batch_size: int = 32
 ) -> tuple[Estimate, list[str | None]]:
     """Return what `locate_each` returns, the photos of a walk located together.
 
@@ -152,7 +154,7 @@ def _errors(found: Sequence[Capture | str]) -> list[str | None]:
 
 
 def _seen(
-    paths: Sequence[Path],
+    paths: Sequence[PhotoContent],
     spec: PixelSpec,
     look: Callable[[torch.Tensor], Part],
     *,
@@ -174,11 +176,11 @@ def _seen(
 
 
 def _decoded_batches(
-    paths: Sequence[Path], spec: PixelSpec, batch_size: int
+    paths: Sequence[PhotoContent], spec: PixelSpec, batch_size: int
 ) -> Iterator[list[tuple[Pixels, Capture] | str]]:
     """Yield batches of photos, or the reason for a file without; the next batch decodes while one is in use."""
 
-    def read(path: Path) -> tuple[Pixels, Capture] | str:
+    def read(path: PhotoContent) -> tuple[Pixels, Capture] | str:
         try:
             return read_photo(path, spec)
         except UnreadableImageError as error:

@@ -62,10 +62,18 @@ def read_pixels(path: Path, spec: PixelSpec) -> Pixels:
     return _read(path, spec)[0]
 
 
-def read_photo(path: Path, spec: PixelSpec) -> tuple[Pixels, Capture]:
-    """Return what `read_pixels` returns, and when and by which camera the photo was taken."""
-    pixels, image = _read(path, spec)
-    return pixels, capture_of(image)
+def read_photo(photo: Path | Image.Image, spec: PixelSpec) -> tuple[Pixels, Capture]:
+    """Return what `read_pixels` returns, and when and by which camera the photo was taken.
+
+    An image that is open already is left as it is. Raises UnreadableImageError.
+    """
+    if isinstance(photo, Path):
+        pixels, image = _read(photo, spec)
+        return pixels, capture_of(image)
+    try:
+        return fit_pixels(upright_rgb(photo.copy()), spec), capture_of(photo)
+    except Exception as error:  # a lazily opened image raises what its decoder raises
+        raise UnreadableImageError(f"the image is damaged ({safe_text(str(error) or type(error).__name__)})") from error
 
 
 def _read(path: Path, spec: PixelSpec) -> tuple[Pixels, Image.Image]:

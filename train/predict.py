@@ -1,4 +1,4 @@
-"""Photos of any kind in, positions in degrees out, one row per file."""
+"""Photos of any kind in, positions in degrees out, one row per photo."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from PIL import Image
 
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.text import safe_path
 from train.localizer import Localizer, WalkLocalizer
 from train.locating import locate_each, locate_each_walk
 
-__all__ = ["Prediction", "find_photos", "predict_files"]
+__all__ = ["Prediction", "Source", "find_photos", "predict_files", "predict_sources"]
 
 # What a file in a folder must be called, or else be, to get a row of its own: a README in the folder is no photo.
 _IMAGE_SUFFIXES: Final = frozenset(
@@ -36,30 +37,47 @@ class Prediction:
     familiarity: float | None = None
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One photo to locate: what its row is called (text that is safe to print), and the file or the image that holds its pixels."""
+
+    name: str
+    content: Path | Image.Image
+
+
 def predict_files(
     localizer: Localizer, paths: Sequence[Path], *, walks: bool = False, batch_size: int = 32
 ) -> list[Prediction]:
-    """Return one prediction per path, in their order; an unreadable file is a prediction with an error.
+    """Return one prediction per path, in their order: see `predict_sources`."""
+    sources = [Source(name=safe_path(path), content=path) for path in paths]
+    return predict_sources(localizer, sources, walks=walks, batch_size=batch_size)
+
+
+def predict_sources(
+    localizer: Localizer, sources: Sequence[Source], *, walks: bool = False, batch_size: int = 32
+) -> list[Prediction]:
+    """Return one prediction per photo, in their order; an unreadable file is a prediction with an error.
 
     With `walks`, the photos of a walk are located together. Raises UsageError where the model has no distribution to
     do that with.
     """
+    contents = [source.content for source in sources]
     if not walks:
-        estimate, errors = locate_each(localizer, paths, batch_size=batch_size)
+        estimate, errors = locate_each(localizer, contents, batch_size=batch_size)
     elif isinstance(localizer, WalkLocalizer):
-        estimate, errors = locate_each_walk(localizer, paths, batch_size=batch_size)
+        estimate, errors = locate_each_walk(localizer, contents, batch_size=batch_size)
     else:
         raise UsageError("This run gives points alone: --walks needs a run of preset quick or default.")
     lons, lats = localizer.frame.to_lonlat(np.nan_to_num(estimate.east_m), np.nan_to_num(estimate.north_m))
     rows: list[Prediction] = []
-    for index, (path, error) in enumerate(zip(paths, errors, strict=True)):
+    for index, (source, error) in enumerate(zip(sources, errors, strict=True)):
         given = error is None
         numbers = {
             name: float(values[index]) if given and (values := getattr(estimate, name)) is not None else None
             for name in ("radius_50_m", "radius_90_m", "familiarity")
         }
         lon, lat = (float(lons[index]), float(lats[index])) if given else (None, None)
-        rows.append(Prediction(file=safe_path(path), lon=lon, lat=lat, error=error, **numbers))
+        rows.append(Prediction(file=source.name, lon=lon, lat=lat, error=error, **numbers))
     return rows
 
 

@@ -1,0 +1,142 @@
+"""What the commands of this package do, as functions: one call each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from img2gps.dataset import Dataset
+
+if TYPE_CHECKING:
+    from collect.audit.audit import AuditResult
+    from collect.doctor import Report
+    from collect.ingesting.outcomes import Outcomes
+    from collect.split import SplitResult
+    from collect.synthetic import SimulationReport
+    from collect.verify import Verification
+
+__all__ = ["audit", "doctor", "ingest", "simulate", "split", "validate", "verify"]
+
+Paths = str | Path | Sequence[str | Path]
+
+
+def split(
+    dataset: Dataset | str | Path,
+    *,
+    by: Literal["walk", "cell", "random"] = "walk",
+    val: int = 60,
+    test: int = 60,
+    folds: str | int | None = None,
+    seed: int = 0,
+    dry_run: bool = False,
+) -> "SplitResult":
+    """Hold photos out for validation and testing: what ``img2gps split`` does.
+
+    Bursts, places and walks are never broken apart. `val` and `test` are numbers of photos, 0 for none; `folds` is
+    ``walk``, ``day``, ``cell`` or a number. Raises UsageError, NotFoundError, InvalidDatasetError, DatasetLockedError.
+
+        >>> from collect import split
+        >>> result = split("quad", by="walk", val=10, test=10, folds=3)
+        >>> sorted({photo.split for photo in result.photos})
+        ['test', 'train', 'val']
+    """
+    from collect.split import split_dataset
+
+    numbers = None if folds is None else str(folds)
+    return split_dataset(_opened(dataset), by=by, val=val, test=test, folds=numbers, seed=seed, dry_run=dry_run)
+
+
+def audit(
+    dataset: Dataset | str | Path,
+    *,
+    cell_m: float = 10.0,
+    buildings: str | Path | None = None,
+    paths: str | Path | None = None,
+    stops: int = 24,
+    redact: bool = False,
+    write: bool = True,
+) -> "AuditResult":
+    """Tell whether the site is covered, what can be trusted, and where to walk next: what ``img2gps audit`` does.
+
+    `cell_m` is the side of a cell in metres; `buildings` and `paths` are map layers; `write` leaves the report and
+    the walk list in the dataset's folder ``audit``. Raises UsageError, NotFoundError, InvalidDatasetError.
+
+        >>> from collect import audit
+        >>> result = audit("quad", write=False)
+        >>> 0 <= result.figures["coverage"] <= 1
+        True
+    """
+    from collect.audit.audit import audit_dataset, write_audit
+
+    result = audit_dataset(_opened(dataset), cell_m=cell_m, buildings=_path(buildings), stops=stops)
+    if write:
+        write_audit(result, redact=redact, paths=_path(paths))
+    return result
+
+
+def verify(dataset: Dataset | str | Path) -> "Verification":
+    """Check every hash and every row of a dataset: what ``img2gps verify`` does.
+
+    Damage is in the result, not raised. Raises NotFoundError, and InvalidDatasetError where the folder is no dataset.
+
+        >>> from collect import verify
+        >>> verify("quad").problems
+        ()
+    """
+    from collect.verify import verify_dataset
+
+    return verify_dataset(dataset.root if isinstance(dataset, Dataset) else Path(dataset))
+
+
+def doctor(photos: Paths = (), *, site: str | Path | None = None, jobs: int = 1) -> "Report":
+    """Check the environment, and say for each folder of `photos` what is wrong with them: what ``img2gps doctor`` does."""
+    from collect.doctor import diagnose
+
+    return diagnose(_paths(photos), site=site, jobs=jobs)
+
+
+def simulate(
+    out: str | Path,
+    *,
+    photos: int = 240,
+    site: str | Path = "penn-engineering-quad",
+    seed: int = 0,
+    campus_seed: int | None = None,
+    bad_share: float = 0.07,
+    gps_noise_m: float = 8.0,
+    size: int = 640,
+    jobs: int | None = None,
+) -> "SimulationReport":
+    """Render walks through a generated campus into the new folder `out`: what ``img2gps simulate`` does.
+
+    `size` is the longer side of a photo in pixels. Raises UsageError, NotFoundError.
+
+        >>> from collect import simulate
+        >>> simulate("practice", photos=12, size=96, jobs=1).kinds["good"]
+        12
+    """
+    from collect.synthetic import simulate as render
+    from img2gps.site import load_site
+
+    return render(
+        Path(out),
+        photos=photos,
+        seed=seed,
+        site=load_site(site),
+        campus_seed=campus_seed,
+        bad_share=bad_share,
+        gps_noise_m=gps_noise_m,
+        long_side_px=size,
+        jobs=jobs,
+    )
+
+
+def _opened(dataset: Dataset | str | Path) -> Dataset:
+    return dataset if isinstance(dataset, Dataset) else Dataset.open(Path(dataset))
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _paths(given: Paths) -> list[Path]:
+    return [Path(given)] if isinstance(given, str | Path) else list(map(Path, given))
