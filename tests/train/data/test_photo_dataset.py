@@ -1,6 +1,7 @@
 import dataclasses
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tests.datasets import FRAME
 from tests.train.colours import colour_dataset
 from train import PhotoDataset
 
+MADE: dict[str, Any] = {"at": "2025-06-03T00:00:00Z", "by": "me", "from_lon": -75.19, "from_lat": 39.95}
 SMALL = v2.Compose([v2.Resize((32, 32)), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)])
 
 
@@ -50,9 +52,9 @@ def test_splits_and_folds_share_no_photo_and_lose_none(dataset: Dataset) -> None
 def test_corrections_hold(dataset: Dataset, tmp_path: Path) -> None:
     own = colour_dataset(tmp_path / "own", 12)
     first, second = own.frame()["id"][:2]
-    excluded = Correction(photo_id=first, action="exclude")
+    excluded = Correction(photo_id=first, action="exclude", **MADE)
     lon, lat = FRAME.to_lonlat(5.0, -7.0)
-    moved = Correction(photo_id=second, action="move", lon=float(lon), lat=float(lat))
+    moved = Correction(photo_id=second, action="move", lon=float(lon), lat=float(lat), **MADE)
     append_corrections(own.corrections_path, [excluded, moved])
     photos = PhotoDataset(own, split="all")
     assert first not in photos.ids
