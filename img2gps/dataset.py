@@ -12,6 +12,7 @@ import numpy as np
 from img2gps.corrections import Correction, newest, read_corrections
 from img2gps.errors import DatasetLockedError, InvalidDatasetError, NotFoundError, UsageError
 from img2gps.geo import geodesic_m
+from img2gps.locks import hold
 from img2gps.manifest import ManifestInfo, read_table
 from img2gps.site import Site, read_site
 from img2gps.text import safe_path
@@ -99,19 +100,9 @@ class Dataset:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the dataset for writing. Raises DatasetLockedError at once where another process holds it."""
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.root / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise DatasetLockedError(
-                f"{safe_path(self.root)} is being written by another process: wait until it has finished."
-            ) from error
-        try:
+        busy = f"{safe_path(self.root)} is being written by another process: wait until it has finished."
+        with hold(self.root / ".lock", otherwise=DatasetLockedError(busy)):
             yield
-        finally:
-            lock.release()
 
     def read_frame(self) -> "gpd.GeoDataFrame":
         """Return the manifest with corrections applied, as a GeoDataFrame in EPSG:4326 indexed 0..N-1.

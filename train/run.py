@@ -1,17 +1,20 @@
 """The run folder: where its files lie, what it was made from, its metrics."""
 
+import contextlib
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import tomli_w
 
 from img2gps import __version__
-from img2gps.errors import InvalidCheckpointError, NotFoundError, UsageError
+from img2gps.errors import InvalidCheckpointError, NotFoundError, RunLockedError, UsageError
 from img2gps.files import append_line, canonical_json, read_json_lines, sha256_bytes, write_atomic
+from img2gps.locks import hold, is_held
 from img2gps.text import safe_path, safe_text
 from train.config import TrainConfig, changed, config_values, read_toml
 
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from train.data import DatasetPhotos, TrainingData
 
 __all__ = ["LONGEST_NAME", "NO_PHOTOS", "RunFolder", "RunInfo", "create_run", "open_run", "photo_rows"]
+
+_LOCK: Final = ".lock"
+_LOOKED_AT_S: Final = 1.0  # a process that only asks whether a run is held holds it for a moment itself
+_MADE_S: Final = 0.5  # a new run's folder is held this soon, by far
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +84,18 @@ class RunFolder:
     def fold(self, number: int) -> "RunFolder":
         """Return the folder of one fold."""
         return RunFolder(root=self.folds_path / str(number))
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for writing. Raises RunLockedError where another process trains it."""
+        busy = f"{safe_path(self.root)} is being trained by another process: wait until it has finished, or stop it."
+        with hold(self.root / _LOCK, otherwise=RunLockedError(busy), wait_s=_LOOKED_AT_S):
+            yield
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a process holds the run for writing now."""
+        return is_held(self.root / _LOCK)
 
     def append_metrics(self, figures: Mapping[str, Any]) -> None:
         """Add the line of one epoch."""
@@ -186,7 +205,7 @@ _NAME: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 def create_run(runs: Path, *, prefix: str, name: str | None = None) -> RunFolder:
     """Make and return a new folder in `runs`: `name`, or `prefix` with the next free number.
 
-    Raises UsageError where `name` is taken or no plain name.
+    Raises UsageError where `name` is taken or no plain name, RunLockedError where another process trains it now.
     """
     if name is not None:
         if not _NAME.fullmatch(name):
@@ -194,9 +213,7 @@ def create_run(runs: Path, *, prefix: str, name: str | None = None) -> RunFolder
         try:
             (runs / name).mkdir(parents=True)
         except FileExistsError as error:
-            raise UsageError(
-                f"{safe_path(runs / name)} exists: give another --name, or go on with it by --resume."
-            ) from error
+            raise _taken(RunFolder(root=runs / name)) from error
         return RunFolder(root=runs / name)
     runs.mkdir(parents=True, exist_ok=True)
     number = 1 + max((_number(path.name, prefix) for path in runs.iterdir()), default=0)
@@ -208,6 +225,16 @@ def create_run(runs: Path, *, prefix: str, name: str | None = None) -> RunFolder
             number += 1
         else:
             return RunFolder(root=root)
+
+
+def _taken(run: RunFolder) -> RunLockedError | UsageError:
+    """Return why a run cannot be made where there is one."""
+    until = time.monotonic() + _MADE_S
+    while not run.is_training:
+        if run.config_path.is_file() or time.monotonic() > until:
+            return UsageError(f"{safe_path(run.root)} exists: give another --name, or go on with it by --resume.")
+        time.sleep(0.05)  # the folder of a run that begins in this moment: it is not held yet
+    return RunLockedError(f"{safe_path(run.root)} is being trained by another process: give another --name.")
 
 
 def _number(name: str, prefix: str) -> int:

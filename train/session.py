@@ -1,5 +1,6 @@
 """A run from beginning to end: folder, data, model or models, predictions of folds, card and curves."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from img2gps.text import format_count, safe_path
 from train.config import TrainConfig, config_values
 from train.data import DatasetPhotos, TrainingData, fold_numbers, read_photos, select_fold, select_split
 from train.devices import naming_memory, pick_device, use_threads
-from train.distributed import World, joined
+from train.distributed import World, joined, leads
 from train.folds import is_finished, pool_folds, pooled_path, predict_fold, predictions_path
 from train.loading import read_resumable
 from train.methods import fit_method
@@ -48,15 +49,16 @@ def start_run(
         source = read_photos(root)
         parts = _selections(source, folds=folds)
         run = create_run(runs, prefix=config.preset, name=name) if world.leads else RunFolder(root=runs)
-        if world.leads:
-            run.write_info(RunInfo.of(config, source, folds=folds, made_by=made_by(device)))
-        _announce(run, config, parts, device, world)
-        try:
-            _train(config, parts, run, device=device, world=world, resuming=False)
-        except Exception:
+        with _held(run):
             if world.leads:
-                _drop_if_empty(run)
-            raise
+                run.write_info(RunInfo.of(config, source, folds=folds, made_by=made_by(device)))
+            _announce(run, config, parts, device, world)
+            try:
+                _train(config, parts, run, device=device, world=world, resuming=False)
+            except Exception:
+                if world.leads:
+                    _drop_if_empty(run)
+                raise
     return run
 
 
@@ -66,9 +68,15 @@ def resume_run(path: Path, *, epochs: int | None = None) -> RunFolder:
 
     `epochs` makes the run longer, on the schedule of a run of that length. Raises NotFoundError,
     InvalidCheckpointError naming a damaged file, InvalidDatasetError where the training photos have changed,
-    UsageError where more than `epochs` are done.
+    UsageError where more than `epochs` are done, RunLockedError where another process trains it.
     """
     run = open_run(path)
+    with _held(run):
+        _go_on(path, run, epochs)
+    return run
+
+
+def _go_on(path: Path, run: RunFolder, epochs: int | None) -> None:
     info = run.read_info()
     use_threads(info.config.threads)
     device = pick_device(info.config.device)
@@ -77,7 +85,11 @@ def resume_run(path: Path, *, epochs: int | None = None) -> RunFolder:
         if world.leads and config != info.config:
             run.write_info(dataclasses.replace(info, config=config))
         _train(config, parts, run, device=device, world=world, resuming=True, chosen=chosen)
-    return run
+
+
+def _held(run: RunFolder) -> contextlib.AbstractContextManager[None]:
+    """Return the run's lock, held by the process that writes; the others of torchrun hold nothing."""
+    return run.lock() if leads() else contextlib.nullcontext()
 
 
 def _continuation(

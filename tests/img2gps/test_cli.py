@@ -159,6 +159,7 @@ def test_exit_codes_are_those_of_the_contract() -> None:
         "DeviceError": 6,
         "RejectedFilesError": 7,
         "DatasetLockedError": 75,
+        "RunLockedError": 75,
     }
 
 

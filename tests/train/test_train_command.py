@@ -8,6 +8,7 @@ import pytest
 
 from img2gps.cli import run as img2gps
 from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
+from train import session
 from train.run import RunFolder
 from train.session import start_run
 
@@ -76,3 +77,36 @@ def test_the_next_step_is_one_that_works(
     assert f"img2gps {next_step.format(run='runs/published-001')}" in said
     assert ("--on OTHER" in said) == ("--on OTHER" in next_step)
     assert img2gps(["evaluate", "runs/published-001"]) == (2 if "--on OTHER" in next_step else 0)
+
+
+def test_a_run_that_is_still_trained_is_not_resumed(
+    run: RunFolder, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before = run.metrics_path.read_bytes()
+    with run.lock():
+        for arguments in (
+            ["--resume", str(run.root), "--epochs", "3"],
+            [str(tmp_path / "ds"), "--name", run.root.name],
+        ):
+            assert img2gps(["train", *arguments]) == 75
+            said = " ".join(capsys.readouterr().err.split())
+            assert "is being trained by another process" in said
+            assert "Traceback" not in said
+    assert (run.metrics_path.read_bytes(), run.read_info().config.epochs) == (before, 1)
+    assert img2gps(["train", "--resume", str(run.root), "--epochs", "2"]) == 0
+
+
+def test_a_run_with_folds_is_held_while_each_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_curves(monkeypatch)
+    held: list[bool] = []
+    real = session.predict_fold
+
+    def looked_at(folder: RunFolder, *given: Any) -> None:
+        held.append(RunFolder(root=folder.root.parent.parent).is_training)
+        real(folder, *given)
+
+    monkeypatch.setattr(session, "predict_fold", looked_at)
+    root = colour_dataset(tmp_path / "ds", 12, split=False, folds=2).root
+    finished = start_run(root, tiny_config(epochs=1), folds=True, runs=tmp_path / "runs")
+    assert held == [True, True]
+    assert not finished.is_training

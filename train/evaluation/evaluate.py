@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from img2gps.console import jsonable
-from img2gps.errors import UsageError
+from img2gps.errors import RunLockedError, UsageError
 from img2gps.files import write_json
+from img2gps.locks import hold
+from img2gps.text import safe_path
 from img2gps.walks import clock_seconds
 from train.evaluation.baselines import THUMBNAIL_LIMIT
 from train.evaluation.bootstrap import clusters_of
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Evaluation", "compare_evaluations", "evaluate_run", "evaluate_runs"]
+
+_OTHERS_WRITE_S = 60.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,8 @@ def evaluate_run(
         raise UsageError(f"{subject.run_name} states no uncertainty to abstain by: leave --abstain out.")
     folder = subject.run.evaluations_path / _folder_name(subject)
     notes = list(subject.notes)
+    if subject.run.is_training:
+        notes.append("the run is still being trained: these are the figures of its best epoch so far")
     as_walks = np.isfinite(scores["walk_error_m"].to_numpy(dtype=np.float64))
     if (
         subject.predictions is not None
@@ -196,6 +202,15 @@ def _folder_name(subject: Subject) -> str:
 
 
 def _write(evaluation: Evaluation, predictions: "pd.DataFrame", subject: Subject) -> None:
+    """Write an evaluation's files, after those of another process that is writing some of this run's."""
+    folder = evaluation.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    busy = f"{safe_path(folder)} is being written by another evaluation: wait until it has finished."
+    with hold(folder.parent / ".lock", otherwise=RunLockedError(busy), wait_s=_OTHERS_WRITE_S):
+        _write_files(evaluation, predictions, subject)
+
+
+def _write_files(evaluation: Evaluation, predictions: "pd.DataFrame", subject: Subject) -> None:
     from train.evaluation.page import write_report
 
     folder = evaluation.folder

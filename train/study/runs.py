@@ -4,14 +4,22 @@ import contextlib
 import dataclasses
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from img2gps.errors import DeviceError, Img2GPSError, InvalidCheckpointError, InvalidDatasetError, UsageError
+from img2gps.errors import (
+    DeviceError,
+    Img2GPSError,
+    InvalidCheckpointError,
+    InvalidDatasetError,
+    RunLockedError,
+    UsageError,
+)
 from img2gps.files import canonical_json, sha256_bytes
+from img2gps.locks import hold
 from img2gps.progress import stderr
 from img2gps.text import format_duration, safe_path, safe_text
 from train.checkpoint import STATE, read_checkpoint
@@ -67,7 +75,7 @@ def run_study(root: Path, cells: Sequence[Cell], folder: Path) -> list[StudyRun]
 
     A run of `folder` serves a cell whose config it was made from. Raises InvalidDatasetError where the split has no
     validation photos to compare on, UsageError where such a run saw other photos or labels than the dataset has
-    today, or where torchrun started several processes.
+    today, or where torchrun started several processes, RunLockedError where another process trains the study.
     """
     if started_processes() > 1:
         raise UsageError("`img2gps ablate` trains its runs one by one in one process: start it without torchrun.")
@@ -78,7 +86,21 @@ def run_study(root: Path, cells: Sequence[Cell], folder: Path) -> list[StudyRun]
             f"{safe_path(root)} has no validation photos to compare runs on: "
             f"split it with `img2gps split {safe_path(root)} --val 60`."
         )
-    runs = _runs_of(cells, folder, source)
+    with held_study(folder):
+        return _finished(root, cells, _runs_of(cells, folder, source), val)
+
+
+@contextlib.contextmanager
+def held_study(folder: Path) -> Iterator[None]:
+    """Hold a study for writing while the block runs. Raises RunLockedError where another process holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    busy = f"The study {safe_path(folder)} is being trained by another process: wait until it has finished, or stop it."
+    with hold(folder / ".lock", otherwise=RunLockedError(busy)):
+        yield
+
+
+def _finished(root: Path, cells: Sequence[Cell], runs: Mapping[Cell, RunFolder], val: Photos) -> list[StudyRun]:
+    """Train and predict what is not finished yet and return the run of every cell."""
     finished: list[StudyRun] = []
     waiting = [cell for cell in cells if not _is_finished(runs[cell], cell.config)]
     if len(waiting) < len(cells):
