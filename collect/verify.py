@@ -112,7 +112,7 @@ def _side_files(dataset: Dataset) -> Iterator[Problem]:
     try:
         read_json_lines(dataset.ingests_path)
     except ValueError as error:
-        yield Problem(where=dataset.ingests_path.name, what=f"a line is not JSON ({safe_text(str(error))})")
+        yield Problem(where=dataset.ingests_path.name, what=f"{safe_text(str(error))}: delete that line")
 
 
 def _misplaced(photos: Sequence[Photo], site: Site) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,13 @@ import numpy as np
 
 from img2gps.corrections import Correction, newest, read_corrections
 from img2gps.errors import DatasetLockedError, InvalidDatasetError, NotFoundError, UsageError
+from img2gps.files import sha256_file
 from img2gps.geo import geodesic_m
 from img2gps.locks import hold
 from img2gps.manifest import ManifestInfo, read_table
+from img2gps.progress import stderr
 from img2gps.site import Site, read_site
-from img2gps.text import safe_path
+from img2gps.text import format_count, safe_path
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -96,6 +98,19 @@ class Dataset:
             return read_site(self.site_path)
         except UsageError as error:
             raise InvalidDatasetError(f"{error}") from error
+
+    def changed_copies(self, ids: Iterable[str], photo_sha256s: Iterable[str]) -> list[Path]:
+        """Return the working copies whose bytes are not those of the manifest; missing ones are not among them."""
+        digests = {self.photo_path(str(one)): str(digest) for one, digest in zip(ids, photo_sha256s, strict=True)}
+        return [path for path, digest in digests.items() if path.is_file() and sha256_file(path) != digest]
+
+    def tell_changed_copies(self, ids: Iterable[str], photo_sha256s: Iterable[str]) -> None:
+        """Say on stderr how many working copies are not as ingest wrote them: what is made of them counts on them."""
+        changed = self.changed_copies(ids, photo_sha256s)
+        if changed:
+            count = format_count(len(changed), "working copy was", "working copies were")
+            where = f"such as {safe_path(changed[0])}: run `img2gps verify {safe_path(self.root)}`"
+            stderr().print(f"{count} changed after ingest, {where}.", markup=False)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

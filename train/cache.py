@@ -1,10 +1,11 @@
 """Every photo of a dataset decoded once per input size, kept as uint8 in one file beside the photos.
 
-The file's name carries a hash of everything its content depends on, so a stale one is never read; it is
-safe to delete at any time.
+The file's name carries a hash of everything its content depends on, so a stale one is never read; behind the
+array stands a digest of it, so a damaged one is not either. It is safe to delete at any time.
 """
 
 import contextlib
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ from uuid import uuid4
 import numpy as np
 
 from img2gps.errors import InvalidDatasetError
-from img2gps.files import TEMPORARY_PREFIX, canonical_json, fsync_folder, sha256_bytes
+from img2gps.files import TEMPORARY_PREFIX, canonical_json, fsync_folder, sha256_bytes, sha256_file
 from img2gps.progress import stderr, track
 from img2gps.text import safe_path
 from train.data import DatasetPhotos
@@ -23,6 +24,8 @@ from train.pixels import PREPROCESSING_VERSION, Pixels, PixelSpec, UnreadableIma
 __all__ = ["cache_path", "cached_pixels"]
 
 _FOLDER: Final = ".cache"
+_TRAILER: Final = b"\nsha256:"
+_SHA256_LETTERS: Final = 64
 # https://bford.info/cachedir/: backup tools leave a folder out that holds this file
 _TAG: Final = "Signature: 8a477f597d28d172789f06886806bc55\n# Decoded photos of img2gps train; safe to delete.\n"
 
@@ -63,11 +66,25 @@ def _shape(source: DatasetPhotos, spec: PixelSpec) -> tuple[int, int, int, int]:
 
 def _open(path: Path, shape: tuple[int, ...]) -> Pixels | None:
     try:
+        if not _is_intact(path, math.prod(shape)):
+            return None
         # copy-on-write: writable to torch, yet the file never changes
         pixels: Pixels = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError, EOFError):  # missing, or torn by a full disk or a power cut
+    except Exception:  # noqa: BLE001  missing, or torn by a full disk, a power cut or a flipped bit: it is made anew
         return None
     return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
+
+
+def _is_intact(path: Path, pixels: int) -> bool:
+    """Return whether the file is as it was written: by its digest, by its size where an earlier version wrote none."""
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        behind = file.tell() - pixels
+        file.seek(max(0, file.tell() - len(_TRAILER) - _SHA256_LETTERS))
+        end = file.read()
+    if not end.startswith(_TRAILER):
+        return behind in (128, 192)  # the header of an array alone
+    return sha256_file(path, until=-len(end)).encode() == end.removeprefix(_TRAILER)
 
 
 def _write(path: Path, source: DatasetPhotos, spec: PixelSpec) -> None:
@@ -79,7 +96,10 @@ def _write(path: Path, source: DatasetPhotos, spec: PixelSpec) -> None:
         pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=_shape(source, spec))
         _decode(source, spec, pixels)
         pixels.flush()
-        with temporary.open("r+b") as file:  # flushed is not yet stored: the name must not come before the content
+        digest = sha256_file(temporary)
+        with temporary.open("ab") as file:  # flushed is not yet stored: the name must not come before the content
+            file.write(_TRAILER + digest.encode())
+            file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
         fsync_folder(path.parent)
@@ -94,6 +114,7 @@ def _write(path: Path, source: DatasetPhotos, spec: PixelSpec) -> None:
 
 def _decode(source: DatasetPhotos, spec: PixelSpec, into: Pixels) -> Pixels:
     paths = [source.dataset.photo_path(photo_id) for photo_id in source.photos.ids]
+    source.dataset.tell_changed_copies(source.photos.ids, source.photos.photo_sha256)
 
     def read(path: Path) -> Pixels:
         """Return the pixels of a working copy. Raises InvalidDatasetError where it cannot be read."""

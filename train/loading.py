@@ -7,7 +7,7 @@ from img2gps.text import safe_path
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.devices import naming_memory, pick_device
 from train.localizer import Localizer
-from train.methods import restore_method
+from train.methods import restored
 from train.run import RunFolder, open_run
 
 __all__ = ["checkpoint_path", "load_localizer", "read_resumable"]
@@ -20,7 +20,7 @@ def load_localizer(run_path: Path, *, fold: int | None = None, device: str = "au
     Raises NotFoundError, InvalidCheckpointError naming the damaged file and a whole one, DeviceError.
     """
     checkpoint = read_checkpoint(checkpoint_path(run_path, fold=fold))
-    return restore_method(checkpoint)(checkpoint, device=pick_device(device))
+    return restored(checkpoint, device=pick_device(device))
 
 
 def checkpoint_path(run_path: Path, *, fold: int | None = None) -> Path:

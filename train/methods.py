@@ -5,9 +5,10 @@ the table.
 """
 
 import importlib
+import math
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from img2gps.errors import InvalidCheckpointError
+from img2gps.errors import Img2GPSError, InvalidCheckpointError
 from img2gps.text import safe_path, safe_text
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from train.localizer import Localizer
     from train.run import RunFolder
 
-__all__ = ["Fit", "Restore", "fit_method", "restore_method"]
+__all__ = ["Fit", "Restore", "fit_method", "restore_method", "restored"]
 
 
 class Fit(Protocol):
@@ -44,6 +45,7 @@ class Restore(Protocol):
         """Return the model on `device`. Raises InvalidCheckpointError."""
 
 
+_LARGEST_LON, _LARGEST_LAT = 360.0, 90.0
 _FIT: Final = {"network": "train.trainer:fit_network", "probe": "train.probe:fit_probe"}
 _RESTORE: Final = {"network": "train.networks:restore_network", "probe": "train.probe:restore_probe"}
 
@@ -64,6 +66,26 @@ def restore_method(checkpoint: "Checkpoint") -> Restore:
         )
     function: Restore = _imported(_RESTORE[method])
     return function
+
+
+def restored(checkpoint: "Checkpoint", *, device: "torch.device") -> "Localizer":
+    """Return the model of a checkpoint on `device`. Raises InvalidCheckpointError, whatever is wrong with it."""
+    import torch
+
+    restore = restore_method(checkpoint)
+    try:
+        localizer = restore(checkpoint, device=device)
+        origin = [localizer.frame.origin_lon + 0.0, localizer.frame.origin_lat + 0.0]
+        if not (math.isfinite(sum(origin)) and abs(origin[0]) <= _LARGEST_LON and abs(origin[1]) <= _LARGEST_LAT):
+            raise ValueError(f"a frame around {origin}")
+    except (Img2GPSError, OSError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # sums that fit to a state that does not: it can raise anything
+        reason = safe_text(str(error).splitlines()[0] if str(error) else type(error).__name__, limit=120)
+        raise InvalidCheckpointError(
+            f"{safe_path(checkpoint.folder)} holds a model that does not fit together ({reason}): train again."
+        ) from error
+    return localizer
 
 
 def _imported(target: str) -> Any:

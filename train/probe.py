@@ -32,6 +32,7 @@ from train.heads.views import Places
 from train.heads.walking import WalkGrid, looks_of
 from train.keeping import made_by
 from train.localizer import Estimate
+from train.methods import restored
 from train.pixels import PixelSpec
 from train.run import RunFolder
 
@@ -140,7 +141,8 @@ def fit_probe(
     The model is a function of config, data, device, thread count and torch alone.
     """
     if resume is not None and resume.state.get("config") == dataclasses.asdict(config):
-        localizer = restore_probe(resume, device=device)
+        localizer = restored(resume, device=device)
+        assert isinstance(localizer, ProbeLocalizer)
         if world().leads:
             for folder in (run.best, run.last):  # one of them may be damaged
                 write_checkpoint(folder, tensors=resume.tensors, state=resume.state)

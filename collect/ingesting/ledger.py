@@ -209,7 +209,7 @@ def _finished_ingests(dataset: Dataset) -> set[str]:
     """Return the names of the ingests that came to their end; a damaged log names none, which costs a regrouping."""
     try:
         return {str(line.get("ingest")) for line in read_json_lines(dataset.ingests_path)}
-    except (ValueError, AttributeError):
+    except ValueError:
         return set()
 
 

@@ -26,7 +26,7 @@ from collect.reading.discover import FoundFile, check_inputs, discover
 from img2gps import __version__
 from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
-from img2gps.files import append_line, canonical_json
+from img2gps.files import append_record
 from img2gps.imaging import WORKING_SHORT_SIDE_PX
 from img2gps.progress import bar
 from img2gps.site import Site, load_site
@@ -221,7 +221,7 @@ def _log(ledger: Ledger, outcomes: Outcomes, started: datetime, options: IngestO
         "site": {"name": ledger.info.site_name, "sha256": ledger.info.site_sha256},
         "versions": {"img2gps": __version__, "python": platform.python_version(), "Pillow": PIL.__version__},
     }
-    append_line(ledger.dataset.ingests_path, canonical_json(line).decode())
+    append_record(ledger.dataset.ingests_path, line)
 
 
 def ingest_id(started: datetime) -> str:

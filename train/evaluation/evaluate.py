@@ -156,6 +156,7 @@ def _predictions(subject: Subject, device: str) -> "pd.DataFrame":
     localizer = load_localizer(subject.path, device=device)
     rows = subject.rows
     paths = [subject.dataset.photo_path(photo_id) for photo_id in rows["id"]]
+    subject.dataset.tell_changed_copies(rows["id"], rows["photo_sha256"])
     alone, together = locate_with_walks(
         localizer, paths, walks=rows["walk"].to_numpy(dtype=str), seconds=clock_seconds(rows)
     )
