@@ -118,6 +118,7 @@ def _plan(
     dataset: Dataset, by: SplitBy, val: int, test: int, folds: str | None, seed: int, *, dry_run: bool = False
 ) -> tuple[SplitResult, ManifestInfo, list[Photo]]:
     table, info = read_table(dataset.manifest_path)
+    dataset.tell_changed_site(info)
     photos = photos_of(table)
     if not photos:
         raise InvalidDatasetError(f"{safe_path(dataset.root)} holds no photo to split: ingest some first.")

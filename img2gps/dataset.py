@@ -5,7 +5,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Dataset", "frame_info"]
+
+_TOLD: Final[set[tuple[Path, str, str]]] = set()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,23 @@ class Dataset:
         except UsageError as error:
             raise InvalidDatasetError(f"{error}") from error
 
+    def tell_changed_site(self, info: ManifestInfo) -> None:
+        """Say on stderr, once, where site.geojson is not the polygon that the photos were judged by.
+
+        A person may edit that file: what it says now holds for what reads it, and the photos wait for an ingest.
+        """
+        site = self.site()
+        changed = site.sha256 != info.site_sha256 or site.name != info.site_name
+        told = (self.root.resolve(), site.sha256, site.name)
+        if changed and told not in _TOLD and not (self.root / "site.next.geojson").exists():  # an ingest at work
+            _TOLD.add(told)
+            where = safe_path(self.site_path)
+            stderr().print(
+                f"{where} was changed since the photos were judged by it: "
+                f"judge them again with `img2gps ingest PHOTOS {safe_path(self.root)} --site {where}`, or restore it.",
+                markup=False,
+            )
+
     def changed_copies(self, ids: Iterable[str], photo_sha256s: Iterable[str]) -> list[Path]:
         """Return the working copies whose bytes are not those of the manifest; missing ones are not among them."""
         digests = {self.photo_path(str(one)): str(digest) for one, digest in zip(ids, photo_sha256s, strict=True)}
@@ -131,6 +150,7 @@ class Dataset:
         import shapely
 
         table, info = read_table(self.manifest_path)
+        self.tell_changed_site(info)
         points = shapely.from_wkb(table.column("geometry").to_pylist())
         data = table.drop_columns(["geometry"]).to_pandas()
         data["ingest_lon"], data["ingest_lat"] = shapely.get_x(points), shapely.get_y(points)

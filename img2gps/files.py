@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
 
+from img2gps.text import safe_text
+
 __all__ = [
+    "SUMS",
     "TEMPORARY_PREFIX",
     "append_line",
     "append_record",
     "canonical_json",
+    "changed_files",
     "drop_incomplete_line",
     "fsync_folder",
     "read_json_lines",
@@ -28,7 +32,10 @@ __all__ = [
     "write_atomic",
     "write_csv",
     "write_json",
+    "write_sums",
 ]
+
+SUMS = "SHA256SUMS"
 
 TEMPORARY_PREFIX = ".tmp-"
 _CHUNK_BYTES = 1 << 20
@@ -158,3 +165,28 @@ def sha256_file(path: Path, *, until: int | None = None) -> str:
             digest.update(chunk)
             left -= len(chunk)
     return digest.hexdigest()
+
+
+def write_sums(folder: Path) -> None:
+    """Write ``SHA256SUMS`` over every file below `folder`, in the format of sha256sum(1)."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
+    kept = [path for path in files if not path.name.startswith(TEMPORARY_PREFIX)]
+    lines = [f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in kept]
+    write_atomic(folder / SUMS, "".join(lines).encode("utf-8", "surrogateescape"))
+
+
+def changed_files(folder: Path) -> list[tuple[str, str]]:
+    """Return each file of ``SHA256SUMS`` that is not as it was, with what is wrong; nothing where there are no sums."""
+    if not (folder / SUMS).is_file():
+        return []
+    found: list[tuple[str, str]] = []
+    for line in (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        path = folder / name
+        if not name or "\0" in name or ".." in Path(name).parts or Path(name).is_absolute():
+            found.append((SUMS, "a line of it is no sum of a file"))
+        elif not path.is_file():
+            found.append((SUMS, f"it names {safe_text(name)}, which is missing"))
+        elif sha256_file(path) != digest:
+            found.append((name, "it was changed after it was written"))
+    return found

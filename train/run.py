@@ -163,20 +163,24 @@ class RunFolder:
 
         Raises InvalidCheckpointError where config.toml is damaged.
         """
-        if not self.config_path.is_file():
-            raise InvalidCheckpointError(f"{safe_path(self.root)} is no run, config.toml is missing: train again.")
-        try:
-            info = RunInfo.from_toml(read_toml(self.config_path))
-        except (AttributeError, UsageError, KeyError, RecursionError, TypeError, ValueError) as error:
-            raise InvalidCheckpointError(
-                f"{safe_path(self.config_path)} is damaged ({safe_text(str(error), limit=160)}): "
-                "restore it from a backup, or train again."
-            ) from error
+        info = self.read_info_quietly()
         if self.is_config_changed():
             stderr().print(
                 f"{safe_path(self.config_path)} was changed after it was written: what it says now holds.", markup=False
             )
         return info
+
+    def read_info_quietly(self) -> "RunInfo":
+        """Return what `read_info` returns, and say nothing. Raises InvalidCheckpointError."""
+        if not self.config_path.is_file():
+            raise InvalidCheckpointError(f"{safe_path(self.root)} is no run, config.toml is missing: train again.")
+        try:
+            return RunInfo.from_toml(read_toml(self.config_path))
+        except (AttributeError, UsageError, KeyError, RecursionError, TypeError, ValueError) as error:
+            raise InvalidCheckpointError(
+                f"{safe_path(self.config_path)} is damaged ({safe_text(str(error), limit=160)}): "
+                "restore it from a backup, or train again."
+            ) from error
 
     def is_config_changed(self) -> bool:
         """Return whether config.toml is not as it was written, as far as it has a digest (see `write_info`)."""

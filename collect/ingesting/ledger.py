@@ -63,6 +63,7 @@ class Ledger:
     def load(cls, dataset: Dataset, *, read_only: bool = False) -> "Ledger":
         """Return the ledger of an existing dataset. Raises InvalidDatasetError where one of its files is damaged."""
         table, info = read_table(dataset.manifest_path)
+        dataset.tell_changed_site(info)
         ledger = cls(site=dataset.site(), info=info, dataset=None if read_only else dataset)
         photos = photos_of(table)
         ledger.photos = {photo.id: photo for photo in photos}

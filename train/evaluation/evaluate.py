@@ -10,7 +10,7 @@ import numpy as np
 
 from img2gps.console import jsonable
 from img2gps.errors import RunLockedError, UsageError
-from img2gps.files import write_json
+from img2gps.files import write_json, write_sums
 from img2gps.locks import hold
 from img2gps.text import safe_path
 from img2gps.walks import clock_seconds
@@ -219,3 +219,4 @@ def _write_files(evaluation: Evaluation, predictions: "pd.DataFrame", subject: S
     write_plots(folder / "plots", evaluation.document)
     write_report(folder / "report.html", evaluation.document, dataset=subject.dataset)
     write_json(folder / "evaluation.json", evaluation.document)
+    write_sums(folder)
