@@ -19,6 +19,10 @@ __all__ = ["Rules", "Source", "Verdict", "judge", "place"]
 
 DISAGREEMENT_M: Final = 50.0
 _RULES_VERSION: Final = 3
+# A label or a track may well have its axes swapped. EXIF names each of them, so that there it is the site's file.
+_LABEL_SWAPPED: Final = "latitude and longitude of the label are swapped: exchanged, they lie on the site"
+_SITE_SWAPPED: Final = "the site's file has its axes swapped, lon comes first: exchanged, the position lies on the site"
+_SWAPPED: Final = {"labels": _LABEL_SWAPPED, "gpx": _LABEL_SWAPPED.replace("the label", "the track")}
 _BY_CAMERA: Final = ("exif_offset", "site_zone")
 
 
@@ -104,6 +108,8 @@ def place(photo: Photo, site: Site) -> Photo | Rejection:
     relation, distance_m = site.relation(photo.lon, photo.lat, photo.gps_accuracy_m)
     if relation == "outside":
         detail = f"{distance_m:,.0f} m outside {site.name}, at lat {photo.lat:.6f}, lon {photo.lon:.6f}"
+        if site.holds_swapped(photo.lon, photo.lat):
+            detail = f"{_SWAPPED.get(photo.gps_source, _SITE_SWAPPED)}; {detail}"
         return Rejection(path=photo.source_name, reason="outside_site", detail=detail)
     return dataclasses.replace(photo, site_relation=relation)
 

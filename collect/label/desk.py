@@ -207,7 +207,11 @@ class LabelDesk:
         if not (abs(lon) <= 180 and abs(lat) <= 90):
             return "it lies beyond 180 degrees of longitude or 90 of latitude"
         distance_m = self.site.distance_m(lon, lat)
-        return f"it lies {distance_m:,.0f} m outside the site" if distance_m > _FARTHEST_M else ""
+        if distance_m <= _FARTHEST_M:
+            return ""
+        if self.site.holds_swapped(lon, lat):
+            return f"its lon and lat are swapped: lon {lat:.6f}, lat {lon:.6f} lies on the site"
+        return f"it lies {distance_m:,.0f} m outside the site"
 
     def _check(self, changes: list[Change], ingested: dict[str, tuple[float, float]]) -> None:
         for change in changes:
@@ -230,11 +234,13 @@ def open_desk(
 
     `by` defaults to the name of the user's account. Raises what reading each of the files raises.
     """
+    dataset = Dataset.open(root)
+    site = dataset.site() if buildings or paths else None
     return LabelDesk(
-        Dataset.open(root),
+        dataset,
         by=safe_text(by or _account(), limit=80),
-        buildings=read_layer(buildings, kinds=("Polygon",)),
-        paths=read_layer(paths, kinds=("LineString", "Polygon")),
+        buildings=read_layer(buildings, kinds=("Polygon",), site=site),
+        paths=read_layer(paths, kinds=("LineString", "Polygon"), site=site),
         predictions=read_predictions(run) if run else None,
     )
 
