@@ -23,9 +23,7 @@ def kml_features(text: str, *, where: str) -> list[tuple[dict[str, Any], dict[st
         raise UsageError(
             f"{where} is {safe_text(local_name(root), limit=40)} XML, not KML or GeoJSON; export it as GeoJSON."
         )
-    return [
-        (_properties(place), _geometry(place, where)) for place in root.iter() if local_name(place) == "Placemark"
-    ]
+    return [(_properties(place), _geometry(place, where)) for place in root.iter() if local_name(place) == "Placemark"]
 
 
 def _properties(place: Element) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from img2gps.errors import UsageError
 from img2gps.kml import kml_features
 from img2gps.text import safe_path, safe_text
 
-__all__ = ["Feature", "features_of_bytes", "features_of_geojson", "text_of"]
+__all__ = ["Feature", "features_of_bytes", "features_of_geojson", "kml_of_archive", "text_of"]
 
 _MOST_BYTES: Final = 64 << 20
 _DEPTH: Final = 200
@@ -56,7 +56,7 @@ def features_of_bytes(content: bytes, path: Path) -> list[Feature]:
     """
     where = safe_path(path)
     if content[:4] == b"PK\x03\x04":
-        content = _kml_in(content, where)
+        content = kml_of_archive(content, where)
     elif content[:16] == b"SQLite format 3\0":
         raise UsageError(f"{where} is a GeoPackage, which is not read: export its layer as GeoJSON.")
     text = text_of(content, where)
@@ -90,6 +90,8 @@ def _listed(node: Any, crs: Any, depth: int) -> Iterator[_Raw]:
     if depth > _DEPTH:
         raise ValueError("nested too deeply")
     if not isinstance(node, dict):
+        if depth:
+            yield _Raw({}, None)
         return
     crs = node.get("crs", crs)
     kind, features = node.get("type"), node.get("features")
@@ -98,12 +100,12 @@ def _listed(node: Any, crs: Any, depth: int) -> Iterator[_Raw]:
             yield from _listed(feature, crs, depth + 1)
     elif kind == "FeatureCollection":
         raise ValueError("a FeatureCollection without features")
-    elif kind == "Feature":
+    elif isinstance(kind, str) and kind != "Feature":
+        yield _Raw({}, node, crs)
+    elif depth or kind == "Feature":  # a feature that forgot to say so is one all the same
         given, geometry = node.get("properties"), node.get("geometry")
         inner = geometry.get("crs", crs) if isinstance(geometry, dict) else crs
         yield _Raw(given if isinstance(given, dict) else {}, geometry, inner, node.get("id"))
-    elif isinstance(kind, str):
-        yield _Raw({}, node, crs)
 
 
 def _features(listed: Sequence[_Raw], where: str) -> list[Feature]:
@@ -140,8 +142,8 @@ def _in_degrees(geometries: Sequence[BaseGeometry | None], crs: str, where: str)
     return shapely.transform(np.array(geometries, dtype=object), project)
 
 
-def _kml_in(content: bytes, where: str) -> bytes:
-    """Return the document of a KMZ archive."""
+def kml_of_archive(content: bytes, where: str) -> bytes:
+    """Return the document of a KMZ archive. Raises UsageError where there is none."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = [info for info in archive.infolist() if info.filename.lower().endswith(".kml")]

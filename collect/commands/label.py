@@ -31,12 +31,17 @@ _SHOWN = 40
 @click.option("--host", default="127.0.0.1", help="Address to listen on; any but this machine's own wants a token.")
 @click.option("--no-open", is_flag=True, help="Do not open the browser.")
 @click.option("--queue", "show_queue", is_flag=True, help="Print the labels to look at first, with the reasons.")
-@click.option("--import", "import_path", type=PATH, help="Take corrections over from a .csv, .geojson or .gpx file.")
+@click.option(
+    "--import",
+    "import_path",
+    type=PATH,
+    help="Take corrections over from a table (.csv, .tsv, geo.txt), .geojson, .kml or .gpx.",
+)
 @click.option("--export", "export_path", type=PATH, help="Write the corrections to a .csv, .geojson or .gpx file.")
 @click.option("--replace", is_flag=True, help="With --import: overwrite corrections that differ, too.")
 @click.option("--run", type=PATH, help="A run of `train --folds`: its out-of-fold predictions join in.")
-@click.option("--buildings", type=PATH, help="Buildings for the map and the queue, GeoJSON polygons.")
-@click.option("--paths", type=PATH, help="Paths for the map, GeoJSON lines.")
+@click.option("--buildings", type=PATH, help="Buildings for the map and the queue: polygons, GeoJSON or KML.")
+@click.option("--paths", type=PATH, help="Paths for the map: lines, GeoJSON or KML.")
 @click.option(
     "--by", help="Whose corrections these are.  [default: the name of the user's account]", show_default=False
 )

@@ -26,13 +26,20 @@ def close(outcomes: Outcomes, *, title: str, as_json: bool, strict: bool) -> Non
             f"without an image in them: {_names(outcomes.misnamed)}."
         )
     if as_json:
-        print_json(outcomes.to_dict())
+        print_json(outcomes.to_report())
     else:
         _print_tables(outcomes, safe_text(title))
-    if strict and outcomes.rejected:
+    if not strict:
+        return
+    if outcomes.rejected:
         raise RejectedFilesError(
             f"{format_count(outcomes.rejected.total(), 'file was', 'files were')} rejected and --strict was given: "
             "mend or remove them (the reasons stand above)."
+        )
+    if outcomes.unused_labels:
+        raise RejectedFilesError(
+            f"{format_count(len(outcomes.unused_labels), 'label')} met no file and --strict was given: "
+            f"{_names(outcomes.unused_labels)}; check the names, or remove the rows."
         )
 
 

@@ -83,6 +83,8 @@ class Intake:
             self._report_conflict(task, digest)
         elif isinstance(outcome, Rejection):
             self._reject(outcome, digest)
+            if reading.unplaced is not None:
+                self._outcomes.unplaced.append(reading.unplaced)
         elif not self._accept(task, outcome, reading):
             return
         if reading.temporary is not None and not self._placed:
@@ -97,7 +99,7 @@ class Intake:
 
     def finish(self) -> None:
         """Count the flags of the photos of this input, and say what was not taken over of what they were given."""
-        photos = [self._ledger.photos[photo_id] for photo_id in self._accepted]
+        photos = self.accepted
         self._outcomes.count_flags(photos)
         if self._labels_differ:
             self._outcomes.notes.append(
@@ -111,6 +113,11 @@ class Intake:
                 f"{format_count(vague, 'photo')} came before with an accuracy worse than --max-accuracy, and stay: "
                 "ingest into a new folder to leave them out."
             )
+
+    @property
+    def accepted(self) -> list[Photo]:
+        """The photos of this input that the dataset has, those of earlier ingests among them."""
+        return [self._ledger.photos[photo_id] for photo_id in sorted(self._accepted)]
 
     def drop_superseded(self) -> None:
         """Forget rejections of bytes that no source holds any more: the file was copied again or edited."""

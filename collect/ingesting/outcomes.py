@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from collect.judging.unplaced import Unplaced
 from img2gps.reasons import FLAGS, REASONS
+from img2gps.text import safe_text
 from img2gps.types import Photo, Rejection
 
 __all__ = ["Outcomes"]
@@ -18,7 +20,8 @@ class Outcomes:
     """The running count of an ingest or a validation, and what a person should read about it.
 
     `rejections` holds the first occurrence of every rejected file of this input, `misnamed` what is called
-    like a photo and is none, `notes` sentences.
+    like a photo and is none, `notes` sentences, `unused_labels` the names of label rows that no file took (None where
+    no labels were given), `unplaced` the photos that a track could have placed.
     """
 
     new: int = 0
@@ -30,6 +33,8 @@ class Outcomes:
     rejections: list[Rejection] = dataclasses.field(default_factory=list)
     misnamed: list[str] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
+    unused_labels: list[str] | None = None
+    unplaced: list[Unplaced] = dataclasses.field(default_factory=list)
 
     @property
     def found(self) -> int:
@@ -62,3 +67,8 @@ class Outcomes:
             "skipped": self.skipped,
             "flags": {code: self.flags[code] for code in FLAGS if self.flags[code]},
         }
+
+    def to_report(self) -> dict[str, Any]:
+        """Return the counts and, where labels were given, the names of those that no file took."""
+        names = {} if self.unused_labels is None else {"unused_labels": [safe_text(n) for n in self.unused_labels]}
+        return self.to_dict() | names

@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from collect.judging.labels import Label
 from collect.judging.rules import Rules, Source, judge
+from collect.judging.unplaced import Unplaced
 from collect.reading.completeness import lost_pixels, whole_jpeg
 from collect.reading.exif import read_facts
 from collect.reading.formats import HEAD_BYTES, MAX_EXIF_BYTES, MAX_FILE_BYTES, Kind, max_pixels, sniff
@@ -91,6 +92,7 @@ class Reading:
     temporary: str | None = None
     status: tuple[int, int, int] | None = None
     disagreement_m: float | None = None
+    unplaced: Unplaced | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +193,7 @@ def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Readi
     source = Source(sha256=digest, name=task.name, size=len(data))
     verdict = judge(read_facts(image), source, settings.rules, task.label)
     photo = verdict.outcome
-    reading = Reading(outcome=photo, sha256=digest, disagreement_m=verdict.disagreement_m)
+    reading = Reading(outcome=photo, sha256=digest, disagreement_m=verdict.disagreement_m, unplaced=verdict.unplaced)
     if isinstance(photo, Rejection):
         if structure.doubt and photo.reason in _OF_METADATA and kind.name != "JPEG":  # it may lie behind the pixels
             return Reading(outcome=_rejection(task, "truncated", structure.doubt), sha256=digest)

@@ -5,9 +5,10 @@ import math
 from datetime import UTC
 from typing import Final
 
-from collect.judging.gpx import Track
+from collect.judging.gpx import Track, Tracks
 from collect.judging.labels import Label
 from collect.judging.times import CaptureTime, capture_time, local_to_utc
+from collect.judging.unplaced import BY_CAMERA, Unplaced
 from collect.reading.facts import Facts, Position, PositionProblem
 from collect.reading.gps_tags import NULL_ISLAND_DEG
 from img2gps.files import canonical_json, sha256_bytes
@@ -23,7 +24,6 @@ _RULES_VERSION: Final = 3
 _LABEL_SWAPPED: Final = "latitude and longitude of the label are swapped: exchanged, they lie on the site"
 _SITE_SWAPPED: Final = "the site's file has its axes swapped, lon comes first: exchanged, the position lies on the site"
 _SWAPPED: Final = {"labels": _LABEL_SWAPPED, "gpx": _LABEL_SWAPPED.replace("the label", "the track")}
-_BY_CAMERA: Final = ("exif_offset", "site_zone")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Rules:
 
     site: Site
     device_salt: str
-    track: Track | None = None
+    track: Track | Tracks | None = None
     max_accuracy_m: float | None = None
 
     def digest(self, label: Label | None) -> str:
@@ -53,10 +53,14 @@ class Source:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The outcome, and how far label and EXIF lie apart where both gave a position and disagree."""
+    """The outcome, and how far label and EXIF lie apart where both gave a position and disagree.
+
+    `unplaced` says when a photo without a position was taken, which a track could have placed.
+    """
 
     outcome: Photo | Rejection
     disagreement_m: float | None = None
+    unplaced: Unplaced | None = None
 
 
 def judge(facts: Facts, source: Source, rules: Rules, label: Label | None = None) -> Verdict:
@@ -67,7 +71,13 @@ def judge(facts: Facts, source: Source, rules: Rules, label: Label | None = None
     taken = _capture_time(facts, rules, label)
     position, origin = _position(facts, rules, label, taken)
     if isinstance(position, PositionProblem):
-        return Verdict(outcome=Rejection(path=source.name, reason=position.reason, detail=position.detail))
+        rejection = Rejection(path=source.name, reason=position.reason, detail=position.detail)
+        unplaced = Unplaced(
+            captured_at=taken.captured_at,
+            by_camera=taken.source in BY_CAMERA,
+            device=_device(facts, label, rules.device_salt),
+        )
+        return Verdict(outcome=rejection, unplaced=unplaced if origin == "exif" else None)
     heading_deg, heading_ref = _heading(facts, label)
     accuracy_m = {"labels": label.accuracy_m if label else None, "exif": facts.accuracy_m}.get(origin)
     photo = Photo(
@@ -118,11 +128,13 @@ def _position(
     facts: Facts, rules: Rules, label: Label | None, taken: CaptureTime
 ) -> tuple[Position | PositionProblem, GpsSource]:
     if label is not None and label.position is not None:
-        return _in_range(_of_label(label.position), f"row {label.row} of the labels: "), "labels"
+        if label.complaint:
+            return PositionProblem(reason="gps_not_finite", detail=f"{label.where}: {label.complaint}"), "labels"
+        return _in_range(_of_label(label.position), f"{label.where}: "), "labels"
     by_exif = _in_range(facts.position, "") if isinstance(facts.position, Position) else facts.position
     if isinstance(by_exif, Position) or rules.track is None or taken.captured_at is None:
         return by_exif, "exif"
-    by_track = rules.track.at(taken.captured_at, by_camera=taken.source in _BY_CAMERA)
+    by_track = rules.track.at(taken.captured_at, by_camera=taken.source in BY_CAMERA)
     return (by_exif, "exif") if by_track is None else (_in_range(by_track, "the track: "), "gpx")
 
 
