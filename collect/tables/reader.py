@@ -24,6 +24,7 @@ __all__ = ["Table", "read_table"]
 _MOST_BYTES: Final = 64 << 20
 _HEADER_WITHIN: Final = 30
 _DELIMITERS: Final = ",;\t|"
+_PAIR: Final = re.compile(r"\s*\(?[+-]?\d{1,3}\.\d+\s*[,; ]\s*[+-]?\d{1,3}\.\d+\)?\s*")
 _SEPARATOR: Final = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
 
@@ -107,13 +108,14 @@ def _no_header(parsed: Mapping[str, Sequence[Sequence[str]]], where: str, decode
     if columns.problem:
         return f"{where} {columns.problem}."
     if len(header) >= 3 and any(re.fullmatch(r"\s*[+-]?\d+[.,]\d+\s*", cell) for cell in header):
-        return f"{where} has no header: add a first row that names the columns: file_name, latitude, longitude."
+        return f"{where} has no header: row 1 holds values, and nothing says which column is the latitude; "
+            "add a first row such as file_name,latitude,longitude."
     absent = missing(columns)
     pair = _pair_column(parsed)
     if pair and "lat" in absent:
         return (
-            f"{where} holds latitude and longitude in one column {safe_text(pair, limit=40)}, whose order nothing "
-            "tells: make two columns of it, latitude and longitude."
+            f"{where}, row {pair[0]}, column {safe_text(pair[1], limit=40)} holds two numbers, and nothing tells which is "
+            "the latitude: make two columns of it, latitude and longitude."
         )
     if absent == ["name"]:
         return (
@@ -125,14 +127,14 @@ def _no_header(parsed: Mapping[str, Sequence[Sequence[str]]], where: str, decode
     return f"{where} has no column {axis} ({', '.join(SPELLINGS[axis])}) in its header: add it.{note}"
 
 
-def _pair_column(parsed: Mapping[str, Sequence[Sequence[str]]]) -> str:
-    """Return the header of a column whose first cell holds two numbers, "" where there is none."""
+def _pair_column(parsed: Mapping[str, Sequence[Sequence[str]]]) -> tuple[int, str] | None:
+    """Return the row and the header of a first cell that holds two numbers, None where there is none."""
     for rows in parsed.values():
-        for header, row in itertools.pairwise(rows):
+        for number, (header, row) in enumerate(itertools.pairwise(rows), start=2):
             for title, cell in zip(header, row, strict=False):
-                if re.fullmatch(r"\s*\(?[+-]?\d{1,3}\.\d+\s*[,; ]\s*[+-]?\d{1,3}\.\d+\)?\s*", cell):
-                    return title.strip()
-    return ""
+                if _PAIR.fullmatch(cell):
+                    return number, title.strip()
+    return None
 
 
 def _letter_columns(columns: Columns, rows: Sequence[Sequence[str]]) -> dict[str, int]:
