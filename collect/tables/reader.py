@@ -108,14 +108,16 @@ def _no_header(parsed: Mapping[str, Sequence[Sequence[str]]], where: str, decode
     if columns.problem:
         return f"{where} {columns.problem}."
     if len(header) >= 3 and any(re.fullmatch(r"\s*[+-]?\d+[.,]\d+\s*", cell) for cell in header):
-        return f"{where} has no header: row 1 holds values, and nothing says which column is the latitude; "
+        return (
+            f"{where} has no header: row 1 holds values, and nothing says which column is the latitude; "
             "add a first row such as file_name,latitude,longitude."
+        )
     absent = missing(columns)
     pair = _pair_column(parsed)
     if pair and "lat" in absent:
         return (
-            f"{where}, row {pair[0]}, column {safe_text(pair[1], limit=40)} holds two numbers, and nothing tells which is "
-            "the latitude: make two columns of it, latitude and longitude."
+            f"{where}, row {pair[0]}, column {safe_text(pair[1], limit=40)} holds two numbers, and nothing tells "
+            "which is the latitude: make two columns of it, latitude and longitude."
         )
     if absent == ["name"]:
         return (
