@@ -1,5 +1,6 @@
 """Splits and folds of a dataset: made once, stored in the manifest, followed by photos that come later."""
 
+import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -103,7 +104,10 @@ def split_dataset(
     nothing. Raises UsageError, InvalidDatasetError or DatasetLockedError.
     """
     if dry_run:
-        return _plan(dataset, by, val, test, folds, seed, dry_run=True)[0]
+        with dataset.lock() if (dataset.root / ".lock").exists() else contextlib.nullcontext():  # a lock is a file
+            result = _plan(dataset, by, val, test, folds, seed, dry_run=True)[0]
+            _hashes(dataset.read_frame(), result.photos)  # raises what storing the split would
+        return result
     with dataset.lock():
         result, info, before = _plan(dataset, by, val, test, folds, seed)
         record = {**result.options, **_hashes(dataset.read_frame(), result.photos)}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import rich_click as click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -31,6 +32,7 @@ __all__ = [
     "command_line",
     "config_option",
     "dry_run_option",
+    "environment_sources",
     "jobs_option",
     "json_option",
     "jsonable",
@@ -64,13 +66,43 @@ class FiniteRange(click.FloatRange):
 
 def command(name: str, *, example: str, short_help: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
     """Return a decorator for a command whose help ends in `example` (lines of a shell, without the prompt)."""
-    return click.command(
+    decorator = click.command(
         name,
         # rich-click joins single line breaks and keeps doubled ones
         epilog="\n\n".join(["Example:", *(f"$ {line}" for line in example.strip().splitlines())]),
         short_help=short_help,
         context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     )
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        made = decorator(function)
+        for option in made.params:
+            if isinstance(option, click.Option) and option.envvar is None:
+                option.envvar = _variable(name, option)
+        return made
+
+    return decorate
+
+
+def _variable(name: str, option: click.Option) -> str:
+    """Return the environment variable of an option, named as it is typed: Click names it after the parameter."""
+    flag = max(option.opts, key=len).lstrip("-")
+    return f"IMG2GPS_{name}_{flag}".upper().replace("-", "_")
+
+
+def environment_sources() -> dict[str, str]:
+    """Return the variables that the running command took values from, each by its option's name: ``batch_size``."""
+    context = click.get_current_context()
+    assert context is not None  # without a running command, Click raises
+    taken = [
+        option
+        for option in context.command.params
+        if isinstance(option, click.Option)
+        and option.name
+        and context.get_parameter_source(option.name) is ParameterSource.ENVIRONMENT
+    ]
+    names = [max(option.opts, key=len).lstrip("-").replace("-", "_") for option in taken]
+    return {name: f"IMG2GPS_{context.command.name}_{name}".upper().replace("-", "_") for name in names}
 
 
 def command_line() -> str:

@@ -7,6 +7,7 @@ array stands a digest of it, so a damaged one is not either. It is safe to delet
 import contextlib
 import math
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,7 @@ from img2gps.text import safe_path
 from train.data import DatasetPhotos
 from train.pixels import PREPROCESSING_VERSION, Pixels, PixelSpec, UnreadableImageError, read_pixels
 
-__all__ = ["cache_path", "cached_pixels"]
+__all__ = ["cache_path", "cached_pixels", "check_pixels"]
 
 _FOLDER: Final = ".cache"
 _TRAILER: Final = b"\nsha256:"
@@ -51,6 +52,13 @@ def cached_pixels(source: DatasetPhotos, spec: PixelSpec, *, may_write: bool = T
     written = _open(path, _shape(source, spec))
     assert written is not None
     return written
+
+
+def check_pixels(source: DatasetPhotos, spec: PixelSpec) -> None:
+    """Raise what `cached_pixels` would; nothing is written, and no more than a few photos are in memory."""
+    if _open(cache_path(source, spec), _shape(source, spec)) is None:
+        for _ in _decoded(source, spec):
+            pass
 
 
 def cache_path(source: DatasetPhotos, spec: PixelSpec) -> Path:
@@ -113,6 +121,13 @@ def _write(path: Path, source: DatasetPhotos, spec: PixelSpec) -> None:
 
 
 def _decode(source: DatasetPhotos, spec: PixelSpec, into: Pixels) -> Pixels:
+    for row, image in enumerate(_decoded(source, spec)):
+        into[row] = image
+    return into
+
+
+def _decoded(source: DatasetPhotos, spec: PixelSpec) -> Iterator[Pixels]:
+    """Yield the pixels of every photo. Raises InvalidDatasetError at the first that cannot be read."""
     paths = [source.dataset.photo_path(photo_id) for photo_id in source.photos.ids]
     source.dataset.tell_changed_copies(source.photos.ids, source.photos.photo_sha256)
 
@@ -128,6 +143,4 @@ def _decode(source: DatasetPhotos, spec: PixelSpec, into: Pixels) -> Pixels:
     # Pillow decodes outside the interpreter lock: threads are enough
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         decoded = pool.map(read, paths)
-        for row, image in enumerate(track(decoded, "Decoding photos", len(paths))):
-            into[row] = image
-    return into
+        yield from track(decoded, "Decoding photos", len(paths))

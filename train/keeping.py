@@ -24,7 +24,7 @@ from train.checkpoint import (
     rotate_checkpoint,
     write_checkpoint,
 )
-from train.config import TrainConfig
+from train.config import NetworkConfig
 from train.data import TrainingData
 from train.devices import device_name
 from train.networks import CoordinateNetwork, network_state, unreached_parameters
@@ -56,7 +56,7 @@ class Keeper:
         self,
         *,
         run: RunFolder,
-        config: TrainConfig,
+        config: NetworkConfig,
         data: TrainingData,
         scale: TargetScale,
         device: torch.device,

@@ -19,14 +19,15 @@ from img2gps.progress import stderr
 from img2gps.splits import SPLITS
 from img2gps.tables import frame_table, read_rows, save_table
 from img2gps.text import safe_path, safe_text
-from train.config import TrainConfig, changed, config_values, read_toml
+from train.config import TrainConfig
+from train.config_values import config_of, config_values, read_toml
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from train.data import DatasetPhotos, TrainingData
 
-__all__ = ["LONGEST_NAME", "NO_PHOTOS", "RunFolder", "RunInfo", "create_run", "open_run", "photo_rows"]
+__all__ = ["LONGEST_NAME", "NO_PHOTOS", "RunFolder", "RunInfo", "check_free", "create_run", "open_run", "photo_rows"]
 
 _LOCK: Final = ".lock"
 _LOOKED_AT_S: Final = 1.0  # a process that only asks whether a run is held holds it for a moment itself
@@ -237,7 +238,7 @@ class RunInfo:
         values = dict(table["train"])
         dataset, folds = Path(values.pop("dataset")), bool(values.pop("folds"))
         return cls(
-            config=changed(TrainConfig(), values),
+            config=config_of(values),
             dataset=dataset,
             folds=folds,
             site_sha256=str(table["dataset"]["site_sha256"]),
@@ -277,11 +278,10 @@ def create_run(runs: Path, *, prefix: str, name: str | None = None) -> RunFolder
     Raises UsageError where `name` is taken or no plain name, RunLockedError where another process trains it now.
     """
     if name is not None:
-        if not _NAME.fullmatch(name):
-            raise UsageError(f"{safe_text(repr(name))} is no name for a run: use letters, digits, dots and dashes.")
+        check_free(runs, name)
         try:
             (runs / name).mkdir(parents=True)
-        except FileExistsError as error:
+        except FileExistsError as error:  # another process took the name first
             raise _taken(RunFolder(root=runs / name)) from error
         return RunFolder(root=runs / name)
     runs.mkdir(parents=True, exist_ok=True)
@@ -294,6 +294,14 @@ def create_run(runs: Path, *, prefix: str, name: str | None = None) -> RunFolder
             number += 1
         else:
             return RunFolder(root=root)
+
+
+def check_free(runs: Path, name: str) -> None:
+    """Raise UsageError or RunLockedError where `name` is no plain name, or is taken in `runs`."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{safe_text(repr(name))} is no name for a run: use letters, digits, dots and dashes.")
+    if (runs / name).exists():
+        raise _taken(RunFolder(root=runs / name))
 
 
 def _taken(run: RunFolder) -> RunLockedError | UsageError:

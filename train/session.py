@@ -11,14 +11,15 @@ from rich.markup import escape
 from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.progress import stderr
 from img2gps.text import format_count, safe_path
-from train.config import TrainConfig, config_values
+from train.config import TrainConfig
+from train.config_values import changed, config_values
 from train.data import DatasetPhotos, TrainingData, fold_numbers, read_photos, select_fold, select_split
 from train.devices import naming_memory, pick_device, use_threads
 from train.distributed import World, joined, leads
 from train.folds import is_finished, pool_folds, pooled_path, predict_fold, predictions_path
 from train.loading import read_resumable
-from train.methods import fit_method
-from train.run import NO_PHOTOS, RunFolder, RunInfo, create_run, open_run, photo_rows
+from train.methods import check_model, fit_model
+from train.run import NO_PHOTOS, RunFolder, RunInfo, check_free, create_run, open_run, photo_rows
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +40,7 @@ def start_run(
     """Train on the dataset at `root` and return the finished run, a new folder in `runs`.
 
     With `folds`, one model per fold of the dataset is trained on the other folds, and the photos it has not
-    seen are located by it (``folds/predictions.parquet``). Raises what `fit_method` functions raise.
+    seen are located by it (``folds/predictions.parquet``). Raises what `fit_model` raises.
     """
     from train.keeping import made_by
 
@@ -98,7 +99,7 @@ def _continuation(
     """Return what `resume_run` goes on with: the config, the photos, the checkpoint that `path` names, if any."""
     from train.checkpoint import read_checkpoint
 
-    config = info.config if epochs is None else dataclasses.replace(info.config, epochs=epochs)
+    config = info.config if epochs is None else changed(info.config, {"epochs": epochs}, where="--epochs")
     source = read_photos(info.dataset)
     _check_same_photos(source, info, run)
     chosen = read_checkpoint(path, to_resume=True) if (path / "state.json").is_file() else None
@@ -121,21 +122,37 @@ def _check_epochs(epochs: int, run: RunFolder, parts: list[TrainingData], chosen
             )
 
 
-def plan(root: Path, config: TrainConfig, *, folds: bool = False) -> Mapping[str, Any]:
-    """Return what `start_run` would do, as JSON values; nothing is written."""
+@naming_memory(_LESS_MEMORY)
+def plan(
+    root: Path, config: TrainConfig, *, folds: bool = False, name: str | None = None, runs: Path = RUNS
+) -> Mapping[str, Any]:
+    """Return what `start_run` would do, as JSON values, having done all of it but train; nothing is written.
+
+    Raises what `start_run` would before its first step.
+    """
+    use_threads(config.threads)
+    device = pick_device(config.device)
     parts = _selections(read_photos(root), folds=folds)
+    if name is not None:
+        check_free(runs, name)
+    check_model(config, parts, device=device)
     return {"dataset": str(root), "models": [_counts(data) for data in parts], "config": config_values(config)}
 
 
 def resume_plan(path: Path, *, epochs: int | None = None) -> Mapping[str, Any]:
     """Return what `resume_run` would do, as JSON values; nothing is written. Raises what `resume_run` raises."""
     run = open_run(path)
-    info = run.read_info()
+    with run.lock() if run.is_training else contextlib.nullcontext():  # raises; a lock that is free needs no file
+        info = run.read_info()
+    use_threads(info.config.threads)
+    device = pick_device(info.config.device)
     config, parts, chosen = _continuation(path, run, info, epochs)
-    counts = []
-    for data in parts:
-        found = chosen or read_resumable(_folder_of(run, data))
-        counts.append(_counts(data) | {"epochs_done": 0 if found is None else found.epochs_done})
+    found = [chosen or read_resumable(_folder_of(run, data)) for data in parts]
+    is_read_back = config.method == "probe" and config == info.config and None not in found
+    if not is_read_back:
+        check_model(config, parts, device=device, with_weights=config.method == "probe" or None in found)
+    done = [0 if checkpoint is None else checkpoint.epochs_done for checkpoint in found]
+    counts = [_counts(data) | {"epochs_done": epochs} for data, epochs in zip(parts, done, strict=True)]
     return {"run": str(run.root), "dataset": str(info.dataset), "models": counts, "config": config_values(config)}
 
 
@@ -200,7 +217,7 @@ def _fit_part(
         _clean(folder)
     if data.fold is not None and world.leads:
         stderr().print(f"Fold {data.fold}: {format_count(len(data.train), 'photo')} train.")
-    localizer = fit_method(config.method)(config, data, folder, device=device, resume=resume)
+    localizer = fit_model(config, data, folder, device=device, resume=resume)
     if data.fold is not None and world.leads:
         predict_fold(folder, data, localizer)
 

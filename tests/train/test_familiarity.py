@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from img2gps.geo import FloatArray
 from tests.train.colours import TINY, colour_dataset, colour_photo
 from train.checkpoint import read_checkpoint, write_checkpoint
-from train.config import changed
+from train.config_values import changed
 from train.heads.cells import site_cells
 from train.heads.described import Described
 from train.heads.familiarity import Familiarity, walk_familiarity

@@ -5,7 +5,17 @@ from pathlib import Path
 import rich_click as click
 from click.core import ParameterSource
 
-from img2gps.console import PATH, FiniteRange, command, dry_run_option, json_option, print_json, print_text, say
+from img2gps.console import (
+    PATH,
+    FiniteRange,
+    command,
+    dry_run_option,
+    environment_sources,
+    json_option,
+    print_json,
+    print_text,
+    say,
+)
 from img2gps.errors import UsageError
 from img2gps.text import safe_path
 
@@ -76,14 +86,18 @@ def train(
             run = resume_run(resume, epochs=longer)
         else:
             config, file_dataset, file_folds = resolve(
-                preset_name=preset_name, options=options, assignments=assignments, config_path=config_path
+                preset_name=preset_name,
+                options=options,
+                assignments=assignments,
+                config_path=config_path,
+                environment=environment_sources(),
             )
             root = dataset or file_dataset
             if root is None:
                 raise UsageError("No dataset: give the folder that `img2gps ingest` made, or --resume RUN.")
             if dry_run:
                 if leads():
-                    print_json(plan(root, config, folds=folds or file_folds))
+                    print_json(plan(root, config, folds=folds or file_folds, name=name))
                 return
             run = start_run(root, config, folds=folds or file_folds, name=name)
     if not leads():

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from img2gps.files import canonical_json, sha256_bytes, sha256_file, write_atomic
 from img2gps.progress import stderr
-from train.config import TrainConfig
+from train.config import ProbeConfig
 from train.data import DatasetPhotos
 from train.pixels import PREPROCESSING_VERSION
 
@@ -55,7 +55,7 @@ def photos_of(source: DatasetPhotos) -> list[Any]:
     return [source.photos.ids.tolist(), source.photos.photo_sha256.tolist()]
 
 
-def how_seen(config: TrainConfig, device: torch.device, *, version: int) -> list[Any]:
+def how_seen(config: ProbeConfig, device: torch.device, *, version: int) -> list[Any]:
     """Return everything but the photos that frozen backbones' outputs depend on."""
     weights = Path(config.weights)
     spec = config.pixels

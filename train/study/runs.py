@@ -19,15 +19,18 @@ from img2gps.errors import (
     UsageError,
 )
 from img2gps.files import canonical_json, sha256_bytes
-from img2gps.locks import hold
+from img2gps.locks import hold, is_held
 from img2gps.progress import stderr
 from img2gps.text import format_duration, safe_path, safe_text
 from train.checkpoint import STATE, read_checkpoint
-from train.config import TrainConfig, changed
-from train.data import DatasetPhotos, Photos, read_photos, select_split
+from train.config import TrainConfig
+from train.config_values import changed, config_of
+from train.data import DatasetPhotos, Photos, TrainingData, read_photos, select_split
+from train.devices import pick_device, use_threads
 from train.distributed import started_processes
 from train.loading import load_localizer
 from train.locating import locate_files
+from train.methods import check_model
 from train.predictions import predictions_frame, read_predictions, write_predictions
 from train.run import RunFolder, RunInfo
 from train.session import resume_run, start_run
@@ -36,7 +39,7 @@ from train.study.grid import Cell
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["StudyRun", "run_study", "study_folder", "whole_failure"]
+__all__ = ["StudyRun", "plan_study", "run_study", "study_folder", "whole_failure"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,17 +80,9 @@ def run_study(root: Path, cells: Sequence[Cell], folder: Path) -> list[StudyRun]
     validation photos to compare on, UsageError where such a run saw other photos or labels than the dataset has
     today, or where torchrun started several processes, RunLockedError where another process trains the study.
     """
-    if started_processes() > 1:
-        raise UsageError("`img2gps ablate` trains its runs one by one in one process: start it without torchrun.")
-    source = read_photos(root)
-    val = select_split(source).val
-    if val is None:
-        raise InvalidDatasetError(
-            f"{safe_path(root)} has no validation photos to compare runs on: "
-            f"split it with `img2gps split {safe_path(root)} --val 60`."
-        )
+    data, val = _compared(root)
     with held_study(folder):
-        return _finished(root, cells, _runs_of(cells, folder, source), val)
+        return _finished(root, cells, _runs_of(cells, folder, data.source), val)
 
 
 @contextlib.contextmanager
@@ -116,6 +111,33 @@ def _finished(root: Path, cells: Sequence[Cell], runs: Mapping[Cell, RunFolder],
         _say(f"Run {done + 1} of {len(waiting)}{about}: {cell.setting}, seed {cell.seed}")
         finished.append(_attempt(root, cell, runs[cell], val))
     return finished
+
+
+def plan_study(root: Path, cells: Sequence[Cell], folder: Path) -> list[RunFolder]:
+    """Return the run of each cell, having done all that `run_study` does but train; nothing is written.
+
+    Raises what `run_study` would, and what the first run that cannot begin would.
+    """
+    data, _ = _compared(root)
+    with held_study(folder) if is_held(folder / ".lock") else contextlib.nullcontext():  # raises
+        runs = _runs_of(cells, folder, data.source)
+    for config in dict.fromkeys(changed(cell.config, {"seed": 0}) for cell in cells):
+        use_threads(config.threads)
+        check_model(config, [data], device=pick_device(config.device))
+    return [runs[cell] for cell in cells]
+
+
+def _compared(root: Path) -> tuple[TrainingData, Photos]:
+    """Return the photos of a study and those that its runs are compared on. Raises what `run_study` says."""
+    if started_processes() > 1:
+        raise UsageError("`img2gps ablate` trains its runs one by one in one process: start it without torchrun.")
+    data = select_split(read_photos(root))
+    if data.val is None:
+        raise InvalidDatasetError(
+            f"{safe_path(root)} has no validation photos to compare runs on: "
+            f"split it with `img2gps split {safe_path(root)} --val 60`."
+        )
+    return data, data.val
 
 
 def whole_failure(folder: Path, runs: Sequence[StudyRun]) -> Img2GPSError | OSError:
@@ -155,7 +177,7 @@ def _is_finished(run: RunFolder, config: TrainConfig) -> bool:
     try:
         written = _predictions_path(run).stat().st_mtime_ns
         best, last = (run.best / STATE).stat().st_mtime_ns, read_checkpoint(run.last)
-        trained = changed(TrainConfig(), last.state.get("config", {})) == config
+        trained = config_of(last.state.get("config", {})) == config
         return written >= best and trained and (config.method == "probe" or last.epochs_done == config.epochs)
     except (OSError, Img2GPSError):
         return False
