@@ -35,8 +35,9 @@ class Dataset:
     root: Path
 
     @classmethod
-    def open(cls, root: Path) -> "Dataset":
+    def open(cls, root: str | Path) -> "Dataset":
         """Return an existing dataset. Raises NotFoundError or InvalidDatasetError."""
+        root = Path(root)
         if not root.exists():
             raise NotFoundError(
                 f"No dataset at {safe_path(root)}: make one with `img2gps ingest PHOTOS {safe_path(root)}`."
@@ -138,13 +139,14 @@ class Dataset:
         with hold(self.root / ".lock", otherwise=DatasetLockedError(busy)):
             yield
 
-    def read_frame(self) -> "gpd.GeoDataFrame":
+    def frame(self) -> "gpd.GeoDataFrame":
         """Return the manifest with corrections applied, as a GeoDataFrame in EPSG:4326 indexed 0..N-1.
 
         Beside the columns of `img2gps.manifest.COLUMNS`: `lon`, `lat` (degrees, corrected), `ingest_lon`, `ingest_lat`,
         `ingest_heading_deg` (as ingested), `moved_m` (metres between the two positions), `label_state` ("" | move |
-        unsure | exclude | confirm). `geometry`, `heading_deg` and `gps_source` follow the correction; photos that a
-        person excluded have the split ``excluded``. `frame_info` returns what the manifest says about itself.
+        unsure | exclude | confirm), `stored_split` (as it was dealt). `geometry`, `heading_deg` and `gps_source` follow
+        the correction; photos that a person excluded have the split ``excluded``. `frame_info` returns what the
+        manifest says about itself.
         """
         import geopandas as gpd
         import shapely
@@ -162,9 +164,11 @@ class Dataset:
         frame.attrs["manifest"] = json.dumps(dataclasses.asdict(info))
         return frame
 
+    read_frame = frame
+
 
 def _correct(data: "pd.DataFrame", latest: Mapping[str, Correction]) -> None:
-    """Give the manifest's rows the corrected columns (see `Dataset.read_frame`), whole columns at once."""
+    """Give the manifest's rows the corrected columns (see `Dataset.frame`), whole columns at once."""
     found = [latest.get(photo_id) for photo_id in data["id"]]
     placed = np.array([entry is not None and entry.lon is not None for entry in found], dtype=bool)
     turned = np.array([entry is not None and entry.heading_deg is not None for entry in found], dtype=bool)
@@ -175,11 +179,12 @@ def _correct(data: "pd.DataFrame", latest: Mapping[str, Correction]) -> None:
     data.loc[turned, "heading_deg"] = [entry.heading_deg for entry in found if entry and entry.heading_deg is not None]
     data.loc[turned, "heading_ref"] = "T"
     data.loc[placed, "gps_source"] = "correction"
+    data["stored_split"] = data["split"]
     data.loc[excluded, "split"] = "excluded"
     data.loc[excluded, "split_reason"] = "excluded by a correction"
     data["label_state"] = [entry.action if entry else "" for entry in found]
 
 
 def frame_info(frame: "gpd.GeoDataFrame") -> ManifestInfo:
-    """Return what the manifest behind a frame of `Dataset.read_frame` says about itself."""
+    """Return what the manifest behind a frame of `Dataset.frame` says about itself."""
     return ManifestInfo(**json.loads(frame.attrs["manifest"]))

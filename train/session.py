@@ -267,7 +267,7 @@ def _announce(
     if data.fold is not None:
         photos = f"{len(parts)} folds, {format_count(sum(len(part.held_out or ()) for part in parts), 'photo')}"
     elif data.val is None:
-        why = "there is no split" if not any(data.source.photos.split) else "the split has no validation photos"
+        why = _why_none_held_back(data.source)
         photos = f"{format_count(len(data.train), 'photo')}, none held back ({why})"
         photos += "" if config.method == "probe" else "; the last epoch is kept"
     else:
@@ -279,6 +279,13 @@ def _announce(
             f"{spec.width} x {spec.height} px on {device_name(device)}; {photos}."
         )
     )
+
+
+def _why_none_held_back(source: DatasetPhotos) -> str:
+    if "val" in source.emptied:
+        root = safe_path(source.dataset.root)
+        return f"every validation photo is excluded by a correction: `img2gps split {root}` deals out others"
+    return "the split has no validation photos" if any(source.photos.split) else "there is no split"
 
 
 def _describe(run: RunFolder, config: TrainConfig, parts: list[TrainingData]) -> None:

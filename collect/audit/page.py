@@ -39,7 +39,7 @@ def write_report(
     buildings: "BaseGeometry | None" = None,
     paths: "BaseGeometry | None" = None,
 ) -> None:
-    """Write the report of `audit` over `frame` (of `Dataset.read_frame`) to `path`.
+    """Write the report of `audit` over `frame` (of `Dataset.frame`) to `path`.
 
     `buildings` and `paths` are geometries in metres of the site's frame, drawn behind the photos. `redact` moves
     positions to the middle of their cell, times to the hour, coarsens distances to photos, and drops thumbnails and

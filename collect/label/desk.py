@@ -57,11 +57,11 @@ class LabelDesk:
         self._buildings, self._paths = buildings or [], paths or []
         self._predictions = predictions or {}
         self._writing = threading.Lock()
-        self._frame: pd.DataFrame = dataset.read_frame()
+        self._frame: pd.DataFrame = dataset.frame()
 
     def refresh(self) -> None:
         """Read the manifest and the corrections again: another process may have ingested or corrected."""
-        self._frame = self.dataset.read_frame()
+        self._frame = self.dataset.frame()
 
     @property
     def frame(self) -> "pd.DataFrame":

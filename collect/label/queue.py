@@ -58,7 +58,7 @@ def rank_labels(
 ) -> list[Suspicion]:
     """Return every photo that nobody has looked at, most suspicious first.
 
-    `frame` is that of `img2gps.dataset.Dataset.read_frame`; labels that a person has looked at are not listed.
+    `frame` is that of `img2gps.dataset.Dataset.frame`; labels that a person has looked at are not listed.
     Those moved or confirmed are trusted as neighbours of the others, excluded ones are nobody's neighbour.
     """
     if not len(frame):

@@ -39,7 +39,7 @@ def write_csv(path: Path, rows: list[dict[str, object]]) -> Path:
 
 
 def moved(dataset: Dataset) -> list[float]:
-    frame = dataset.read_frame().set_index("id")
+    frame = dataset.frame().set_index("id")
     return [round(float(frame.loc[photo.id, "moved_m"]), 1) for photo in PHOTOS]
 
 
@@ -127,7 +127,7 @@ def test_what_is_exported_is_imported_elsewhere(desk: LabelDesk, dataset: Datase
     report = import_corrections(LabelDesk(twin, by="kim"), tmp_path / f"out{suffix}")
     assert (report.applied, report.unmatched, report.unusable) == (5, (), ())
     columns = ["id", "lon", "lat", "heading_deg", "label_state", "split", "moved_m"]
-    ours, theirs = (found.read_frame()[columns].to_csv() for found in (dataset, twin))
+    ours, theirs = (found.frame()[columns].to_csv() for found in (dataset, twin))
     assert ours == theirs
 
 

@@ -81,7 +81,7 @@ def lines(dataset: Dataset) -> list[Correction]:
 
 
 def moved_m(dataset: Dataset, photo_id: str = SLIP.id) -> float:
-    return float(dataset.read_frame().set_index("id").loc[photo_id, "moved_m"])
+    return float(dataset.frame().set_index("id").loc[photo_id, "moved_m"])
 
 
 def centre(page: Page, selector: str) -> tuple[float, float]:
@@ -138,7 +138,7 @@ def test_the_keyboard_alone_does_everything(page: Page, dataset: Dataset) -> Non
     page.keyboard.press("x")
     expect(page.locator("#exclude")).to_have_attribute("aria-pressed", "true")
     saved(page)
-    row = dataset.read_frame().set_index("id").loc[SLIP.id]
+    row = dataset.frame().set_index("id").loc[SLIP.id]
     assert row["moved_m"] == pytest.approx(np.hypot(10, 1), abs=0.05)
     assert (row["label_state"], row["split"]) == ("exclude", "excluded")
     assert row["heading_deg"] == (SLIP.heading_deg or 0) + 5
@@ -199,12 +199,12 @@ def test_a_whole_walk_moves_by_one_offset_and_one_undo_brings_it_back(page: Page
     assert {line.photo_id for line in written} == {photo.id for photo in PHOTOS}
     assert len({line.batch for line in written}) == 1
     assert {line.why for line in written} == {"map shifted"}
-    offsets = dataset.read_frame()["moved_m"]
+    offsets = dataset.frame()["moved_m"]
     assert offsets.max() - offsets.min() < 0.05
     assert offsets.min() > 5
     page.locator("#undo").click()
     expect(page.locator("#progress")).to_contain_text("0 reviewed")
-    assert dataset.read_frame()["moved_m"].max() == 0
+    assert dataset.frame()["moved_m"].max() == 0
 
 
 def test_escape_lets_go_of_a_drag(page: Page, dataset: Dataset) -> None:
@@ -259,7 +259,7 @@ def test_a_site_across_the_date_line_is_one_map(context: BrowserContext, tmp_pat
         for _ in range(5):
             page.keyboard.press("ArrowRight")
         saved(page)
-        moved = dataset.read_frame().set_index("id").loc[here.id]
+        moved = dataset.frame().set_index("id").loc[here.id]
     assert moved["moved_m"] == pytest.approx(5.0, abs=0.1)
     assert -180 <= moved["lon"] < -179.9999
 

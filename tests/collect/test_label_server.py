@@ -42,7 +42,7 @@ def test_a_move_is_in_the_file_when_the_answer_comes(server: Client, dataset: Da
     assert line.lon == PHOTO.lon + 1e-4
     assert line.why == "by the =door\\x1b[0m"
     assert answer["labels"][PHOTO.id]["version"] == line.digest
-    row = dataset.read_frame().set_index("id").loc[PHOTO.id]
+    row = dataset.frame().set_index("id").loc[PHOTO.id]
     assert row["moved_m"] == pytest.approx(8.5, abs=0.3)
     assert (row["gps_source"], row["ingest_lon"]) == ("correction", PHOTO.lon)
 
@@ -75,7 +75,7 @@ def test_each_action_keeps_what_the_others_set(server: Client, dataset: Dataset)
         ("", False, None),
     ]
     assert len(read_corrections(dataset.corrections_path)) == 8
-    assert dataset.read_frame().set_index("id").loc[PHOTO.id, "label_state"] == ""
+    assert dataset.frame().set_index("id").loc[PHOTO.id, "label_state"] == ""
 
 
 def test_undo_is_another_line_and_goes_back_step_by_step(server: Client, dataset: Dataset) -> None:
@@ -88,7 +88,7 @@ def test_undo_is_another_line_and_goes_back_step_by_step(server: Client, dataset
     assert answer["labels"][PHOTO.id]["state"] == ""
     assert server.request("POST", "/api/corrections", {"undo": None})[0] == 404
     assert len(read_corrections(dataset.corrections_path)) == 4
-    assert dataset.read_frame()["moved_m"].max() == 0
+    assert dataset.frame()["moved_m"].max() == 0
 
 
 def test_a_stale_version_is_refused_and_shown(server: Client, dataset: Dataset) -> None:

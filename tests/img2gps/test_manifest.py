@@ -262,7 +262,7 @@ def test_frame_applies_the_newest_correction(tmp_path: Path) -> None:
         line(2, "exclude"),
     ]
     append_corrections(opened.corrections_path, lines)
-    frame = opened.read_frame()
+    frame = opened.frame()
     assert frame["lon"].tolist() == [-75.1913, photo(1).lon, photo(2).lon, photo(3).lon]
     assert frame["ingest_lon"].tolist() == [photo(number).lon for number in range(4)]
     assert frame["label_state"].tolist() == ["move", "", "exclude", ""]
@@ -275,7 +275,7 @@ def test_frame_applies_the_newest_correction(tmp_path: Path) -> None:
 
 
 def test_split_hashes_tell_photos_from_labels(tmp_path: Path) -> None:
-    frame = dataset(tmp_path, [photo(number) for number in range(6)]).read_frame()
+    frame = dataset(tmp_path, [photo(number) for number in range(6)]).frame()
     before = split_hashes(frame)
     assert split_hashes(frame.sample(frac=1, random_state=1)) == before
     moved = frame.copy()
