@@ -24,7 +24,7 @@ from img2gps.verification import Problem
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Problem", "Verification", "corrections_problems", "verify_dataset"]
+__all__ = ["Problem", "Verification", "corrections_problems", "is_dataset", "verify_dataset"]
 
 _RESTORE: Final = "restore it from a backup"
 _ID: Final = re.compile(r"[0-9a-f]{64}")
@@ -61,6 +61,12 @@ class Verification:
         if self.problems:
             return f"{count}, {format_count(len(self.problems), 'problem')}{left}."
         return f"{count}, every hash and every row as written{left}."
+
+
+def is_dataset(root: Path) -> bool:
+    """Return whether a folder is a dataset, or what is left of one."""
+    dataset = Dataset(root=root)
+    return dataset.manifest_path.exists() or dataset.site_path.exists()
 
 
 def verify_dataset(root: Path) -> Verification:

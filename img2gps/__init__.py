@@ -5,11 +5,20 @@ folder they meet at, and the command line. ``collect`` turns raw photos into a d
 turns a dataset into a model; neither imports the other.
 """
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("img2gps")
-except PackageNotFoundError:  # run from a source tree that was never installed
-    __version__ = "0+unknown"
-
 __all__ = ["__version__"]
+
+__version__: str
+
+
+def __getattr__(name: str) -> str:
+    """Return the version, which is looked up when it is first asked for: the program must start without delay."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version("img2gps")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        found = "0+unknown"
+    globals()[name] = found
+    return found

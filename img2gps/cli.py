@@ -15,6 +15,7 @@ from rich.markup import escape
 from img2gps import __version__
 from img2gps.console import PATH, WORDS, command, config_option, json_option, print_json, print_text, say, seed_option
 from img2gps.errors import Img2GPSError
+from img2gps.interrupts import held_back, interruptible
 from img2gps.progress import stderr
 from img2gps.text import safe_text
 
@@ -91,7 +92,9 @@ def _run(arguments: list[str]) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the program and exit: see `img2gps.errors` for the codes."""
     _escape_what_cannot_be_encoded()
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    with interruptible():
+        code = run(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(code)
 
 
 def _escape_what_cannot_be_encoded() -> None:
@@ -117,7 +120,8 @@ def run(arguments: list[str]) -> int:
         _fail(error.format_message())
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        say("Interrupted.")
+        with held_back():  # who asks twice is told once
+            say("Interrupted.")
         return 130
     except BrokenPipeError:  # `img2gps ... | head`: the reader has gone, which is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from img2gps.errors import InvalidDatasetError
-from img2gps.files import append_line, canonical_json, drop_incomplete_line, fsync_folder, sha256_bytes
+from img2gps.files import append_line, canonical_json, drop_incomplete_line, fsync_folder, sha256_bytes, write_atomic
+from img2gps.progress import stderr
 from img2gps.text import safe_path
 
 __all__ = [
@@ -66,7 +67,9 @@ def read_corrections(path: Path) -> list[Correction]:
     Raises InvalidDatasetError naming the line whose digest does not fit. A last line that a crash
     cut short (no newline) was never acknowledged to anybody and is left out.
     """
+    written = _end_of(path)  # before the lines: another process may be adding one
     if not path.exists():
+        _check_end(path, [], written, cut_short=False)
         return []
     data = path.read_bytes()
     try:
@@ -93,7 +96,39 @@ def read_corrections(path: Path) -> list[Correction]:
             )
         corrections.append(correction)
         previous = correction.digest
+    _check_end(path, corrections, written, cut_short=not data or not data.endswith(b"\n"))
     return corrections
+
+
+def _end_path(path: Path) -> Path:
+    """Return the file beside the corrections that names the digest of the last line that was acknowledged."""
+    return path.with_suffix(".sha256")
+
+
+def _end_of(path: Path) -> tuple[int, str]:
+    """Return how many lines were acknowledged and the digest of the last; (0, "") where none was yet."""
+    try:
+        count, _, digest = _end_path(path).read_text(encoding="ascii", errors="replace").strip().partition(" ")
+    except FileNotFoundError:
+        return 0, ""
+    return (int(count), digest) if count.isdecimal() and len(count) < 10 else (1, f"{count} {digest}".strip())
+
+
+def _check_end(path: Path, corrections: list[Correction], written: tuple[int, str], *, cut_short: bool) -> None:
+    """Raise InvalidDatasetError where lines are missing at the end: a chain alone does not tell that.
+
+    Where the last line is there in part, which a crash may leave, that is said and no more.
+    """
+    count, digest = written
+    if not digest or any(correction.digest == digest for correction in corrections):
+        return
+    if cut_short and len(corrections) == count - 1:
+        stderr().print(f"{safe_path(path)} ends in a damaged line, which is left out.", markup=False)
+        return
+    raise InvalidDatasetError(
+        f"{safe_path(path)} lacks lines at its end that were written: restore the file from a backup, or delete "
+        f"{safe_path(_end_path(path))} to go on with what is left."
+    )
 
 
 def append_corrections(path: Path, corrections: list[Correction]) -> list[Correction]:
@@ -109,6 +144,9 @@ def append_corrections(path: Path, corrections: list[Correction]) -> list[Correc
     header = [] if path.exists() and path.stat().st_size else [",".join(FIELDS)]
     if chained:
         append_line(path, "\n".join([*header, *(_format(correction) for correction in chained)]))
+        # after the lines: killed in between, the file names a line before the last, which is as good
+        end = f"{len(existing) + len(chained)} {previous}\n"
+        write_atomic(_end_path(path), end.encode(), sync_folder=False)
     if header:
         fsync_folder(path.parent)  # the file is new: its name must be durable too
     return chained

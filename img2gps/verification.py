@@ -1,7 +1,8 @@
 """What verifying a folder gives, whatever kind it is, and who verifies which kind.
 
-The kinds come from the entry-point group ``img2gps.verifiers``: the name of an entry is a file or folder by which its
-kind is known, its object a function from the folder to a `Report`.
+Datasets are known to the package that makes them; other kinds come from the entry-point group ``img2gps.verifiers``:
+the name of an entry is a file or folder by which its kind is known, its object a function from the folder to a
+`Report`.
 """
 
 import dataclasses
@@ -45,7 +46,7 @@ class Report(Protocol):
 
 
 def verify_folder(root: Path) -> Report:
-    """Check a dataset, a run or any other kind of folder that is known, completely.
+    """Check a folder of a kind that a package has registered (a run), completely.
 
     Raises NotFoundError where there is none, InvalidDatasetError where it is of no kind that can be verified.
     """

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -27,13 +27,15 @@ from collect.judging.rules import Rules
 from collect.judging.unplaced import track_notes
 from collect.reading.discover import FoundFile, check_inputs, discover
 from img2gps import __version__
+from img2gps.console import say
 from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
 from img2gps.files import append_record
 from img2gps.imaging import WORKING_SHORT_SIDE_PX
+from img2gps.interrupts import held_back
 from img2gps.progress import bar
 from img2gps.site import Site, load_site
-from img2gps.text import safe_text
+from img2gps.text import format_count, safe_path, safe_text
 from img2gps.types import Photo, Rejection
 
 __all__ = ["IngestOptions", "examine", "ingest", "validate"]
@@ -204,12 +206,11 @@ def _take_in(
     unread = intake.recognise(files, matched, rehash=options.rehash)
     if ledger.dataset is not None:
         check_free_space(ledger.dataset.root, [file for file, _ in unread], settings.short_side_px)
-    with bar("Reading photos", len(unread)) as advance:
-        for pass_again in (False, True):
-            work = intake.rewritten() if pass_again else unread
-            for task, reading in _readings(work, settings, options, again=pass_again):
-                intake.take(task, reading)
-                advance()
+    try:
+        _read_all(unread, intake, settings, options)
+    except KeyboardInterrupt:
+        _keep(ledger, outcomes)
+        raise
     intake.drop_superseded()
     ledger.commit(final=True)
     if unread and ledger.dataset is not None:  # a worker that crashed had written copies that were made again
@@ -219,6 +220,28 @@ def _take_in(
         outcomes.notes += track_notes(settings.rules.track, intake.accepted, outcomes.unplaced)
     if ledger.dataset is not None:
         _log(ledger, outcomes, started, options)
+
+
+def _read_all(unread: Sequence[Labelled], intake: Intake, settings: ReadSettings, options: IngestOptions) -> None:
+    with bar("Reading photos", len(unread)) as advance:
+        for pass_again in (False, True):
+            work = intake.rewritten() if pass_again else unread
+            with contextlib.closing(_readings(work, settings, options, again=pass_again)) as readings:
+                for task, reading in readings:
+                    with held_back():  # a photo is taken in whole or not at all
+                        intake.take(task, reading)
+                    advance()
+
+
+def _keep(ledger: Ledger, outcomes: Outcomes) -> None:
+    """Commit what an ingest had taken in when it was told to stop, and say so."""
+    if ledger.dataset is None:
+        return
+    with held_back():
+        ledger.commit()
+        sweep_temporary_files(ledger.dataset.root)
+        count = format_count(outcomes.new, "new photo is", "new photos are")
+        say(f"{count} in {safe_path(ledger.dataset.root)}: run the same command again for the rest.")
 
 
 def _labelled(files: Sequence[FoundFile], labels: Sequence[Labels], outcomes: Outcomes) -> list[Label | None]:
@@ -249,12 +272,14 @@ def _labelled(files: Sequence[FoundFile], labels: Sequence[Labels], outcomes: Ou
 
 def _readings(
     work: Sequence[Labelled], settings: ReadSettings, options: IngestOptions, *, again: bool
-) -> Iterator[tuple[FileTask, Reading]]:
+) -> Generator[tuple[FileTask, Reading], None, None]:
     if not work:
-        return iter(())
+        return
     chunks = chunks_of(work, again=again, hash_all=settings.pixels != "doubtful", jobs=options.jobs)
     if options.jobs == 0:
-        return ((task, read_file(task, settings)) for chunk in chunks for task in chunk)
+        for chunk in chunks:
+            yield from ((task, read_file(task, settings)) for task in chunk)
+        return
     worker_settings = Settings(
         function=read_files,
         argument=settings,
@@ -262,7 +287,7 @@ def _readings(
         jobs=min(options.jobs, len(work)),
         timeout_s=options.timeout_s,
     )
-    return process_items(chunks, worker_settings)
+    yield from process_items(chunks, worker_settings)
 
 
 def _given_up(task: FileTask, failure: Failure, detail: str) -> Reading:

@@ -1,8 +1,11 @@
 """The label server: one starlette application on one socket, until Ctrl-C."""
 
+import contextlib
 import dataclasses
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
@@ -50,11 +53,28 @@ def serve(desk: LabelDesk, *, host: str, port: int, started: Callable[[Address],
             timeout_graceful_shutdown=2,
         )
         started(_address(host, policy))
-        uvicorn.Server(config).run(sockets=[listener])
+        server = uvicorn.Server(config)
+        with _hanging_up_like_ctrl_c(server):
+            server.run(sockets=[listener])
     except KeyboardInterrupt:  # uvicorn has already closed everything in good order and passes the signal on
         return
     finally:
         listener.close()
+
+
+@contextlib.contextmanager
+def _hanging_up_like_ctrl_c(server: uvicorn.Server) -> Iterator[None]:
+    """Let SIGHUP end the server in good order, as SIGINT and SIGTERM do, unless `nohup` has it ignored."""
+    number = getattr(signal, "SIGHUP", None)
+    in_main = threading.current_thread() is threading.main_thread()
+    if number is None or not in_main or signal.getsignal(number) in (signal.SIG_IGN, None):
+        yield
+        return
+    before = signal.signal(number, server.handle_exit)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _listen(host: str, port: int) -> socket.socket:

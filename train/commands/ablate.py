@@ -70,7 +70,7 @@ def ablate(
     The same command goes on where it was interrupted: finished runs are not run again, failed ones are;
     more values or seeds add their runs.
     """
-    from train.interrupts import sigterm_as_interrupt
+    from img2gps.interrupts import interruptible
     from train.options import study_base
     from train.session import RUNS
     from train.study.grid import parse_axes, study_cells
@@ -87,7 +87,7 @@ def ablate(
     if dry_run:
         print_json({"study": str(folder), "runs": [run.root.name for run in plan_study(dataset, cells, folder)]})
         return
-    with sigterm_as_interrupt():
+    with interruptible():
         runs = run_study(dataset, cells, folder)
     result = study_result(dataset, runs)
     report = write_study(folder, dataset, runs, result)

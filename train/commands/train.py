@@ -66,13 +66,13 @@ def train(
     Without a split every photo trains, none judges, and the last epoch is kept. Ctrl-C keeps every finished
     epoch; --resume goes on from there.
     """
+    from img2gps.interrupts import interruptible
     from train.distributed import leads
-    from train.interrupts import sigterm_as_interrupt
     from train.options import resolve
     from train.run import NO_PHOTOS
     from train.session import plan, resume_plan, resume_run, start_run, summary
 
-    with sigterm_as_interrupt():
+    with interruptible():
         if resume is not None:
             typed = _typed_options()
             if typed - {"resume", "epochs", "dry_run", "as_json"}:
