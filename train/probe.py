@@ -15,7 +15,7 @@ from img2gps.metrics import metrics_of
 from img2gps.progress import bar, stderr
 from img2gps.text import safe_path, safe_text
 from img2gps.walks import walk_rows
-from train.cache import check_pixels
+from train.cache import cached_pixels, check_pixels
 from train.checkpoint import Checkpoint, load_into, write_checkpoint
 from train.config import ProbeConfig
 from train.config_values import config_of, config_values, probe_of
@@ -26,16 +26,17 @@ from train.heads.cells import Cells, site_cells
 from train.heads.distribution import mean_point, median_point, mode_point
 from train.heads.ensemble import Ensemble, head_names
 from train.heads.evidence import Evidence
-from train.heads.familiarity import Familiarity, walk_familiarity
+from train.heads.familiarity import Familiarity, Power, walk_familiarity
 from train.heads.feature_cache import features_path
 from train.heads.features import CHUNK, FeatureExtractor, Features
 from train.heads.looks import check_looks
 from train.heads.site_model import Seen, SiteModel, held_out_evidence, steps_in_all
+from train.heads.strangers import STRANGERS, mixed_views
 from train.heads.tuned import TunedReader
 from train.heads.views import Places
 from train.heads.walking import WalkGrid, looks_of
 from train.keeping import made_by
-from train.localizer import Estimate
+from train.localizer import UNFAMILIAR_BELOW, Estimate
 from train.methods import restored
 from train.pixels import PixelSpec
 from train.run import RunFolder
@@ -233,7 +234,26 @@ def _fitted(
         frame=data.source.frame,
         device=device,
     )
+    localizer = _with_power(localizer, data)
     return localizer, None if data.val is None else model.features(_selected(seen, data, data.val, device)[0])
+
+
+def _with_power(localizer: ProbeLocalizer, data: TrainingData) -> ProbeLocalizer:
+    """Return the model with what its familiarity finds out, where it has one."""
+    if not len(localizer.familiarity.held_out):
+        return localizer
+    config = localizer.config
+    views = mixed_views(
+        cached_pixels(data.source, config.pixels), data.source.rows(data.train), count=STRANGERS, seed=config.seed
+    )
+    with bar("Asking for views of nowhere", len(views)) as advance:
+        found = []
+        for images in torch.split(views, CHUNK):
+            found.append(localizer.familiarity.of(localizer.evidence(images).likeness))
+            advance(len(images))
+    shares = np.concatenate([part for part in found if part is not None])
+    power = Power.of(shares, below=UNFAMILIAR_BELOW, seed=config.seed)
+    return dataclasses.replace(localizer, familiarity=dataclasses.replace(localizer.familiarity, power=power))
 
 
 def _selected(seen: Seen, data: TrainingData, photos: Photos, device: torch.device) -> tuple[Seen, Places]:
@@ -284,6 +304,7 @@ def _figures(localizer: ProbeLocalizer, data: TrainingData, judged: Features | N
 
 
 def _save(localizer: ProbeLocalizer, data: TrainingData, run: RunFolder, figures: Mapping[str, Any]) -> None:
+    power = localizer.familiarity.power
     state = {
         "method": "probe",
         "config": config_values(localizer.config),
@@ -291,6 +312,7 @@ def _save(localizer: ProbeLocalizer, data: TrainingData, run: RunFolder, figures
         "cell_m": localizer.ensemble.cells.size_m,
         "calibration": dataclasses.asdict(localizer.calibration),
         "walk_calibration": dataclasses.asdict(localizer.walk_calibration),
+        "familiarity_power": None if power is None else dataclasses.asdict(power),
         "site": data.source.site_name,
         "fold": data.fold,
         "made_by": made_by(localizer.device),
@@ -317,7 +339,11 @@ def restore_probe(checkpoint: Checkpoint, *, device: torch.device) -> ProbeLocal
         walk_calibration = Calibration(**checkpoint.state.get("walk_calibration", checkpoint.state["calibration"]))
         extractor = _extractor(config, device, with_weights=False)
         ensemble = Ensemble.from_tensors(others, config, cell_m=float(checkpoint.state["cell_m"]))
-        familiarity = Familiarity(held_out=others.get(_FAMILIAR, torch.empty(0, device=device)).flatten())
+        power = checkpoint.state.get("familiarity_power")  # earlier versions had none
+        familiarity = Familiarity(
+            held_out=others.get(_FAMILIAR, torch.empty(0, device=device)).flatten(),
+            power=None if power is None else Power(**power),
+        )
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         reason = safe_text(str(error).splitlines()[0] if str(error) else type(error).__name__, limit=120)
         raise InvalidCheckpointError(

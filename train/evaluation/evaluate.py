@@ -90,12 +90,16 @@ def evaluate_run(
         "dataset": subject.dataset_name,
         "split": subject.split,
         "training_photos": len(subject.training),
+        "training_walks": _training_walks(subject),
+        "method": subject.info.config.method,
         "left_out": subject.left_out,
         "notes": notes,
         "report": str(folder / "report.html"),
         "provenance": _provenance(subject),
         **evaluation_document(scores, references, site, abstain_m=abstain_m),
     }
+    if document["familiarity"]:
+        document["familiarity"]["power"] = _familiarity_power(subject)
     evaluation = Evaluation(document=jsonable(document), scores=scores, folder=folder)
     if write:
         _write(evaluation, _today(predictions, scores), subject)
@@ -168,6 +172,28 @@ def _predictions(subject: Subject, device: str) -> "pd.DataFrame":
         together=together,
         frame=localizer.frame,
     )
+
+
+def _familiarity_power(subject: Subject) -> dict[str, Any] | None:
+    """Return what the familiarity of the run's model finds out, of the mean over its folds; None: not known."""
+    from train.loading import stated
+
+    folds = sorted(set(subject.rows["fold"])) if subject.predictions is not None else [None]
+    powers = [stated(subject.path, "familiarity_power", fold=fold) for fold in folds]
+    if not powers or not all(isinstance(power, dict) for power in powers):
+        return None
+    return {key: float(np.mean([power[key] for power in powers])) for key in ("photos", "walks")} | {
+        "strangers": sum(power["strangers"] for power in powers),
+        "looks": powers[0]["looks"],
+    }
+
+
+def _training_walks(subject: Subject) -> int | None:
+    """Return on how many walks the photos of training were taken, None where their dataset is not at hand."""
+    if subject.training_dataset is None:
+        return None
+    frame = subject.training_dataset.read_frame()
+    return int(frame.loc[frame["id"].isin(set(subject.training["id"])), "walk"].nunique())
 
 
 def _provenance(subject: Subject) -> dict[str, str]:
