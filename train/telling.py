@@ -1,7 +1,6 @@
 """What several commands say of a run in the same words: what its familiarity can tell, and what it is worth."""
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -53,9 +52,9 @@ def _sound(power: object) -> Mapping[str, float] | None:
     """Return a power whose numbers are what they are to be; None of anything else that a file may hold."""
     if not isinstance(power, Mapping):
         return None
-    numbers = [power.get(name) for name in ("photos", "walks", "looks")]
-    sound = all(isinstance(number, int | float) and 0 <= number < math.inf for number in numbers)
-    return power if sound and max(numbers[:2]) <= 1 else None
+    most = {"photos": 1.0, "walks": 1.0, "looks": 1e6}
+    sound = all(isinstance(power.get(name), int | float) and 0 <= power[name] <= high for name, high in most.items())
+    return power if sound else None
 
 
 def against_mean(skill: Mapping[str, Any]) -> str:

@@ -245,9 +245,9 @@ def test_power_is_the_share_that_is_found_out() -> None:
     assert (blind.photos, blind.walks) == (pytest.approx(0.05, abs=0.03), pytest.approx(0.02, abs=0.05))
     sharp = Power.of(np.full(48, 0.01), below=0.05, seed=0)
     assert (sharp.photos, sharp.walks, sharp.strangers) == (1, 1, 48)
-    half = Power.of(np.tile([0.01, 0.5], 24), below=0.05, seed=0)
+    half = Power.of(np.tile([0.01, 0.3], 24), below=0.05, seed=0)
     assert half.photos == 0.5
-    assert half.walks > 0.9  # ten photos together say more than one
+    assert half.walks > 0.7  # ten photos together say more than one
 
 
 @pytest.mark.parametrize("val", [0, 40])

@@ -12,15 +12,14 @@ from train.evaluation.bootstrap import Clusters
 from train.evaluation.document import _skill
 from train.evaluation.summary import next_steps, remarks
 from train.run import RunFolder
-from train.telling import against_mean, mean_position_sentence, scored_sentence
-
-_DRAWS = np.random.default_rng(0)
+from train.telling import against_mean, familiarity_sentence, mean_position_sentence, scored_sentence
 
 
 def _document(factor: float, *, groups: int = 40, spread: float = 0.1, **more: Any) -> dict[str, Any]:
     """Return the document of a run that errs `factor` times as far as the mean position."""
-    mean_m = _DRAWS.uniform(50, 150, 2 * groups)
-    error_m = mean_m * factor * np.exp(_DRAWS.normal(0, spread, 2 * groups))
+    draws = np.random.default_rng(0)
+    mean_m = draws.uniform(50, 150, 2 * groups)
+    error_m = mean_m * factor * np.exp(draws.normal(0, spread, 2 * groups))
     clusters = Clusters.of("bursts and positions", np.repeat(np.arange(groups), 2))
     rmse_m, other_m = (float(np.sqrt(np.mean(values**2))) for values in (error_m, mean_m))
     return {
@@ -43,7 +42,7 @@ def _document(factor: float, *, groups: int = 40, spread: float = 0.1, **more: A
     ("factor", "groups", "spread", "word", "start"),
     [
         (1.4, 40, 0.1, "worse", "Worse than the mean position, by more than chance"),
-        (1.0, 40, 0.5, "not better", "Not better than the mean position by more than chance"),
+        (0.8, 40, 0.5, "not better", "Not better than the mean position by more than chance"),
         (0.3, 40, 0.1, "better", None),
         (1.4, 3, 0.1, "too few groups", "Not better than the mean position by more than chance"),
         (0.3, 3, 0.1, "too few groups", "Better than the mean position on these photos"),
@@ -104,6 +103,13 @@ def test_the_newest_evaluation_of_the_model_counts(tmp_path: Path) -> None:
     assert said.startswith("Scored on quad (80 photos): worse than the mean position")
     _evaluated(run, "quad-all", _document(0.2), at=1700)
     assert scored_sentence(run) is None
+
+
+@pytest.mark.parametrize(
+    "power", [None, {}, [], "0.5", {"photos": "0.5", "walks": 1, "looks": 10}, {"photos": 7, "walks": 1, "looks": 10}]
+)
+def test_a_power_that_makes_no_sense_is_none_that_is_known(power: object) -> None:
+    assert "is not known" in familiarity_sentence(power)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{}", '{"run": "small"}', '{"run": "small", "skill": {"rmse_m": null}}'])
