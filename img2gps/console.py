@@ -169,7 +169,10 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
         raise UsageError(
             f"{safe_path(path)} sets {', '.join(unknown)}, which img2gps {context.command.name} does not know."
         )
+    several = {param.name for param in context.command.params if getattr(param, "multiple", False)}
     defaults = {known[key.replace("-", "_")]: value for key, value in options.items()}
+    # of an option that may be given several times, one value may stand alone
+    defaults |= {key: [defaults[key]] for key in several & defaults.keys() if not isinstance(defaults[key], list)}
     context.default_map = {**(context.default_map or {}), **defaults}
 
 

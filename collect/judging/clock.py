@@ -82,7 +82,7 @@ def _offset_of(tracks: Tracks, own: Sequence[Witness]) -> tuple[float | None, st
     if len(own) < _LEAST:
         count = format_count(len(own), "photo")
         return None, f"{count} of the camera have a position of their own, and {_LEAST} are needed: {_REMEDY}"
-    frame = LocalFrame(origin_lon=own[0].lon, origin_lat=own[0].lat)
+    frame = LocalFrame(origin_lon=float(own[0].lon), origin_lat=float(own[0].lat))
     spots = np.stack(frame.to_local([w.lon for w in own], [w.lat for w in own]), axis=1)
     clocks = np.array([w.clock_s for w in own])
     lines = [(np.array(line.times_s), np.stack(frame.to_local(line.lons, line.lats), axis=1)) for line in tracks.lines]

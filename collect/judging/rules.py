@@ -19,7 +19,7 @@ from img2gps.types import GpsSource, HeadingRef, Photo, Rejection
 __all__ = ["Rules", "Source", "Verdict", "judge", "place"]
 
 DISAGREEMENT_M: Final = 50.0
-_RULES_VERSION: Final = 3
+_RULES_VERSION: Final = 4
 # A label or a track may well have its axes swapped. EXIF names each of them, so that there it is the site's file.
 _LABEL_SWAPPED: Final = "latitude and longitude of the label are swapped: exchanged, they lie on the site"
 _SITE_SWAPPED: Final = "the site's file has its axes swapped, lon comes first: exchanged, the position lies on the site"

@@ -276,3 +276,68 @@ def test_a_feature_may_carry_its_id_itself(desk: LabelDesk, dataset: Dataset, tm
     feature = {"type": "Feature", "id": PHOTOS[0].id, "properties": None, "geometry": point}
     (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     assert import_corrections(desk, tmp_path / "a.geojson").applied == 1
+
+
+SPELLED = {
+    "semicolons and commas": ("a.csv", "source_name;lat;lon\np0.jpg;{lat};{lon}\n", ","),
+    "utf-16": ("a.tsv", "Image\tLatitude\tLongitude\nP0.JPG\t{lat}\t{lon}\n", "."),
+    "an absolute path": ("a.csv", "photo,filename,latitude,longitude\n/home/ada/walk/p0.jpg,p0,{lat},{lon}\n", "."),
+    "letters": ("a.csv", "file,lat,lat_ref,lon,lon_ref\np0,{lat},N,{lon},W\n", "."),
+    "a geo.txt": ("geo.txt", "EPSG:4326\np0.jpg {lon} {lat} 3.0\n", "."),
+}
+
+
+@pytest.mark.parametrize("kind", SPELLED)
+def test_tables_are_imported_as_labels_are(desk: LabelDesk, dataset: Dataset, tmp_path: Path, kind: str) -> None:
+    name, content, mark = SPELLED[kind]
+    lat, lon = (f"{value:.9f}".replace(".", mark) for value in (PHOTOS[0].lat + NORTH, PHOTOS[0].lon))
+    path = tmp_path / name
+    path.write_text(content.format(lat=lat, lon=lon), encoding="utf-16" if kind == "utf-16" else "utf-8")
+    report = import_corrections(desk, path)
+    assert (report.applied, report.unmatched, report.unusable) == (1, (), ())
+    assert moved(dataset)[0] == pytest.approx(11.1, abs=0.1)
+
+
+def points(*spots: tuple[float, float], crs: str = "", kind: str = "Point") -> str:
+    features = [
+        {
+            "type": "Feature",
+            "id": number,
+            "properties": {"Name": f"P{number}.JPG"},
+            "geometry": {"type": kind, "coordinates": [spot] if kind == "MultiPoint" else spot},
+        }
+        for number, spot in enumerate(spots)
+    ]
+    named = {"crs": {"type": "name", "properties": {"name": crs}}} if crs else {}
+    return json.dumps({"type": "FeatureCollection", "features": features} | named)
+
+
+def test_points_of_another_system_are_turned_into_degrees(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    from pyproj import Transformer
+
+    metres = Transformer.from_crs(4326, 3857, always_xy=True).transform(PHOTOS[0].lon, PHOTOS[0].lat + NORTH)
+    path = tmp_path / "a.geojson"
+    path.write_text(points(metres, crs="urn:ogc:def:crs:EPSG::3857", kind="MultiPoint"))
+    assert import_corrections(desk, path).applied == 1
+    assert moved(dataset)[0] == pytest.approx(11.1, abs=0.1)
+    path.write_text(points((PHOTOS[0].lon, PHOTOS[0].lat), crs="urn:ogc:def:crs:EPSG::27700"))
+    with pytest.raises(UsageError, match="look like degrees"):
+        import_corrections(desk, path)
+
+
+def test_swapped_axes_are_told(desk: LabelDesk, tmp_path: Path) -> None:
+    path = tmp_path / "a.geojson"
+    path.write_text(points((PHOTOS[0].lat, PHOTOS[0].lon)))
+    assert "lon and lat are swapped" in import_corrections(desk, path).unusable[0].text
+
+
+def test_a_photo_is_never_placed_between_two_segments(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    def point(seconds: float, north: float) -> str:
+        return f'<trkpt lat="{PHOTOS[0].lat + north}" lon="{PHOTOS[0].lon}">{at(seconds)}</trkpt>'
+
+    one, other = "".join(point(s, NORTH) for s in (0, 5)), "".join(point(s, 9 * NORTH) for s in (15, 20))
+    path = tmp_path / "track.gpx"
+    path.write_text(gpx(f"<trk><trkseg>{one}</trkseg><trkseg>{other}</trkseg></trk>"))
+    import_corrections(desk, path)
+    assert {round(distance / 11.1) for distance in moved(dataset)} <= {0, 1, 9}
+    assert moved(dataset)[1] == 0.0
