@@ -39,6 +39,7 @@ def conditions(subject: Subject) -> dict[str, Any]:
     return {
         "hours": np.bincount(subject.hours[known], minlength=24).tolist(),
         "time_unknown": int((~known).sum()),
+        "clock_without_zone": int((~known & frame["clock_local"].notna().to_numpy()).sum()),
         "hours_in_utc": 0 if subject.site.zone else int((known & frame["utc_offset_min"].isna().to_numpy()).sum()),
         "sun_elevation": _by_sun(sun_elevation_deg(frame["captured_at"], frame["lon"], frame["lat"])),
         "seasons": _by_season(subject),

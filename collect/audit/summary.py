@@ -1,5 +1,6 @@
 """The audit on one screen: figures beside a small map of the site."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,10 @@ _MAP_ROWS_ABOVE: Final = 12
 _UNICODE: Final = ("  ", "··", "░░", "▒▒", "██")
 _ASCII: Final = ("  ", "..", "--", "++", "##")
 _GAP: Final = 3
+_DOUBTFUL_POSITIONS: Final = (
+    *("stale_fix", "void_fix", "network_fix", "poor_accuracy", "poor_geometry", "quantised_gps", "implausible_speed"),
+)
+_DOUBTFUL_TIMES: Final = ("time_unknown", "times_disagree", "repeated_hour")
 
 
 def summary_lines(figures: dict[str, Any], *, unicode: bool = True, width: int = 100) -> list[str]:
@@ -140,14 +145,18 @@ def _labels(figures: dict[str, Any]) -> list[str]:
         if accuracy["median_m"] is not None
         else "Reported accuracy: unknown for all photos"
     )
-    doubtful = {flag: figures["flags"][flag] for flag in ("stale_fix", "quantised_gps", "implausible_speed")}
-    named = ", ".join(f"{flag.replace('_', ' ')} {count:,}" for flag, count in doubtful.items() if count)
     moved = f", moved by a median of {as_metres(corrections['moved_median_m'])}" if corrections["move"] else ""
     return [
         floor,
-        f"Doubtful positions: {named or 'none flagged'}",
+        f"Doubtful positions: {_flagged(figures, _DOUBTFUL_POSITIONS) or 'none flagged'}",
+        *([f"Doubtful times: {times}"] if (times := _flagged(figures, _DOUBTFUL_TIMES)) else []),
         f"Looked at by a person: {as_percent(corrections['share'])}{moved}",
     ]
+
+
+def _flagged(figures: dict[str, Any], flags: Sequence[str]) -> str:
+    counts = {flag: figures["flags"][flag] for flag in flags}
+    return ", ".join(f"{flag.replace('_', ' ')} {count:,}" for flag, count in counts.items() if count)
 
 
 def _leakage(figures: dict[str, Any]) -> list[str]:

@@ -160,8 +160,7 @@ class Intake:
         if known is not None:
             self._outcomes.unchanged += 1
             self._compare(known, task.label)
-            if photo.captured_at is not None and known.time_source != "labels":
-                self._ledger.retime(photo)
+            self._ledger.refresh(photo)
             if known.photo_sha256 == photo.photo_sha256:  # its copy had gone
                 self._ledger.put_copy(known, reading.temporary)
                 self._placed = True

@@ -21,6 +21,7 @@ from collect.ingesting.site_change import finish_site_change, prepare_site_chang
 from collect.ingesting.sources import SeenSource, read_sources, write_sources
 from collect.judging.flags import with_flags
 from collect.judging.rules import place
+from collect.judging.timeline import Decisions, decisions_of, has_own_times, timed
 from collect.judging.times import by_new_zone
 from collect.split_inherit import inherit_splits
 from img2gps.dataset import Dataset
@@ -35,7 +36,21 @@ __all__ = ["Ledger", "empty_info"]
 _FIRST_COMMIT: Final = 64
 _GROWTH: Final = 2
 _TIMES: Final = ("captured_at", "utc_offset_min", "time_source")
-_REPEATED: Final = ("gps_source", "time_source", "site_relation", "heading_ref", "make", "model", "device", "ingest")
+_TIME_FACTS: Final = ("clock_local", "clock_offset_min", "gps_at", "traits")
+_FIX_FACTS: Final = ("gps_status", "gps_method")
+_HEADING: Final = ("heading_deg", "declination_deg")
+_REPEATED: Final = (
+    "gps_source",
+    "time_source",
+    "site_relation",
+    "heading_ref",
+    "gps_status",
+    "gps_method",
+    "make",
+    "model",
+    "device",
+    "ingest",
+)
 
 
 class Ledger:
@@ -123,14 +138,14 @@ class Ledger:
             )
         return notes
 
-    def retime(self, photo: Photo) -> None:
-        """Give a stored photo the time that was read for it now; its walk may be another one then."""
+    def refresh(self, photo: Photo) -> None:
+        """Give a stored photo what was read of its time and fix now; its walk may be another one then."""
         before = self.photos[photo.id]
-        names = [*_TIMES, "fix_age_s"] if photo.gps_source == before.gps_source else _TIMES
-        times = {name: getattr(photo, name) for name in names}
-        if all(getattr(before, name) == value for name, value in times.items()):
+        after = dataclasses.replace(before, **_facts_read(before, photo))
+        if not has_own_times(after):
+            after = dataclasses.replace(after, **_times_read(before, photo))
+        if after == before:
             return
-        after = dataclasses.replace(before, **times)
         self.photos[photo.id] = after if after.captured_at == before.captured_at else self._unsettled(after)
         self._ungrouped = self._photos_changed = True
 
@@ -171,15 +186,20 @@ class Ledger:
 
     def _regroup(self, *, inherit: bool) -> None:
         before = list(self.photos.values())
-        photos = assign_groups(before)
+        decisions = decisions_of(before, self.site.zone)
+        photos = assign_groups([self._timed(photo, decisions) for photo in before])
         if inherit:
             photos = inherit_splits(photos, dataclasses.replace(self.info, kept_splits=self._kept_splits))
             for photo in photos:
                 if photo.split is not None:
                     self._kept_splits.pop(photo.id, None)
-        photos = with_flags(photos)
+        photos = with_flags(photos, decisions)
         self._photos_changed |= photos != before
         self.photos = {photo.id: photo for photo in photos}
+
+    def _timed(self, photo: Photo, decisions: Decisions) -> Photo:
+        after = timed(photo, decisions)
+        return after if after.captured_at == photo.captured_at else self._unsettled(after)
 
     def _write_manifest(self, dataset: Dataset) -> None:
         moved = self._written_site != self.info.site_sha256
@@ -190,6 +210,24 @@ class Ledger:
         if moved:
             finish_site_change(dataset, self.info.site_sha256)
         self._written_site, self._photos_changed = self.info.site_sha256, False
+
+
+def _facts_read(before: Photo, photo: Photo) -> dict[str, Any]:
+    """Return what was read of a stored photo's file now; what somebody else gave of its position and heading stays."""
+    names = [*_TIME_FACTS]
+    if photo.gps_source == before.gps_source == "exif":
+        names += _FIX_FACTS
+    if photo.heading_ref == before.heading_ref == "M":
+        names += _HEADING
+    return {name: getattr(photo, name) for name in names}
+
+
+def _times_read(before: Photo, photo: Photo) -> dict[str, Any]:
+    """Return the time of a photo whose file has none, as labels or other files give it now, if they do."""
+    if photo.captured_at is None or before.time_source == "labels":
+        return {}
+    names = [*_TIMES, "fix_age_s"] if photo.gps_source == before.gps_source else _TIMES
+    return {name: getattr(photo, name) for name in names}
 
 
 def _with_shared_words(photo: Photo) -> Photo:

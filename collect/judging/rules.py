@@ -5,9 +5,11 @@ import math
 from datetime import UTC
 from typing import Final
 
+from collect.judging.declination import with_true_heading
 from collect.judging.gpx import Track, Tracks
 from collect.judging.labels import Label
-from collect.judging.times import CaptureTime, capture_time, local_to_utc
+from collect.judging.sequence import Decision
+from collect.judging.times import capture_time, local_to_utc
 from collect.judging.unplaced import BY_CAMERA, Unplaced
 from collect.reading.facts import Facts, Position, PositionProblem
 from collect.reading.gps_tags import NULL_ISLAND_DEG
@@ -96,17 +98,23 @@ def judge(facts: Facts, source: Source, rules: Rules, label: Label | None = None
         device=_device(facts, label, rules.device_salt),
         gps_accuracy_m=accuracy_m,
         gps_dop=facts.dop if origin == "exif" else None,
+        gps_status=facts.gps_status if origin == "exif" else None,
+        gps_method=facts.gps_method if origin == "exif" else None,
         captured_at=taken.captured_at,
         utc_offset_min=taken.utc_offset_min,
         time_source=taken.source,
+        clock_local=None if facts.local_time is None else facts.local_time.isoformat(),
+        clock_offset_min=facts.utc_offset_min,
+        gps_at=facts.gps_time,
         fix_age_s=taken.fix_age_s if origin == "exif" else None,
         heading_deg=heading_deg,
         heading_ref=heading_ref,
         altitude_m=facts.altitude_m,
         make=facts.make,
         model=facts.model,
+        traits=facts.traits,
     )
-    placed = place(photo, rules.site)
+    placed = place(with_true_heading(photo), rules.site)
     if isinstance(placed, Photo) and _too_vague(accuracy_m, rules.max_accuracy_m):
         detail = f"{accuracy_m:.0f} m reported, {rules.max_accuracy_m:g} m allowed"
         placed = Rejection(path=source.name, reason="accuracy_too_low", detail=detail)
@@ -125,7 +133,7 @@ def place(photo: Photo, site: Site) -> Photo | Rejection:
 
 
 def _position(
-    facts: Facts, rules: Rules, label: Label | None, taken: CaptureTime
+    facts: Facts, rules: Rules, label: Label | None, taken: Decision
 ) -> tuple[Position | PositionProblem, GpsSource]:
     if label is not None and label.position is not None:
         if label.complaint:
@@ -154,7 +162,7 @@ def _in_range(position: Position, origin: str) -> Position | PositionProblem:
     return position
 
 
-def _capture_time(facts: Facts, rules: Rules, label: Label | None) -> CaptureTime:
+def _capture_time(facts: Facts, rules: Rules, label: Label | None) -> Decision:
     """Return the photo's own time, else the label's: naive, it is local at the site, or UTC where that has no zone."""
     taken = capture_time(facts, rules.site.zone)
     if taken.captured_at is not None or label is None or label.captured_at is None:
@@ -163,7 +171,7 @@ def _capture_time(facts: Facts, rules: Rules, label: Label | None) -> CaptureTim
     aware = moment.tzinfo is not None
     captured_at = moment.astimezone(UTC) if aware else local_to_utc(moment, zone or UTC)
     offset = moment.utcoffset() if aware else captured_at.astimezone(zone).utcoffset() if zone else None
-    return CaptureTime(
+    return Decision(
         captured_at=captured_at,
         utc_offset_min=None if offset is None else round(offset.total_seconds() / 60),
         source="labels",

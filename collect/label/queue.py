@@ -30,6 +30,14 @@ _TELLING: Final = 1.5
 _POOR_ACCURACY_M: Final = 20.0
 _TRACK_LIMITS, _MODEL_LIMITS = (-4.0, 15.0), (-3.0, 8.0)
 
+_NO_FIX_WEIGHT: Final = 3.0
+_NO_FIX: Final = {
+    "void_fix": "the receiver itself says that it had no fix",
+    "network_fix": "the position came from cell towers, Wi-Fi or by hand, not from satellites",
+    "poor_accuracy": "the phone itself reported an accuracy worse than 100 m",
+    "poor_geometry": "the satellites stood badly: a dilution of precision over 20",
+}
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
@@ -56,7 +64,7 @@ def rank_labels(
     buildings: "list[BaseGeometry]",
     predictions: Mapping[str, Prediction],
 ) -> list[Suspicion]:
-    """Return every photo that nobody has looked at, most suspicious first.
+    """Return every photo that nobody has looked at: those without a good fix first, then the most suspicious.
 
     `frame` is that of `img2gps.dataset.Dataset.frame`; labels that a person has looked at are not listed.
     Those moved or confirmed are trusted as neighbours of the others, excluded ones are nobody's neighbour.
@@ -84,7 +92,13 @@ def rank_labels(
             *_building_reasons(float(depth_m[index])),
         ]
         suspicions.append(_weigh(row["id"], found))
-    return sorted(suspicions, key=lambda suspicion: (-suspicion.score, suspicion.photo_id))
+    return sorted(suspicions, key=_urgency)
+
+
+def _urgency(suspicion: Suspicion) -> tuple[bool, float, str]:
+    """Sort positions that no good fix stands behind before all others, and each by its suspicion."""
+    without_fix = any(reason.code in _NO_FIX for reason in suspicion.reasons)
+    return not without_fix, -suspicion.score, suspicion.photo_id
 
 
 def _weigh(photo_id: str, found: list[Reason]) -> Suspicion:
@@ -176,6 +190,7 @@ def _fix_reasons(row: dict[Any, Any], usual_accuracy_m: float) -> list[Reason]:
             else ("the phone repeated one position while it went on: a stale fix")
         )
         found.append(Reason(code="stale_fix", text=text, weight=1.0))
+    found += [Reason(code=flag, text=text, weight=_NO_FIX_WEIGHT) for flag, text in _NO_FIX.items() if flag in flags]
     if "quantised_gps" in flags:
         text = "the coordinates are whole arc-seconds, 24 to 31 m apart"
         found.append(Reason(code="quantised_gps", text=text, weight=0.7))

@@ -2,10 +2,14 @@
 
 import dataclasses
 from datetime import datetime
+from typing import Final
 
 from img2gps.types import HeadingRef
 
-__all__ = ["Facts", "Position", "PositionProblem"]
+__all__ = ["CLOCK_DOUBTFUL", "STAMP_UNREADABLE", "Facts", "Position", "PositionProblem"]
+
+CLOCK_DOUBTFUL: Final = "clock_doubtful"
+STAMP_UNREADABLE: Final = "gps_stamp_unreadable"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,11 @@ class PositionProblem:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The EXIF of one photo. Times: `gps_time` is aware (UTC); `local_time` is naive, with its offset where written."""
+    """The EXIF of one photo. Times: `gps_time` is aware (UTC); `local_time` is naive, with its offset where written.
+
+    `traits` are those of `img2gps.types.Photo`: `CLOCK_DOUBTFUL` where an offset is written that cannot be read, so
+    that no zone may be taken in its place; `STAMP_UNREADABLE` where a GPS time is written that is none.
+    """
 
     position: Position | PositionProblem
     accuracy_m: float | None = None
@@ -37,6 +45,9 @@ class Facts:
     gps_time: datetime | None = None
     local_time: datetime | None = None
     utc_offset_min: int | None = None
+    gps_status: str | None = None
+    gps_method: str | None = None
+    traits: tuple[str, ...] = ()
     make: str | None = None
     model: str | None = None
     serial: str | None = None
