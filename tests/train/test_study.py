@@ -202,6 +202,33 @@ def test_the_example_of_the_help_is_a_study_of_networks(tmp_path: Path, capsys: 
     assert "loss makes no difference" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        (["--model", f"{TINY},resnet99"], "No model 'resnet99'"),
+        (["--set", "preset=quick,published"], "The preset is no axis"),
+        (["--set", "learning_rate=1,2"], "did you mean lr"),
+        (["--lr", "0.1,-1"], "lr to -1; it must lie between"),
+        (["--set", "mixup=0.1,0.2"], "mixup makes no difference"),
+    ],
+)
+def test_a_dry_run_of_a_study_refuses_what_cannot_be_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], axes: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    colour_dataset(tmp_path / "ds", 12)
+    shared = [] if "--model" in axes else ["--model", TINY]
+    assert img2gps(["ablate", "ds", "--preset", "published", "--size", "32", *shared, *axes, "--dry-run"]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_of_a_study_needs_photos_to_compare_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    colour_dataset(tmp_path / "ds", 12, split=False)
+    assert img2gps(["ablate", "ds", "--preset", "published", "--model", TINY, "--dry-run"]) == 4
+
+
 @pytest.mark.slow
 def test_the_command_prints_the_table_and_writes_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
