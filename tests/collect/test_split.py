@@ -348,3 +348,15 @@ def test_command_prints_counts_and_json(tmp_path: Path, capsys: pytest.CaptureFi
     assert run(["split", str(dataset.root), "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["dry_run"] is True
     assert run(["split", str(tmp_path / "nowhere")]) == 3
+
+
+def test_a_dry_run_refuses_what_the_split_refuses(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "quad", four_walks())
+    split_dataset(dataset, dry_run=True)
+    assert not (dataset.root / ".lock").exists()
+    with dataset.lock(), pytest.raises(DatasetLockedError):
+        split_dataset(dataset, dry_run=True)
+    (dataset.root / "corrections.csv").write_text("no corrections\n")
+    for dry_run in (True, False):
+        with pytest.raises(InvalidDatasetError):
+            split_dataset(dataset, dry_run=dry_run)
