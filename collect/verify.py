@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+from collect.ingesting.outside import read_outside
 from collect.ingesting.rejected import read_rejected
 from collect.ingesting.site_change import pending_site
 from collect.ingesting.sources import read_sources
@@ -101,8 +102,9 @@ def verify_dataset(root: Path) -> Verification:
             problems.append(Problem(where="site.geojson", what=what, remedy=_RESTORE))
         problems += _misplaced(photos, site)
     problems += _rows(photos)
-    problems += _working_copies(dataset, photos)
-    return Verification(photos=len(photos), problems=tuple(problems), orphans=tuple(_orphans(dataset, photos)))
+    kept = [*photos, *_outside(dataset)]
+    problems += _working_copies(dataset, kept)
+    return Verification(photos=len(photos), problems=tuple(problems), orphans=tuple(_orphans(dataset, kept)))
 
 
 def _manifest(table: "pa.Table", info: ManifestInfo, *, intact: bool) -> list[Problem]:
@@ -133,6 +135,10 @@ def corrections_problems(dataset: Dataset) -> Iterator[Problem]:
 def _side_files(dataset: Dataset) -> Iterator[Problem]:
     """Check the files beside the manifest."""
     yield from corrections_problems(dataset)
+    try:
+        read_outside(dataset)
+    except InvalidDatasetError as error:
+        yield Problem(where=dataset.outside_path.name, what=str(error), remedy=_RESTORE)
     for name, read in (("rejected.csv", read_rejected), ("sources.parquet", read_sources)):
         try:
             read(dataset.root / name)
@@ -142,6 +148,14 @@ def _side_files(dataset: Dataset) -> Iterator[Problem]:
         read_json_lines(dataset.ingests_path)
     except ValueError as error:
         yield Problem(where=dataset.ingests_path.name, what=safe_text(str(error)), remedy="delete that line")
+
+
+def _outside(dataset: Dataset) -> list[Photo]:
+    """Return the photos that a redrawn site left outside: their working copies are kept."""
+    try:
+        return list(read_outside(dataset).values())
+    except InvalidDatasetError:  # told already
+        return []
 
 
 def _misplaced(photos: Sequence[Photo], site: Site) -> Iterator[Problem]:

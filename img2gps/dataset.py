@@ -62,6 +62,11 @@ class Dataset:
         return self.root / "manifest.parquet"
 
     @property
+    def outside_path(self) -> Path:
+        """The rows of photos that a redrawn site left outside; absent where there are none."""
+        return self.root / "outside.parquet"
+
+    @property
     def rejected_path(self) -> Path:
         """The latest outcome of each distinct file that was not accepted."""
         return self.root / "rejected.csv"

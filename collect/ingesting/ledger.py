@@ -5,9 +5,11 @@ Order of writes of a commit (docs/ingest.md says why):
 1. working copies: temporary file, fsync, rename; then one fsync per folder
 2. rejected.csv
 3. sources.parquet
-4. site.next.geojson, where the site changes
-5. manifest.parquet, the commit itself: what it does not name does not exist
-6. site.next.geojson becomes site.geojson, where the site changes
+4. outside.parquet, with the rows that a new site leaves outside
+5. site.next.geojson, where the site changes
+6. manifest.parquet, the commit itself: what neither it nor outside.parquet names does not exist
+7. site.next.geojson becomes site.geojson, where the site changes
+8. outside.parquet, without the rows that a new site takes back
 """
 
 import dataclasses
@@ -16,6 +18,7 @@ from typing import Any, Final
 
 from collect.groups import assign_groups
 from collect.ingesting.copies import CopyStore
+from collect.ingesting.outside import check_shrinking, read_outside, write_outside
 from collect.ingesting.rejected import RejectedFile, read_rejected, write_rejected
 from collect.ingesting.site_change import finish_site_change, prepare_site_change
 from collect.ingesting.sources import SeenSource, read_sources, write_sources
@@ -29,7 +32,8 @@ from img2gps.errors import InvalidDatasetError
 from img2gps.files import read_json_lines
 from img2gps.manifest import ManifestInfo, photos_of, read_table, write_manifest
 from img2gps.site import Site
-from img2gps.types import Photo
+from img2gps.text import format_count
+from img2gps.types import Photo, Rejection
 
 __all__ = ["Ledger", "empty_info"]
 
@@ -63,12 +67,14 @@ class Ledger:
         self.photos: dict[str, Photo] = {}
         self.rejected: dict[str, RejectedFile] = {}
         self.sources: dict[bytes, SeenSource] = {}
+        self.outside: dict[str, Photo] = {}
         self.notes: list[str] = []
         self._copies = CopyStore(dataset.photos_path) if dataset else None
         self._written_site = info.site_sha256
         self._photos_changed = False
         self._written_rejected: dict[str, RejectedFile] = {}
         self._written_sources: dict[bytes, SeenSource] = {}
+        self._written_outside: dict[str, Photo] = {}
         self._uncommitted = 0
         self._next_commit = _FIRST_COMMIT
         self._ungrouped = False
@@ -82,6 +88,8 @@ class Ledger:
         ledger = cls(site=dataset.site(), info=info, dataset=None if read_only else dataset)
         photos = photos_of(table)
         ledger.photos = {photo.id: photo for photo in photos}
+        ledger._written_outside = read_outside(dataset)
+        ledger.outside = {key: row for key, row in ledger._written_outside.items() if key not in ledger.photos}
         ledger._written_rejected = read_rejected(dataset.rejected_path)
         # rows of a commit that never reached its manifest
         ledger.rejected = {key: row for key, row in ledger._written_rejected.items() if key not in ledger.photos}
@@ -100,6 +108,7 @@ class Ledger:
         """Take a photo in; its working copy goes to its place, and a rejection of the same bytes is forgotten."""
         self.photos[photo.id] = _with_shared_words(photo)
         self.rejected.pop(photo.id, None)
+        self.outside.pop(photo.id, None)
         self._uncommitted += 1
         self._ungrouped = self._photos_changed = True
         self.put_copy(photo, temporary)
@@ -113,30 +122,57 @@ class Ledger:
         """Remember a file that was not accepted."""
         self.rejected[row.key] = row
 
-    def change_site(self, site: Site) -> list[str]:
+    def change_site(self, site: Site, *, allow_shrink: bool = False) -> list[str]:
         """Judge every photo again by its stored position, and its time by the site's clocks; return notes.
 
-        A photo that falls outside keeps its place in the split for the day it is inside again.
+        A photo that falls outside is kept whole in `outside`, and comes back with a polygon that holds it. Raises
+        UsageError, having changed nothing, where over a tenth would fall outside and not `allow_shrink`.
         """
         old_zone, new_zone = self.site.zone, site.zone if site.time_zone != self.site.time_zone else None
+        placed = {
+            photo.id: place(photo if new_zone is None else by_new_zone(photo, old_zone, new_zone), site)
+            for photo in (*self.photos.values(), *self.outside.values())
+        }
+        fell = [photo for photo in self.photos.values() if isinstance(placed[photo.id], Rejection)]
+        if fell and not allow_shrink:
+            nearest_m = min(site.distance_m(photo.lon, photo.lat) for photo in fell)
+            check_shrinking(site, photos=len(self.photos), fell=len(fell), nearest_m=nearest_m)
+        back = [photo for photo in self.outside.values() if isinstance(placed[photo.id], Photo)]
         self.site, self.info = site, _with_site(self.info, site)
         self._ungrouped = self._photos_changed = True
-        fell = 0
+        for photo in fell:
+            self._leave(photo, placed[photo.id])
         for photo in list(self.photos.values()):
-            placed = place(photo if new_zone is None else by_new_zone(photo, old_zone, new_zone), site)
-            if isinstance(placed, Photo):
-                self.photos[photo.id] = placed if placed.captured_at == photo.captured_at else self._unsettled(placed)
-                continue
-            fell += 1
-            del self.photos[photo.id]
-            self.reject(RejectedFile.of(placed, photo.id))
-            self._unsettled(photo)
-        notes = [f"The site is now {site.name}: {fell:,} photos fell outside and were rejected."]
+            after = placed[photo.id]
+            assert isinstance(after, Photo)
+            self.photos[photo.id] = after if after.captured_at == photo.captured_at else self._unsettled(after)
+        for photo in back:
+            self._come_back(placed[photo.id])
+        notes = [f"The site is now {site.name}: {format_count(len(fell), 'photo')} fell outside."]
+        if fell:
+            notes[0] += " They are kept, and come back with a polygon that holds them."
+        if back:
+            notes.append(f"{format_count(len(back), 'photo')} of an earlier site came back.")
         if new_zone is not None:
             notes.append(
                 "Its time zone is new: local times follow it, and photos given again with --rehash are timed anew."
             )
         return notes
+
+    def _leave(self, photo: Photo, placed: Photo | Rejection) -> None:
+        """Keep a photo that the new site leaves outside, with its place in the split."""
+        assert isinstance(placed, Rejection)
+        del self.photos[photo.id]
+        self.outside[photo.id] = photo
+        self._unsettled(photo)
+        self.reject(RejectedFile.of(placed, photo.id))
+
+    def _come_back(self, photo: Photo | Rejection) -> None:
+        """Take a photo back that an earlier site left outside; its split follows in the last commit."""
+        assert isinstance(photo, Photo)
+        del self.outside[photo.id]
+        self.rejected.pop(photo.id, None)
+        self.photos[photo.id] = self._unsettled(photo)
 
     def refresh(self, photo: Photo) -> None:
         """Give a stored photo what was read of its time and fix now; its walk may be another one then."""
@@ -177,6 +213,9 @@ class Ledger:
             self._written_sources = dict(self.sources)
         if self._photos_changed or self._written_site != self.info.site_sha256:
             self._write_manifest(self.dataset)
+        if self.outside != self._written_outside:  # also what a kill left there beside the manifest
+            write_outside(self.dataset, self.outside, self.info)
+            self._written_outside = dict(self.outside)
         self._uncommitted = 0
 
     def close(self) -> None:
@@ -203,12 +242,16 @@ class Ledger:
 
     def _write_manifest(self, dataset: Dataset) -> None:
         moved = self._written_site != self.info.site_sha256
+        fallen = self._written_outside | self.outside  # none leaves the file before the manifest holds it
+        if fallen != self._written_outside:
+            write_outside(dataset, fallen, self.info)
         if moved:
             prepare_site_change(dataset, self.site)
         info = dataclasses.replace(self.info, kept_splits=dict(self._kept_splits))
         self.info = write_manifest(dataset.manifest_path, self.photos.values(), info)
         if moved:
             finish_site_change(dataset, self.info.site_sha256)
+        self._written_outside = fallen
         self._written_site, self._photos_changed = self.info.site_sha256, False
 
 

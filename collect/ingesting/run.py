@@ -49,6 +49,7 @@ class IngestOptions:
 
     `labels` and `gpx` are files that add up. `clock_offset_s` "auto" finds the offset from photos with positions.
     `site` is a packaged name or a GeoJSON file, needed for a new dataset and to change the polygon of an old one.
+    `allow_shrink` lets a new polygon leave over a tenth of the photos outside.
     `short_side_px` is the working copies' (None: the dataset's own). `jobs` of 0 reads in this process, where a file
     that crashes the decoder takes everything with it: for debugging.
     """
@@ -62,6 +63,7 @@ class IngestOptions:
     jobs: int = 1
     timeout_s: float = 60.0
     rehash: bool = False
+    allow_shrink: bool = False
     dry_run: bool = False
     command: str = "ingest"
 
@@ -84,7 +86,7 @@ def ingest(photos: Sequence[Path], root: Path, options: IngestOptions) -> Outcom
         outcomes = Outcomes(notes=[*offset_notes, *ledger.notes])
         if site_moved:
             assert site is not None
-            outcomes.notes += ledger.change_site(site)
+            outcomes.notes += ledger.change_site(site, allow_shrink=options.allow_shrink)
         rules = Rules(
             site=ledger.site,
             device_salt=ledger.info.device_salt,
