@@ -129,10 +129,11 @@ class Ledger:
         UsageError, having changed nothing, where over a tenth would fall outside and not `allow_shrink`.
         """
         old_zone, new_zone = self.site.zone, site.zone if site.time_zone != self.site.time_zone else None
-        placed = {
-            photo.id: place(photo if new_zone is None else by_new_zone(photo, old_zone, new_zone), site)
+        retimed = {
+            photo.id: photo if new_zone is None else by_new_zone(photo, old_zone, new_zone)
             for photo in (*self.photos.values(), *self.outside.values())
         }
+        placed = {photo_id: place(photo, site) for photo_id, photo in retimed.items()}
         fell = [photo for photo in self.photos.values() if isinstance(placed[photo.id], Rejection)]
         if fell and not allow_shrink:
             nearest_m = min(site.distance_m(photo.lon, photo.lat) for photo in fell)
@@ -140,8 +141,9 @@ class Ledger:
         back = [photo for photo in self.outside.values() if isinstance(placed[photo.id], Photo)]
         self.site, self.info = site, _with_site(self.info, site)
         self._ungrouped = self._photos_changed = True
+        self.outside = {photo_id: retimed[photo_id] for photo_id in self.outside}
         for photo in fell:
-            self._leave(photo, placed[photo.id])
+            self._leave(retimed[photo.id], placed[photo.id])
         for photo in list(self.photos.values()):
             after = placed[photo.id]
             assert isinstance(after, Photo)
