@@ -153,6 +153,10 @@ _SPECIAL_FILES: Final = (
     "are called like photos and are links, pipes or devices, which are never followed or opened",
     "give the folder that holds the files themselves, or copy them there",
 )
+_LEFT_OUT: Final = (
+    "lie in recycle bins or folders of thumbnails, or were not finished, and are left out",
+    "nothing to do, or take them in with --include-hidden",
+)
 _PLACEHOLDERS: Final = (
     "are called like photos but hold none: placeholders of a cloud drive, or failed downloads",
     "open the cloud drive's app, make the folder available offline, and copy again",
@@ -205,7 +209,9 @@ def _heif_check() -> Check:
     return Check(name="HEIC", value=f"libheif {pillow_heif.libheif_version()}")
 
 
-def diagnose(photos: Sequence[Path], *, site: str | Path | None = None, jobs: int = 1) -> Report:
+def diagnose(
+    photos: Sequence[Path], *, site: str | Path | None = None, jobs: int = 1, include_hidden: bool = False
+) -> Report:
     """Return why the photos below `photos` would fail, folder by folder; without a site, positions go unjudged.
 
     Raises NotFoundError where a path does not exist.
@@ -213,7 +219,7 @@ def diagnose(photos: Sequence[Path], *, site: str | Path | None = None, jobs: in
     checks = tuple(environment(photos[0] if photos else None))
     if not photos:
         return Report(environment=checks)
-    outcomes, accepted = examine(photos, IngestOptions(site=site, jobs=jobs))
+    outcomes, accepted = examine(photos, IngestOptions(site=site, jobs=jobs, include_hidden=include_hidden))
     zone = load_site(site).zone if site is not None else None
     unopened = {file.name for file in discover(photos) if file.obstacle is not None}
     return Report(
@@ -245,6 +251,9 @@ def _findings(
         for (folder, code), count in sorted(concerned.items())
     ]
     found += _misnamed_findings(outcomes, unopened)
+    if outcomes.left_out:
+        files = outcomes.left_out.total()
+        found.append(Finding(folder=".", files=files, of=outcomes.found, cause=_LEFT_OUT[0], advice=_LEFT_OUT[1]))
     return sorted(found, key=lambda finding: (finding.folder, -finding.files))
 
 

@@ -163,5 +163,21 @@ FLAGS: Final = _table(
         "the step from the previous photo of the walk is faster than a person, beyond what both accuracies explain",
         "one of the two positions is wrong: compare them with img2gps label",
     ),
+    (
+        "panorama",
+        "a panorama: all around, or a wide strip",
+        "leave it out where a model should learn from ordinary photos: it shows more than a phone's view",
+    ),
+    ("drone", "taken by a drone", "leave it out: the view from above is nobody's who walks"),
+    (
+        "small_picture",
+        "under 200 pixels on its short side, as thumbnails and previews are",
+        f"a program made it from a photo: {_COPY_ORIGINALS}",
+    ),
+    (
+        "dark_frame",
+        "black or nearly so, as from a pocket",
+        "leave it out: it shows nothing of the place",
+    ),
 )
 """Every flag of an accepted photo, by code."""

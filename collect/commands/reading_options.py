@@ -54,12 +54,17 @@ _OPTIONS = (
     click.option(
         "--timeout", type=FiniteRange(min=0, min_open=True), default=60.0, help="Seconds that one file may take."
     ),
+    click.option(
+        "--include-hidden",
+        is_flag=True,
+        help="Take in what lies in recycle bins and folders of thumbnails, and unfinished files.",
+    ),
     jobs_option,
 )
 
 
 def reading_options(function: Function) -> Function:
-    """Add --labels, --gpx, --clock-offset, --max-accuracy, --timeout and --jobs."""
+    """Add --labels, --gpx, --clock-offset, --max-accuracy, --timeout, --include-hidden and --jobs."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
@@ -84,5 +89,6 @@ def options_of(shared: Mapping[str, Any], **others: Any) -> "IngestOptions":
         max_accuracy_m=shared["max_accuracy"],
         timeout_s=shared["timeout"],
         jobs=shared["jobs"],
+        include_hidden=shared["include_hidden"],
         **others,
     )

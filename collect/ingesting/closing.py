@@ -3,10 +3,11 @@
 from collections import defaultdict
 
 from collect.ingesting.outcomes import Outcomes
+from collect.reading.left_out import LEFT_OUT
 from img2gps.console import print_json, print_table, print_text, warn
 from img2gps.errors import RejectedFilesError
 from img2gps.reasons import FLAGS, REASONS
-from img2gps.text import format_count, safe_text
+from img2gps.text import format_count, join_words, safe_text
 
 __all__ = ["close"]
 
@@ -25,6 +26,8 @@ def close(outcomes: Outcomes, *, title: str, as_json: bool, strict: bool) -> Non
             f"{format_count(len(outcomes.misnamed), 'skipped file is', 'skipped files are')} named like photos "
             f"without an image in them: {_names(outcomes.misnamed)}."
         )
+    if outcomes.left_out:
+        warn(_left_out(outcomes))
     if as_json:
         print_json(outcomes.to_report())
     else:
@@ -43,10 +46,26 @@ def close(outcomes: Outcomes, *, title: str, as_json: bool, strict: bool) -> Non
         )
 
 
+def _left_out(outcomes: Outcomes) -> str:
+    kinds = [f"{count:,} {LEFT_OUT[code]}" for code, count in outcomes.left_out.items()]
+    return (
+        f"{format_count(outcomes.left_out.total(), 'skipped file is', 'skipped files are')} left out: "
+        f"{join_words(kinds)} ({_names(outcomes.left_out_names)}). --include-hidden takes them in."
+    )
+
+
 def _print_tables(outcomes: Outcomes, title: str) -> None:
     counts = [(word, getattr(outcomes, word)) for word in ("new", "unchanged", "duplicate")]
     rejected = [(f"rejected: {code}", outcomes.rejected[code]) for code in REASONS if outcomes.rejected[code]]
-    rows = [*counts, *rejected, ("skipped (no photo)", outcomes.skipped), ("found", outcomes.found)]
+    skipped = outcomes.skipped - outcomes.left_out.total() - outcomes.sidecars
+    beside = [("skipped: left out", outcomes.left_out.total()), ("skipped: sidecars of photos", outcomes.sidecars)]
+    rows = [
+        *counts,
+        *rejected,
+        ("skipped (no photo)", skipped),
+        *(row for row in beside if row[1]),
+        ("found", outcomes.found),
+    ]
     print_table(title, ("outcome", "files"), [(word, f"{count:,}") for word, count in rows])
     if outcomes.flags:
         print_text("")

@@ -20,12 +20,15 @@ from PIL import Image, UnidentifiedImageError
 from collect.judging.labels import Label
 from collect.judging.rules import Rules, Source, judge
 from collect.judging.unplaced import Unplaced
+from collect.reading.beside import with_what_stands_beside
 from collect.reading.completeness import lost_pixels, whole_jpeg
 from collect.reading.exif import read_facts
 from collect.reading.formats import HEAD_BYTES, MAX_EXIF_BYTES, MAX_FILE_BYTES, Kind, max_pixels, sniff
+from collect.reading.picture import picture_traits
+from collect.reading.sidecars import Sidecar
 from collect.reading.structure import Structure, structure_of
 from collect.reading.tables import can_start
-from collect.reading.working_copy import WorkingCopy, make_copy
+from collect.reading.working_copy import WorkingCopy, is_dark_copy, make_copy
 from img2gps.files import TEMPORARY_PREFIX
 from img2gps.imaging import load_scaled, open_image
 from img2gps.text import safe_text
@@ -48,7 +51,8 @@ class FileTask:
     """A file to read.
 
     `again` asks for a working copy although one lies in the dataset (its row was lost). `twin` is the first input that
-    can have the same bytes, or this file itself where there is none: a validation then need not hash it.
+    can have the same bytes, or this file itself where there is none: a validation then need not hash it. `sidecars` may
+    say where it was taken.
     """
 
     path: bytes
@@ -56,6 +60,7 @@ class FileTask:
     label: Label | None = None
     again: bool = False
     twin: bytes | None = None
+    sidecars: tuple[Sidecar, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,6 +88,7 @@ class Skipped:
 class Reading:
     """What became of one file. `sha256` is None where it was not read to its end.
 
+    `notes` are about what lies beside the file.
     `temporary` is the unsynced working copy that the parent puts in its place; None beside a photo means that the
     dataset already holds one of this id. `status` is (size, mtime_ns, inode) of the file that was read.
     """
@@ -93,6 +99,7 @@ class Reading:
     status: tuple[int, int, int] | None = None
     disagreement_m: float | None = None
     unplaced: Unplaced | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,9 +198,17 @@ def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Readi
     if fault:
         return Reading(outcome=_rejection(task, *fault), sha256=digest)
     source = Source(sha256=digest, name=task.name, size=len(data))
-    verdict = judge(read_facts(image), source, settings.rules, task.label)
+    facts, notes = with_what_stands_beside(read_facts(image), image, task.name, task.sidecars)
+    facts = dataclasses.replace(facts, traits=(*facts.traits, *picture_traits(image, facts.make, facts.model)))
+    verdict = judge(facts, source, settings.rules, task.label)
     photo = verdict.outcome
-    reading = Reading(outcome=photo, sha256=digest, disagreement_m=verdict.disagreement_m, unplaced=verdict.unplaced)
+    reading = Reading(
+        outcome=photo,
+        sha256=digest,
+        disagreement_m=verdict.disagreement_m,
+        unplaced=verdict.unplaced,
+        notes=notes,
+    )
     if isinstance(photo, Rejection):
         if structure.doubt and photo.reason in _OF_METADATA and kind.name != "JPEG":  # it may lie behind the pixels
             return Reading(outcome=_rejection(task, "truncated", structure.doubt), sha256=digest)
@@ -261,7 +276,7 @@ def _tiff_fault(tags: Mapping[int, Any], file_bytes: int) -> tuple[str, str] | N
 def _with_copy(reading: Reading, photo: Photo, pixels: _Pixels, task: FileTask, settings: ReadSettings) -> Reading:
     target = settings.photos_path / photo.id[:2] / f"{photo.id}.jpg" if settings.photos_path else None
     if target is not None and not task.again and target.exists():
-        return reading
+        return dataclasses.replace(reading, outcome=_with_darkness(photo, is_dark_copy(target)))
     try:
         load_scaled(pixels.image, settings.short_side_px)
         lost = pixels.lost()
@@ -273,8 +288,13 @@ def _with_copy(reading: Reading, photo: Photo, pixels: _Pixels, task: FileTask, 
     except Exception as error:  # noqa: BLE001  decoders raise anything on broken pixels
         return dataclasses.replace(reading, outcome=_decode_fault(task, error, pixels.structure))
     photo = dataclasses.replace(photo, photo_sha256=copy.sha256, width=copy.width, height=copy.height, phash=copy.phash)
+    photo = _with_darkness(photo, copy.is_dark)
     temporary = None if target is None or settings.pixels != "write" else _write_temporary(target, copy)
     return dataclasses.replace(reading, outcome=photo, temporary=temporary)
+
+
+def _with_darkness(photo: Photo, is_dark: bool) -> Photo:
+    return dataclasses.replace(photo, traits=(*photo.traits, "dark_frame")) if is_dark else photo
 
 
 def _write_temporary(target: Path, copy: WorkingCopy) -> str:

@@ -51,7 +51,8 @@ class IngestOptions:
     `site` is a packaged name or a GeoJSON file, needed for a new dataset and to change the polygon of an old one.
     `allow_shrink` lets a new polygon leave over a tenth of the photos outside.
     `short_side_px` is the working copies' (None: the dataset's own). `jobs` of 0 reads in this process, where a file
-    that crashes the decoder takes everything with it: for debugging.
+    that crashes the decoder takes everything with it: for debugging. `include_hidden` takes trash, unfinished files
+    and thumbnails in, too.
     """
 
     site: str | Path | None = None
@@ -64,6 +65,7 @@ class IngestOptions:
     timeout_s: float = 60.0
     rehash: bool = False
     allow_shrink: bool = False
+    include_hidden: bool = False
     dry_run: bool = False
     command: str = "ingest"
 
@@ -82,7 +84,7 @@ def ingest(photos: Sequence[Path], root: Path, options: IngestOptions) -> Outcom
     track, offset_notes = tracks_for(photos, site or _site_of(root), options)
     with _opened(root, site, options) as ledger:
         site_moved = site is not None and site.sha256 != ledger.info.site_sha256
-        files = discover(photos, exclude=root)
+        files = discover(photos, exclude=root, include_hidden=options.include_hidden)
         outcomes = Outcomes(notes=[*offset_notes, *ledger.notes])
         if site_moved:
             assert site is not None
@@ -125,7 +127,8 @@ def _examined(photos: Sequence[Path], site: Site, options: IngestOptions) -> tup
     outcomes = Outcomes(notes=notes)
     rules = Rules(site=site, device_salt=site.sha256, track=track, max_accuracy_m=options.max_accuracy_m)
     settings = ReadSettings(rules=rules, short_side_px=WORKING_SHORT_SIDE_PX, pixels="doubtful")
-    _take_in(discover(photos), labels, ledger, settings, outcomes, options)
+    files = discover(photos, include_hidden=options.include_hidden)
+    _take_in(files, labels, ledger, settings, outcomes, options)
     return outcomes, list(ledger.photos.values())
 
 

@@ -68,6 +68,7 @@ def _flagged(photo: Photo, decision: Decision, *, repeated: bool, too_fast: bool
         "times_disagree": decision.kind is not None,
         "repeated_hour": decision.is_repeated,
         "implausible_speed": too_fast,
+        **{trait: trait in photo.traits for trait in ("panorama", "drone", "small_picture", "dark_frame")},
     }
     flags = tuple(code for code in FLAGS if conditions[code])
     return photo if photo.flags == flags else dataclasses.replace(photo, flags=flags)

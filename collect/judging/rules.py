@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
-from datetime import UTC
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from collect.judging.declination import with_true_heading
 from collect.judging.gpx import Track, Tracks
@@ -13,10 +15,11 @@ from collect.judging.times import capture_time, local_to_utc
 from collect.judging.unplaced import BY_CAMERA, Unplaced
 from collect.reading.facts import Facts, Position, PositionProblem
 from collect.reading.gps_tags import NULL_ISLAND_DEG
+from collect.reading.sidecars import Sidecar
 from img2gps.files import canonical_json, sha256_bytes
 from img2gps.geo import geodesic_m
 from img2gps.site import Site
-from img2gps.types import GpsSource, HeadingRef, Photo, Rejection
+from img2gps.types import GpsSource, HeadingRef, Photo, Rejection, TimeSource
 
 __all__ = ["Rules", "Source", "Verdict", "judge", "place"]
 
@@ -37,10 +40,11 @@ class Rules:
     track: Track | Tracks | None = None
     max_accuracy_m: float | None = None
 
-    def digest(self, label: Label | None) -> str:
+    def digest(self, label: Label | None, sidecars: Sequence[Sidecar] = ()) -> str:
         """Return a hash of what verdicts depend on beside the file: when it changes, rejections are judged again."""
         track = (self.track.sha256, self.track.clock_offset_s) if self.track else None
         parts = [_RULES_VERSION, self.site.sha256, track, self.max_accuracy_m, label.digest if label else None]
+        parts += [[sidecar.kind, sidecar.state] for sidecar in sidecars]
         return sha256_bytes(canonical_json(parts))[:16]
 
 
@@ -79,7 +83,7 @@ def judge(facts: Facts, source: Source, rules: Rules, label: Label | None = None
             by_camera=taken.source in BY_CAMERA,
             device=_device(facts, label, rules.device_salt),
         )
-        return Verdict(outcome=rejection, unplaced=unplaced if origin == "exif" else None)
+        return Verdict(outcome=rejection, unplaced=None if origin in ("labels", "gpx") else unplaced)
     heading_deg, heading_ref = _heading(facts, label)
     accuracy_m = {"labels": label.accuracy_m if label else None, "exif": facts.accuracy_m}.get(origin)
     photo = Photo(
@@ -141,9 +145,9 @@ def _position(
         return _in_range(_of_label(label.position), f"{label.where}: "), "labels"
     by_exif = _in_range(facts.position, "") if isinstance(facts.position, Position) else facts.position
     if isinstance(by_exif, Position) or rules.track is None or taken.captured_at is None:
-        return by_exif, "exif"
+        return by_exif, facts.position_source
     by_track = rules.track.at(taken.captured_at, by_camera=taken.source in BY_CAMERA)
-    return (by_exif, "exif") if by_track is None else (_in_range(by_track, "the track: "), "gpx")
+    return (by_exif, facts.position_source) if by_track is None else (_in_range(by_track, "the track: "), "gpx")
 
 
 def _of_label(position: tuple[float, float]) -> Position:
@@ -163,18 +167,27 @@ def _in_range(position: Position, origin: str) -> Position | PositionProblem:
 
 
 def _capture_time(facts: Facts, rules: Rules, label: Label | None) -> Decision:
-    """Return the photo's own time, else the label's: naive, it is local at the site, or UTC where that has no zone."""
-    taken = capture_time(facts, rules.site.zone)
-    if taken.captured_at is not None or label is None or label.captured_at is None:
-        return taken
-    moment, zone = label.captured_at, rules.site.zone
+    """Return the photo's own time, else one from beside its EXIF, else the label's."""
+    zone = rules.site.zone
+    taken = capture_time(facts, zone)
+    beside = facts.moment_beside
+    if taken.captured_at is None and beside is not None and (beside.tzinfo is not None or zone is not None):
+        taken = _by_other(beside, facts.moment_source, zone)
+    if taken.captured_at is None and label is not None and label.captured_at is not None:
+        taken = _by_other(label.captured_at, "labels", zone)
+    return taken
+
+
+def _by_other(moment: datetime, source: TimeSource | None, zone: ZoneInfo | None) -> Decision:
+    """Return a time that another than the EXIF names: naive, it is local at the site, or UTC where that has no zone."""
     aware = moment.tzinfo is not None
     captured_at = moment.astimezone(UTC) if aware else local_to_utc(moment, zone or UTC)
-    offset = moment.utcoffset() if aware else captured_at.astimezone(zone).utcoffset() if zone else None
+    at_site = captured_at.astimezone(zone).utcoffset() if zone else None
+    offset = at_site if moment.tzinfo in (None, UTC) else moment.utcoffset()
     return Decision(
         captured_at=captured_at,
         utc_offset_min=None if offset is None else round(offset.total_seconds() / 60),
-        source="labels",
+        source=source,
     )
 
 

@@ -10,6 +10,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from collect.reading.left_out import left_out_as
+from collect.reading.sidecars import Sidecar, find_sidecars
 from img2gps.errors import NotFoundError
 from img2gps.text import safe_path
 
@@ -21,7 +23,9 @@ class FoundFile:
     """One name found below the inputs.
 
     `path` is absolute; `name` is relative to the argument it was found under, with slashes. `obstacle` says why the
-    file must not be opened (a link, a FIFO, a device ...), `unlistable` that it is a folder that could not be read.
+    file must not be opened (a link, a FIFO, a device ...), `unlistable` that it is a folder that could not be read,
+    `left_out` why it is no photo of the walk (a code of `collect.reading.left_out.LEFT_OUT`). `sidecars` are the files
+    beside it that may say where it was taken.
     """
 
     path: bytes
@@ -31,6 +35,8 @@ class FoundFile:
     inode: int = 0
     obstacle: str | None = None
     unlistable: str | None = None
+    left_out: str | None = None
+    sidecars: tuple[Sidecar, ...] = ()
 
     @property
     def status(self) -> tuple[int, int, int]:
@@ -38,9 +44,10 @@ class FoundFile:
         return self.size, self.mtime_ns, self.inode
 
 
-def discover(inputs: Sequence[Path], *, exclude: Path | None = None) -> list[FoundFile]:
+def discover(inputs: Sequence[Path], *, exclude: Path | None = None, include_hidden: bool = False) -> list[FoundFile]:
     """Return every file below `inputs` once, ordered by file name, then path; `exclude` is never entered.
 
+    What is no photo of the walk (trash, thumbnails) says so, unless `include_hidden`; what is named itself is meant.
     Raises NotFoundError where an input does not exist.
     """
     check_inputs(inputs)
@@ -49,10 +56,19 @@ def discover(inputs: Sequence[Path], *, exclude: Path | None = None) -> list[Fou
     found: dict[bytes, FoundFile] = {}
     for argument in inputs:
         root = os.path.realpath(os.fsencode(argument))
-        entries = _walk(root, root, entered) if argument.is_dir() else [_entry(root, _base(root))]
+        folder = argument.is_dir()
+        entries = _walk(root, root, entered) if folder else [_entry(root, _base(root))]
         for entry in entries:
-            found.setdefault(entry.path, entry)
-    return sorted(found.values(), key=lambda entry: (_base(entry.path), entry.path))
+            code = left_out_as(entry.name) if folder and not include_hidden else None
+            found.setdefault(entry.path, dataclasses.replace(entry, left_out=code) if code else entry)
+    return _with_sidecars(sorted(found.values(), key=lambda entry: (_base(entry.path), entry.path)))
+
+
+def _with_sidecars(files: list[FoundFile]) -> list[FoundFile]:
+    sidecars = find_sidecars([file.path for file in files if file.obstacle is None and file.left_out is None])
+    return [
+        dataclasses.replace(file, sidecars=sidecars[file.path]) if file.path in sidecars else file for file in files
+    ]
 
 
 def check_inputs(inputs: Sequence[Path]) -> None:

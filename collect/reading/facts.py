@@ -2,7 +2,7 @@
 
 import dataclasses
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from img2gps.types import HeadingRef
 
@@ -34,9 +34,14 @@ class Facts:
 
     `traits` are those of `img2gps.types.Photo`: `CLOCK_DOUBTFUL` where an offset is written that cannot be read, so
     that no zone may be taken in its place; `STAMP_UNREADABLE` where a GPS time is written that is none.
+    `position_source` says where the position stands; `moment_beside` is a time from beside the EXIF (naive where no
+    offset is named), `moment_source` where that stands.
     """
 
     position: Position | PositionProblem
+    position_source: Literal["exif", "xmp", "sidecar", "takeout"] = "exif"
+    moment_beside: datetime | None = None
+    moment_source: Literal["xmp", "sidecar", "takeout"] | None = None
     accuracy_m: float | None = None
     dop: float | None = None
     heading_deg: float | None = None

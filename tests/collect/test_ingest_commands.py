@@ -21,7 +21,8 @@ def walk(tmp_path: Path) -> Path:
 def test_ingest_validate_and_verify(walk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photos, dataset, site = str(walk / "in"), str(walk / "ds"), str(walk / "site.geojson")
     expected = {
-        "found": 4, "new": 2, "unchanged": 0, "duplicate": 0, "rejected": {"no_gps": 1}, "skipped": 1, "flags": {}
+        "found": 4, "new": 2, "unchanged": 0, "duplicate": 0, "rejected": {"no_gps": 1}, "skipped": 1,
+        "flags": {"small_picture": 2},
     }  # fmt: skip
     assert run(["validate", photos, "--site", site, "--json", "--jobs", "1"]) == 0
     assert json.loads(capsys.readouterr().out) == expected
