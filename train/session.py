@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from img2gps.errors import InvalidDatasetError, UsageError
-from img2gps.progress import stderr
-from img2gps.text import format_count, safe_path
+from img2gps.progress import left_s, part_of, stderr
+from img2gps.text import format_count, format_duration, safe_path
 from train.config import TrainConfig
 from train.config_values import changed, config_values
 from train.data import DatasetPhotos, TrainingData, fold_numbers, read_photos, select_fold, select_split
@@ -181,14 +182,18 @@ def _train(
 ) -> None:
     """Fit each part that is not finished; what is finished is left alone."""
     try:
-        for data in parts:
+        started, done = time.monotonic(), 0
+        for number, data in enumerate(parts, start=1):
             folder = _folder_of(run, data)
             if data.fold is not None and is_finished(folder, config):
                 continue
             if data.fold is not None and world.leads:
                 pooled_path(run).unlink(missing_ok=True)  # of shorter runs: an evaluation must not find it now
+                _announce_fold(number, parts, left_s(time.monotonic() - started, done, done + len(parts) - number + 1))
             found = chosen or (read_resumable(folder) if resuming else None)
-            _fit_part(config, data, folder, device=device, world=world, resume=found)
+            with part_of("" if data.fold is None else f"fold {number} of {len(parts)}"):
+                _fit_part(config, data, folder, device=device, world=world, resume=found)
+            done += 1
     except KeyboardInterrupt:
         if world.leads:
             where = safe_path(run.root)
@@ -199,6 +204,13 @@ def _train(
     if parts[0].fold is not None:
         pool_folds(run, parts)
     _describe(run, config, parts)
+
+
+def _announce_fold(number: int, parts: list[TrainingData], left: float | None) -> None:
+    """Say which fold begins and, from the second that this process trains on, when all will be done."""
+    about = "" if left is None else f" (about {format_duration(left)} left for all)"
+    photos = format_count(len(parts[number - 1].train), "photo")
+    stderr().print(f"Fold {number} of {len(parts)}{about}: {photos} train.")
 
 
 def _fit_part(
@@ -215,8 +227,6 @@ def _fit_part(
         predictions_path(folder).unlink(missing_ok=True)  # of a shorter run
         folder.write_photos(photo_rows(data))
         _clean(folder)
-    if data.fold is not None and world.leads:
-        stderr().print(f"Fold {data.fold}: {format_count(len(data.train), 'photo')} train.")
     localizer = fit_model(config, data, folder, device=device, resume=resume)
     if data.fold is not None and world.leads:
         predict_fold(folder, data, localizer)

@@ -233,8 +233,9 @@ def train_epoch(training: Training, stepping: Stepping, epoch: int, advance: Adv
             advance(note=note)
     _check_finite(losses, epoch, rate)
     sizes = [min(config.batch_size, count - step * config.batch_size) for step in range(steps)]
-    mean_loss = training.world.total(losses).double().cpu().numpy()
-    return {"epoch": epoch + 1, "train/loss": float(np.average(mean_loss, weights=sizes)), "lr": rate}
+    mean_loss = float(np.average(training.world.total(losses).double().cpu().numpy(), weights=sizes))
+    advance(0, note=f"epoch {epoch + 1}/{config.epochs}  mean loss {mean_loss:.4f}")
+    return {"epoch": epoch + 1, "train/loss": mean_loss, "lr": rate}
 
 
 def _update(training: Training, loss: Tensor, rate: float, *, step: int) -> None:

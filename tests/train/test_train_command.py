@@ -96,7 +96,9 @@ def test_a_run_that_is_still_trained_is_not_resumed(
     assert img2gps(["train", "--resume", str(run.root), "--epochs", "2"]) == 0
 
 
-def test_a_run_with_folds_is_held_while_each_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_with_folds_is_held_while_each_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     without_curves(monkeypatch)
     held: list[bool] = []
     real = session.predict_fold
@@ -109,6 +111,9 @@ def test_a_run_with_folds_is_held_while_each_is_trained(tmp_path: Path, monkeypa
     root = colour_dataset(tmp_path / "ds", 12, split=False, folds=2).root
     finished = start_run(root, tiny_config(epochs=1), folds=True, runs=tmp_path / "runs")
     assert held == [True, True]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Fold 1 of 2: " in said
+    assert "Fold 2 of 2 (about " in said
     assert not finished.is_training
 
 
