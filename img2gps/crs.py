@@ -1,6 +1,7 @@
 """Coordinates of other reference systems (a ``crs`` of GeoJSON, a map grid of a table) as degrees of WGS 84."""
 
 import json
+import math
 import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ from img2gps.geo import FloatArray
 from img2gps.text import safe_text
 
 if TYPE_CHECKING:
-    from pyproj import CRS
+    from pyproj import CRS, Transformer
 
 __all__ = ["WORST_ACCURACY_M", "declared_crs", "to_wgs84", "utm_crs"]
 
@@ -55,14 +56,15 @@ def to_wgs84(crs: str, x: ArrayLike, y: ArrayLike, *, where: str) -> tuple[Float
         raise UsageError(f"{where} is in {label}, which has no degrees or metres on the ground; {_REMEDY}.")
     if system.is_projected and (np.abs(xs) <= 180).all() and (np.abs(ys) <= 90).all():
         raise UsageError(f"{where} declares {label}, but its coordinates look like degrees; {_REMEDY}.")
-    lon, lat = _transformed(crs, xs, ys, area=None)
+    lon, lat = _transformed(_rough(crs), xs, ys)
     box = _bounds(lon, lat)
     if box is None or not _in_area(system, box):
         raise UsageError(
             f"{where} declares {label}, but its coordinates lie outside the area of that system; "
             f"check which system they are in, and {_REMEDY}."
         )
-    lon, lat = _transformed(crs, xs, ys, area=box)
+    west, south, east, north = (math.floor(box[0]), math.floor(box[1]), math.ceil(box[2]), math.ceil(box[3]))
+    lon, lat = _transformed(_best(crs, west, south, east, north), xs, ys)
     if _bounds(lon, lat) is None:
         raise UsageError(f"{where} is in {label}, which cannot be turned into WGS 84 precisely; {_REMEDY}.")
     return lon, lat
@@ -110,31 +112,39 @@ def _degrees() -> "CRS":
     return _system(_WGS84[0])
 
 
-def _transformed(
-    crs: str, x: FloatArray, y: FloatArray, *, area: tuple[float, float, float, float] | None
-) -> tuple[FloatArray, FloatArray]:
-    """Return coordinates by the best transformation of `area`; without one, roughly, to learn which area that is."""
-    from pyproj.transformer import AreaOfInterest, Transformer, TransformerGroup
+def _transformed(way: "Transformer | None", x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    if way is None:
+        nowhere = np.full(np.atleast_1d(x).shape, np.inf)
+        return nowhere, nowhere
+    lon, lat = way.transform(np.atleast_1d(x), np.atleast_1d(y))
+    return np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)
 
-    nowhere = np.full(x.shape, np.inf)
+
+@lru_cache(maxsize=64)
+def _rough(crs: str) -> "Transformer":
+    """Return any transformation: it tells in which area coordinates lie."""
+    from pyproj import Transformer
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Transformer.from_crs(_system(crs), _degrees(), always_xy=True)
+
+
+@lru_cache(maxsize=256)  # the rows of a table come one by one, from one area
+def _best(crs: str, west: int, south: int, east: int, north: int) -> "Transformer | None":
+    """Return the best transformation of an area (whole degrees), None where none is precise enough."""
+    from pyproj.transformer import AreaOfInterest, TransformerGroup
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a finer grid is not installed: the accuracy says so, too
-        if area is None:
-            found: Transformer | None = Transformer.from_crs(_system(crs), _degrees(), always_xy=True)
-        else:
-            group = TransformerGroup(
-                _system(crs),
-                _degrees(),
-                always_xy=True,
-                area_of_interest=AreaOfInterest(*area),
-                allow_ballpark=False,
-            )
-            fit = [way for way in group.transformers if 0 <= way.accuracy <= WORST_ACCURACY_M]
-            found = fit[0] if fit else None
-        if found is None:
-            return nowhere, nowhere
-        lon, lat = found.transform(np.atleast_1d(x), np.atleast_1d(y))
-    return np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)
+        group = TransformerGroup(
+            _system(crs),
+            _degrees(),
+            always_xy=True,
+            area_of_interest=AreaOfInterest(west, south, east, north),
+            allow_ballpark=False,
+        )
+    return next((way for way in group.transformers if 0 <= way.accuracy <= WORST_ACCURACY_M), None)
 
 
 def _bounds(lon: FloatArray, lat: FloatArray) -> tuple[float, float, float, float] | None:

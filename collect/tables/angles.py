@@ -4,7 +4,7 @@ import math
 import re
 from typing import Final, Literal
 
-__all__ = ["Axis", "angle", "decimals", "hemisphere", "number"]
+__all__ = ["Axis", "angle", "decimals", "hemisphere", "is_bare", "number"]
 
 Axis = Literal["lat", "lon"]
 
@@ -50,6 +50,16 @@ def angle(cell: str, axis: Axis, letter: str = "") -> float:
             value = _sum(parts["d"], parts.get("m"), parts.get("s"))
             return _signed(value, parts["sign"] == "-", next(iter(letters), ""), axis)
     raise ValueError(f"is no {_NAMES[axis]}")
+
+
+def is_bare(cell: str) -> bool:
+    """Return whether a cell is in degrees and minutes without a sign or a letter: EXIF holds such anywhere."""
+    text = cell.strip().lstrip("'").translate(_MARKS).replace("''", '"')
+    if _PLAIN.fullmatch(text):
+        return False
+    found = next((match for form in _FORMS if (match := form.fullmatch(text))), None)
+    parts = found.groupdict() if found else {}
+    return bool(parts.get("m")) and not (parts["before"] or parts["after"] or parts["sign"])
 
 
 def hemisphere(cell: str, axis: Axis) -> str:

@@ -40,6 +40,10 @@ SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _LAT_ENDS: Final = ("latitude", "lat", "gpslatitude", "gps_lat")
 _LON_ENDS: Final = ("longitude", "lon", "lng", "long", "gpslongitude", "gps_lon", "gps_lng")
+_PAIRS: Final = (
+    *(("latitude", "longitude"), ("lat", "lon"), ("lat", "lng"), ("lat", "long"), ("gps_lat", "gps_lon")),
+    *(("gps_latitude", "gps_longitude"), ("gpslatitude", "gpslongitude")),
+)
 _REF_ENDS: Final = ("ref", "hemisphere", "hemi", "dir", "direction", "letter")
 _BARE_REFS: Final = {
     "lat": ("ns", "n_s", "north_south", "latref", "ns_hemisphere", "ns_ref"),
@@ -49,12 +53,16 @@ _BARE_REFS: Final = {
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """The header and where each field stands in it; several columns may hold names."""
+    """The header and where each field stands in it; several columns may hold names.
+
+    `others` are further pairs of (latitude, longitude) under other usual names.
+    """
 
     header: tuple[str, ...]
     at: Mapping[str, int]
     names: tuple[int, ...] = ()
     problem: str = ""
+    others: tuple[tuple[int, int], ...] = ()
 
     @property
     def projected(self) -> bool:
@@ -100,7 +108,17 @@ def columns_of(header: Sequence[str]) -> Columns:
         (number for number, name in enumerate(plain) if name in SPELLINGS["name"]),
         key=lambda number: SPELLINGS["name"].index(plain[number]),
     )
-    return Columns(header=tuple(header), at=at, names=tuple(names), problem=problem)
+    return Columns(header=tuple(header), at=at, names=tuple(names), problem=problem, others=_others(plain, at))
+
+
+def _others(plain: Sequence[str], at: Mapping[str, int]) -> tuple[tuple[int, int], ...]:
+    """Return the pairs that are not the one chosen; x and y beside degrees are pixels or metres."""
+    pairs = [
+        (plain.index(lat), plain.index(lon))
+        for lat, lon in _PAIRS
+        if lat in plain and lon in plain and plain.index(lat) != at.get("lat")
+    ]
+    return tuple(pairs) if "lat" in at and at["lat"] < len(plain) and plain[at["lat"]] != "y" else ()
 
 
 def missing(columns: Columns) -> list[str]:

@@ -126,7 +126,7 @@ def _no_header(parsed: Mapping[str, Sequence[Sequence[str]]], where: str, decode
         )
     axis = next((name for name in ("lon", "lat") if name in absent), "lat")
     note = "" if decoded.is_unicode else " (The file is not UTF-8 text and was read as Windows-1252.)"
-    return f"{where} has no column {axis} ({', '.join(SPELLINGS[axis])}) in its header: add it.{note}"
+    return f"{where} has no column {axis} ({', '.join(SPELLINGS[axis][:4])}) in its header: add it.{note}"
 
 
 def _pair_column(parsed: Mapping[str, Sequence[Sequence[str]]]) -> tuple[int, str] | None:
@@ -142,6 +142,8 @@ def _pair_column(parsed: Mapping[str, Sequence[Sequence[str]]]) -> tuple[int, st
 def _letter_columns(columns: Columns, rows: Sequence[Sequence[str]]) -> dict[str, int]:
     """Return the columns of hemisphere letters that no header names: what they say must not be passed over."""
     known = {*columns.at.values(), *columns.names}
+    if "heading_deg" in columns.at and columns.title("heading_deg").lower() == "direction":
+        known.discard(columns.at["heading_deg"])  # of the camera, or of the coordinate
     found: dict[str, int] = {}
     for number in range(len(columns.header)):
         words = {row[number].strip().casefold() for row in rows if number < len(row) and row[number].strip()}

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from collect.tables.angles import Axis, angle, decimals, hemisphere, number
-from collect.tables.columns import Columns
+from collect.tables.angles import Axis, angle, decimals, hemisphere, is_bare, number
+from collect.tables.columns import Columns, plain_name
 from collect.tables.decoding import Decoded
 from collect.tables.names import has_photo_suffix
 from img2gps.crs import to_wgs84, utm_crs
@@ -18,6 +18,7 @@ from img2gps.text import safe_text
 __all__ = ["Row", "best_name", "row_of"]
 
 _DEGREES: Final = ("4326", "epsg:4326", "crs84", "wgs84", "wgs 84", "wgs-84", "wgs_84")
+_SAME_DEG: Final = 1e-4  # 11 m
 _BANDS: Final = "cdefghjklmnpqrstuvwx"  # of UTM and MGRS, from the south; n and later are north
 
 
@@ -125,6 +126,8 @@ def _position(
         return _reprojected(got[first], got[second], crs, columns, where)
     lat = _angle(got, "lat", columns)
     lon = _angle(got, "lon", columns)
+    _check_signs(got, columns)
+    _check_others(lon, lat, columns, cells)
     _check_letters({"lat": lat, "lon": lon}, columns, letters, cells)
     return lon, lat
 
@@ -146,6 +149,30 @@ def _angle(got: Mapping[str, str], axis: Axis, columns: Columns) -> float:
     if ref in columns.at and not letter and value > 0 and not re.search(r"[nsew]", cell, re.IGNORECASE):
         raise _BadCellError(f"its column {columns.title(ref)} is empty: the hemisphere of {_shown(cell)} is not known")
     return value
+
+
+def _check_signs(got: Mapping[str, str], columns: Columns) -> None:
+    """Refuse degrees and minutes of which nothing tells the hemisphere; a minus of the other shows that signs count."""
+    lettered = {axis: bool(got.get(f"{axis}_ref")) for axis in ("lat", "lon")}
+    signed = any(got[axis].lstrip("'").startswith(("-", "−", "+")) for axis in ("lat", "lon"))
+    for axis in ("lat", "lon"):
+        of_exif = plain_name(columns.title(axis)).startswith("exif_") and number(got[axis]) > 0
+        if (is_bare(got[axis]) or of_exif) and not lettered[axis] and not signed:
+            title = safe_text(columns.title(axis), limit=40)
+            letters = "N or S" if axis == "lat" else "E or W"
+            raise _BadCellError(f"column {title}: {_shown(got[axis])} lacks its hemisphere; write {letters} behind it")
+
+
+def _check_others(lon: float, lat: float, columns: Columns, cells: Sequence[str]) -> None:
+    """Refuse a row that has another position under another usual name, and elsewhere."""
+    for lat_at, lon_at in columns.others:
+        if max(lat_at, lon_at) < len(cells):
+            apart = max(abs(number(cells[lat_at]) - lat), abs(number(cells[lon_at]) - lon))
+            if apart > _SAME_DEG:
+                title, other = (
+                    safe_text(name.strip(), limit=40) for name in (columns.title("lat"), columns.header[lat_at])
+                )
+                raise _BadCellError(f"columns {title} and {other} name different places; keep one pair")
 
 
 def _check_letters(

@@ -76,6 +76,11 @@ BAD_ROWS = {
     "a grid's name that is none": ("f,x,y,epsg\n", "a.jpg,483640,4422303,999999\n", "no known system"),
     "unquoted decimal commas": ("f,lat,lon\n", "a.jpg,39,9511,-75,1915\n", "5 cells, but the header has 3"),
     "another datum": ("f,lat,lon,GPSMapDatum\n", "a.jpg,39.9,8,TOKYO\n", "column GPSMapDatum"),
+    "unsigned degrees and minutes": ("f,lat,lon\n", "a.jpg,39 57 3.96,75 11 29.4\n", "lacks its hemisphere"),
+    "one letter of two": ("f,lat,lon\n", "a.jpg,39 57 3.96 N,75 11 29.4\n", "column lon"),
+    "exiftool's unsigned numbers": ("f,EXIF:GPSLatitude,EXIF:GPSLongitude\n", "a.jpg,39.9,75.1\n", "lacks its"),
+    "two positions": ("f,lat,lon,gps_lat,gps_lon\n", "a.jpg,39.9,8,39.8,8\n", "lat and gps_lat name different"),
+    "a direction that may be a hemisphere": ("f,lat,lon,Direction\n", "a.jpg,39.9,8,W\n", "column Direction says W"),
     "half a position": ("f,lat,lon\n", "a.jpg,39.9,\n", "column lon is empty"),
     "words": ("f,lat,lon\n", "a.jpg,north gate,8\n", "column lat holds 'north gate'"),
 }
