@@ -3,7 +3,8 @@
 - walk: one device's photos without a gap of over 10 minutes; photos without a time form one per device.
 - burst: photos of a walk taken within 4 s of the one before, and within 15 m of the burst's first (somebody who
   photographs every 3 s while walking makes a chain of bursts, not one burst of a kilometre). None for a photo alone.
-- group: bursts, identical positions of one walk, and near-duplicates (`collect.near_duplicates`), joined.
+- group: bursts, identical positions of one walk, near-duplicates (`collect.near_duplicates`), and copies and edits
+  known by their names (`collect.copies_by_name`), joined.
 
 Identical positions of two walks do not join: phones do not repeat a fix to the last digit on another day, so such
 positions were rounded or set by hand, and a place that was seen again on another day is what a model should learn from.
@@ -20,6 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from collect.copies_by_name import pairs_by_name
 from collect.near_duplicates import Pairs, near_duplicate_pairs, parse_hashes
 from img2gps.geo import FloatArray, geocentric_m
 from img2gps.types import Photo
@@ -95,7 +97,8 @@ def _group_numbers(photos: list[Photo], walks: Numbers, bursts: Numbers, points_
     positions = np.column_stack([walks, [photo.lon for photo in photos], [photo.lat for photo in photos]])
     places = np.unique(positions, axis=0, return_inverse=True)[1].ravel()
     hashes = parse_hashes([photo.phash for photo in photos])
-    edges = np.concatenate([_chain(bursts), _chain(places), near_duplicate_pairs(hashes, walks, points_m)])
+    near = near_duplicate_pairs(hashes, walks, points_m)
+    edges = np.concatenate([_chain(bursts), _chain(places), near, pairs_by_name(photos)])
     size = len(photos)
     graph = coo_matrix((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), shape=(size, size))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
