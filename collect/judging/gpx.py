@@ -16,6 +16,9 @@ __all__ = ["MAX_GAP_S", "Fix", "Track", "Tracks", "read_track", "read_tracks"]
 
 MAX_GAP_S: Final = 5.0
 """A photo further than this from a track point on either side gets no position: a walker is some 7 m on by then."""
+_FASTEST_M_S: Final = 20.0
+"""Points that lie farther apart are of two receivers, merged into one line: between them nobody was."""
+_M_PER_DEG: Final = 111_320.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,9 @@ class Track:
         step_deg = self.lons[last] - self.lons[first]
         if abs(step_deg) > 180:  # across the line where -180 follows 180
             step_deg -= math.copysign(360.0, step_deg)
+        east = step_deg * math.cos(math.radians(self.lats[first]))
+        if math.hypot(east, self.lats[last] - self.lats[first]) * _M_PER_DEG > _FASTEST_M_S * span_s:
+            share = float(share > 0.5)  # the nearer point in time
         lon = self.lons[first] + share * step_deg
         position = Position(
             lon=lon if abs(lon) <= 180 else lon - math.copysign(360.0, lon),

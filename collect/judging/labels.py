@@ -96,15 +96,18 @@ class Labels:
                 claimants.setdefault(self.aliases.get(key, key), []).append(number)
         found: list[Label | None] = [None] * len(files)
         ambiguous: dict[str, int] = {}
+        moved: list[str] = []
         for key, numbers in claimants.items():
             rightful = self._rightful(key, numbers, files)
             for number in numbers if _alike([files[number] for number in rightful]) else []:
                 if number in rightful or _alike([files[rightful[0]], files[number]]):
                     found[number] = self.by_name[key]
+                    if key in self.absolute and shared_end(key, normal(os.fsdecode(files[number].path))) == 1:
+                        moved.append(key)
             without = sum(found[number] is None for number in numbers)
             if without:
                 ambiguous[key] = without
-        return found, [*_ambiguity_notes(ambiguous), *self._unused_note(set(claimants))]
+        return found, [*_ambiguity_notes(ambiguous), *_moved_note(moved), *self._unused_note(set(claimants))]
 
     def unused(self, found: Sequence[Label | None]) -> list[str]:
         """Return the names whose label no file took, in the order of the file."""
@@ -148,6 +151,15 @@ def _ambiguity_notes(ambiguous: Mapping[str, int]) -> list[str]:
         f"Files of different bytes answer to the name {safe_text(name)}, of which {count} take no label: "
         "give their folders in the label file to tell them apart."
         for name, count in sorted(ambiguous.items())
+    ]
+
+
+def _moved_note(moved: Sequence[str]) -> list[str]:
+    if not moved:
+        return []
+    return [
+        f"{format_count(len(moved), 'label')} with a path from elsewhere, such as {safe_text(moved[0])}, were matched "
+        "by the file's name alone: check that the photos are those."
     ]
 
 

@@ -101,3 +101,12 @@ def test_west_is_west_on_a_site_across_greenwich(photos: Path, tmp_path: Path) -
     labels = table(tmp_path / "l.csv", "p0.jpg,51.4779,N,0.00100,W", "p1.jpg,51.4779,N,0.00110,East", header=header)
     run_ingest(photos, tmp_path / "ds", labels=labels, site=site)
     assert {name: photo.lon for name, photo in rows(tmp_path / "ds").items()} == {"p0.jpg": -0.001, "p1.jpg": 0.0011}
+
+
+def test_a_path_from_another_machine_is_matched_by_name_and_told(photos: Path, tmp_path: Path) -> None:
+    lines = [f"C:\\Users\\me\\walk\\p{n}.jpg,{LAT},{LON}" for n in range(2)]
+    outcomes = run_ingest(photos, tmp_path / "ds", labels=table(tmp_path / "l.csv", *lines))
+    assert outcomes.new == 2
+    assert any("2 labels with a path from elsewhere" in note for note in outcomes.notes)
+    here = [f"/home/ada/in/p{n}.jpg,{LAT},{LON}" for n in range(2)]
+    assert run_ingest(photos, tmp_path / "ds2", labels=table(tmp_path / "h.csv", *here)).notes == []

@@ -142,6 +142,15 @@ def test_a_position_is_never_between_two_lines(lines: list[list[int]], second: i
         assert 50.0 + times[0] * NORTH - 1e-9 <= found.lat <= 50.0 + times[-1] * NORTH + 1e-9
 
 
+@given(st.integers(0, 100), st.floats(0, 100))
+def test_receivers_that_were_merged_into_one_line_are_not_averaged(first: int, second: float) -> None:
+    times = tuple(NOON.timestamp() + n for n in range(101))
+    lons = tuple(LON + (2e-3 if (n + first) % 2 else 0.0) for n in range(101))  # 143 m apart, second by second
+    found = Track(times_s=times, lons=lons, lats=(LAT,) * 101).at(NOON + timedelta(seconds=second))
+    assert found is not None
+    assert min(abs(found.lon - LON), abs(found.lon - LON - 2e-3)) < 1e-9
+
+
 @given(st.lists(st.integers(0, 300), min_size=2, max_size=30))
 def test_time_that_goes_back_begins_another_line(times: list[int]) -> None:
     from collect.judging.track_file import _runs
