@@ -131,11 +131,13 @@ def _decide_run(run: Sequence[_Case], zone: ZoneInfo | None) -> list[Decision]:
     for case in run:
         case.found = _compared(case, is_trusted=vouched or case.evidence.offset_min is not None)
     kinds = {case.found.kind for case in run if case.found is not None and case.found.believed == "clock"}
-    if kinds - {None, "stamp"}:
-        doubtful = not vouched and bool(kinds & {"far", "ahead"})
-        return [_by_clock(case, kind=_kind(case) or ("clock" if doubtful else None)) for case in run]
-    slow_s = _steady_error_s(run)
-    return [_one_by_one(case, slow_s, zone) for case in run]
+    error_s = _steady_error_s(run)
+    if not kinds - {None, "stamp"}:
+        return [_one_by_one(case, error_s, zone) for case in run]
+    doubtful = not vouched and bool(kinds & {"far", "ahead"})
+    if error_s is not None:
+        return [_corrected(case, error_s, zone) for case in run]
+    return [_by_clock(case, kind=_kind(case) or ("clock" if doubtful else None)) for case in run]
 
 
 def _agree(case: _Case) -> bool:
@@ -160,22 +162,34 @@ def _kind(case: _Case) -> Kind | None:
 
 def _steady_error_s(run: Sequence[_Case]) -> float | None:
     """Return by how much the clock of a run is ahead of the GPS where its fixes tell; None where it is right."""
-    pairs = [(case, case.evidence.gps) for case in run if case.found is not None and case.found.believed == "gps"]
-    aheads = [(case.clock - gps).total_seconds() for case, gps in pairs if case.clock is not None and gps is not None]
-    if not aheads:
+    told = [(case.evidence.gps, error_s) for case in run if (error_s := _error_s(case)) is not None]
+    if not told:
         return None
-    middle = median(aheads)
-    disagree = any(_kind(case) is not None for case, _ in pairs)
-    steady = len({gps for _, gps in pairs}) > 1 and max(aheads) - min(aheads) <= _STEADY_S
-    return middle if abs(middle) > STALE_AGE_S and (disagree or steady) else None
+    errors_s = [error_s for _, error_s in told]
+    middle_s = median(errors_s)
+    disagree = any(case.found is not None and case.found.believed == "gps" and case.found.kind for case in run)
+    steady = len({gps for gps, _ in told}) > 1 and max(errors_s) - min(errors_s) <= _STEADY_S
+    return middle_s if abs(middle_s) > STALE_AGE_S and (disagree or steady) else None
+
+
+def _error_s(case: _Case) -> float | None:
+    """Return how far the clock is ahead of a GPS time, a shift that is known taken off the latter."""
+    found, gps = case.found, case.evidence.gps
+    if found is None or gps is None or case.clock is None:
+        return None
+    return (case.clock - gps).total_seconds() if found.believed == "gps" else found.age_s
 
 
 def _one_by_one(case: _Case, error_s: float | None, zone: ZoneInfo | None) -> Decision:
     if case.found is not None and case.found.believed == "gps":
         return _by_gps(case, zone)
-    if error_s is not None and case.clock is not None:
-        return _by_gps(case, zone, moment=case.clock - timedelta(seconds=error_s), kind=_kind(case) or "clock")
-    return _by_clock(case, kind=_kind(case))
+    return _by_clock(case, kind=_kind(case)) if error_s is None else _corrected(case, error_s, zone)
+
+
+def _corrected(case: _Case, error_s: float, zone: ZoneInfo | None) -> Decision:
+    """Return the clock's time less its error, as the GPS of the photos around tells it."""
+    assert case.clock is not None
+    return _by_gps(case, zone, moment=case.clock - timedelta(seconds=error_s), kind=_kind(case) or "clock")
 
 
 def _by_clock(case: _Case, *, kind: Kind | None) -> Decision:
