@@ -40,6 +40,11 @@ __all__ = [
 SCHEMA_VERSION: Final = 2
 _METADATA_KEY: Final = b"img2gps"
 _GEO_KEY: Final = b"geo"
+_NOTE_KEY: Final = b"description"
+_NOTE: Final = (
+    b"Positions, headings and splits as ingested. Corrections lie beside this file in corrections.csv: "
+    b'`img2gps.Dataset.open("FOLDER").frame()` applies them.'
+)
 _REBUILD = "restore manifest.parquet from a backup, or ingest the sources again"
 
 
@@ -156,7 +161,7 @@ def write_manifest(path: Path, photos: Iterable[Photo], info: ManifestInfo) -> M
     geo = _geo_metadata(ordered)
     info = dataclasses.replace(info, rows_sha256=rows_digest(table), schema_version=SCHEMA_VERSION)
     info = dataclasses.replace(info, info_sha256=_info_digest(dataclasses.asdict(info), geo))
-    metadata = {_METADATA_KEY: canonical_json(dataclasses.asdict(info)), _GEO_KEY: geo}
+    metadata = {_METADATA_KEY: canonical_json(dataclasses.asdict(info)), _GEO_KEY: geo, _NOTE_KEY: _NOTE}
     table = table.replace_schema_metadata(metadata)
     save_table(path, table)
     return info

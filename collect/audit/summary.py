@@ -122,7 +122,13 @@ def _conditions(figures: dict[str, Any]) -> list[str]:
     rose = f"{headings} (unknown {unknown})" if sum(found["headings"]) else "unknown for all photos"
     devices = ", ".join(f"{safe_text(name, limit=24)} {count:,}" for name, count in list(found["devices"].items())[:3])
     seasons = ", ".join(f"{name} {count:,}" for name, count in found["seasons"].items() if count)
+    zoneless = found["clock_without_zone"]
+    zone_line = [
+        f"Time zone unknown: {format_count(zoneless, 'photo')} by the clock alone; add time_zone to the site file",
+        "  and ingest with --site",
+    ]
     return [
+        *(zone_line if zoneless else []),
         f"Hours: {_hours(found['hours'])}; after dark {as_percent(dark / total)}",
         f"Seasons: {seasons or 'none'}",
         f"Headings: {rose}",

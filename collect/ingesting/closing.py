@@ -16,7 +16,10 @@ _NOTES_SHOWN = 20
 
 
 def close(outcomes: Outcomes, *, title: str, as_json: bool, strict: bool) -> None:
-    """Print the outcome on stdout, notes on stderr. Raises RejectedFilesError where `strict` asks for it."""
+    """Print the outcome on stdout, notes on stderr.
+
+    Raises RejectedFilesError where no file could be used, or where `strict` asks for it.
+    """
     for note in outcomes.notes[:_NOTES_SHOWN]:
         warn(note)
     if len(outcomes.notes) > _NOTES_SHOWN:
@@ -28,10 +31,18 @@ def close(outcomes: Outcomes, *, title: str, as_json: bool, strict: bool) -> Non
         )
     if outcomes.left_out:
         warn(_left_out(outcomes))
+    if outcomes.without_zone:
+        warn(
+            f"{format_count(outcomes.without_zone, 'photo has', 'photos have')} a clock time whose zone nothing names: "
+            'add "time_zone", such as "America/New_York", to the properties of the site file and ingest again with '
+            "--site; the time is then known."
+        )
     if as_json:
         print_json(outcomes.to_report())
     else:
         _print_tables(outcomes, safe_text(title))
+    if outcomes.found and not outcomes.usable:
+        raise RejectedFilesError(_nothing_usable(outcomes))
     if not strict:
         return
     if outcomes.rejected:
@@ -44,6 +55,16 @@ def close(outcomes: Outcomes, *, title: str, as_json: bool, strict: bool) -> Non
             f"{format_count(len(outcomes.unused_labels), 'label')} met no file and --strict was given: "
             f"{_names(outcomes.unused_labels)}; check the names, or remove the rows."
         )
+
+
+def _nothing_usable(outcomes: Outcomes) -> str:
+    """Return why no file of the input could be used: the most frequent reason, and what to do about it."""
+    files = format_count(outcomes.found, "file")
+    if not outcomes.rejected:
+        return f"None of {files} is a photo: give the folder that holds the phone's originals."
+    [(code, count)] = outcomes.rejected.most_common(1)
+    why = f"{REASONS[code].text}: {REASONS[code].remedy}"
+    return f"No photo of {files} could be used, {count:,} because {why}."
 
 
 def _left_out(outcomes: Outcomes) -> str:

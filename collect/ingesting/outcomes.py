@@ -41,6 +41,13 @@ class Outcomes:
     left_out: Counter[str] = dataclasses.field(default_factory=Counter)
     left_out_names: list[str] = dataclasses.field(default_factory=list)
     sidecars: int = 0
+    without_zone: int = 0
+    """Photos with a clock time whose zone neither they nor the site name."""
+
+    @property
+    def usable(self) -> int:
+        """How many files are photos that were taken in now or before."""
+        return self.new + self.unchanged
 
     @property
     def found(self) -> int:
@@ -65,8 +72,10 @@ class Outcomes:
         self.left_out_names.append(name)
 
     def count_flags(self, photos: Iterable[Photo]) -> None:
-        """Count the flags of the accepted photos of this input."""
-        self.flags.update(flag for photo in photos for flag in photo.flags)
+        """Count the flags of the accepted photos of this input, and their clock times without a zone."""
+        for photo in photos:
+            self.flags.update(photo.flags)
+            self.without_zone += photo.captured_at is None and photo.clock_local is not None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts under the keys of the ``--json`` contract, reasons and flags in their usual order."""

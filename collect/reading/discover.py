@@ -12,7 +12,7 @@ from pathlib import Path
 
 from collect.reading.left_out import left_out_as
 from collect.reading.sidecars import Sidecar, find_sidecars
-from img2gps.errors import NotFoundError
+from img2gps.errors import NotFoundError, UsageError
 from img2gps.text import safe_path
 
 __all__ = ["FoundFile", "check_inputs", "discover", "portable_name"]
@@ -48,7 +48,7 @@ def discover(inputs: Sequence[Path], *, exclude: Path | None = None, include_hid
     """Return every file below `inputs` once, ordered by file name, then path; `exclude` is never entered.
 
     What is no photo of the walk (trash, thumbnails) says so, unless `include_hidden`; what is named itself is meant.
-    Raises NotFoundError where an input does not exist.
+    Raises what `check_inputs` raises.
     """
     check_inputs(inputs)
     excluded = _identity(os.fsencode(exclude)) if exclude is not None else None
@@ -72,10 +72,30 @@ def _with_sidecars(files: list[FoundFile]) -> list[FoundFile]:
 
 
 def check_inputs(inputs: Sequence[Path]) -> None:
-    """Raise NotFoundError where an input does not exist."""
+    """Raise NotFoundError where an input does not exist, UsageError where one is a dataset or lies in one.
+
+    A dataset's working copies carry no EXIF: taken for raw photos they would all be rejected for a false reason.
+    """
     for argument in inputs:
         if not argument.exists():
             raise NotFoundError(f"No file or folder {safe_path(argument)}: check the path.")
+        dataset = _dataset_around(argument.resolve())
+        if dataset is not None:
+            where = safe_path(dataset)
+            raise UsageError(
+                f"{safe_path(argument)} is {'' if dataset == argument.resolve() else 'part of '}a dataset that img2gps "
+                f"made, not a folder of raw photos: go on with `img2gps audit {where}`, or give the phone's originals."
+            )
+
+
+def _dataset_around(path: Path) -> Path | None:
+    """Return the dataset that `path` is or, as a part of its working copies, lies in."""
+    nearest = (path, *list(path.parents)[:3])  # DATASET/photos/ab/<id>.jpg
+    inside = [
+        folder for folder in nearest if (folder / "manifest.parquet").is_file() and (folder / "site.geojson").is_file()
+    ]
+    found = inside[0] if inside else None
+    return found if found in (None, path) or (found / "photos") in (path, *path.parents) else None
 
 
 def portable_name(name: bytes) -> str:

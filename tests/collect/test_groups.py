@@ -2,7 +2,8 @@
 
 import dataclasses
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,3 +173,21 @@ def test_the_cameras_clocks_are_compared_where_both_are_known() -> None:
 def test_nothing_gives_nothing() -> None:
     assert assign_groups([]) == []
     assert parse_hashes(["", "zz", "f" * 20]).tolist() == [0, 0, 0]
+
+
+def test_a_clock_in_an_unknown_zone_makes_walks_and_bursts_of_its_own() -> None:
+    def taken(name: str, clock: str, **fields: Any) -> Photo:
+        return make_photo(name, 0.0, 0.0, captured_at=None, clock_local=clock, **fields)
+
+    photos = [
+        taken("a", "2025-06-01T12:00:00"),
+        taken("b", "2025-06-01T12:00:02"),
+        taken("c", "2025-06-01T15:00:00"),
+        make_photo("d", 0.0, 0.0, captured_at=datetime(2025, 6, 1, 12, 0, 1, tzinfo=UTC)),
+        make_photo("e", 0.0, 0.0, captured_at=None),
+    ]
+    a, b, c, d, e = assign_groups(photos)
+    assert a.walk == b.walk == "clock-20250601-120000-a1b2c3"
+    assert a.burst == b.burst is not None
+    assert len({a.walk, c.walk, d.walk, e.walk}) == 4
+    assert e.walk.startswith("untimed-")

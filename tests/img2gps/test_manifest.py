@@ -8,7 +8,7 @@ import geopandas as gpd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import as_schema
+from datasets import as_schema, make_dataset, make_photo
 
 from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset, frame_info
@@ -285,3 +285,11 @@ def test_split_hashes_tell_photos_from_labels(tmp_path: Path) -> None:
     assert after.labels["test"] != before.labels["test"]
     assert after.labels["train"] == before.labels["train"]
     assert split_hashes(frame.iloc[1:]).ids["test"] != before.ids["test"]
+
+
+def test_the_file_itself_says_where_corrections_are(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path, [make_photo("a")])
+    note = pq.read_schema(dataset.manifest_path).metadata[b"description"].decode()
+    assert "corrections.csv" in note
+    assert ".frame()" in note
+    assert len(gpd.read_parquet(dataset.manifest_path)) == 1
