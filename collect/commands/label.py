@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,15 +67,23 @@ def label(
 
     Every action is saved at once in the dataset's corrections.csv; positions as ingested are never lost.
     """
-    from collect.label.desk import open_desk
+    # The queue inverts many small matrices: more threads than one only wait for each other, tenfold on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-    desk = open_desk(dataset, by=by, run=run, buildings=buildings, paths=paths)
+    def opens() -> "LabelDesk":
+        """Open the dataset, which takes a second of imports alone."""
+        from collect.label.desk import open_desk
+
+        return open_desk(dataset, by=by, run=run, buildings=buildings, paths=paths)
+
     if import_path or export_path or show_queue:
-        _report(desk, import_path, export_path, show_queue, replace=replace, as_json=as_json)
+        _report(opens(), import_path, export_path, show_queue, replace=replace, as_json=as_json)
         return
     if replace:
         raise UsageError("--replace belongs to --import: give the file of corrections too.")
-    _serve(desk, host, port, no_open=no_open, as_json=as_json)
+    if any(path is not None and not path.exists() for path in (run, buildings, paths)):
+        opens()  # which says so, before a page opens that has nothing to show
+    _serve(dataset, opens, host, port, no_open=no_open, as_json=as_json)
 
 
 def _report(
@@ -116,13 +125,13 @@ def _report(
 def _print_queue(desk: "LabelDesk", *, as_json: bool) -> dict[str, object]:
     """Print the head of the queue as a table, and return all of it as plain values."""
     entries = desk.queue_rows()
-    photos = len(desk.ids)
+    photos, standing = len(desk.ids), desk.standing()
     if not as_json:
         shown = entries[: max(_SHOWN, round(photos / 10))]
         rows = [
             (
                 entry["rank"],
-                f"{entry['score']:.0%}",
+                f"{entry['probability']:.0%}",
                 entry["file"],
                 "; ".join(r["text"] for r in entry["reasons"]) or "-",
             )
@@ -131,33 +140,41 @@ def _print_queue(desk: "LabelDesk", *, as_json: bool) -> dict[str, object]:
         print_table("Labels to look at first", ("rank", "wrong", "photo", "why"), rows)
         if len(entries) > len(shown):
             print_text(f"... and {len(entries) - len(shown):,} more; --json lists all.")
-    return {"photos": photos, "reviewed": photos - len(entries), "queue": entries}
+        print_text(standing.sentence())
+    return {
+        "photos": photos,
+        "reviewed": photos - len(entries),
+        "standing": standing.to_dict(),
+        "queue": entries,
+    }
 
 
-def _serve(desk: "LabelDesk", host: str, port: int, *, no_open: bool, as_json: bool) -> None:
-    """Serve the page until Ctrl-C."""
-    try:
-        from collect.label.security import is_loopback
-        from collect.label.server import Address, serve
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"The page needs {error.name}, which is not installed: pip install 'img2gps[label]' "
-            "(--queue, --import and --export work without it)."
-        ) from error
+def _serve(
+    dataset: Path, opens: "Callable[[], LabelDesk]", host: str, port: int, *, no_open: bool, as_json: bool
+) -> None:
+    """Serve the page until Ctrl-C; it is there before the dataset is read."""
+    from collect.label.opening import Opening
+    from collect.label.security import is_loopback
+    from collect.label.server import Address, serve
+    from img2gps.corrections import read_corrections
+    from img2gps.dataset import Dataset
+
+    opened = Dataset.open(dataset)
 
     def started(address: Address) -> None:
         """Say where the page is, warn where others can reach it, and open a browser."""
         if as_json:
             print_json({"url": address.url, "host": address.host, "port": address.port})
-        say(f"Labels of {safe_path(desk.dataset.root)}: {address.url} (Ctrl-C ends it)")
+        say(f"Labels of {safe_path(dataset)}: {address.url} (Ctrl-C ends it)")
         if not is_loopback(address.host):
             warn("This page can be reached from other machines, and traffic is not encrypted: keep its address secret.")
         if not no_open and _has_screen():
             click.launch(address.url)
 
-    before = desk.line_count()
-    serve(desk, host=host, port=port, started=started)
-    say(f"Ended; {format_count(desk.line_count() - before, 'correction')} written.")
+    before = len(read_corrections(opened.corrections_path))
+    serve(Opening(opens), host=host, port=port, started=started)
+    written = len(read_corrections(opened.corrections_path)) - before
+    say(f"Ended; {format_count(written, 'correction')} written.")
 
 
 def _has_screen() -> bool:

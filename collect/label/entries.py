@@ -16,7 +16,7 @@ from collect.tables.reader import read_table
 from img2gps.corrections import Action
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.files import write_atomic, write_csv, write_json
-from img2gps.text import safe_path, safe_text
+from img2gps.text import escape_text, safe_path, safe_text, unescape_text
 from img2gps.vector import Feature, features_of_bytes
 from img2gps.xml import children, parse_xml, text_in
 
@@ -25,12 +25,14 @@ __all__ = ["FORMATS", "READ_FORMATS", "Entry", "read_entries", "write_entries"]
 FORMATS: Final = (".csv", ".geojson", ".json", ".gpx")
 READ_FORMATS: Final = (*FORMATS, ".tsv", ".txt", ".kml", ".kmz")
 _MOST_BYTES: Final = 64 << 20
-_NOTE: Final = re.compile(r"\b(id|heading_deg)=(\S+)")
+_NOTE: Final = re.compile(r"\b(id|heading_deg|texts)=(\S+)")
 
 _COLUMNS: Final = (
     *("id", "source_name", "captured_at", "action", "lon", "lat", "heading_deg"),
-    *("ingest_lon", "ingest_lat", "moved_m", "at", "by", "why"),
+    *("ingest_lon", "ingest_lat", "moved_m", "at", "by", "why", "texts"),
 )
+_ESCAPED: Final = "escaped"
+"""What the column `texts` of an export says: names and reasons went through `img2gps.text.escape_text`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +81,9 @@ def read_entries(path: Path) -> list[Entry]:
 def write_entries(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write corrections (the keys of `_COLUMNS`; positions in degrees) in the format of the suffix, in one step."""
     suffix = _suffix(path, FORMATS)
+    rows = [{key: _safe(value) for key, value in row.items()} | {"texts": _ESCAPED} for row in rows]
     if suffix == ".csv":
-        write_csv(path, _COLUMNS, [{key: _cell(row[key]) for key in _COLUMNS} for row in rows])
+        write_csv(path, _COLUMNS, rows)
     elif suffix == ".gpx":
         write_atomic(path, _gpx(rows).encode())
     else:
@@ -108,12 +111,12 @@ def _read_table(path: Path) -> list[Entry]:
         Entry(
             where=f"{table.where}, row {row.row}",
             photo_id=row.photo_id.lower(),
-            names=row.names,
+            names=tuple(_text(name, row.texts) for name in row.names),
             lon=row.lon,
             lat=row.lat,
             heading_deg=row.heading_deg,
             action=row.action.lower() or "move",
-            why=row.why,
+            why=_text(row.why, row.texts),
             complaint=row.complaint or _unread_heading(row.unread),
         )
         for row in table.rows
@@ -151,7 +154,11 @@ def _point(point: Any, where: str, count: int, segment: int | None) -> Entry:
     notes = dict(_NOTE.findall(text_in(point, "cmt")))
     action = text_in(point, "type").lower()  # other programs put categories of their own here
     values = {"id": notes.get("id"), "heading": notes.get("heading_deg"), "name": text_in(point, "name")}
-    values |= {"action": action if action in get_args(Action) else None, "why": text_in(point, "desc")}
+    values |= {
+        "action": action if action in get_args(Action) else None,
+        "why": text_in(point, "desc"),
+        "texts": notes.get("texts"),
+    }
     entry = _entry(values, f"{where}, {'waypoint' if segment is None else 'track point'} {count}")
     lon, lat = (number(point.get(axis) or "") for axis in ("lon", "lat"))
     if not (abs(lon) <= 360 and abs(lat) <= 90):
@@ -173,10 +180,10 @@ def _entry(row: Mapping[str, Any], where: str) -> Entry:
     return Entry(
         where=where,
         photo_id=value("photo_id").lower(),
-        names=(name,) if name else (),
+        names=(_text(name, row.get("texts")),) if name else (),
         heading_deg=None if bad else heading_deg,
         action=value("action").lower() or "move",
-        why=value("why"),
+        why=_text(value("why"), row.get("texts")),
         complaint=f"it holds {safe_text(repr(heading), limit=40)} where a number should be" if bad else "",
     )
 
@@ -192,8 +199,13 @@ def _utc(time: datetime) -> datetime:
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _cell(value: Any) -> Any:
-    return "" if value is None else safe_text(value) if isinstance(value, str) else value
+def _safe(value: Any) -> Any:
+    return escape_text(value) if isinstance(value, str) else value
+
+
+def _text(text: str, form: Any) -> str:
+    """Return a text of a file: as it stands, unless the file says that it was escaped by `write_entries`."""
+    return unescape_text(text) if form == _ESCAPED else text
 
 
 def _gpx(rows: list[dict[str, Any]]) -> str:
@@ -202,11 +214,11 @@ def _gpx(rows: list[dict[str, Any]]) -> str:
     document = gpxpy.gpx.GPX()
     document.creator = "img2gps"
     for row in rows:
-        point = gpxpy.gpx.GPXWaypoint(latitude=row["lat"], longitude=row["lon"], name=safe_text(row["source_name"]))
+        point = gpxpy.gpx.GPXWaypoint(latitude=row["lat"], longitude=row["lon"], name=row["source_name"])
         point.time = datetime.fromisoformat(row["captured_at"]) if row["captured_at"] else None
         # GPX has a place for the kind of a point, none for an id or a heading
         heading = "" if row["heading_deg"] is None else f" heading_deg={row['heading_deg']!r}"
-        point.type, point.comment = row["action"], f"id={row['id']}{heading}"
-        point.description = safe_text(row["why"])
+        point.type, point.comment = row["action"], f"id={row['id']} texts={row['texts']}{heading}"
+        point.description = row["why"]
         document.waypoints.append(point)
     return str(document.to_xml())

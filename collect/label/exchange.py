@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from collect.label.actions import Label, clean_why
+from collect.label.actions import Label, too_long
 from collect.label.desk import LabelDesk
 from collect.label.entries import Entry, read_entries, write_entries
 from collect.tables.names import NameBook, is_absolute, normal, shared_end
@@ -84,7 +84,7 @@ def import_corrections(desk: LabelDesk, path: Path, *, replace: bool = False) ->
         )
     afters = {photo_id: after for photo_id, (_, after) in piles.wanted.items()}
     fallback = f"imported from {safe_text(path.name, limit=80)}"
-    why = {photo_id: clean_why(entry.why) or fallback for photo_id, (entry, _) in piles.wanted.items()}
+    why = {photo_id: entry.why if entry.why.strip() else fallback for photo_id, (entry, _) in piles.wanted.items()}
     overtaken = desk.apply_import(afters, why, replace=replace)
     piles.conflicts += [_problem(piles.wanted[photo_id][0], "it was corrected just now") for photo_id in overtaken]
     return ImportReport(
@@ -143,7 +143,7 @@ def _sort(
     elif label.state and not replace:
         lon, lat = _stands(label, row)
         apart_m = float(geodesic_m(lon, lat, *_stands(after, row)))
-        text = f"{label.by or 'somebody'} has it as {label.state}, {apart_m:.1f} m from there"
+        text = f"{safe_text(label.by) or 'somebody'} has it as {label.state}, {apart_m:.1f} m from there"
         piles.conflicts.append(_problem(entry, text))
     else:
         piles.wanted[row["id"]] = (entry, after)
@@ -164,6 +164,8 @@ def _ambiguous(matched: list[tuple[str, Entry]], rows: Mapping[str, dict[Any, An
 def _complaint(entry: Entry, desk: LabelDesk) -> str:
     if entry.complaint:
         return entry.complaint
+    if complaint := too_long(entry.why):
+        return complaint
     if entry.action not in get_args(Action) or entry.action == "reset":
         return f"its action is {safe_text(entry.action, limit=40)!r}, not move, unsure, exclude or confirm"
     if (entry.lon is None) != (entry.lat is None):

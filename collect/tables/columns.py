@@ -37,6 +37,7 @@ SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "photo_id": ("id", "photo_id"),
     "action": ("action",),
     "why": ("why", "comment", "note"),
+    "texts": ("texts",),
 }
 _LAT_ENDS: Final = ("latitude", "lat", "gpslatitude", "gps_lat")
 _LON_ENDS: Final = ("longitude", "lon", "lng", "long", "gpslongitude", "gps_lon", "gps_lng")

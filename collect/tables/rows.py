@@ -28,6 +28,7 @@ class Row:
 
     `names` are the photo's name as each likely encoding reads it. Degrees are None where the cells are empty, and then
     or with a `complaint` (words about the row) there is no position. `unread` names columns that hold something else.
+    `texts` is what a table says of how its names and reasons are written (see `collect.label.entries`).
     `decimals` is how many the finer of the two coordinates has, None where they are no plain degrees.
     """
 
@@ -42,6 +43,7 @@ class Row:
     photo_id: str = ""
     action: str = ""
     why: str = ""
+    texts: str = ""
     complaint: str = ""
     unread: tuple[str, ...] = ()
     decimals: int | None = None
@@ -82,6 +84,7 @@ def row_of(
         photo_id=got.get("photo_id", ""),
         action=got.get("action", ""),
         why=got.get("why", ""),
+        texts=got.get("texts", ""),
     )
     row = _with_extras(row, got)
     try:

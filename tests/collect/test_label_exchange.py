@@ -3,12 +3,16 @@
 import csv
 import dataclasses
 import json
+import unicodedata
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from collect.label.desk import LabelDesk
+from collect.label.entries import read_entries, write_entries
 from collect.label.exchange import export_corrections, import_corrections
 from img2gps.corrections import Correction, append_corrections, read_corrections
 from img2gps.dataset import Dataset
@@ -66,7 +70,7 @@ def test_rows_find_their_photo_by_id_or_by_name(desk: LabelDesk, dataset: Datase
     assert (report.found, report.applied, report.unchanged, report.conflicts) == (3, 2, 0, ())
     assert "row 4" in report.unmatched[0].where
     assert moved(dataset) == [11.1, 22.2, 0, 0, 0]
-    assert [line.why for line in read_corrections(dataset.corrections_path)] == ["imported from new.csv", "'=surveyed"]
+    assert [line.why for line in read_corrections(dataset.corrections_path)] == ["imported from new.csv", "=surveyed"]
 
 
 def test_importing_twice_changes_nothing(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
@@ -341,3 +345,48 @@ def test_a_photo_is_never_placed_between_two_segments(desk: LabelDesk, dataset: 
     import_corrections(desk, path)
     assert {round(distance / 11.1) for distance in moved(dataset)} <= {0, 1, 9}
     assert moved(dataset)[1] == 0.0
+
+
+texts = st.text(st.characters(), min_size=1, max_size=30) | st.text(
+    st.sampled_from("=+-@\t\r\n \\'x1u{}\u202e\ud800\0;")
+)
+
+
+@given(why=texts, suffix=st.sampled_from([".csv", ".geojson", ".gpx"]))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_reason_and_name_comes_back_from_an_export(desk: LabelDesk, tmp_path: Path, why: str, suffix: str) -> None:
+    row = {**dict.fromkeys(("captured_at", "heading_deg")), "id": "a", "source_name": why, "action": "move"}
+    row |= {
+        "lon": 1.0,
+        "lat": 2.0,
+        "ingest_lon": 1.0,
+        "ingest_lat": 2.0,
+        "moved_m": 0.0,
+        "at": "now",
+        "by": why,
+        "why": why,
+    }
+    path = tmp_path / f"out{suffix}"
+    write_entries(path, [row])
+    content = path.read_bytes().decode()
+    assert not any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn") for char in content.replace("\n", ""))
+    (entry,) = read_entries(path)
+    assert (entry.names, entry.why) == ((why,) if why else (), why)
+
+
+def test_a_table_of_another_program_is_read_as_it_stands(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    row: dict[str, object] = {"id": PHOTOS[0].id, "lon": PHOTOS[0].lon, "lat": PHOTOS[0].lat + NORTH}
+    import_corrections(desk, write_csv(tmp_path / "new.csv", [row | {"why": "'C:\\x41'"}]))
+    assert [line.why for line in read_corrections(dataset.corrections_path)] == ["'C:\\x41'"]
+
+
+def test_a_reason_too_long_is_one_sentence_with_its_row(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    rows = [
+        {"id": photo.id, "lon": photo.lon, "lat": photo.lat + NORTH, "why": size * "x"}
+        for photo, size in zip(PHOTOS, (2000, 2001), strict=False)
+    ]
+    report = import_corrections(desk, write_csv(tmp_path / "new.csv", rows))
+    (problem,) = report.unusable
+    assert problem.where.endswith("new.csv, row 3")
+    assert problem.text == "its why has 2,001 characters: shorten it to 2,000"
+    assert [line.why for line in read_corrections(dataset.corrections_path)] == [2000 * "x"]
