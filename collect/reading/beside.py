@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -21,6 +22,7 @@ __all__ = ["with_what_stands_beside"]
 
 _READ_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WORDS: Final = (b"GPSLatitude", b"DateTimeOriginal", b"DateCreated", b"CreateDate")
+_OF_CAMERA: Final = re.compile(rb"tiff:Orientation[=>]")  # not all that a camera wrote was stripped
 Origin = Literal["xmp", "sidecar", "takeout"]
 
 
@@ -39,7 +41,10 @@ def with_what_stands_beside(
     The EXIF's own stand; then come the XMP in the photo, a sidecar, Takeout.
     """
     notes: list[str] = []
-    for said in _said(facts, image, name, sidecars, notes):
+    packet = xmp_of(image)
+    if isinstance(facts.position, PositionProblem) and facts.position.reason == "no_exif" and _OF_CAMERA.search(packet):
+        facts = dataclasses.replace(facts, position=PositionProblem(reason="no_gps"))
+    for said in _said(facts, packet, name, sidecars, notes):
         if said.position is not None and _is_better(said.position, facts.position):
             facts = dataclasses.replace(facts, position=said.position, position_source=said.origin)
         if said.moment is not None and facts.moment_beside is None:
@@ -65,12 +70,9 @@ def _is_usable(position: Position | PositionProblem) -> bool:
     return abs(position.lat) <= 90 and abs(position.lon) <= 180 and not nowhere
 
 
-def _said(
-    facts: Facts, image: Image.Image, name: str, sidecars: Sequence[Sidecar], notes: list[str]
-) -> Iterator[_Said]:
+def _said(facts: Facts, packet: bytes, name: str, sidecars: Sequence[Sidecar], notes: list[str]) -> Iterator[_Said]:
     if _is_usable(facts.position) and facts.local_time is not None:
         return  # nothing is missing
-    packet = xmp_of(image)
     if any(word in packet for word in _WORDS):
         said = _of_xmp(packet, "xmp")
         if isinstance(said, str):

@@ -197,6 +197,16 @@ def test_links_and_other_json_beside_a_photo_are_left_alone(tmp_path: Path) -> N
     assert run_ingest(tmp_path / "in", tmp_path / "ds").rejected == {"no_gps": 1}
 
 
+def test_a_photo_with_a_cameras_xmp_was_not_stripped_of_all(tmp_path: Path) -> None:
+    for name, packet in (
+        ("a", b""),
+        ("b", xmp("", "").replace(b"xmlns:exif=", b'xmlns:tiff="t" tiff:Orientation="1" xmlns:exif=')),
+    ):
+        (tmp_path / f"{name}.jpg").write_bytes(image_bytes(scene((32, 24)), **({"xmp": packet} if packet else {})))
+    files = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    assert run_ingest(files, tmp_path / "ds").rejected == {"no_exif": 1, "no_gps": 1}
+
+
 def test_a_photo_named_alone_finds_its_sidecar(tmp_path: Path) -> None:
     photo = bare(tmp_path / "in/a.jpg")
     (tmp_path / "in/a.jpg.xmp").write_bytes(xmp())
