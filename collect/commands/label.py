@@ -31,7 +31,12 @@ _SHOWN = 40
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, help="Port of the page; 0 for any free one.")
 @click.option("--host", default="127.0.0.1", help="Address to listen on; any but this machine's own wants a token.")
 @click.option("--no-open", is_flag=True, help="Do not open the browser.")
-@click.option("--queue", "show_queue", is_flag=True, help="Print the labels to look at first, with the reasons.")
+@click.option(
+    "--queue",
+    "show_queue",
+    is_flag=True,
+    help="Print the labels to look at first: how probably wrong, why, and where to stop.",
+)
 @click.option(
     "--import",
     "import_path",
@@ -131,7 +136,7 @@ def _print_queue(desk: "LabelDesk", *, as_json: bool) -> dict[str, object]:
         rows = [
             (
                 entry["rank"],
-                f"{entry['probability']:.0%}",
+                _percent(entry["probability"]),
                 entry["file"],
                 "; ".join(r["text"] for r in entry["reasons"]) or "-",
             )
@@ -175,6 +180,11 @@ def _serve(
     serve(Opening(opens), host=host, port=port, started=started)
     written = len(read_corrections(opened.corrections_path)) - before
     say(f"Ended; {format_count(written, 'correction')} written.")
+
+
+def _percent(share: float) -> str:
+    """Return a probability that promises neither certainty nor impossibility."""
+    return "<1%" if share < 0.01 else f"{min(share, 0.99):.0%}"
 
 
 def _has_screen() -> bool:

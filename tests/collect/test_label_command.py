@@ -79,6 +79,9 @@ def test_the_queue_says_how_probable_and_where_to_stop(root: Path, capsys: pytes
     assert run(["label", str(root), "--queue"]) == 0
     out = capsys.readouterr().out
     assert "0 wrong found; worth looking down to rank 1" in out
+    assert "99%" in out
+    assert "<1%" in out
+    assert " 100%" not in out
     assert run(["label", str(root), "--queue", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     queue, standing = report["queue"], report["standing"]
