@@ -6,14 +6,17 @@ import os
 import platform
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from collect.ingesting.outcomes import Outcomes
 from collect.ingesting.run import IngestOptions, examine
+from collect.judging.timeline import Decisions, decisions_of
+from collect.judging.two_times import DISAGREEMENTS
 from collect.reading.discover import discover
 from img2gps import __version__
+from img2gps.site import load_site
 from img2gps.text import join_words, safe_path, safe_text
 from img2gps.types import Photo
 
@@ -57,6 +60,13 @@ class Report:
         """Return the report for ``doctor --json``."""
         return dataclasses.asdict(self)
 
+
+_CHECK_TIMES: Final = "check the hour of these photos; docs/ingest.md says which of the two times is taken"
+_TIMES_REMEDY: Final = {
+    "weeks": "nothing to do: the camera's clock is taken; update the receiver",
+    "zone": "set the camera's zone, so that it writes its offset; the clock is taken where it does",
+    "unset": "set the camera's clock; the GPS time is taken",
+}
 
 # What a reason or a flag most often comes from in the field; "38 of 40 photos" is put before it.
 _CAUSES: Final = {
@@ -103,8 +113,37 @@ _CAUSES: Final = {
         "use the phone's own camera app",
     ),
     "time_unknown": (
-        "have no capture time that can be trusted: no offset was written and the site names no time zone",
-        "add time_zone to the properties of the site file, and copy the originals",
+        "have no capture time: the camera wrote none",
+        "set the camera's clock, and copy the originals",
+    ),
+    "zone_unknown": (
+        "have a clock time without a zone: no offset was written that can be read, and the site names no time zone",
+        "add time_zone to the properties of the site file and give it by --site; where an offset is damaged, give "
+        "captured_at by --labels",
+    ),
+    **{
+        f"times_disagree: {kind}": (f"have {text}", _TIMES_REMEDY.get(kind, _CHECK_TIMES))
+        for kind, text in DISAGREEMENTS.items()
+    },
+    "repeated_hour": (
+        "were taken in the hour that autumn repeats: the photos around them decided which of the two it was",
+        "let the camera write its offset",
+    ),
+    "void_fix": (
+        "say themselves that the receiver had no fix (GPSStatus V)",
+        "wait for a fix before the photo, and check these positions with img2gps label",
+    ),
+    "network_fix": (
+        "were placed by cell towers, Wi-Fi or by hand, not by satellites",
+        "allow the camera the precise location, and check these positions with img2gps label",
+    ),
+    "poor_accuracy": (
+        "report an accuracy worse than 100 m",
+        "wait for a fix in the open, and check these positions with img2gps label",
+    ),
+    "poor_geometry": (
+        "were placed by satellites that stood badly (a dilution of precision over 20)",
+        "wait for a fix in the open, and check these positions with img2gps label",
     ),
     "timed_out": ("take too long to read", "export them as JPEG"),
     "crashed": ("crash their decoder", "export them as JPEG"),
@@ -113,6 +152,10 @@ _CAUSES: Final = {
 _SPECIAL_FILES: Final = (
     "are called like photos and are links, pipes or devices, which are never followed or opened",
     "give the folder that holds the files themselves, or copy them there",
+)
+_LEFT_OUT: Final = (
+    "lie in recycle bins or folders of thumbnails, or were not finished, and are left out",
+    "nothing to do, or take them in with --include-hidden",
 )
 _PLACEHOLDERS: Final = (
     "are called like photos but hold none: placeholders of a cloud drive, or failed downloads",
@@ -166,7 +209,9 @@ def _heif_check() -> Check:
     return Check(name="HEIC", value=f"libheif {pillow_heif.libheif_version()}")
 
 
-def diagnose(photos: Sequence[Path], *, site: str | Path | None = None, jobs: int = 1) -> Report:
+def diagnose(
+    photos: Sequence[Path], *, site: str | Path | None = None, jobs: int = 1, include_hidden: bool = False
+) -> Report:
     """Return why the photos below `photos` would fail, folder by folder; without a site, positions go unjudged.
 
     Raises NotFoundError where a path does not exist.
@@ -174,24 +219,27 @@ def diagnose(photos: Sequence[Path], *, site: str | Path | None = None, jobs: in
     checks = tuple(environment(photos[0] if photos else None))
     if not photos:
         return Report(environment=checks)
-    outcomes, accepted = examine(photos, IngestOptions(site=site, jobs=jobs))
+    outcomes, accepted = examine(photos, IngestOptions(site=site, jobs=jobs, include_hidden=include_hidden))
+    zone = load_site(site).zone if site is not None else None
     unopened = {file.name for file in discover(photos) if file.obstacle is not None}
     return Report(
         environment=checks,
-        findings=tuple(_findings(outcomes, accepted, unopened)),
+        findings=tuple(_findings(outcomes, accepted, decisions_of(accepted, zone), unopened)),
         files=outcomes.found,
         usable=len(accepted),
     )
 
 
-def _findings(outcomes: Outcomes, accepted: Sequence[Photo], unopened: Container[str]) -> list[Finding]:
+def _findings(
+    outcomes: Outcomes, accepted: Sequence[Photo], decisions: Decisions, unopened: Container[str]
+) -> list[Finding]:
     totals = Counter(_folder(photo.source_name) for photo in accepted)
     concerned: Counter[tuple[str, str]] = Counter()
     for rejection in outcomes.rejections:
         concerned[_folder(rejection.path), rejection.reason] += 1
         totals[_folder(rejection.path)] += 1
     for photo in accepted:
-        concerned.update((_folder(photo.source_name), flag) for flag in photo.flags if flag in _CAUSES)
+        concerned.update((_folder(photo.source_name), code) for code in _codes(photo, decisions) if code in _CAUSES)
     found = [
         Finding(
             folder=safe_text(folder),
@@ -203,7 +251,21 @@ def _findings(outcomes: Outcomes, accepted: Sequence[Photo], unopened: Container
         for (folder, code), count in sorted(concerned.items())
     ]
     found += _misnamed_findings(outcomes, unopened)
+    if outcomes.left_out:
+        files = outcomes.left_out.total()
+        found.append(Finding(folder=".", files=files, of=outcomes.found, cause=_LEFT_OUT[0], advice=_LEFT_OUT[1]))
     return sorted(found, key=lambda finding: (finding.folder, -finding.files))
+
+
+def _codes(photo: Photo, decisions: Decisions) -> Iterator[str]:
+    """Yield the causes that a photo's flags stand for; of its times, what its file and the photos around it say."""
+    for flag in photo.flags:
+        if flag == "times_disagree" and photo.id in decisions:
+            yield f"{flag}: {decisions[photo.id].kind}"
+        elif flag == "time_unknown" and photo.clock_local is not None:
+            yield "zone_unknown"
+        else:
+            yield flag
 
 
 def _misnamed_findings(outcomes: Outcomes, unopened: Container[str]) -> list[Finding]:

@@ -1,9 +1,11 @@
 """Walks, bursts and groups: which photos belong together, and so must not be split apart.
 
-- walk: one device's photos without a gap of over 10 minutes; photos without a time form one per device.
+- walk: one device's photos without a gap of over 10 minutes. Clock times whose zone nothing names make walks of their
+  own, by the clock; photos without any time form one per device.
 - burst: photos of a walk taken within 4 s of the one before, and within 15 m of the burst's first (somebody who
   photographs every 3 s while walking makes a chain of bursts, not one burst of a kilometre). None for a photo alone.
-- group: bursts, identical positions of one walk, and near-duplicates (`collect.near_duplicates`), joined.
+- group: bursts, identical positions of one walk, near-duplicates (`collect.near_duplicates`), and copies and edits
+  known by their names (`collect.copies_by_name`), joined.
 
 Identical positions of two walks do not join: phones do not repeat a fix to the last digit on another day, so such
 positions were rounded or set by hand, and a place that was seen again on another day is what a model should learn from.
@@ -12,14 +14,16 @@ All of it is computed from the set of photos alone (their order never matters) a
 """
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from collect.copies_by_name import pairs_by_name
 from collect.near_duplicates import Pairs, near_duplicate_pairs, parse_hashes
 from img2gps.geo import FloatArray, geocentric_m
 from img2gps.types import Photo
@@ -45,9 +49,10 @@ def assign_groups(photos: Sequence[Photo]) -> list[Photo]:
         return []
     order = sorted(range(len(photos)), key=lambda row: _timeline_key(photos[row]))
     ordered = [photos[row] for row in order]
-    seconds = np.array([_seconds(photo.captured_at) for photo in ordered])
+    seconds = np.array([_seconds(photo) for photo in ordered])
     points_m = geocentric_m([photo.lon for photo in ordered], [photo.lat for photo in ordered])
-    walks = walk_numbers(np.array([photo.device for photo in ordered]), seconds)
+    clocks = np.array([f"{photo.device} {_zoneless(photo)}" for photo in ordered])
+    walks = walk_numbers(clocks, seconds)
     bursts = _burst_numbers(walks, seconds, points_m)
     groups = _group_numbers(ordered, walks, bursts, points_m)
     walk_names = _walk_names(ordered, walks)
@@ -66,14 +71,28 @@ def _named(photo: Photo, walk: str, burst: str | None, group: str) -> Photo:
     return dataclasses.replace(photo, walk=walk, burst=burst, group=group)
 
 
-def _timeline_key(photo: Photo) -> tuple[str, bool, float, str, str]:
+def _timeline_key(photo: Photo) -> tuple[str, bool, bool, float, str, str]:
     """Sort by device, then time (none last); the source's name decides within a second, where phones count up."""
-    untimed = photo.captured_at is None
-    return photo.device, untimed, 0.0 if untimed else _seconds(photo.captured_at), photo.source_name, photo.id
+    seconds = _seconds(photo)
+    untimed = math.isnan(seconds)
+    return photo.device, _zoneless(photo), untimed, 0.0 if untimed else seconds, photo.source_name, photo.id
 
 
-def _seconds(moment: datetime | None) -> float:
-    return float("nan") if moment is None else moment.timestamp()
+def _zoneless(photo: Photo) -> bool:
+    """Return whether all that is known of a photo's time is what the camera's clock showed, in an unknown zone."""
+    return photo.captured_at is None and photo.clock_local is not None
+
+
+def _moment(photo: Photo) -> datetime | None:
+    """Return the capture time, or the clock's reading as if it were in UTC: only differences count there."""
+    if photo.captured_at is not None or photo.clock_local is None:
+        return photo.captured_at
+    return datetime.fromisoformat(photo.clock_local).replace(tzinfo=UTC)
+
+
+def _seconds(photo: Photo) -> float:
+    moment = _moment(photo)
+    return math.nan if moment is None else moment.timestamp()
 
 
 def _burst_numbers(walks: Numbers, seconds: FloatArray, points_m: FloatArray) -> Numbers:
@@ -95,7 +114,8 @@ def _group_numbers(photos: list[Photo], walks: Numbers, bursts: Numbers, points_
     positions = np.column_stack([walks, [photo.lon for photo in photos], [photo.lat for photo in photos]])
     places = np.unique(positions, axis=0, return_inverse=True)[1].ravel()
     hashes = parse_hashes([photo.phash for photo in photos])
-    edges = np.concatenate([_chain(bursts), _chain(places), near_duplicate_pairs(hashes, walks, points_m)])
+    near = near_duplicate_pairs(hashes, walks, points_m)
+    edges = np.concatenate([_chain(bursts), _chain(places), near, pairs_by_name(photos)])
     size = len(photos)
     graph = coo_matrix((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), shape=(size, size))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
@@ -121,10 +141,12 @@ def _walk_names(photos: list[Photo], walks: Numbers) -> dict[int, str]:
 
 def _walk_name(first: Photo, device_chars: int | None) -> str:
     device = first.device[:device_chars] or "unknown"
-    if first.captured_at is None:
+    moment = _moment(first)
+    if moment is None:
         return f"untimed-{device}"
-    local = first.captured_at + timedelta(minutes=first.utc_offset_min or 0)
-    return f"{local:%Y%m%d-%H%M%S}-{device}"
+    local = moment + timedelta(minutes=first.utc_offset_min or 0)
+    name = f"{local:%Y%m%d-%H%M%S}-{device}"
+    return f"clock-{name}" if _zoneless(first) else name
 
 
 def _burst_names(photos: list[Photo], walks: Numbers, bursts: Numbers, walk_names: dict[int, str]) -> list[str | None]:

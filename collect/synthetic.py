@@ -10,7 +10,6 @@ does on a real site.
 import math
 import os
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from collect.campus.walks import Place, Shot, plan_walks, take_photos
 from collect.campus.worker import Campus, Task, world_of, write_all
 from img2gps.errors import UsageError
 from img2gps.files import write_csv
+from img2gps.progress import Advance
 from img2gps.site import Site
 from img2gps.text import safe_path
 
@@ -95,14 +95,15 @@ def simulate(
     long_side_px: int = DEFAULT_LONG_SIDE_PX,
     jobs: int | None = None,
     dry_run: bool = False,
-    advance: Callable[[float], object] | None = None,
+    advance: Advance | None = None,
 ) -> SimulationReport:
     """Render `photos` good photos, and the bad files that come with them, into the new folder `out`.
 
     `seed` draws the walks and, unless `campus_seed` is given, the campus: the same campus seed with another
     seed is another visit to the same place. `gps_noise_m` is the median horizontal error of a position,
     `long_side_px` the longer side of a photo. Files are the same byte for byte whatever `jobs` (processes,
-    default one per CPU) is. `advance` is called with the number of files written since the last call.
+    default one per CPU) is. `advance` is told how many files there are and, as they are
+    written, how many since the last call.
 
     Raises UsageError where `out` holds something already or the site has no room for a campus.
     """
@@ -118,7 +119,7 @@ def simulate(
     tasks = [_task(site, out, k, capture, gps_noise_m, seed) for k, capture in enumerate(captures)]
     rows = [_truth_row(site, task, capture) for task, capture in zip(tasks, captures, strict=True)]
     if not dry_run:
-        _write(campus, out, tasks, rows, jobs or os.cpu_count() or 1, advance or (lambda _: None))
+        _write(campus, out, tasks, rows, jobs or os.cpu_count() or 1, advance or _unseen)
     return _report(campus, out, captures)
 
 
@@ -221,13 +222,18 @@ def _write(
     tasks: list[Task],
     rows: list[dict[str, object]],
     jobs: int,
-    advance: Callable[[float], object],
+    advance: Advance,
 ) -> None:
     """Render the files; the truth comes last, so that a folder with a truth.csv is complete."""
     (out / "photos").mkdir(parents=True, exist_ok=True)
+    advance(0, total=len(tasks))
     for written in write_all(campus, tasks, jobs):
         advance(written)
     write_csv(out / "truth.csv", TRUTH_COLUMNS, rows)
+
+
+def _unseen(steps: float = 1, *, note: str | None = None, total: float | None = None) -> None:
+    """Show no progress."""
 
 
 def _report(campus: Campus, out: Path, captures: list[_Capture]) -> SimulationReport:

@@ -4,8 +4,9 @@ import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
+from collect.ingesting.outside import read_outside
 from collect.ingesting.rejected import read_rejected
 from collect.ingesting.site_change import pending_site
 from collect.ingesting.sources import read_sources
@@ -13,15 +14,20 @@ from img2gps.corrections import file_text, read_corrections
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import TEMPORARY_PREFIX, read_json_lines, sha256_file
-from img2gps.manifest import is_info_intact, photos_of, read_table, rows_digest
+from img2gps.manifest import ManifestInfo, inspect_table, is_info_intact, photos_of, rows_digest
 from img2gps.progress import track
 from img2gps.reasons import FLAGS
 from img2gps.site import Site
 from img2gps.text import format_count, safe_path, safe_text
 from img2gps.types import GpsSource, HeadingRef, Photo, SplitName, TimeSource
+from img2gps.verification import Problem
 
-__all__ = ["Problem", "Verification", "corrections_problems", "summary", "verify_dataset"]
+if TYPE_CHECKING:
+    import pyarrow as pa
 
+__all__ = ["Problem", "Verification", "corrections_problems", "is_dataset", "verify_dataset"]
+
+_RESTORE: Final = "restore it from a backup"
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 _ALLOWED: Final[dict[str, frozenset[Any]]] = {
     "gps_source": frozenset(get_args(GpsSource)),
@@ -30,14 +36,6 @@ _ALLOWED: Final[dict[str, frozenset[Any]]] = {
     "heading_ref": frozenset({None, *get_args(HeadingRef)}),
     "split": frozenset({None, *get_args(SplitName)}),
 }
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One thing that is wrong: the file or row, and what is wrong with it."""
-
-    where: str
-    what: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +50,25 @@ class Verification:
         """Return the result for ``verify --json``."""
         return {"ok": not self.problems, **dataclasses.asdict(self)}
 
+    def sentence(self) -> str:
+        """Return the result in words."""
+        orphans = format_count(len(self.orphans), "file that no row names", "files that no row names")
+        left = (
+            f"; {orphans}, left by an ingest that was cut off or a site that was redrawn (harmless)"
+            if self.orphans
+            else ""
+        )
+        count = format_count(self.photos, "photo")
+        if self.problems:
+            return f"{count}, {format_count(len(self.problems), 'problem')}{left}."
+        return f"{count}, every hash and every row as written{left}."
+
+
+def is_dataset(root: Path) -> bool:
+    """Return whether a folder is a dataset, or what is left of one."""
+    dataset = Dataset(root=root)
+    return dataset.manifest_path.exists() or dataset.site_path.exists()
+
 
 def verify_dataset(root: Path) -> Verification:
     """Check a dataset completely and return what is wrong with it.
@@ -61,30 +78,45 @@ def verify_dataset(root: Path) -> Verification:
     dataset = Dataset.open(root)
     problems = list(_side_files(dataset))
     try:
-        table, info = read_table(dataset.manifest_path)
+        table, info, intact = inspect_table(dataset.manifest_path)
         photos = photos_of(table)
     except InvalidDatasetError as error:
-        problems.append(Problem(where="manifest.parquet", what=str(error)))
+        problems.append(Problem(where="manifest.parquet", what=str(error), remedy=_RESTORE))
         return Verification(photos=0, problems=tuple(problems), orphans=())
     except Exception as error:  # noqa: BLE001  a geometry that is no WKB point
-        problems.append(Problem(where="manifest.parquet", what=f"a row cannot be read ({safe_text(str(error))})"))
+        what = f"a row cannot be read ({safe_text(str(error))})"
+        problems.append(Problem(where="manifest.parquet", what=what, remedy=_RESTORE))
         return Verification(photos=0, problems=tuple(problems), orphans=())
-    if rows_digest(table, info.schema_version) != info.rows_sha256:
-        problems.append(Problem(where="manifest.parquet", what="its rows were changed after they were written"))
-    if not is_info_intact(table):
-        what = "what it says about itself (site, salt, split, coordinates) was changed after it was written"
-        problems.append(Problem(where="manifest.parquet", what=what))
+    problems += _manifest(table, info, intact=intact)
     try:
         site = pending_site(dataset, info.site_sha256) or dataset.site()
     except InvalidDatasetError as error:
-        problems.append(Problem(where="site.geojson", what=str(error)))
+        problems.append(Problem(where="site.geojson", what=str(error), remedy=_RESTORE))
     else:
         if site.sha256 != info.site_sha256:
-            problems.append(Problem(where="site.geojson", what="it is not the polygon that the photos were judged by"))
+            what = "it is not the polygon that the photos were judged by"
+            remedy = "restore it, or ingest with `--site` to judge every photo by it"
+            problems.append(Problem(where="site.geojson", what=what, remedy=remedy))
+        elif site.name != info.site_name:
+            what = f"the site is called {site.name}, in the manifest {safe_text(info.site_name)}"
+            problems.append(Problem(where="site.geojson", what=what, remedy=_RESTORE))
         problems += _misplaced(photos, site)
     problems += _rows(photos)
-    problems += _working_copies(dataset, photos)
-    return Verification(photos=len(photos), problems=tuple(problems), orphans=tuple(_orphans(dataset, photos)))
+    kept = [*photos, *_outside(dataset)]
+    problems += _working_copies(dataset, kept)
+    return Verification(photos=len(photos), problems=tuple(problems), orphans=tuple(_orphans(dataset, kept)))
+
+
+def _manifest(table: "pa.Table", info: ManifestInfo, *, intact: bool) -> list[Problem]:
+    """Check the digests of the manifest."""
+    found: list[str] = []
+    if rows_digest(table, info.schema_version) != info.rows_sha256:
+        found.append("its rows were changed after they were written")
+    if not is_info_intact(table):
+        found.append("what it says about itself (site, salt, split, coordinates) was changed after it was written")
+    if not intact and not found:
+        found.append("its bytes were changed after they were written")
+    return [Problem(where="manifest.parquet", what=what, remedy=_RESTORE) for what in found]
 
 
 def corrections_problems(dataset: Dataset) -> Iterator[Problem]:
@@ -94,25 +126,36 @@ def corrections_problems(dataset: Dataset) -> Iterator[Problem]:
         corrections = read_corrections(path)
         # the digests cover values; the comparison covers every byte, the last line end included
         if path.exists() and path.read_bytes() not in (b"", file_text(corrections).encode()):
-            yield Problem(
-                where=path.name, what="its text was changed after it was written, or its last line was cut off"
-            )
+            what = "its text was changed after it was written, or its last line was cut off"
+            yield Problem(where=path.name, what=what, remedy=_RESTORE)
     except (InvalidDatasetError, UnicodeDecodeError) as error:
-        yield Problem(where=path.name, what=safe_text(str(error)))
+        yield Problem(where=path.name, what=safe_text(str(error)), remedy=_RESTORE)
 
 
 def _side_files(dataset: Dataset) -> Iterator[Problem]:
     """Check the files beside the manifest."""
     yield from corrections_problems(dataset)
+    try:
+        read_outside(dataset)
+    except InvalidDatasetError as error:
+        yield Problem(where=dataset.outside_path.name, what=str(error), remedy=_RESTORE)
     for name, read in (("rejected.csv", read_rejected), ("sources.parquet", read_sources)):
         try:
             read(dataset.root / name)
         except InvalidDatasetError as error:
-            yield Problem(where=name, what=str(error))
+            yield Problem(where=name, what=str(error), remedy="delete it; the next ingest makes it anew")
     try:
         read_json_lines(dataset.ingests_path)
     except ValueError as error:
-        yield Problem(where=dataset.ingests_path.name, what=f"a line is not JSON ({safe_text(str(error))})")
+        yield Problem(where=dataset.ingests_path.name, what=safe_text(str(error)), remedy="delete that line")
+
+
+def _outside(dataset: Dataset) -> list[Photo]:
+    """Return the photos that a redrawn site left outside: their working copies are kept."""
+    try:
+        return list(read_outside(dataset).values())
+    except InvalidDatasetError:  # told already
+        return []
 
 
 def _misplaced(photos: Sequence[Photo], site: Site) -> Iterator[Problem]:
@@ -146,11 +189,13 @@ def _working_copies(dataset: Dataset, photos: Sequence[Photo]) -> Iterator[Probl
         try:
             digest = sha256_file(path)
         except OSError as error:
-            yield Problem(where=where, what=f"{error.strerror}: ingest {safe_text(photo.source_name)} with --rehash")
+            what = f"{error.strerror}: ingest {safe_text(photo.source_name)} with --rehash"
+            yield Problem(where=where, what=what, remedy=f"ingest {safe_text(photo.source_name)} with --rehash")
             continue
         if digest != photo.photo_sha256:
             what = f"its bytes were changed: delete it and ingest {safe_text(photo.source_name)} with --rehash"
-            yield Problem(where=where, what=what)
+            remedy = f"delete it and ingest {safe_text(photo.source_name)} with --rehash"
+            yield Problem(where=where, what=what, remedy=remedy)
 
 
 def _orphans(dataset: Dataset, photos: Sequence[Photo]) -> list[str]:
@@ -164,17 +209,3 @@ def _orphans(dataset: Dataset, photos: Sequence[Photo]) -> list[str]:
 
 def _row(photo: Photo) -> str:
     return f"row {safe_text(photo.source_name)}"
-
-
-def summary(verification: Verification) -> str:
-    """Return the result as a sentence."""
-    orphans = format_count(len(verification.orphans), "file that no row names", "files that no row names")
-    left = (
-        f"; {orphans}, left by an ingest that was cut off or a site that was redrawn (harmless)"
-        if verification.orphans
-        else ""
-    )
-    count = format_count(verification.photos, "photo")
-    if verification.problems:
-        return f"{count}, {format_count(len(verification.problems), 'problem')}{left}."
-    return f"{count}, every hash and every row as written{left}."

@@ -11,7 +11,6 @@ turns a dataset into a model; neither imports the other.
 `Dataset.open("quad").frame()` is a GeoDataFrame of a dataset's photos, corrections applied.
 """
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from img2gps.lazy import lazy_names
@@ -19,12 +18,11 @@ from img2gps.lazy import lazy_names
 if TYPE_CHECKING:
     from img2gps.dataset import Dataset
     from img2gps.site import Site
-
-try:
-    __version__ = version("img2gps")
-except PackageNotFoundError:  # run from a source tree that was never installed
-    __version__ = "0+unknown"
+    from img2gps.version import __version__
 
 __all__ = ["Dataset", "Site", "__version__"]
 
-__getattr__, __dir__ = lazy_names(__name__, {"Dataset": "img2gps.dataset", "Site": "img2gps.site"})
+# the version, too: looking it up takes longer than the program may take to start
+__getattr__, __dir__ = lazy_names(
+    __name__, {"Dataset": "img2gps.dataset", "Site": "img2gps.site", "__version__": "img2gps.version"}
+)

@@ -15,6 +15,7 @@ from rich.markup import escape
 from img2gps import __version__
 from img2gps.console import PATH, WORDS, command, config_option, json_option, print_json, print_text, say, seed_option
 from img2gps.errors import Img2GPSError
+from img2gps.interrupts import held_back, interruptible
 from img2gps.progress import stderr
 from img2gps.text import safe_text
 
@@ -23,10 +24,11 @@ __all__ = ["cli", "demo", "main"]
 EXIT_IO_ERROR = 74  # EX_IOERR of sysexits.h: disk full, a read-only folder, permission lost midway
 
 # The order in which a newcomer meets the commands; commands of other packages follow by name.
-_ORDER = (
-    *("demo", "simulate", "doctor", "validate", "ingest", "split", "audit", "label", "verify"),
-    *("train", "ablate", "evaluate", "predict"),
-)
+_GROUPS = {
+    "Collect": ("doctor", "validate", "ingest", "audit", "label", "split", "verify"),
+    "Train": ("train", "evaluate", "predict", "ablate"),
+    "Practise": ("demo", "simulate"),
+}
 
 
 class CommandGroup(click.RichGroup):
@@ -40,7 +42,23 @@ class CommandGroup(click.RichGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, known ones in the order of the loop."""
         names = set(_entry_points())
-        return [name for name in _ORDER if name in names] + sorted(names.difference(_ORDER))
+        order = [name for group in _GROUPS.values() for name in group]
+        return [name for name in order if name in names] + sorted(names.difference(order))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a name that is nearly one is answered with that one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if ctx.resilient_parsing or args[0] in self.list_commands(ctx):
+                raise
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0].lower(), self.list_commands(ctx), n=1)
+            hint = f": did you mean `{near[0]}`?" if near else "; `img2gps --help` lists them."
+            raise click.UsageError(f"No such command {safe_text(args[0])!r}{hint}", ctx=error.ctx or ctx) from error
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of a command and return it."""
@@ -61,6 +79,9 @@ def _entry_points() -> dict[str, EntryPoint]:
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "IMG2GPS"},
     epilog="Example:\n\n$ img2gps demo",
 )
+@click.command_panel("Collect", commands=list(_GROUPS["Collect"]))
+@click.command_panel("Train", commands=list(_GROUPS["Train"]))
+@click.command_panel("Practise", commands=list(_GROUPS["Practise"]))
 @click.version_option(__version__, prog_name="img2gps")
 def cli() -> None:
     """Turn a walk with a phone into a model that tells where on a site a photo was taken."""
@@ -91,7 +112,9 @@ def _run(arguments: list[str]) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the program and exit: see `img2gps.errors` for the codes."""
     _escape_what_cannot_be_encoded()
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    with interruptible():
+        code = run(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(code)
 
 
 def _escape_what_cannot_be_encoded() -> None:
@@ -117,7 +140,8 @@ def run(arguments: list[str]) -> int:
         _fail(error.format_message())
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        say("Interrupted.")
+        with held_back():  # who asks twice is told once
+            say("Interrupted.")
         return 130
     except BrokenPipeError:  # `img2gps ... | head`: the reader has gone, which is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())

@@ -7,14 +7,18 @@ package that knows Click.
 import json
 import math
 import os
+import re
 import shlex
 import sys
+import textwrap
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import rich_click as click
+from click.core import ParameterSource
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -31,6 +35,7 @@ __all__ = [
     "command_line",
     "config_option",
     "dry_run_option",
+    "environment_sources",
     "jobs_option",
     "json_option",
     "jsonable",
@@ -51,6 +56,10 @@ PATH = click.Path(path_type=Path)
 WORDS = "img2gps.words"
 
 
+_SHORT_CELL = 24  # longer cells are sentences or paths, which may be broken between words
+_GAP = 2  # between two columns
+
+
 class FiniteRange(click.FloatRange):
     """A number in a range; NaN, which a plain range lets through, and infinity are usage errors."""
 
@@ -64,13 +73,44 @@ class FiniteRange(click.FloatRange):
 
 def command(name: str, *, example: str, short_help: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
     """Return a decorator for a command whose help ends in `example` (lines of a shell, without the prompt)."""
-    return click.command(
+    decorator = click.command(
         name,
         # rich-click joins single line breaks and keeps doubled ones
         epilog="\n\n".join(["Example:", *(f"$ {line}" for line in example.strip().splitlines())]),
         short_help=short_help,
         context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     )
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        made = decorator(function)
+        for option in made.params:
+            if isinstance(option, click.Option) and option.envvar is None:
+                option.envvar = _variable(name, option)
+                option.show_envvar = True
+        return made
+
+    return decorate
+
+
+def _variable(name: str, option: click.Option) -> str:
+    """Return the environment variable of an option, named as it is typed: Click names it after the parameter."""
+    flag = max(option.opts, key=len).lstrip("-")
+    return f"IMG2GPS_{name}_{flag}".upper().replace("-", "_")
+
+
+def environment_sources() -> dict[str, str]:
+    """Return the variables that the running command took values from, each by its option's name: ``batch_size``."""
+    context = click.get_current_context()
+    assert context is not None  # without a running command, Click raises
+    taken = [
+        option
+        for option in context.command.params
+        if isinstance(option, click.Option)
+        and option.name
+        and context.get_parameter_source(option.name) is ParameterSource.ENVIRONMENT
+    ]
+    names = [max(option.opts, key=len).lstrip("-").replace("-", "_") for option in taken]
+    return {name: f"IMG2GPS_{context.command.name}_{name}".upper().replace("-", "_") for name in names}
 
 
 def command_line() -> str:
@@ -137,13 +177,16 @@ def _read_config(context: click.Context, _parameter: click.Parameter, path: Path
         raise UsageError(
             f"{safe_path(path)} sets {', '.join(unknown)}, which img2gps {context.command.name} does not know."
         )
+    several = {param.name for param in context.command.params if getattr(param, "multiple", False)}
     defaults = {known[key.replace("-", "_")]: value for key, value in options.items()}
+    # of an option that may be given several times, one value may stand alone
+    defaults |= {key: [defaults[key]] for key in several & defaults.keys() if not isinstance(defaults[key], list)}
     context.default_map = {**(context.default_map or {}), **defaults}
 
 
 def print_text(text: str) -> None:
-    """Print a line of plain text on stdout, unwrapped."""
-    click.echo(text)
+    """Print plain text on stdout: one line, or on a terminal as many as it takes to break no word."""
+    click.echo(wrapped(text, Console()))
 
 
 def print_json(value: object) -> None:
@@ -172,19 +215,77 @@ def jsonable(value: Any) -> Any:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table on stdout; cells are plain text (markup in them is escaped), numbers align right."""
-    cells = [[escape(str(cell)) for cell in row] for row in rows]
-    table = Table(box=None, pad_edge=False)
-    for index, column in enumerate(columns):
-        numeric = all(_looks_numeric(row[index]) for row in cells)
-        table.add_column(escape(column), justify="right" if numeric else "left", overflow="fold")
-    for row in cells:
-        table.add_row(*row)
+    cells = [[str(cell) for cell in row] for row in rows]
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=200)
     # a line of its own: as the table's title it would be folded to the table's width
-    console.print(escape(title), style="bold", soft_wrap=True)
-    console.print(table)
+    console.print(escape(wrapped(title, console)), style="bold", soft_wrap=True)
+    least = [_least_width(index, columns, cells) for index in range(len(columns))]
+    for shown in _parts_of_width(least, console.width):
+        widths = _widths(shown, least, columns, cells, console.width)
+        console.print(_table(widths, columns, cells))
+
+
+def _table(widths: Mapping[int, int], columns: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
+    """Return the table of the columns that `widths` names."""
+    table = Table(box=None, pad_edge=False)
+    for index, width in widths.items():
+        numeric = all(_looks_numeric(row[index]) for row in cells)
+        align: Literal["left", "right"] = "right" if numeric else "left"
+        table.add_column(escape(columns[index]), justify=align, overflow="fold", width=width)
+    for row in cells:
+        table.add_row(*(escape(row[index]) for index in widths))
+    return table
+
+
+def _widths(
+    shown: Sequence[int], least: Sequence[int], columns: Sequence[str], cells: Sequence[Sequence[str]], width: int
+) -> dict[int, int]:
+    """Return how wide each column is: as its longest cell, or narrower, the widest first, where there is no room."""
+    widths = {index: max([cell_len(columns[index]), *(cell_len(row[index]) for row in cells)]) for index in shown}
+    room = width - _GAP * (len(shown) - 1)
+    while sum(widths.values()) > room:
+        spare = {index: own - least[index] for index, own in widths.items() if own > least[index]}
+        if not spare:
+            widths[shown[-1]] = max(1, widths[shown[-1]] - (sum(widths.values()) - room))  # a word longer than the line
+            break
+        widths[max(spare, key=lambda index: (widths[index], index))] -= 1
+    return widths
+
+
+def _least_width(index: int, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+    """Return how wide a column must be for no word and no short cell of it to be broken."""
+    texts = [columns[index], *(row[index] for row in cells)]
+    words = [word for number, text in enumerate(texts) for word in _pieces(text, is_cell=number > 0)]
+    return max(map(cell_len, words), default=1)
+
+
+def _pieces(text: str, *, is_cell: bool) -> list[str]:
+    return [text] if is_cell and len(text) <= _SHORT_CELL else text.split()
+
+
+def _parts_of_width(widths: Sequence[int], width: int) -> list[list[int]]:
+    """Return the columns of each table that together hold `widths`; the first column is repeated in all of them."""
+    parts, room = [[0]], width - widths[0]
+    for index, own in enumerate(widths[1:], start=1):
+        if own + _GAP > room and len(parts[-1]) > 1:
+            parts.append([0])
+            room = width - widths[0]
+        parts[-1].append(index)
+        room -= own + _GAP
+    return parts
+
+
+def wrapped(text: str, console: Console) -> str:
+    """Return `text` in lines of a terminal's width, broken between words; commands in backticks stay in one piece."""
+    if not console.is_terminal:
+        return text
+    whole = re.sub(r"`[^`]*`", lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    lines = [
+        textwrap.fill(line, console.width, break_long_words=False, break_on_hyphens=False) for line in whole.split("\n")
+    ]
+    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _looks_numeric(cell: str) -> bool:
@@ -193,9 +294,11 @@ def _looks_numeric(cell: str) -> bool:
 
 def say(text: str) -> None:
     """Print a message on stderr."""
-    stderr().print(escape(text))
+    console = stderr()
+    console.print(escape(wrapped(text, console)))
 
 
 def warn(text: str) -> None:
     """Print a warning on stderr."""
-    stderr().print(f"[yellow]Warning:[/yellow] {escape(text)}")
+    console = stderr()
+    console.print(f"[yellow]Warning:[/yellow] {escape(wrapped(f'Warning: {text}', console).removeprefix('Warning: '))}")

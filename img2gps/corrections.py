@@ -4,6 +4,9 @@ Every line is one action of a person on one photo and carries a digest over itse
 so that a changed, lost or reordered line is found. The newest line of a photo holds, and says everything
 about it: a photo that was moved and then marked unsure carries its new position in both lines. Undoing
 is another line. The position of ingest stays in the manifest and is never overwritten.
+
+What people type may hold anything. A line whose `by` or `why` could act on a terminal or a spreadsheet has them
+escaped (`img2gps.text.escape_text`), and its digest says so; every other line is written as it always was.
 """
 
 import csv
@@ -14,8 +17,9 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from img2gps.errors import InvalidDatasetError
-from img2gps.files import append_line, canonical_json, drop_incomplete_line, fsync_folder, sha256_bytes
-from img2gps.text import safe_path
+from img2gps.files import append_line, canonical_json, drop_incomplete_line, fsync_folder, sha256_bytes, write_atomic
+from img2gps.progress import stderr
+from img2gps.text import escape_text, safe_path, unescape_text
 
 __all__ = [
     "FIELDS",
@@ -58,6 +62,7 @@ class Correction:
 
 FIELDS: Final = tuple(field.name for field in dataclasses.fields(Correction))
 _NUMBERS = ("from_lon", "from_lat", "lon", "lat", "heading_deg")
+_TEXTS: Final = ("by", "why")
 
 
 def read_corrections(path: Path) -> list[Correction]:
@@ -66,7 +71,9 @@ def read_corrections(path: Path) -> list[Correction]:
     Raises InvalidDatasetError naming the line whose digest does not fit. A last line that a crash
     cut short (no newline) was never acknowledged to anybody and is left out.
     """
+    written = _end_of(path)  # before the lines: another process may be adding one
     if not path.exists():
+        _check_end(path, [], written, cut_short=False)
         return []
     data = path.read_bytes()
     try:
@@ -85,15 +92,49 @@ def read_corrections(path: Path) -> list[Correction]:
     corrections: list[Correction] = []
     previous = ""
     for number, row in enumerate(rows, start=2):
-        correction = _parse(row, path, number)
-        if correction.digest != _digest(correction, previous):
+        stored = _parse(row, path, number)
+        plain = stored.digest == _digest(stored, previous)
+        correction = stored if plain else _unescaped(stored)
+        if not plain and correction.digest != _digest(correction, previous, escaped=True):
             raise InvalidDatasetError(
                 f"{safe_path(path)}, row {number}, was changed after it was written, or a row before it is missing: "
                 "restore the file from a backup."
             )
         corrections.append(correction)
         previous = correction.digest
+    _check_end(path, corrections, written, cut_short=not data or not data.endswith(b"\n"))
     return corrections
+
+
+def _end_path(path: Path) -> Path:
+    """Return the file beside the corrections that names the digest of the last line that was acknowledged."""
+    return path.with_suffix(".sha256")
+
+
+def _end_of(path: Path) -> tuple[int, str]:
+    """Return how many lines were acknowledged and the digest of the last; (0, "") where none was yet."""
+    try:
+        count, _, digest = _end_path(path).read_text(encoding="ascii", errors="replace").strip().partition(" ")
+    except FileNotFoundError:
+        return 0, ""
+    return (int(count), digest) if count.isdecimal() and len(count) < 10 else (1, f"{count} {digest}".strip())
+
+
+def _check_end(path: Path, corrections: list[Correction], written: tuple[int, str], *, cut_short: bool) -> None:
+    """Raise InvalidDatasetError where lines are missing at the end: a chain alone does not tell that.
+
+    Where the last line is there in part, which a crash may leave, that is said and no more.
+    """
+    count, digest = written
+    if not digest or any(correction.digest == digest for correction in corrections):
+        return
+    if cut_short and len(corrections) == count - 1:
+        stderr().print(f"{safe_path(path)} ends in a damaged line, which is left out.", markup=False)
+        return
+    raise InvalidDatasetError(
+        f"{safe_path(path)} lacks lines at its end that were written: restore the file from a backup, or delete "
+        f"{safe_path(_end_path(path))} to go on with what is left."
+    )
 
 
 def append_corrections(path: Path, corrections: list[Correction]) -> list[Correction]:
@@ -102,13 +143,16 @@ def append_corrections(path: Path, corrections: list[Correction]) -> list[Correc
     previous = existing[-1].digest if existing else ""
     chained: list[Correction] = []
     for correction in map(_normalised, corrections):
-        digest = _digest(correction, previous)
+        digest = _digest(correction, previous, escaped=_escaped(correction) != correction)
         chained.append(dataclasses.replace(correction, digest=digest))
         previous = digest
     drop_incomplete_line(path)
     header = [] if path.exists() and path.stat().st_size else [",".join(FIELDS)]
     if chained:
-        append_line(path, "\n".join([*header, *(_format(correction) for correction in chained)]))
+        append_line(path, "\n".join([*header, *(_format(_escaped(correction)) for correction in chained)]))
+        # after the lines: killed in between, the file names a line before the last, which is as good
+        end = f"{len(existing) + len(chained)} {previous}\n"
+        write_atomic(_end_path(path), end.encode(), sync_folder=False)
     if header:
         fsync_folder(path.parent)  # the file is new: its name must be durable too
     return chained
@@ -137,10 +181,10 @@ def histories(corrections: list[Correction]) -> dict[str, list[Correction]]:
 
 
 def _normalised(correction: Correction) -> Correction:
-    """Return the correction as reading it back would give it, or the chain would break on an int or a line break."""
+    """Return the correction as reading it back would give it, or the chain would break on an int."""
     numbers = {name: getattr(correction, name) for name in _NUMBERS}
     values = {name: None if value is None else float(value) for name, value in numbers.items()}
-    if not _plausible(values) or any("\n" in text or "\r" in text for text in (correction.by, correction.why)):
+    if not _plausible(values):
         raise ValueError(f"not a correction that can be stored: {correction}")
     return dataclasses.replace(correction, **values)  # type: ignore[arg-type]  # floats by the names of the fields
 
@@ -159,7 +203,21 @@ def _plausible(numbers: dict[str, float | None]) -> bool:
 
 def file_text(corrections: list[Correction]) -> str:
     """Return the text of a file that holds `corrections` and nothing else, as `append_corrections` writes it."""
-    return "".join(f"{line}\n" for line in [",".join(FIELDS), *(_format(entry) for entry in corrections)])
+    stored, previous = [], ""
+    for entry in corrections:
+        stored.append(entry if entry.digest == _digest(entry, previous) else _escaped(entry))
+        previous = entry.digest
+    return "".join(f"{line}\n" for line in [",".join(FIELDS), *(_format(entry) for entry in stored)])
+
+
+def _escaped(correction: Correction) -> Correction:
+    return dataclasses.replace(correction, **{name: escape_text(getattr(correction, name)) for name in _TEXTS})  # type: ignore[arg-type]  # texts by the names of the fields
+
+
+def _unescaped(stored: Correction) -> Correction:
+    """Return the correction of an escaped line; one that `_escaped` would not have written so stays as it is."""
+    found = dataclasses.replace(stored, **{name: unescape_text(getattr(stored, name)) for name in _TEXTS})  # type: ignore[arg-type]  # texts by the names of the fields
+    return found if found != stored and _escaped(found) == stored else stored
 
 
 def _parse(row: dict[str, str], path: Path, number: int) -> Correction:
@@ -185,6 +243,8 @@ def _format(correction: Correction) -> str:
     return text.getvalue()
 
 
-def _digest(correction: Correction, previous: str) -> str:
+def _digest(correction: Correction, previous: str, *, escaped: bool = False) -> str:
     fields = dataclasses.asdict(correction) | {"digest": previous}
+    if escaped:  # so that a line of before, whose reason happens to look escaped, is never taken for one of these
+        fields["texts"] = "escaped"
     return sha256_bytes(canonical_json(fields))

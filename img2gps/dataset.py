@@ -3,24 +3,29 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from img2gps.corrections import Correction, newest, read_corrections
 from img2gps.errors import DatasetLockedError, InvalidDatasetError, NotFoundError, UsageError
+from img2gps.files import sha256_file
 from img2gps.geo import geodesic_m
+from img2gps.locks import hold
 from img2gps.manifest import ManifestInfo, read_table
+from img2gps.progress import stderr
 from img2gps.site import Site, read_site
-from img2gps.text import safe_path
+from img2gps.text import format_count, safe_path
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
 __all__ = ["Dataset", "frame_info"]
+
+_TOLD: Final[set[tuple[Path, str, str]]] = set()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +35,9 @@ class Dataset:
     root: Path
 
     @classmethod
-    def open(cls, root: Path) -> "Dataset":
+    def open(cls, root: str | Path) -> "Dataset":
         """Return an existing dataset. Raises NotFoundError or InvalidDatasetError."""
+        root = Path(root)
         if not root.exists():
             raise NotFoundError(
                 f"No dataset at {safe_path(root)}: make one with `img2gps ingest PHOTOS {safe_path(root)}`."
@@ -54,6 +60,11 @@ class Dataset:
     def manifest_path(self) -> Path:
         """One row per accepted photo."""
         return self.root / "manifest.parquet"
+
+    @property
+    def outside_path(self) -> Path:
+        """The rows of photos that a redrawn site left outside; absent where there are none."""
+        return self.root / "outside.parquet"
 
     @property
     def rejected_path(self) -> Path:
@@ -96,35 +107,57 @@ class Dataset:
         except UsageError as error:
             raise InvalidDatasetError(f"{error}") from error
 
+    def tell_changed_site(self, info: ManifestInfo) -> None:
+        """Say on stderr, once, where site.geojson is not the polygon that the photos were judged by.
+
+        A person may edit that file: what it says now holds for what reads it, and the photos wait for an ingest.
+        """
+        site = self.site()
+        changed = site.sha256 != info.site_sha256 or site.name != info.site_name
+        told = (self.root.resolve(), site.sha256, site.name)
+        if changed and told not in _TOLD and not (self.root / "site.next.geojson").exists():  # an ingest at work
+            _TOLD.add(told)
+            where = safe_path(self.site_path)
+            stderr().print(
+                f"{where} was changed since the photos were judged by it: "
+                f"judge them again with `img2gps ingest PHOTOS {safe_path(self.root)} --site {where}`, or restore it.",
+                markup=False,
+            )
+
+    def changed_copies(self, ids: Iterable[str], photo_sha256s: Iterable[str]) -> list[Path]:
+        """Return the working copies whose bytes are not those of the manifest; missing ones are not among them."""
+        digests = {self.photo_path(str(one)): str(digest) for one, digest in zip(ids, photo_sha256s, strict=True)}
+        return [path for path, digest in digests.items() if path.is_file() and sha256_file(path) != digest]
+
+    def tell_changed_copies(self, ids: Iterable[str], photo_sha256s: Iterable[str]) -> None:
+        """Say on stderr how many working copies are not as ingest wrote them: what is made of them counts on them."""
+        changed = self.changed_copies(ids, photo_sha256s)
+        if changed:
+            count = format_count(len(changed), "working copy was", "working copies were")
+            where = f"such as {safe_path(changed[0])}: run `img2gps verify {safe_path(self.root)}`"
+            stderr().print(f"{count} changed after ingest, {where}.", markup=False)
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the dataset for writing. Raises DatasetLockedError at once where another process holds it."""
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.root / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise DatasetLockedError(
-                f"{safe_path(self.root)} is being written by another process: wait until it has finished."
-            ) from error
-        try:
+        busy = f"{safe_path(self.root)} is being written by another process: wait until it has finished."
+        with hold(self.root / ".lock", otherwise=DatasetLockedError(busy)):
             yield
-        finally:
-            lock.release()
 
-    def read_frame(self) -> "gpd.GeoDataFrame":
+    def frame(self) -> "gpd.GeoDataFrame":
         """Return the manifest with corrections applied, as a GeoDataFrame in EPSG:4326 indexed 0..N-1.
 
         Beside the columns of `img2gps.manifest.COLUMNS`: `lon`, `lat` (degrees, corrected), `ingest_lon`, `ingest_lat`,
         `ingest_heading_deg` (as ingested), `moved_m` (metres between the two positions), `label_state` ("" | move |
-        unsure | exclude | confirm). `geometry`, `heading_deg` and `gps_source` follow the correction; photos that a
-        person excluded have the split ``excluded``. `frame_info` returns what the manifest says about itself.
+        unsure | exclude | confirm), `stored_split` (as it was dealt). `geometry`, `heading_deg` and `gps_source` follow
+        the correction; photos that a person excluded have the split ``excluded``. `frame_info` returns what the
+        manifest says about itself.
         """
         import geopandas as gpd
         import shapely
 
         table, info = read_table(self.manifest_path)
+        self.tell_changed_site(info)
         points = shapely.from_wkb(table.column("geometry").to_pylist())
         data = table.drop_columns(["geometry"]).to_pandas()
         data["ingest_lon"], data["ingest_lat"] = shapely.get_x(points), shapely.get_y(points)
@@ -136,9 +169,11 @@ class Dataset:
         frame.attrs["manifest"] = json.dumps(dataclasses.asdict(info))
         return frame
 
+    read_frame = frame
+
 
 def _correct(data: "pd.DataFrame", latest: Mapping[str, Correction]) -> None:
-    """Give the manifest's rows the corrected columns (see `Dataset.read_frame`), whole columns at once."""
+    """Give the manifest's rows the corrected columns (see `Dataset.frame`), whole columns at once."""
     found = [latest.get(photo_id) for photo_id in data["id"]]
     placed = np.array([entry is not None and entry.lon is not None for entry in found], dtype=bool)
     turned = np.array([entry is not None and entry.heading_deg is not None for entry in found], dtype=bool)
@@ -149,11 +184,12 @@ def _correct(data: "pd.DataFrame", latest: Mapping[str, Correction]) -> None:
     data.loc[turned, "heading_deg"] = [entry.heading_deg for entry in found if entry and entry.heading_deg is not None]
     data.loc[turned, "heading_ref"] = "T"
     data.loc[placed, "gps_source"] = "correction"
+    data["stored_split"] = data["split"]
     data.loc[excluded, "split"] = "excluded"
     data.loc[excluded, "split_reason"] = "excluded by a correction"
     data["label_state"] = [entry.action if entry else "" for entry in found]
 
 
 def frame_info(frame: "gpd.GeoDataFrame") -> ManifestInfo:
-    """Return what the manifest behind a frame of `Dataset.read_frame` says about itself."""
+    """Return what the manifest behind a frame of `Dataset.frame` says about itself."""
     return ManifestInfo(**json.loads(frame.attrs["manifest"]))

@@ -165,7 +165,7 @@ def _held_out_photo(dataset: Path) -> Path:
     from img2gps.dataset import Dataset
     from img2gps.splits import in_split
 
-    frame = in_split(Dataset.open(dataset).read_frame(), "test")
+    frame = in_split(Dataset.open(dataset).frame(), "test")
     return dataset / str(frame["file_name"].iloc[0])
 
 

@@ -12,7 +12,8 @@ prints it and exits with the code; nothing else catches them.
     ├── InvalidCheckpointError    5   a run or checkpoint that is damaged or of another kind
     ├── DeviceError               6   the device is missing, out of memory, or the numbers left the finite
     ├── RejectedFilesError        7   --strict was given and some files were rejected
-    └── DatasetLockedError       75   another process is writing the dataset (EX_TEMPFAIL)
+    ├── DatasetLockedError       75   another process is writing the dataset (EX_TEMPFAIL)
+    └── RunLockedError           75   another process is writing the run or the study (EX_TEMPFAIL)
 
 Click's own usage errors exit with 2, a failing disk or folder with 74 (EX_IOERR) and an interrupt with 130.
 """
@@ -26,6 +27,7 @@ __all__ = [
     "NotFoundError",
     "QualityGateError",
     "RejectedFilesError",
+    "RunLockedError",
     "UsageError",
 ]
 
@@ -80,5 +82,11 @@ class RejectedFilesError(Img2GPSError):
 
 class DatasetLockedError(Img2GPSError):
     """Another process is writing the dataset; trying again later is right (EX_TEMPFAIL)."""
+
+    exit_code = 75
+
+
+class RunLockedError(Img2GPSError):
+    """Another process is writing the run or the study; trying again later is right (EX_TEMPFAIL)."""
 
     exit_code = 75

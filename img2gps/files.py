@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
 
+from img2gps.text import safe_text
+
 __all__ = [
+    "SUMS",
     "TEMPORARY_PREFIX",
     "append_line",
+    "append_record",
     "canonical_json",
+    "changed_files",
     "drop_incomplete_line",
     "fsync_folder",
     "read_json_lines",
@@ -27,10 +32,15 @@ __all__ = [
     "write_atomic",
     "write_csv",
     "write_json",
+    "write_sums",
 ]
+
+SUMS = "SHA256SUMS"
 
 TEMPORARY_PREFIX = ".tmp-"
 _CHUNK_BYTES = 1 << 20
+_DIGEST = "digest"
+_DIGEST_LETTERS = 16  # 64 bits: against damage, not against a forger
 
 
 def write_atomic(target: Path, content: bytes | Callable[[BinaryIO], object], *, sync_folder: bool = True) -> None:
@@ -102,12 +112,38 @@ def write_csv(target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
     write_atomic(target, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
+def append_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Append a JSON line with a digest of itself, which `read_json_lines` compares; NaN raises ValueError."""
+    line = dict(record) | {_DIGEST: _record_digest(record)}
+    append_line(path, json.dumps(line, allow_nan=False, separators=(",", ":")))
+
+
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the complete lines of a JSON-lines file; a last line cut by a crash is left out."""
+    """Return the complete lines of a JSON-lines file; a last line cut by a crash is left out.
+
+    Raises ValueError naming the line that is no JSON object, or not as `append_record` wrote it.
+    """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n") and line.strip()]
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [_record(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _record(line: bytes, number: int) -> dict[str, Any]:
+    try:
+        record = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"line {number} is not JSON") from error
+    if not isinstance(record, dict):
+        raise ValueError(f"line {number} is no JSON object")
+    digest = record.pop(_DIGEST, None)
+    if digest is not None and digest != _record_digest(record):
+        raise ValueError(f"line {number} was changed after it was written")
+    return record
+
+
+def _record_digest(record: Mapping[str, Any]) -> str:
+    return sha256_bytes(canonical_json(record))[:_DIGEST_LETTERS]
 
 
 def canonical_json(value: object) -> bytes:
@@ -120,10 +156,37 @@ def sha256_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, read in pieces of one MiB."""
+def sha256_file(path: Path, *, until: int | None = None) -> str:
+    """Return the SHA-256 of a file's bytes, read in pieces of one MiB; a negative `until` leaves its last bytes out."""
     digest = hashlib.sha256()
+    left = path.stat().st_size + (until or 0)
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
+        while chunk := file.read(_CHUNK_BYTES if until is None else min(_CHUNK_BYTES, left)):
             digest.update(chunk)
+            left -= len(chunk)
     return digest.hexdigest()
+
+
+def write_sums(folder: Path) -> None:
+    """Write ``SHA256SUMS`` over every file below `folder`, in the format of sha256sum(1)."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
+    kept = [path for path in files if not path.name.startswith(TEMPORARY_PREFIX)]
+    lines = [f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in kept]
+    write_atomic(folder / SUMS, "".join(lines).encode("utf-8", "surrogateescape"))
+
+
+def changed_files(folder: Path) -> list[tuple[str, str]]:
+    """Return each file of ``SHA256SUMS`` that is not as it was, with what is wrong; nothing where there are no sums."""
+    if not (folder / SUMS).is_file():
+        return []
+    found: list[tuple[str, str]] = []
+    for line in (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        path = folder / name
+        if not name or "\0" in name or ".." in Path(name).parts or Path(name).is_absolute():
+            found.append((SUMS, "a line of it is no sum of a file"))
+        elif not path.is_file():
+            found.append((SUMS, f"it names {safe_text(name)}, which is missing"))
+        elif sha256_file(path) != digest:
+            found.append((name, "it was changed after it was written"))
+    return found

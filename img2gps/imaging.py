@@ -22,7 +22,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-__all__ = ["FORMATS", "WORKING_SHORT_SIDE_PX", "fit_short_side", "open_image", "upright_rgb"]
+__all__ = ["FORMATS", "WORKING_SHORT_SIDE_PX", "fit_short_side", "load_scaled", "open_image", "upright_rgb", "xmp_of"]
 
 # Importing a plugin registers its format; naming them here spares the import of all forty others.
 _PLUGINS = (AvifImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
@@ -35,6 +35,9 @@ An MPO is read as the JPEG that it begins with: its other pictures are views and
 
 WORKING_SHORT_SIDE_PX: Final = 512
 
+_XMP: Final = "img2gps xmp"
+# Where Pillow keeps an XMP packet: JPEG, TIFF, WebP, HEIF, AVIF; PNG; PNG as ImageMagick writes it.
+_XMP_KEYS: Final = ("xmp", "XML:com.adobe.xmp", "Raw profile type xmp")
 _RESAMPLED_MODES: Final = ("L", "RGB", "CMYK", "YCbCr")
 # How pixels stored under each EXIF orientation are turned upright (CIPA DC-008, table 5).
 _TURNS: Final = {
@@ -65,12 +68,29 @@ class _Jpeg(JpegImagePlugin.JpegImageFile):
 def open_image(data: bytes) -> Image.Image:
     """Return the image of `data` with only its header parsed, in one of `FORMATS`.
 
+    An XMP packet in it is out of Pillow's sight (`xmp_of`): of the orientations only EXIF's counts, as in browsers.
     Raises what Pillow raises (PIL.UnidentifiedImageError, OSError, SyntaxError, struct.error, ...).
     """
     image = _open_jpeg(data) if data.startswith(b"\xff\xd8\xff") else _open_other(data)
     if isinstance(image, ImageFile.ImageFile):
         image.decodermaxblock = max(len(data), ImageFile.MAXBLOCK)  # it is all here: one piece, not 64 KiB at a time
+    _set_xmp_aside(image)
     return image
+
+
+def xmp_of(image: Image.Image) -> bytes:
+    """Return the XMP packet of an image from `open_image`, empty where its header holds none."""
+    _set_xmp_aside(image)
+    packet = image.info.get(_XMP, b"")
+    return packet if isinstance(packet, bytes) else b""
+
+
+def _set_xmp_aside(image: Image.Image) -> None:
+    """Hide the XMP from `getexif`, which would take an orientation from it where the EXIF has none."""
+    for key in _XMP_KEYS:
+        packet = image.info.pop(key, None)
+        if packet:
+            image.info.setdefault(_XMP, packet.encode() if isinstance(packet, str) else packet)
 
 
 def _open_jpeg(data: bytes) -> Image.Image:
@@ -91,14 +111,20 @@ def upright_rgb(image: Image.Image, *, short_side_px: int | None = WORKING_SHORT
     JPEGs are decoded at the smallest scale (1, 1/2, 1/4, 1/8) that still covers the target, which costs a
     fraction of a full decode. HEIF arrives upright from its decoder. Raises what Pillow raises.
     """
-    if short_side_px is not None and image.format == "JPEG":
-        image.draft("RGB", _covering_size(image.size, short_side_px))
-    image.load()
+    load_scaled(image, short_side_px)
     turn = _turn(image)  # after load: TIFF turns by itself
     # small first: turning and colour conversion then cost a fraction; other modes cannot be resampled as they are
     small = fit_short_side(image, short_side_px) if image.mode in _RESAMPLED_MODES else image
     rgb = fit_short_side(_to_srgb(small), short_side_px)
     return rgb if turn is None else rgb.transpose(turn)
+
+
+def load_scaled(image: Image.Image, short_side_px: int | None) -> None:
+    """Decode an image, a JPEG at the smallest scale that covers `short_side_px`. Raises what Pillow raises."""
+    if short_side_px is not None and image.format == "JPEG":
+        image.draft("RGB", _covering_size(image.size, short_side_px))
+    image.load()
+    _set_xmp_aside(image)  # a PNG may hold it behind its pixels
 
 
 def fit_short_side(image: Image.Image, short_side_px: int | None) -> Image.Image:

@@ -1,7 +1,8 @@
 """The manifest: one GeoParquet row per accepted photo, its schema declared once and checked on every read.
 
 GeoParquet 1.1 (https://geoparquet.org/releases/v1.1.0/): WKB points in EPSG:4326. The file's own
-metadata carries, under ``img2gps``, the schema version, the site, the split and a digest of the rows.
+metadata carries, under ``img2gps``, the schema version, the site, the split and a digest of the rows. Every read
+compares the digest of the whole file that `img2gps.tables` puts there; that of the rows is for `verify`.
 """
 
 import base64
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from img2gps import __version__
 from img2gps.errors import InvalidDatasetError
-from img2gps.files import canonical_json, sha256_bytes, write_atomic
+from img2gps.files import canonical_json, sha256_bytes
 from img2gps.imaging import WORKING_SHORT_SIDE_PX
+from img2gps.tables import DamagedTableError, load_table, save_table
 from img2gps.text import safe_path, safe_text
 from img2gps.types import Photo
 
@@ -27,6 +29,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Column",
     "ManifestInfo",
+    "inspect_table",
     "is_info_intact",
     "photos_of",
     "read_table",
@@ -37,6 +40,11 @@ __all__ = [
 SCHEMA_VERSION: Final = 2
 _METADATA_KEY: Final = b"img2gps"
 _GEO_KEY: Final = b"geo"
+_NOTE_KEY: Final = b"description"
+_NOTE: Final = (
+    b"Positions, headings and splits as ingested. Corrections lie beside this file in corrections.csv: "
+    b'`img2gps.Dataset.open("FOLDER").frame()` applies them.'
+)
 _REBUILD = "restore manifest.parquet from a backup, or ingest the sources again"
 
 
@@ -148,16 +156,14 @@ def write_manifest(path: Path, photos: Iterable[Photo], info: ManifestInfo) -> M
 
     Rows are ordered by source name and id, so that equal photos give equal bytes.
     """
-    import pyarrow.parquet as pq
-
     ordered = sorted(photos, key=lambda photo: (photo.source_name, photo.id))
     table = _table_of(ordered)
     geo = _geo_metadata(ordered)
     info = dataclasses.replace(info, rows_sha256=rows_digest(table), schema_version=SCHEMA_VERSION)
     info = dataclasses.replace(info, info_sha256=_info_digest(dataclasses.asdict(info), geo))
-    metadata = {_METADATA_KEY: canonical_json(dataclasses.asdict(info)), _GEO_KEY: geo}
+    metadata = {_METADATA_KEY: canonical_json(dataclasses.asdict(info)), _GEO_KEY: geo, _NOTE_KEY: _NOTE}
     table = table.replace_schema_metadata(metadata)
-    write_atomic(path, lambda file: pq.write_table(table, file, compression="zstd"))
+    save_table(path, table)
     return info
 
 
@@ -167,20 +173,24 @@ def read_table(path: Path) -> tuple["pa.Table", ManifestInfo]:
     The table has every column of `COLUMNS`; those that a file of an earlier schema lacks hold nulls.
     Raises InvalidDatasetError naming the column, and what is wrong with it, where the file breaks the schema.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    table, info, intact = inspect_table(path)
+    if not intact:
+        raise InvalidDatasetError(f"{safe_path(path)} was damaged or changed after it was written: {_REBUILD}.")
+    return table, info
 
+
+def inspect_table(path: Path) -> tuple["pa.Table", ManifestInfo, bool]:
+    """Return what `read_table` returns of a file that may be damaged, and whether its bytes are as they were written.
+
+    A file of an earlier version has no digest of its bytes and counts as intact. Raises InvalidDatasetError.
+    """
     where = safe_path(path)
     try:
-        with path.open("rb") as file:  # a path's text would be taken for an address where it has a colon
-            table = pq.read_table(file)
-    except FileNotFoundError as error:
-        raise InvalidDatasetError(f"{where} is missing: {_REBUILD}.") from error
-    except (pa.ArrowException, OSError) as error:
-        first_line = safe_text(str(error).splitlines()[0] if str(error) else type(error).__name__)
-        raise InvalidDatasetError(f"{where} is not a readable Parquet file ({first_line}): {_REBUILD}.") from error
-    info = _read_info(table, where)
-    return _checked(table, where, info.schema_version), info
+        stored = load_table(path)
+    except DamagedTableError as error:
+        raise InvalidDatasetError(f"{where} {error}: {_REBUILD}.") from error
+    info = _read_info(stored.table, where)
+    return _checked(stored.table, where, info.schema_version), info, stored.intact is not False
 
 
 def photos_of(table: "pa.Table") -> list[Photo]:
@@ -288,7 +298,7 @@ def _read_info(table: "pa.Table", where: str) -> ManifestInfo:
                 f"this is img2gps {__version__} with schema {SCHEMA_VERSION}: upgrade img2gps."
             )
         return ManifestInfo(**(given | {"schema_version": version}))
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, RecursionError, TypeError, ValueError) as error:
         raise InvalidDatasetError(f"{where} has damaged img2gps metadata: {_REBUILD}.") from error
 
 

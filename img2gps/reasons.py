@@ -117,6 +117,26 @@ FLAGS: Final = _table(
         "wait a few seconds at each place; correct the position with img2gps label",
     ),
     (
+        "void_fix",
+        "the receiver itself says that it had no fix (GPSStatus V)",
+        "wait for a fix before the photo; check the position with img2gps label",
+    ),
+    (
+        "network_fix",
+        "the position came from cell towers, Wi-Fi or by hand, not from satellites",
+        "wait for a satellite fix in the open; check the position with img2gps label",
+    ),
+    (
+        "poor_accuracy",
+        "the phone reported an accuracy worse than 100 m",
+        "allow the camera the precise location and wait for a fix; check the position with img2gps label",
+    ),
+    (
+        "poor_geometry",
+        "the satellites stood badly: a dilution of precision over 20",
+        "wait for a better fix in the open; check the position with img2gps label",
+    ),
+    (
         "quantised_gps",
         "the coordinates are whole arc-seconds, 24 to 31 m apart",
         "an app rounded them: use the phone's own camera, or correct the position with img2gps label",
@@ -124,13 +144,40 @@ FLAGS: Final = _table(
     ("heading_unknown", "no compass heading was recorded", "turn the compass on in the camera's settings"),
     (
         "time_unknown",
-        "no capture time was recorded",
-        f"set the phone's clock; {_COPY_ORIGINALS}",
+        "no capture time is known: none was recorded, or a clock time whose zone nothing names",
+        "where a clock time was read, name `time_zone` in the site file and give it by --site; else set the phone's "
+        f"clock, and {_COPY_ORIGINALS}",
+    ),
+    (
+        "times_disagree",
+        "the GPS time and the camera's clock contradict each other; one was taken by the rule in docs/ingest.md",
+        "check the hour of these photos; set the camera's clock and zone, and update the receiver",
+    ),
+    (
+        "repeated_hour",
+        "the clock was in the hour that autumn repeats; the photos around it decided which of the two it was",
+        "nothing to do where the order of the walk is right; let the camera write its offset",
     ),
     (
         "implausible_speed",
         "the step from the previous photo of the walk is faster than a person, beyond what both accuracies explain",
         "one of the two positions is wrong: compare them with img2gps label",
+    ),
+    (
+        "panorama",
+        "a panorama: all around, or a wide strip",
+        "leave it out where a model should learn from ordinary photos: it shows more than a phone's view",
+    ),
+    ("drone", "taken by a drone", "leave it out: the view from above is nobody's who walks"),
+    (
+        "small_picture",
+        "under 200 pixels on its short side, as thumbnails and previews are",
+        f"a program made it from a photo: {_COPY_ORIGINALS}",
+    ),
+    (
+        "dark_frame",
+        "black or nearly so, as from a pocket",
+        "leave it out: it shows nothing of the place",
     ),
 )
 """Every flag of an accepted photo, by code."""

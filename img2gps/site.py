@@ -3,24 +3,27 @@
 import dataclasses
 import json
 import math
+import re
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
 from shapely import affinity
-from shapely.geometry import MultiPolygon, Point, Polygon, mapping, shape
+from shapely.geometry import MultiPolygon, Point, Polygon, mapping
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import nearest_points
 
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.files import canonical_json, sha256_bytes
 from img2gps.geo import FloatArray, LocalFrame, geodesic_m
-from img2gps.text import safe_path, safe_text
+from img2gps.text import join_words, safe_path, safe_text
+from img2gps.vector import Feature, features_of_bytes, features_of_geojson
 
 __all__ = ["Site", "SiteRelation", "load_site", "packaged_sites", "read_site", "site_from_geojson"]
 
@@ -32,7 +35,7 @@ _EDGE_DEFAULT_M = 10.0
 _EDGE_LIMIT_M = 30.0
 _METRES_PER_DEGREE = 110_574.0  # of latitude at the equator, the fewest anywhere on WGS 84
 _NEAR_DEG = 5.0
-_DEGREES = ("CRS84", "OGC:1.3:CRS84", "EPSG::4326", "EPSG:4326")
+_ZONE_KEYS = ("timezone", "tz", "tzid", "timezoneid", "timezonename", "iana", "ianatimezone")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,11 @@ class Site:
     polygon: Polygon | MultiPolygon
     time_zone: str | None = None
     title: str | None = None
+
+    @classmethod
+    def open(cls, name_or_file: str | Path) -> "Site":
+        """Return a packaged site by its name, or the site of a file: see `load_site`."""
+        return load_site(name_or_file)
 
     @cached_property
     def frame(self) -> LocalFrame:
@@ -118,6 +126,10 @@ class Site:
         tolerance_m = min(_EDGE_DEFAULT_M if accuracy_m is None else accuracy_m, _EDGE_LIMIT_M)
         return ("edge" if distance_m <= tolerance_m else "outside"), distance_m
 
+    def holds_swapped(self, lon: float, lat: float) -> bool:
+        """Return whether a position off the site would be on it with its two coordinates in the other order."""
+        return abs(lon) <= 90 and self.relation(lon, lat)[0] == "outside" and self.relation(lat, lon)[0] != "outside"
+
     def to_geojson(self) -> dict[str, Any]:
         """Return the site as a GeoJSON FeatureCollection that `site_from_geojson` reads back."""
         properties = {"name": self.name, "title": self.title, "time_zone": self.time_zone}
@@ -142,7 +154,7 @@ def packaged_sites() -> list[str]:
 
 
 def load_site(name_or_file: str | Path) -> Site:
-    """Return a packaged site by its name, or the site of a GeoJSON file.
+    """Return a packaged site by its name, or the site of a GeoJSON, KML or KMZ file.
 
     Raises NotFoundError where neither exists, UsageError where the file is no usable polygon.
     """
@@ -158,53 +170,44 @@ def load_site(name_or_file: str | Path) -> Site:
 
 
 def read_site(path: Path) -> Site:
-    """Return the site of a GeoJSON file; UsageError says what is wrong with it."""
+    """Return the site of a GeoJSON, KML or KMZ file; UsageError says what is wrong with it."""
     try:
-        content = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise UsageError(f"Cannot read the site file {safe_path(path)}: {reason}; give a GeoJSON polygon.") from error
-    return site_from_geojson(content, where=safe_path(path), default_name=path.stem)
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"Cannot read the site file {safe_path(path)}: {error.strerror}; give a polygon.") from error
+    return _site_of(features_of_bytes(content, path), where=safe_path(path), default_name=path.stem)
 
 
 def site_from_geojson(content: str, *, where: str, default_name: str = "site") -> Site:
     """Return the site of GeoJSON text; `where` names the source in the UsageError of a bad one."""
-    try:
-        document = json.loads(content)
-        features = _polygon_features(document)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{where} is not GeoJSON ({error}); export the outline as a GeoJSON polygon.") from error
-    if not features:
+    return _site_of(features_of_geojson(content, where=where), where=where, default_name=default_name)
+
+
+def _site_of(features: Sequence[Feature], *, where: str, default_name: str) -> Site:
+    broken = next((feature for feature in features if feature.problem), None)
+    if broken is not None:
+        raise UsageError(f"{where} holds a polygon with {broken.problem}; export it again.")
+    outlined = [(feature, polygons) for feature in features if (polygons := _polygons_in(feature.geometry))]
+    if not outlined:
         raise UsageError(f"{where} holds no GeoJSON polygon; export the site's outline as Polygon or MultiPolygon.")
-    _check_degrees(document, where)
-    given = [entry["properties"] for entry in features if isinstance(entry.get("properties"), dict)]
-    properties: dict[str, Any] = given[0] if given else {}
-    polygon = _checked_polygon([entry["geometry"] for entry in features], where)
+    properties = next((feature.properties for feature, _ in outlined if feature.properties), {})
     return Site(
         name=safe_text(str(properties.get("name") or default_name), limit=80),
         title=safe_text(str(properties["title"]), limit=120) if properties.get("title") else None,
-        polygon=polygon,
-        time_zone=_checked_time_zone(properties.get("time_zone"), where),
+        polygon=_checked_polygon([polygon for _, polygons in outlined for polygon in polygons], where),
+        time_zone=_time_zone_of([feature.properties for feature in features], where),
     )
 
 
-def _polygon_features(document: object) -> list[dict[str, Any]]:
-    """Return the features with a polygon, whatever GeoJSON object holds them."""
-    if not isinstance(document, dict):
+def _polygons_in(geometry: BaseGeometry | None) -> list[BaseGeometry]:
+    if geometry is None:
         return []
-    if document.get("type") in ("Polygon", "MultiPolygon"):
-        return [{"geometry": document}]
-    if document.get("type") == "Feature":
-        return _polygon_features(document.get("geometry")) and [document]
-    features = document.get("features")
-    return [entry for item in features for entry in _polygon_features(item)] if isinstance(features, list) else []
+    if isinstance(geometry, Polygon | MultiPolygon):
+        return [geometry]
+    return [part for inner in getattr(geometry, "geoms", ()) for part in _polygons_in(inner)]
 
 
-def _checked_polygon(geometries: list[dict[str, Any]], where: str) -> Polygon | MultiPolygon:
-    try:
-        polygons = [shape(geometry) for geometry in geometries]
-    except Exception as error:
-        raise UsageError(f"{where} holds a polygon with malformed coordinates ({error}); export it again.") from error
+def _checked_polygon(polygons: list[BaseGeometry], where: str) -> Polygon | MultiPolygon:
     for polygon in polygons:
         if not polygon.is_valid:
             reason = shapely.is_valid_reason(polygon)
@@ -214,12 +217,22 @@ def _checked_polygon(geometries: list[dict[str, Any]], where: str) -> Polygon | 
             )
         if polygon.is_empty or polygon.area == 0:
             raise UsageError(f"{where} holds a polygon without an area; draw the site's outline and export it again.")
-        west, south, east, north = polygon.bounds
-        if not (-360 <= west <= east <= 360 and -90 <= south <= north <= 90):
-            raise UsageError(f"{where} is not in degrees, lon before lat; export it in EPSG:4326 (WGS 84).")
+        _check_degrees(polygon, where)
     merged = _on_one_turn(shapely.force_2d(shapely.union_all(polygons)))
     assert isinstance(merged, Polygon | MultiPolygon)
     return merged
+
+
+def _check_degrees(polygon: BaseGeometry, where: str) -> None:
+    west, south, east, north = polygon.bounds
+    if -360 <= west <= east <= 360 and -90 <= south <= north <= 90:
+        return
+    if -90 <= west <= east <= 90 and -180 <= south <= north <= 180:
+        raise UsageError(
+            f"{where} has its axes swapped: its second coordinate reaches {south if south < -90 else north:g}, which "
+            "is no latitude; write lon before lat."
+        )
+    raise UsageError(f"{where} is not in degrees, lon before lat; export it in EPSG:4326 (WGS 84).")
 
 
 def _on_one_turn(polygon: BaseGeometry) -> BaseGeometry:
@@ -243,24 +256,27 @@ def _on_one_turn(polygon: BaseGeometry) -> BaseGeometry:
     return joined if (west + east) / 2 <= 180.0 else affinity.translate(joined, xoff=-360.0)
 
 
-def _check_degrees(document: dict[str, Any], where: str) -> None:
-    """Raise UsageError where the file declares coordinates that are not WGS 84 (``crs``, GeoJSON before RFC 7946)."""
-    crs = document.get("crs")
-    given = crs.get("properties") if isinstance(crs, dict) else None
-    name = str(given.get("name") or "") if isinstance(given, dict) else ""
-    if crs is not None and not name.upper().endswith(_DEGREES):
-        raise UsageError(
-            f"{where} declares the coordinates {safe_text(name or repr(crs), limit=80)!r}; "
-            "export it in EPSG:4326 (WGS 84)."
-        )
+def _time_zone_of(given: Sequence[Mapping[str, Any]], where: str) -> str | None:
+    """Return the time zone that the properties of any feature name, under any usual spelling of the key."""
+    named = {
+        str(value).strip()
+        for properties in given
+        for key, value in properties.items()
+        if re.sub(r"[^a-z]", "", str(key).lower()) in _ZONE_KEYS and value not in (None, "")
+    }
+    zones = sorted({_checked_time_zone(name, where) for name in named})
+    if len(zones) > 1:
+        raise UsageError(f"{where} names several time zones ({join_words(zones)}); leave one of them.")
+    return zones[0] if zones else None
 
 
-def _checked_time_zone(name: object, where: str) -> str | None:
-    if name is None:
-        return None
+def _checked_time_zone(name: str, where: str) -> str:
     try:
-        return ZoneInfo(str(name)).key
+        return ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        alike = [zone for zone in available_timezones() if zone.casefold() == name.replace(" ", "_").casefold()]
+        if len(alike) == 1:
+            return alike[0]
         raise UsageError(
             f"{where} names the unknown time zone {safe_text(repr(name))}; use an IANA name such as Europe/Berlin."
         ) from error

@@ -14,7 +14,7 @@ from img2gps.files import canonical_json, sha256_bytes
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SPLITS", "SplitHashes", "in_split", "split_hashes"]
+__all__ = ["SPLITS", "SplitHashes", "emptied_splits", "in_split", "split_hashes"]
 
 SPLITS: Final = ("train", "val", "test")
 
@@ -34,8 +34,14 @@ def in_split(frame: "pd.DataFrame", split: str) -> "pd.DataFrame":
     return frame[frame["split"].fillna("") == split]
 
 
+def emptied_splits(frame: "pd.DataFrame") -> tuple[str, ...]:
+    """Return the splits that had photos when they were made, and have none since a person excluded them all."""
+    then, today = set(frame["stored_split"].dropna()), set(frame["split"].dropna())
+    return tuple(name for name in SPLITS if name in then - today)
+
+
 def split_hashes(frame: "pd.DataFrame") -> SplitHashes:
-    """Return the fingerprints of the splits of a frame of `img2gps.dataset.Dataset.read_frame`."""
+    """Return the fingerprints of the splits of a frame of `img2gps.dataset.Dataset.frame`."""
     ids: dict[str, str] = {}
     labels: dict[str, str] = {}
     for split in (*SPLITS, "all"):

@@ -1,15 +1,23 @@
 """Text that came from files, made fit for terminals, CSV and HTML."""
 
 import os
+import re
+import sys
 import unicodedata
 
-__all__ = ["format_count", "format_duration", "join_words", "safe_path", "safe_text"]
+__all__ = ["escape_text", "format_count", "format_duration", "join_words", "safe_path", "safe_text", "unescape_text"]
 
 # Cc control, Cf format (bidirectional overrides, zero-width), Cs lone surrogates (undecodable file names),
 # Co private use, Cn unassigned, Zl/Zp line and paragraph separators.
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # A spreadsheet reads a cell that starts with one of these as a formula (OWASP, "CSV Injection").
 _FORMULA_STARTS = ("=", "+", "-", "@")
+# Spreadsheets of East Asia take the full-width signs, too.
+_FORMULA_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+_PREFIXED = re.compile(f"['{_FORMULA_SIGNS}]")
+# Where a list is separated by semicolons, a cell can begin in the middle of a text.
+_INNER_FORMULA = re.compile(rf";(?=[\s'\"]*[{_FORMULA_SIGNS}])")
+_ESCAPED = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u\{([0-9a-f]{1,6})\})")
 
 
 def safe_text(text: str, *, limit: int = 300) -> str:
@@ -24,6 +32,41 @@ def safe_text(text: str, *, limit: int = 300) -> str:
     if escaped.lstrip().startswith(_FORMULA_STARTS):
         escaped = "'" + escaped
     return escaped if len(text) <= limit else escaped[:limit] + "…"
+
+
+def escape_text(text: str) -> str:
+    r"""Return any text as one line that no terminal obeys and no spreadsheet runs; `unescape_text` gives it back.
+
+    A backslash is doubled; control, format, undecodable and unassigned characters, and blanks at either end, become
+    ``\\x1b``- or ``\\u{202e}``-style escapes; a text that begins like a formula, or with an apostrophe, gets an
+    apostrophe in front. Text without any of these stays as it is.
+    """
+    inner = text.strip()
+    start = text.find(inner) if inner else len(text)
+    blanks = {*range(start), *range(start + len(inner), len(text))}
+    escaped = "".join(_reversible(char, index in blanks) for index, char in enumerate(text))
+    escaped = _INNER_FORMULA.sub(r"\\x3b", escaped)
+    return f"'{escaped}" if _PREFIXED.match(escaped) else escaped
+
+
+def unescape_text(escaped: str) -> str:
+    """Return the text that `escape_text` was given; what is no escape stays as it is."""
+    return _ESCAPED.sub(_unescaped, escaped.removeprefix("'"))
+
+
+def _reversible(char: str, is_outer_blank: bool) -> str:
+    if char == "\\":
+        return "\\\\"
+    if not is_outer_blank and _escape(char) == char:
+        return char
+    return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{{{ord(char):x}}}"
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    code = found[1] or found[2]
+    if code is None:
+        return "\\"
+    return chr(int(code, 16)) if int(code, 16) <= sys.maxunicode else found[0]
 
 
 def safe_path(path: "str | bytes | os.PathLike[str]", *, limit: int = 300) -> str:

@@ -17,9 +17,11 @@ import pytest
 from ingest_runs import rows, run_ingest
 from photos import write_photo, write_site, write_walk
 
+from collect.ingesting.outside import read_outside
 from collect.ingesting.rejected import read_rejected
 from collect.ingesting.sources import read_sources
 from collect.verify import verify_dataset
+from img2gps.dataset import Dataset
 
 
 def write_input(folder: Path, count: int) -> Path:
@@ -34,9 +36,13 @@ def write_input(folder: Path, count: int) -> Path:
 def content(root: Path) -> dict[str, Any]:
     """Return everything that a dataset holds but times: what a rerun must equal."""
     photos = [dataclasses.replace(photo, ingested_at=None, ingest="") for photo in rows(root).values()]
-    copies = {photo.file_name: (root / photo.file_name).read_bytes() for photo in photos}
+    outside = [
+        dataclasses.replace(photo, ingested_at=None, ingest="") for photo in read_outside(Dataset.open(root)).values()
+    ]
+    copies = {photo.file_name: (root / photo.file_name).read_bytes() for photo in (*photos, *outside)}
     return {
         "photos": photos,
+        "outside": outside,
         "copies": copies,
         "rejected": read_rejected(root / "rejected.csv"),
         "sources": read_sources(root / "sources.parquet"),

@@ -20,6 +20,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from collect.label.desk import LabelDesk
+from collect.label.opening import Opening
 from collect.label.security import Policy, policy_for
 from collect.label.server import create_app
 from img2gps.dataset import Dataset
@@ -88,7 +89,7 @@ class Client:
 
 
 @contextlib.contextmanager
-def running_server(desk: LabelDesk, host: str = "127.0.0.1") -> Iterator[Client]:
+def running_server(desk: LabelDesk | Opening, host: str = "127.0.0.1") -> Iterator[Client]:
     """Serve a desk from a thread; `host` decides the policy, the socket is on the loopback address all the same."""
     import socket
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from img2gps.geo import FloatArray
-from train.config import TrainConfig
+from train.config import NetworkConfig
 
 __all__ = ["Augmentation", "UIntArray", "augment", "epoch_order", "photo_keys", "photo_uniforms"]
 
@@ -35,7 +35,7 @@ class Augmentation:
     colour: float
 
     @classmethod
-    def of(cls, config: TrainConfig) -> "Augmentation":
+    def of(cls, config: NetworkConfig) -> "Augmentation":
         """Return the strengths of a config."""
         return cls(crop=config.augment_crop, rotate_deg=config.augment_rotate_deg, colour=config.augment_colour)
 

@@ -1,11 +1,13 @@
 """Every photo of a dataset decoded once per input size, kept as uint8 in one file beside the photos.
 
-The file's name carries a hash of everything its content depends on, so a stale one is never read; it is
-safe to delete at any time.
+The file's name carries a hash of everything its content depends on, so a stale one is never read; behind the
+array stands a digest of it, so a damaged one is not either. It is safe to delete at any time.
 """
 
 import contextlib
+import math
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -14,15 +16,17 @@ from uuid import uuid4
 import numpy as np
 
 from img2gps.errors import InvalidDatasetError
-from img2gps.files import TEMPORARY_PREFIX, canonical_json, fsync_folder, sha256_bytes
+from img2gps.files import TEMPORARY_PREFIX, canonical_json, fsync_folder, sha256_bytes, sha256_file
 from img2gps.progress import stderr, track
 from img2gps.text import safe_path
 from train.data import DatasetPhotos
 from train.pixels import PREPROCESSING_VERSION, Pixels, PixelSpec, UnreadableImageError, read_pixels
 
-__all__ = ["cache_path", "cached_pixels"]
+__all__ = ["cache_path", "cached_pixels", "check_pixels"]
 
 _FOLDER: Final = ".cache"
+_TRAILER: Final = b"\nsha256:"
+_SHA256_LETTERS: Final = 64
 # https://bford.info/cachedir/: backup tools leave a folder out that holds this file
 _TAG: Final = "Signature: 8a477f597d28d172789f06886806bc55\n# Decoded photos of img2gps train; safe to delete.\n"
 
@@ -50,6 +54,13 @@ def cached_pixels(source: DatasetPhotos, spec: PixelSpec, *, may_write: bool = T
     return written
 
 
+def check_pixels(source: DatasetPhotos, spec: PixelSpec) -> None:
+    """Raise what `cached_pixels` would; nothing is written, and no more than a few photos are in memory."""
+    if _open(cache_path(source, spec), _shape(source, spec)) is None:
+        for _ in _decoded(source, spec):
+            pass
+
+
 def cache_path(source: DatasetPhotos, spec: PixelSpec) -> Path:
     """Return where the pixels lie: named after their size and a hash of photos, size and preprocessing."""
     photos = [source.photos.ids.tolist(), source.photos.photo_sha256.tolist()]
@@ -63,11 +74,25 @@ def _shape(source: DatasetPhotos, spec: PixelSpec) -> tuple[int, int, int, int]:
 
 def _open(path: Path, shape: tuple[int, ...]) -> Pixels | None:
     try:
+        if not _is_intact(path, math.prod(shape)):
+            return None
         # copy-on-write: writable to torch, yet the file never changes
         pixels: Pixels = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError, EOFError):  # missing, or torn by a full disk or a power cut
+    except Exception:  # noqa: BLE001  missing, or torn by a full disk, a power cut or a flipped bit: it is made anew
         return None
     return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
+
+
+def _is_intact(path: Path, pixels: int) -> bool:
+    """Return whether the file is as it was written: by its digest, by its size where an earlier version wrote none."""
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        behind = file.tell() - pixels
+        file.seek(max(0, file.tell() - len(_TRAILER) - _SHA256_LETTERS))
+        end = file.read()
+    if not end.startswith(_TRAILER):
+        return behind in (128, 192)  # the header of an array alone
+    return sha256_file(path, until=-len(end)).encode() == end.removeprefix(_TRAILER)
 
 
 def _write(path: Path, source: DatasetPhotos, spec: PixelSpec) -> None:
@@ -79,7 +104,10 @@ def _write(path: Path, source: DatasetPhotos, spec: PixelSpec) -> None:
         pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=_shape(source, spec))
         _decode(source, spec, pixels)
         pixels.flush()
-        with temporary.open("r+b") as file:  # flushed is not yet stored: the name must not come before the content
+        digest = sha256_file(temporary)
+        with temporary.open("ab") as file:  # flushed is not yet stored: the name must not come before the content
+            file.write(_TRAILER + digest.encode())
+            file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
         fsync_folder(path.parent)
@@ -93,7 +121,15 @@ def _write(path: Path, source: DatasetPhotos, spec: PixelSpec) -> None:
 
 
 def _decode(source: DatasetPhotos, spec: PixelSpec, into: Pixels) -> Pixels:
+    for row, image in enumerate(_decoded(source, spec)):
+        into[row] = image
+    return into
+
+
+def _decoded(source: DatasetPhotos, spec: PixelSpec) -> Iterator[Pixels]:
+    """Yield the pixels of every photo. Raises InvalidDatasetError at the first that cannot be read."""
     paths = [source.dataset.photo_path(photo_id) for photo_id in source.photos.ids]
+    source.dataset.tell_changed_copies(source.photos.ids, source.photos.photo_sha256)
 
     def read(path: Path) -> Pixels:
         """Return the pixels of a working copy. Raises InvalidDatasetError where it cannot be read."""
@@ -107,6 +143,4 @@ def _decode(source: DatasetPhotos, spec: PixelSpec, into: Pixels) -> Pixels:
     # Pillow decodes outside the interpreter lock: threads are enough
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         decoded = pool.map(read, paths)
-        for row, image in enumerate(track(decoded, "Decoding photos", len(paths))):
-            into[row] = image
-    return into
+        yield from track(decoded, "Decoding photos", len(paths))

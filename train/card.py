@@ -6,8 +6,10 @@ from img2gps.files import write_atomic
 from img2gps.text import format_count, safe_path, safe_text
 from train.config import TrainConfig
 from train.data import TrainingData
+from train.loading import stated
 from train.presets import PUBLISHED_ASSUMPTIONS
 from train.run import RunFolder
+from train.telling import familiarity_sentence
 
 __all__ = ["card", "write_card"]
 
@@ -51,6 +53,7 @@ def card(run: RunFolder, config: TrainConfig, parts: list[TrainingData]) -> str:
         "## Limits",
         "",
         *(f"- {limit}" for limit in _LIMITS),
+        *_familiarity(run, config),
     ]
     if config.preset == "published":
         lines += ["", "## Assumptions where the published recipe is silent", ""]
@@ -65,6 +68,16 @@ def _photos(parts: list[TrainingData], config: TrainConfig) -> str:
     purpose = "calibrate the regions" if config.method == "probe" else "choose the epoch"
     val = f", {len(data.val):,} to {purpose}" if data.val is not None else ", no validation photos"
     return format_count(len(data.train), "training photo") + val
+
+
+def _familiarity(run: RunFolder, config: TrainConfig) -> list[str]:
+    """Return what the model tells of photos of elsewhere; nothing of a run of folds, whose models differ."""
+    if config.method != "probe" or run.folds_path.is_dir():
+        return []
+    power = stated(run.root, "familiarity_power")
+    if power is None:
+        return ["- It does not tell photos of elsewhere from those of the site."]
+    return [f"- {familiarity_sentence(power)}"]
 
 
 def _figures(run: RunFolder, config: TrainConfig) -> list[str]:

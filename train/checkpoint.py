@@ -14,7 +14,6 @@ from typing import Any, Final
 from uuid import uuid4
 
 import torch
-from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
@@ -96,8 +95,8 @@ def read_checkpoint(folder: Path, *, to_resume: bool = False) -> Checkpoint:
         raise NotFoundError(f"No checkpoint at {safe_path(folder)}: give a run folder that `img2gps train` made.")
     content = _verified(folder, to_resume=to_resume)
     try:
-        state = json.loads(content[STATE])
-    except ValueError as error:
+        state = json.loads(content[STATE], parse_constant=_refused)
+    except (ValueError, RecursionError) as error:
         raise _damaged(folder, folder / STATE, "is not JSON", to_resume=to_resume) from error
     if not isinstance(state, dict):
         raise _damaged(folder, folder / STATE, "holds no table", to_resume=to_resume)
@@ -124,13 +123,18 @@ def _unpacked(folder: Path, stem: str, content: Mapping[str, bytes], *, to_resum
     path = folder / f"{stem}.safetensors"
     try:
         tensors: dict[str, Tensor] = safetensors.load(content[path.name])
-    except (KeyError, ValueError, SafetensorError) as error:
+    except Exception as error:  # a file whose sum was forged may raise anything
         raise _damaged(folder, path, "is not what a checkpoint holds", to_resume=to_resume) from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             what = f"holds numbers in {safe_text(name)} that are not finite"
             raise _damaged(folder, path, what, to_resume=to_resume)
     return tensors
+
+
+def _refused(constant: str) -> None:
+    """Refuse NaN and infinities, which Python's JSON allows and a checkpoint never holds."""
+    raise ValueError(constant)
 
 
 def load_into(module: nn.Module, tensors: Tensors, *, where: str) -> None:
@@ -176,7 +180,7 @@ def _needs_optimizer(state: bytes) -> bool:
     """Return whether a checkpoint is of a method that goes on step by step: a probe is fitted whole."""
     try:
         return bool(json.loads(state).get("method") != "probe")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return True
 
 
@@ -207,7 +211,7 @@ def _read_verified(folder: Path) -> dict[str, bytes]:
         path = folder / Path(name).name
         try:
             content[name] = path.read_bytes()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a name with a NUL
             raise _DamagedFileError(path, "is missing or unreadable") from error
         if sha256_bytes(content[name]) != digest:
             raise _DamagedFileError(path, "does not match its SHA-256 sum")

@@ -1,27 +1,12 @@
-"""What a training run is made of: one flat table of named values, the same in Python, TOML and on the command line."""
+"""What a training run is made of: one model of named values per method, each with its bounds and its meaning."""
 
-import dataclasses
-import difflib
-import tomllib
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, Self
 
-from img2gps.errors import NotFoundError, UsageError
-from img2gps.text import safe_path, safe_text
+from pydantic import BaseModel, ConfigDict, Field
+
 from train.pixels import Fit, PixelSpec
 
-__all__ = [
-    "FIELD_NAMES",
-    "MOST_EPOCHS",
-    "UNREAD",
-    "TrainConfig",
-    "changed",
-    "config_values",
-    "parse_assignments",
-    "read_toml",
-    "refuse_unread",
-]
+__all__ = ["CONFIGS", "MOST_EPOCHS", "AnyConfig", "NetworkConfig", "ProbeConfig", "TrainConfig"]
 
 Method = Literal["network", "probe"]
 Head = Literal["linear", "mlp"]
@@ -31,105 +16,58 @@ Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["step", "cosine", "constant"]
 Answer = Literal["mean", "median", "mode"]
 
+MOST_EPOCHS: Final = 1_000_000
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
-    """Every choice of a run; `train.presets` gives sets of them that belong together.
 
-    Together with the dataset, the device, the thread count and the version of torch it determines the
-    weights. Lengths in pixels and metres, rates per epoch.
+class TrainConfig(BaseModel):
+    """The choices that both methods read; `NetworkConfig` and `ProbeConfig` add their own.
+
+    Called itself it makes the config of the method that is named: ``TrainConfig(method="probe", seed=1)`` is a
+    `ProbeConfig`, ``TrainConfig()`` a `NetworkConfig`. `train.presets` gives sets of choices that belong together.
+    With the dataset, the device, the thread count and the version of torch a config determines the weights.
+    Lengths are in pixels and metres, rates per epoch. Raises `pydantic.ValidationError` for a wrong name or value.
     """
 
-    preset: str = "default"
-    method: Method = "network"
-    model: str = "resnet18"
-    """A torchvision network or ``timm/NAME``; a probe takes several, joined by ``+``, each with ``@PIXELS`` at will."""
-    weights: str = "none"
-    size: int = 224
-    """Short side of the input in pixels."""
-    aspect: float = 1.0
-    """Height over width of the input: 1 square, 4/3 the upright photo of a phone."""
-    fit: Fit = "squash"
-    head: Head = "linear"
-    hidden: int = 256
-    dropout: float = 0.0
-    target: Target = "metres"
-    loss: Loss = "mse"
-    huber_delta_m: float = 10.0
-    optimizer: Optimizer = "adam"
-    lr: float = 1e-3
-    weight_decay: float = 0.0
-    schedule: Schedule = "constant"
-    step_epochs: int = 5
-    step_gamma: float = 0.1
-    warmup_epochs: float = 0.0
-    epochs: int = 15
-    batch_size: int = 16
-    val_batch_size: int = 32
-    freeze: float = 0.0
-    """Share of the backbone's stages, from the input on, that stay as they are: 0 trains all, 1 only the head."""
-    freeze_batchnorm: bool = False
-    layer_lr_decay: float = 1.0
-    """Factor on the learning rate per stage of the backbone, from the head down."""
-    ema: float = 0.0
-    """Decay per step of the running mean of the weights that is kept as the model; 0 for none."""
-    grad_clip: float = 0.0
-    augment_crop: float = 0.0
-    """Share of each side that a random crop may cut off."""
-    augment_rotate_deg: float = 0.0
-    augment_colour: float = 0.0
-    """Strength of random brightness, contrast and saturation."""
-    cuda_graphs: bool = True
-    """Replay whole batches from CUDA graphs where the device and the network allow it."""
-    tune_epochs: int = 0
-    """Of a probe: epochs in which the last two stages of a copy of its last network learn the site; 0 adds none."""
-    heads: str = "neighbours+heat_map"
-    """Of a probe: the heads (neighbours, heat_map, regression) whose distributions are multiplied, joined by ``+``."""
-    exponent: float = 1.0
-    """On the product; below 1 the heads count as saying partly the same."""
-    answer: Answer = "median"
-    """The point of the distribution: its mean, its geometric median (least expected distance) or its mode."""
-    cell_m: float = 4.0
-    """Side of the cells; larger where the site would have over 20,000."""
-    reach_m: float = 14.0
-    """Cells reach this far from the training photos."""
-    whiten_dims: int = 512
-    whiten_power: float = 0.35
-    """Eigenvalue ** power divides each principal axis: 0.5 whitens fully, 0 not at all. Only without learnt pairs."""
-    own_statistics: float = 0.1
-    """Of a probe: share of a photo's own mean and variance in the later half of its networks' batch normalisations."""
-    even_light: bool = True
-    """Of a probe: take off pooled features what the brightness of a photo alone foretells of them."""
-    even_density: bool = True
-    """Of a probe: divide the product by how many training photos were taken near, which every head has in it."""
-    pair_m: float = 10.0
-    """Photos of two walks no further apart may show one view, and teach what likeness is; 0 learns no metric."""
-    neighbours: int = 20
-    """Photos that carry the density."""
-    shortlist: int = 100
-    """Photos, most alike by pooled features, that are compared by local ones too; 0 compares none."""
-    temperature: float = 0.75
-    """Of the softmax over similarities, in their standard deviations."""
-    bandwidth_m: float = 12.0
-    """Standard deviation of the kernel around each neighbour's position."""
-    floor: float = 1e-4
-    """Share of the neighbours' density that lies anywhere."""
-    label_sigma_m: float = 10.0
-    """Standard deviation of the heat map's soft labels."""
-    heat_seeds: int = 1
-    """Heat maps that are trained and averaged."""
-    mixup: float = 0.4
-    """Parameter of the beta distribution that mixes pairs of photos for the heat map; 0 mixes none."""
-    seed: int = 0
-    device: str = "auto"
-    threads: int = 0
-    """CPU threads of torch; 0 for torch's own choice."""
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    def __post_init__(self) -> None:
-        for name, (low, high) in _BOUNDS.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise UsageError(f"{name} is {value!r}; it must lie between {low!r} and {high!r}.")
+    preset: str = Field(default="default", description="The set of choices that it began with.")
+    method: Method = Field(
+        default="network", description="A network trained end to end, or light heads on frozen features."
+    )
+    model: str = Field(
+        default="resnet18",
+        description="A torchvision network or timm/NAME; a probe takes several, joined by +, at will with @PIXELS.",
+    )
+    weights: str = Field(default="none", description="First weights: imagenet, bundled, none, or a file.")
+    size: int = Field(default=224, ge=16, le=4096, description="Short side of the input in pixels.")
+    aspect: float = Field(
+        default=1.0,
+        ge=0.2,
+        le=5.0,
+        description="Height over width of the input: 1 square, 4/3 the upright photo of a phone.",
+    )
+    fit: Fit = Field(
+        default="squash", description="What happens to photos of another aspect: stretched, or padded with grey."
+    )
+    head: Head = Field(default="linear", description="One linear layer, or one hidden layer before it.")
+    hidden: int = Field(default=256, ge=1, le=65536, description="Width of the hidden layer.")
+    dropout: float = Field(
+        default=0.0, ge=0.0, le=0.99, description="Share of the head's inputs that each step leaves out."
+    )
+    lr: float = Field(default=1e-3, ge=1e-12, le=1e6, description="Highest learning rate.")
+    weight_decay: float = Field(default=0.0, ge=0.0, le=1e3, description="Weight decay of the optimiser.")
+    epochs: int = Field(default=15, ge=1, le=MOST_EPOCHS, description="Times that every training photo is seen.")
+    batch_size: int = Field(default=16, ge=1, le=1_000_000, description="Photos per step.")
+    seed: int = Field(default=0, ge=0, le=2**63 - 1, description="The same seed, the same weights.")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    threads: int = Field(default=0, ge=0, le=4096, description="CPU threads of torch; 0 for torch's own choice.")
+
+    def __new__(cls, /, **values: Any) -> Self:
+        """Return an instance of the model of `method`, which pydantic then fills."""
+        # an unknown method is the network's to refuse
+        kind: Any = CONFIGS.get(str(values.get("method")), NetworkConfig) if cls is TrainConfig else cls
+        made: Self = super().__new__(kind)
+        return made
 
     @property
     def pixels(self) -> PixelSpec:
@@ -139,138 +77,180 @@ class TrainConfig:
         return PixelSpec(height=height, width=width, fit=self.fit)
 
 
-_UNBOUNDED: Final = 1e12
-MOST_EPOCHS: Final = 1_000_000
-_BOUNDS: Final[dict[str, tuple[float, float]]] = {
-    "size": (16, 4096),
-    "aspect": (0.2, 5.0),
-    "hidden": (1, 65536),
-    "dropout": (0.0, 0.99),
-    "huber_delta_m": (1e-3, 1e6),
-    "lr": (1e-12, 1e6),
-    "weight_decay": (0.0, 1e3),
-    "step_epochs": (1, 1_000_000),
-    "step_gamma": (1e-9, 1.0),
-    "warmup_epochs": (0.0, 1_000_000),
-    "epochs": (1, MOST_EPOCHS),
-    "batch_size": (1, 1_000_000),
-    "val_batch_size": (1, 1_000_000),
-    "freeze": (0.0, 1.0),
-    "layer_lr_decay": (1e-3, 1.0),
-    "ema": (0.0, 0.99999),
-    "grad_clip": (0.0, _UNBOUNDED),
-    "augment_crop": (0.0, 0.9),
-    "augment_rotate_deg": (0.0, 45.0),
-    "augment_colour": (0.0, 1.0),
-    "tune_epochs": (0, 100_000),
-    "exponent": (1e-3, 10.0),
-    "own_statistics": (0.0, 1.0),
-    "cell_m": (0.1, 1e6),
-    "reach_m": (0.0, 1e6),
-    "whiten_dims": (1, 65536),
-    "whiten_power": (0.0, 0.5),
-    "pair_m": (0.0, 1e6),
-    "neighbours": (1, 1_000_000),
-    "shortlist": (0, 1_000_000),
-    "temperature": (1e-3, 1e3),
-    "bandwidth_m": (0.1, 1e6),
-    "floor": (1e-12, 1.0),
-    "label_sigma_m": (0.1, 1e6),
-    "heat_seeds": (1, 100),
-    "mixup": (0.0, 100.0),
-    "seed": (0, 2**63 - 1),
-    "threads": (0, 4096),
-}
+class NetworkConfig(TrainConfig):
+    """A network trained end to end to name coordinates."""
 
-FIELD_NAMES: Final = tuple(field.name for field in dataclasses.fields(TrainConfig))
-
-
-_NETWORKS_ALONE: Final = frozenset(
-    (
-        *("target", "loss", "huber_delta_m", "optimizer", "schedule", "step_epochs", "step_gamma", "warmup_epochs"),
-        *("val_batch_size", "freeze", "freeze_batchnorm", "layer_lr_decay", "ema", "grad_clip", "cuda_graphs"),
-        *("augment_crop", "augment_rotate_deg", "augment_colour"),
+    method: Literal["network"] = "network"
+    target: Target = Field(default="metres", description="What the network learns: scaled metres, or scaled degrees.")
+    loss: Loss = Field(default="mse", description="Mean squared error, or Huber's loss.")
+    huber_delta_m: float = Field(
+        default=10.0, ge=1e-3, le=1e6, description="Error from which on Huber's loss grows in proportion."
     )
-)
-_PROBES_ALONE: Final = frozenset(
-    (
-        *("tune_epochs", "heads", "exponent", "answer", "cell_m", "reach_m", "whiten_dims", "whiten_power"),
-        *("own_statistics", "even_light", "even_density", "pair_m", "neighbours", "shortlist", "temperature"),
-        *("bandwidth_m", "floor", "label_sigma_m", "heat_seeds", "mixup"),
+    optimizer: Optimizer = Field(default="adam", description="The optimiser.")
+    schedule: Schedule = Field(default="constant", description="How the rate of learning falls.")
+    step_epochs: int = Field(default=5, ge=1, le=1_000_000, description="Epochs per step of the schedule step.")
+    step_gamma: float = Field(default=0.1, ge=1e-9, le=1.0, description="Factor per step of the schedule step.")
+    warmup_epochs: float = Field(default=0.0, ge=0.0, le=1_000_000, description="Epochs in which the rate climbs.")
+    val_batch_size: int = Field(default=32, ge=1, le=1_000_000, description="Photos per step of validation.")
+    freeze: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="Share of the backbone's stages, from the input on, that stay as they are: "
+        "0 trains all, 1 only the head.",
     )
-)
-UNREAD: Final[dict[str, frozenset[str]]] = {"network": _PROBES_ALONE, "probe": _NETWORKS_ALONE}
-"""The fields that make no difference to a method."""
+    freeze_batchnorm: bool = Field(default=False, description="Keep the statistics of batch normalisation as they are.")
+    layer_lr_decay: float = Field(
+        default=1.0, ge=1e-3, le=1.0, description="Factor on the rate per stage of the backbone, from the head down."
+    )
+    ema: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=0.99999,
+        description="Decay per step of the running mean of the weights that is kept as the model; 0 for none.",
+    )
+    grad_clip: float = Field(default=0.0, ge=0.0, le=1e12, description="Largest norm of the gradient; 0 for no limit.")
+    augment_crop: float = Field(
+        default=0.0, ge=0.0, le=0.9, description="Share of each side that a random crop may cut off."
+    )
+    augment_rotate_deg: float = Field(default=0.0, ge=0.0, le=45.0, description="Largest random rotation.")
+    augment_colour: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="Strength of random brightness, contrast and saturation."
+    )
+    cuda_graphs: bool = Field(
+        default=True, description="Replay whole batches from CUDA graphs where the device and the network allow it."
+    )
 
 
-def refuse_unread(config: TrainConfig, names: Iterable[str]) -> None:
-    """Raise UsageError where one of the fields that were asked for makes no difference to the config's method."""
-    unread = [name for name in names if name in UNREAD[config.method]]
-    if unread:
-        other = "finetune or --preset published" if config.method == "probe" else "quick or --preset default"
-        raise UsageError(
-            f"{unread[0]} makes no difference to the method {config.method} of the preset {config.preset}: "
-            f"leave it out, or use --preset {other}."
-        )
+class ProbeConfig(TrainConfig):
+    """Heads fitted to what frozen networks say of a photo, and at will last stages that learn the site."""
+
+    method: Literal["probe"] = "probe"
+    heads: str = Field(
+        default="neighbours+heat_map",
+        description="The heads (neighbours, heat_map, regression) whose distributions are multiplied, joined by +.",
+    )
+    exponent: float = Field(
+        default=1.0, ge=1e-3, le=10.0, description="On the product; below 1 the heads count as saying partly the same."
+    )
+    answer: Answer = Field(
+        default="median",
+        description="The point of the distribution: its mean, its geometric median (least expected distance) "
+        "or its mode.",
+    )
+    cell_m: float = Field(
+        default=4.0, ge=0.1, le=1e6, description="Side of the cells; larger where the site would have over 20,000."
+    )
+    reach_m: float = Field(default=14.0, ge=0.0, le=1e6, description="Cells reach this far from the training photos.")
+    whiten_dims: int = Field(default=512, ge=1, le=65536, description="Most dimensions that whitening keeps.")
+    whiten_power: float = Field(
+        default=0.35,
+        ge=0.0,
+        le=0.5,
+        description="Eigenvalue ** power divides each principal axis: 0.5 whitens fully, 0 not at all. "
+        "Only without learnt pairs.",
+    )
+    own_statistics: float = Field(
+        default=0.1,
+        ge=0.0,
+        le=1.0,
+        description="Share of a photo's own mean and variance in the later half of the batch normalisations.",
+    )
+    even_light: bool = Field(
+        default=True, description="Take off pooled features what the brightness of a photo alone foretells of them."
+    )
+    even_density: bool = Field(
+        default=True,
+        description="Divide the product by how many training photos were taken near, which every head has in it.",
+    )
+    pair_m: float = Field(
+        default=10.0,
+        ge=0.0,
+        le=1e6,
+        description="Photos of two walks no further apart may show one view, and teach what likeness is; "
+        "0 learns no metric.",
+    )
+    neighbours: int = Field(default=20, ge=1, le=1_000_000, description="Photos that carry the density.")
+    shortlist: int = Field(
+        default=100,
+        ge=0,
+        le=1_000_000,
+        description="Photos, most alike by pooled features, that are compared by local ones too; 0 compares none.",
+    )
+    temperature: float = Field(
+        default=0.75, ge=1e-3, le=1e3, description="Of the softmax over similarities, in their standard deviations."
+    )
+    bandwidth_m: float = Field(
+        default=12.0, ge=0.1, le=1e6, description="Standard deviation of the kernel around each neighbour's position."
+    )
+    floor: float = Field(
+        default=1e-4, ge=1e-12, le=1.0, description="Share of the neighbours' density that lies anywhere."
+    )
+    label_sigma_m: float = Field(
+        default=10.0, ge=0.1, le=1e6, description="Standard deviation of the soft labels over the cells."
+    )
+    heat_seeds: int = Field(default=1, ge=1, le=100, description="Heat maps that are trained and averaged.")
+    mixup: float = Field(
+        default=0.4,
+        ge=0.0,
+        le=100.0,
+        description="Parameter of the beta distribution that mixes pairs of photos for the heat map; 0 mixes none.",
+    )
+    tune_epochs: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="Epochs in which the last two stages of a copy of the last network learn the site; 0 adds none.",
+    )
+    tune_batch_size: int = Field(
+        default=96,
+        ge=2,
+        le=1_000_000,
+        multiple_of=2,
+        description="Photos per step of tuning: half of them, and their partners.",
+    )
+    tune_lr: float = Field(default=3e-4, ge=1e-12, le=1e6, description="Highest rate of the tuned stages.")
+    tune_new_lr: float = Field(default=2e-3, ge=1e-12, le=1e6, description="Highest rate of the layers on top of them.")
+    tune_weight_decay: float = Field(default=0.05, ge=0.0, le=1e3, description="Weight decay of tuning.")
+    tune_rise: float = Field(default=0.15, ge=0.01, le=0.99, description="Share of the steps in which the rates climb.")
+    tune_dropout: float = Field(
+        default=0.3, ge=0.0, le=0.99, description="Dropout before the layer that names the cell."
+    )
+    tune_scale: float = Field(
+        default=16.0,
+        ge=1e-3,
+        le=1e6,
+        description="Length of the vectors that the layers on top of the tuned stages read.",
+    )
+    tune_place_share: float = Field(
+        default=0.5,
+        ge=0.0,
+        le=1e3,
+        description="Weight of the loss that names the place, beside the one that compares.",
+    )
+    tune_temperature: float = Field(default=0.07, ge=1e-3, le=1e3, description="Of the softmax over cosines of views.")
+    tune_near_m: float = Field(
+        default=17.0, ge=0.0, le=1e6, description="Photos of another walk that count as alike, the nearer the more."
+    )
+    tune_near_sigma_m: float = Field(
+        default=8.0, ge=1e-3, le=1e6, description="Standard deviation of how alike they count."
+    )
+    tune_far_m: float = Field(
+        default=30.0,
+        ge=0.0,
+        le=1e6,
+        description="Photos that count as unlike; labels of what lies in between are too uncertain to say.",
+    )
+    tune_least_alike: float = Field(
+        default=0.3,
+        ge=0.0,
+        le=1e6,
+        description="Sum of its likenesses from which on a photo takes part in the comparison.",
+    )
 
 
-def config_values(config: TrainConfig) -> dict[str, Any]:
-    """Return the config as a table that TOML and JSON can hold; `changed` reads it back."""
-    return dataclasses.asdict(config)
+CONFIGS: Final[dict[str, type[NetworkConfig] | type[ProbeConfig]]] = {"network": NetworkConfig, "probe": ProbeConfig}
+"""The model of each method."""
 
-
-def changed(base: TrainConfig, values: Mapping[str, object], *, where: str = "the options") -> TrainConfig:
-    """Return `base` with `values` in place, each checked against the type of its field.
-
-    Raises UsageError naming the field, and `where` it was given.
-    """
-    hints = get_type_hints(TrainConfig)
-    checked: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in hints:
-            close = difflib.get_close_matches(name, FIELD_NAMES, n=1)
-            hint = f"; did you mean {close[0]}?" if close else "."
-            raise UsageError(f"{where} sets {safe_text(name)}, which is no field of a training config{hint}")
-        checked[name] = _typed(name, value, hints[name], where)
-    return dataclasses.replace(base, **checked)
-
-
-def _typed(name: str, value: object, kind: Any, where: str) -> object:
-    if get_origin(kind) is Literal:
-        if value in get_args(kind):
-            return value
-        choices = ", ".join(map(str, get_args(kind)))
-        raise UsageError(f"{where} sets {name} to {safe_text(repr(value))}; it is one of {choices}.")
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, kind) and isinstance(value, bool) == (kind is bool):
-        return value
-    raise UsageError(f"{where} sets {name} to {safe_text(repr(value))}, which is not of type {kind.__name__}.")
-
-
-def parse_assignments(assignments: tuple[str, ...]) -> dict[str, object]:
-    """Return ``name=value`` texts as a table; values are TOML where they parse as such, else plain text."""
-    values: dict[str, object] = {}
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise UsageError(f"--set takes name=value, not {safe_text(repr(assignment))}.")
-        values[name.strip().replace("-", "_")] = _value_of(text.strip())
-    return values
-
-
-def _value_of(text: str) -> object:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return a TOML file as a table. Raises NotFoundError or UsageError."""
-    if not path.is_file():
-        raise NotFoundError(f"No config file {safe_path(path)}: give a TOML file, or a run's config.toml.")
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{safe_path(path)} is not TOML ({error}).") from error
+AnyConfig = Annotated[NetworkConfig | ProbeConfig, Field(discriminator="method")]
+"""Either, told apart by `method`."""

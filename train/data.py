@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from img2gps.dataset import Dataset, frame_info
 from img2gps.errors import InvalidDatasetError
 from img2gps.geo import FloatArray, LocalFrame
-from img2gps.splits import SplitHashes, split_hashes
+from img2gps.splits import SplitHashes, emptied_splits, split_hashes
 from img2gps.text import safe_path
 from img2gps.walks import clock_seconds
 
@@ -64,6 +64,8 @@ class DatasetPhotos:
     frame: LocalFrame
     photos: Photos
     hashes: SplitHashes
+    emptied: tuple[str, ...] = ()
+    """Splits whose photos a person has all excluded since they were dealt."""
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -93,7 +95,7 @@ class TrainingData:
 def read_photos(root: Path) -> DatasetPhotos:
     """Read a dataset. Raises NotFoundError, InvalidDatasetError; also where no photo is left."""
     dataset = Dataset.open(root)
-    rows = dataset.read_frame()
+    rows = dataset.frame()
     site = dataset.site()
     info = frame_info(rows)
     kept = rows[rows["split"].fillna("") != "excluded"].sort_values("id")
@@ -107,6 +109,7 @@ def read_photos(root: Path) -> DatasetPhotos:
         frame=site.frame,
         photos=_photos(kept, site.frame),
         hashes=split_hashes(rows),
+        emptied=emptied_splits(rows),
     )
 
 
@@ -116,13 +119,17 @@ def select_split(source: DatasetPhotos) -> TrainingData:
     Raises InvalidDatasetError where the split leaves nothing to train on.
     """
     split = source.photos.split
-    if not np.any(split != ""):
+    if not np.any(split != "") and not source.emptied:
         return TrainingData(source=source, train=source.photos)
     train, val = source.photos.take(split == "train"), source.photos.take(split == "val")
     if not len(train):
+        root = safe_path(source.dataset.root)
+        if "train" in source.emptied:
+            raise InvalidDatasetError(
+                f"Every training photo of {root} is excluded by a correction: split anew with `img2gps split {root}`."
+            )
         raise InvalidDatasetError(
-            f"The split of {safe_path(source.dataset.root)} leaves no photo to train on: "
-            "split again with smaller --val and --test."
+            f"The split of {root} leaves no photo to train on: split again with smaller --val and --test."
         )
     return TrainingData(source=source, train=train, val=val if len(val) else None)
 

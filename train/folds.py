@@ -4,7 +4,8 @@ from pathlib import Path
 
 from img2gps.errors import InvalidCheckpointError, NotFoundError, UsageError
 from train.checkpoint import read_checkpoint
-from train.config import TrainConfig, changed
+from train.config import TrainConfig
+from train.config_values import config_of
 from train.data import TrainingData
 from train.localizer import Localizer
 from train.locating import locate_with_walks
@@ -19,7 +20,7 @@ def is_finished(folder: RunFolder, config: TrainConfig) -> bool:
     if not predictions_path(folder).is_file():
         return False
     try:
-        return changed(TrainConfig(), read_checkpoint(folder.best).state.get("config", {})) == config
+        return config_of(read_checkpoint(folder.best).state.get("config", {})) == config
     except (NotFoundError, InvalidCheckpointError, UsageError):
         return False  # the last checkpoint goes on, and makes it again
 
@@ -44,6 +45,7 @@ def predict_fold(folder: RunFolder, data: TrainingData, localizer: Localizer) ->
         return
     ids = [str(photo_id) for photo_id in photos.ids]
     paths = [data.source.dataset.photo_path(photo_id) for photo_id in ids]
+    data.source.dataset.tell_changed_copies(ids, photos.photo_sha256)
     alone, together = locate_with_walks(localizer, paths, walks=photos.walk, seconds=photos.captured_s)
     rows = predictions_frame(
         ids=ids,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from img2gps import __version__
 from img2gps.errors import DeviceError, InvalidCheckpointError
+from img2gps.interrupts import held_back
 from img2gps.progress import stderr
 from img2gps.text import safe_path, safe_text
 from train.checkpoint import (
@@ -24,7 +25,7 @@ from train.checkpoint import (
     rotate_checkpoint,
     write_checkpoint,
 )
-from train.config import TrainConfig
+from train.config import NetworkConfig
 from train.data import TrainingData
 from train.devices import device_name
 from train.networks import CoordinateNetwork, network_state, unreached_parameters
@@ -56,7 +57,7 @@ class Keeper:
         self,
         *,
         run: RunFolder,
-        config: TrainConfig,
+        config: NetworkConfig,
         data: TrainingData,
         scale: TargetScale,
         device: torch.device,
@@ -145,6 +146,11 @@ class Keeper:
         """Write the checkpoints that still wait in memory: the best first, then the one to go on from."""
         if not self._writes or self._waiting_last is None:
             return
+        with held_back():  # who asks twice to stop gets the epoch written all the same
+            self._write()
+
+    def _write(self) -> None:
+        assert self._waiting_last is not None
         started = time.monotonic()
         if self._waiting_best is not None:
             tensors, state, _ = self._waiting_best

@@ -1,16 +1,18 @@
 """A trained model, ready to locate photos, from where it lies on disk."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from img2gps.errors import NotFoundError
 from img2gps.text import safe_path
-from train.checkpoint import Checkpoint, read_checkpoint
+from train.checkpoint import STATE, Checkpoint, read_checkpoint
 from train.devices import naming_memory, pick_device
 from train.localizer import Localizer
-from train.methods import restore_method
+from train.methods import restored
 from train.run import RunFolder, open_run
 
-__all__ = ["checkpoint_path", "load_localizer", "read_resumable"]
+__all__ = ["checkpoint_path", "load_localizer", "read_resumable", "stated"]
 
 
 @naming_memory("close other programs, or use another --device")
@@ -20,7 +22,7 @@ def load_localizer(run_path: Path, *, fold: int | None = None, device: str = "au
     Raises NotFoundError, InvalidCheckpointError naming the damaged file and a whole one, DeviceError.
     """
     checkpoint = read_checkpoint(checkpoint_path(run_path, fold=fold))
-    return restore_method(checkpoint)(checkpoint, device=pick_device(device))
+    return restored(checkpoint, device=pick_device(device))
 
 
 def checkpoint_path(run_path: Path, *, fold: int | None = None) -> Path:
@@ -38,6 +40,14 @@ def checkpoint_path(run_path: Path, *, fold: int | None = None) -> Path:
         if candidate.is_dir():
             return candidate
     raise NotFoundError(_why_none(run, fold))
+
+
+def stated(run_path: Path, key: str, *, fold: int | None = None) -> Any:
+    """Return what the state of the model of `run_path` says under `key`; None where that is nothing."""
+    try:
+        return json.loads((checkpoint_path(run_path, fold=fold) / STATE).read_text(encoding="utf-8")).get(key)
+    except (NotFoundError, OSError, ValueError, AttributeError):
+        return None
 
 
 def read_resumable(run: RunFolder) -> Checkpoint | None:

@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from img2gps.errors import InvalidDatasetError
+from img2gps.errors import Img2GPSError, InvalidCheckpointError, InvalidDatasetError
 from img2gps.exif import Capture
 from img2gps.geo import FloatArray
 from img2gps.progress import Advance, bar, stderr
-from img2gps.text import format_count, safe_path
+from img2gps.text import format_count, safe_path, safe_text
 from img2gps.walks import walk_numbers, walk_rows
 from train.devices import naming_memory
 from train.heads.evidence import Evidence
@@ -170,9 +170,23 @@ def _seen(
             images = [one[0] for one in batch if not isinstance(one, str)]
             found += [one if isinstance(one, str) else one[1] for one in batch]
             if images:
-                parts.append(look(torch.from_numpy(np.stack(images))))
+                parts.append(_looked(look, torch.from_numpy(np.stack(images))))
             advance(len(batch))
     return parts, found
+
+
+def _looked(look: Callable[[torch.Tensor], Part], images: torch.Tensor) -> Part:
+    """Return what a model makes of photos. Raises InvalidCheckpointError where it was put together of what is not one.
+
+    Sums of a checkpoint can be forged: its numbers are then of the right names and shapes, and of no use.
+    """
+    try:
+        return look(images)
+    except (Img2GPSError, OSError, torch.OutOfMemoryError):
+        raise
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = safe_text(str(error), limit=120)
+        raise InvalidCheckpointError(f"The model does not work ({reason}): train again.") from error
 
 
 def _decoded_batches(

@@ -1,72 +1,104 @@
-"""The kinds of model: what fits one and what brings one back from a checkpoint.
+"""The kinds of model: what fits one, what finds out beforehand whether it can, what brings one back.
 
-A method is a module with two functions of these signatures; another kind of model is another line in
-the table.
+Each kind is a config (`train.config`) and three functions; another kind is another branch in each `match` here.
+Their modules are imported in the branches: frozen features should not pay for what networks need, nor the other way.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final, Protocol
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
-from img2gps.errors import InvalidCheckpointError
+from img2gps.errors import Img2GPSError, InvalidCheckpointError
 from img2gps.text import safe_path, safe_text
+from train.config import NetworkConfig, ProbeConfig, TrainConfig
 
 if TYPE_CHECKING:
     import torch
 
     from train.checkpoint import Checkpoint
-    from train.config import TrainConfig
     from train.data import TrainingData
     from train.localizer import Localizer
     from train.run import RunFolder
 
-__all__ = ["Fit", "Restore", "fit_method", "restore_method"]
+__all__ = ["check_model", "fit_model", "restored"]
+
+_LARGEST_LON: Final = 360.0
+_LARGEST_LAT: Final = 90.0
 
 
-class Fit(Protocol):
-    """Trains one model and leaves its checkpoints (``best`` at the end, ``last``) and metrics in the run folder."""
+def fit_model(
+    config: TrainConfig,
+    data: "TrainingData",
+    run: "RunFolder",
+    *,
+    device: "torch.device",
+    resume: "Checkpoint | None" = None,
+) -> "Localizer":
+    """Train a model and leave its checkpoints (``best`` at the end, ``last``) and metrics in the run folder.
 
-    def __call__(
-        self,
-        config: "TrainConfig",
-        data: "TrainingData",
-        run: "RunFolder",
-        *,
-        device: "torch.device",
-        resume: "Checkpoint | None" = None,
-    ) -> "Localizer":
-        """Return the model; with `resume`, training goes on from that checkpoint of the run."""
+    With `resume`, training goes on from that checkpoint of the run. Raises what the function of the method raises.
+    """
+    match config:
+        case NetworkConfig():
+            from train.trainer import fit_network
 
+            return fit_network(config, data, run, device=device, resume=resume)
+        case ProbeConfig():
+            from train.probe import fit_probe
 
-class Restore(Protocol):
-    """Brings a model back from its checkpoint."""
-
-    def __call__(self, checkpoint: "Checkpoint", *, device: "torch.device") -> "Localizer":
-        """Return the model on `device`. Raises InvalidCheckpointError."""
-
-
-_FIT: Final = {"network": "train.trainer:fit_network", "probe": "train.probe:fit_probe"}
-_RESTORE: Final = {"network": "train.networks:restore_network", "probe": "train.probe:restore_probe"}
+            return fit_probe(config, data, run, device=device, resume=resume)
+    raise AssertionError(f"no method fits {type(config).__name__}")
 
 
-def fit_method(method: str) -> Fit:
-    """Return the function that trains models of a `TrainConfig.method`."""
-    function: Fit = _imported(_FIT[method])
-    return function
+def check_model(
+    config: TrainConfig, parts: "Sequence[TrainingData]", *, device: "torch.device", with_weights: bool = True
+) -> None:
+    """Do everything but train for the models of `parts`, and write nothing: raise what `fit_model` would.
+
+    `with_weights` is false where checkpoints take the place of first weights.
+    """
+    match config:
+        case NetworkConfig():
+            from train.trainer import check_network
+
+            check_network(config, parts, device=device, with_weights=with_weights)
+        case ProbeConfig():
+            from train.probe import check_probe
+
+            check_probe(config, parts, device=device)
 
 
-def restore_method(checkpoint: "Checkpoint") -> Restore:
-    """Return the function that restores the model of a checkpoint. Raises InvalidCheckpointError."""
-    method = checkpoint.state.get("method")
-    if method not in _RESTORE:
+def restored(checkpoint: "Checkpoint", *, device: "torch.device") -> "Localizer":
+    """Return the model of a checkpoint on `device`. Raises InvalidCheckpointError, whatever is wrong with it."""
+    import torch
+
+    try:
+        localizer = _restored(checkpoint, device=device)
+        origin = [localizer.frame.origin_lon + 0.0, localizer.frame.origin_lat + 0.0]
+        if not (math.isfinite(sum(origin)) and abs(origin[0]) <= _LARGEST_LON and abs(origin[1]) <= _LARGEST_LAT):
+            raise ValueError(f"a frame around {origin}")
+    except (Img2GPSError, OSError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # sums that fit to a state that does not: it can raise anything
+        reason = safe_text(str(error).splitlines()[0] if str(error) else type(error).__name__, limit=120)
         raise InvalidCheckpointError(
-            f"{safe_path(checkpoint.folder)} holds a model of the unknown kind {safe_text(repr(method))}: "
-            "use the img2gps that wrote it."
-        )
-    function: Restore = _imported(_RESTORE[method])
-    return function
+            f"{safe_path(checkpoint.folder)} holds a model that does not fit together ({reason}): train again."
+        ) from error
+    return localizer
 
 
-def _imported(target: str) -> Any:
-    # imported on use: a frozen-feature model should not pay for what networks need, nor the other way round
-    module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
+def _restored(checkpoint: "Checkpoint", *, device: "torch.device") -> "Localizer":
+    match checkpoint.state.get("method"):
+        case "network":
+            from train.networks import restore_network
+
+            return restore_network(checkpoint, device=device)
+        case "probe":
+            from train.probe import restore_probe
+
+            return restore_probe(checkpoint, device=device)
+        case method:
+            raise InvalidCheckpointError(
+                f"{safe_path(checkpoint.folder)} holds a model of the unknown kind {safe_text(repr(method))}: "
+                "use the img2gps that wrote it."
+            )

@@ -12,7 +12,8 @@ from img2gps.geo import FloatArray, LocalFrame
 from img2gps.text import safe_path, safe_text
 from train.backbones import Backbone, build_backbone, stage_of
 from train.checkpoint import Checkpoint, load_into
-from train.config import TrainConfig, changed
+from train.config import NetworkConfig
+from train.config_values import config_values, network_of
 from train.devices import autocast
 from train.localizer import Estimate
 from train.pixels import PixelSpec
@@ -84,7 +85,7 @@ def on_device(images: Tensor, device: torch.device) -> Tensor:
     return images.to(device, non_blocking=True).to(torch.float32, memory_format=layout)
 
 
-def build_network(config: TrainConfig, *, device: torch.device, with_weights: bool) -> CoordinateNetwork:
+def build_network(config: NetworkConfig, *, device: torch.device, with_weights: bool) -> CoordinateNetwork:
     """Return the network of a config on its device; `with_weights=False` where a checkpoint will fill it."""
     backbone = build_backbone(config.model, height=config.pixels.height, width=config.pixels.width)
     if with_weights:
@@ -96,7 +97,7 @@ def build_network(config: TrainConfig, *, device: torch.device, with_weights: bo
 
 
 @torch.inference_mode()
-def _checked_input(network: CoordinateNetwork, config: TrainConfig) -> CoordinateNetwork:
+def _checked_input(network: CoordinateNetwork, config: NetworkConfig) -> CoordinateNetwork:
     """Return the network if it takes the config's input. Raises UsageError where it is too small or of another form."""
     spec = config.pixels
     network.eval()
@@ -111,7 +112,7 @@ def _checked_input(network: CoordinateNetwork, config: TrainConfig) -> Coordinat
     return network
 
 
-def _head(config: TrainConfig, features: int) -> nn.Module:
+def _head(config: NetworkConfig, features: int) -> nn.Module:
     if config.head == "linear":
         return nn.Sequential(nn.Dropout(config.dropout), nn.Linear(features, 2))
     return nn.Sequential(
@@ -128,7 +129,7 @@ def _frozen_stages(network: CoordinateNetwork, share: float) -> set[str]:
     return set(stages[: round(share * len(stages))])
 
 
-def parameter_groups(network: CoordinateNetwork, config: TrainConfig) -> list[dict[str, Any]]:
+def parameter_groups(network: CoordinateNetwork, config: NetworkConfig) -> list[dict[str, Any]]:
     """Return the optimiser's groups: the head, then each trained stage with its factor on the learning rate.
 
     Frozen stages stop requiring gradients. Layer-wise decay as in Howard and Ruder, "ULMFiT", ACL 2018.
@@ -145,7 +146,7 @@ def parameter_groups(network: CoordinateNetwork, config: TrainConfig) -> list[di
     return groups
 
 
-def set_training_mode(network: CoordinateNetwork, config: TrainConfig) -> None:
+def set_training_mode(network: CoordinateNetwork, config: NetworkConfig) -> None:
     """Put the network into training mode, but for the BatchNorm of frozen stages, or all (`freeze_batchnorm`)."""
     network.train()
     frozen = _frozen_stages(network, config.freeze)
@@ -166,11 +167,11 @@ def unreached_parameters(network: CoordinateNetwork, pixels: PixelSpec) -> set[n
     return unreached
 
 
-def network_state(config: TrainConfig, scale: TargetScale, frame: LocalFrame) -> dict[str, Any]:
+def network_state(config: NetworkConfig, scale: TargetScale, frame: LocalFrame) -> dict[str, Any]:
     """Return what `restore_network` needs beside the tensors, as JSON values."""
     return {
         "method": "network",
-        "config": dataclasses.asdict(config),
+        "config": config_values(config),
         "target": scale.to_json(),
         "frame": dataclasses.asdict(frame),
     }
@@ -180,7 +181,7 @@ def restore_network(checkpoint: Checkpoint, *, device: torch.device) -> NetworkL
     """Return the model of a checkpoint. Raises InvalidCheckpointError where tensors and state do not fit."""
     where = safe_path(checkpoint.folder)
     try:
-        config = changed(TrainConfig(), checkpoint.state["config"], where=where)
+        config = network_of(checkpoint.state["config"], where=where)
         scale = TargetScale.from_json(checkpoint.state["target"])
         frame = LocalFrame(**checkpoint.state["frame"])
         network = build_network(config, device=device, with_weights=False)

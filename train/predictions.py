@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from img2gps.errors import InvalidCheckpointError
-from img2gps.files import write_atomic
 from img2gps.geo import LocalFrame, geodesic_m
+from img2gps.tables import frame_table, read_rows, save_table
 from img2gps.text import safe_path
 
 if TYPE_CHECKING:
@@ -80,18 +80,14 @@ def _stated(estimate: "Estimate") -> dict[str, Any]:
 
 def write_predictions(path: Path, predictions: "pd.DataFrame") -> None:
     """Replace `path` with the rows of `predictions` in one step; columns beyond the schema are kept."""
-    write_atomic(path, lambda file: predictions.to_parquet(file, index=False, compression="zstd"))
+    save_table(path, frame_table(predictions))
 
 
 def read_predictions(path: Path) -> "pd.DataFrame":
     """Return the rows of a predictions file. Raises InvalidCheckpointError where it is missing or damaged."""
-    import pandas as pd
-    import pyarrow as pa
-
-    try:
-        predictions = pd.read_parquet(path)
-    except (OSError, pa.ArrowException) as error:
-        raise InvalidCheckpointError(f"{safe_path(path)} cannot be read: make it again from its run.") from error
+    predictions: pd.DataFrame = read_rows(
+        path, error=InvalidCheckpointError, remedy="delete it and make it again from its run"
+    ).to_pandas()
     predictions = predictions.assign(**{name: np.nan for name in _LATER if name not in predictions.columns})
     lacking = [name for name in PREDICTION_COLUMNS if name not in predictions.columns]
     if lacking:

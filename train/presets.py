@@ -1,18 +1,19 @@
 """Sets of choices that belong together, as data. A preset means one thing on every machine."""
 
-import dataclasses
+import difflib
 from typing import Final
 
 from img2gps.errors import UsageError
 from img2gps.text import safe_text
-from train.config import TrainConfig
+from train.config import NetworkConfig, ProbeConfig, TrainConfig
+from train.config_values import changed
 
 __all__ = ["BUNDLED_MODELS", "PRESETS", "PUBLISHED_ASSUMPTIONS", "preset"]
 
 BUNDLED_MODELS: Final = ("timm/tf_efficientnet_lite0", "timm/tf_efficientnet_lite2")
 """The networks whose pretrained weights install with the package."""
 
-_PUBLISHED: Final = TrainConfig(
+_PUBLISHED: Final = NetworkConfig(
     preset="published",
     # Stated by the authors: the network, both batch sizes, optimiser, schedule, input, epochs and loss.
     model="resnet18",
@@ -44,7 +45,7 @@ PUBLISHED_ASSUMPTIONS: Final = (
 )
 """What the authors of the published recipe do not state and this preset therefore chooses."""
 
-_FINE_TUNED: Final = TrainConfig(
+_FINE_TUNED: Final = NetworkConfig(
     preset="finetune",
     # Weights that arrive with the package: no download, no hub, the same result on every machine.
     model="timm/tf_efficientnet_lite0",
@@ -74,10 +75,9 @@ _FINE_TUNED: Final = TrainConfig(
     augment_colour=0.3,
 )
 
-_QUICK: Final = TrainConfig(
+_QUICK: Final = ProbeConfig(
     preset="quick",
     # Weights that arrive with the package and are never trained: the heads need seconds, no GPU and no network.
-    method="probe",
     model="timm/tf_efficientnet_lite0",
     weights="bundled",
     size=192,
@@ -86,7 +86,6 @@ _QUICK: Final = TrainConfig(
     heads="neighbours+heat_map",
     head="linear",
     dropout=0.3,
-    optimizer="adamw",
     lr=3e-3,
     weight_decay=0.05,
     epochs=40,
@@ -95,18 +94,21 @@ _QUICK: Final = TrainConfig(
 
 # The same backbone looks three times, each time at more pixels, so that a view is found again from nearer and from
 # farther away; heat maps with a hidden layer are averaged. Better, for some minutes more.
-_DEFAULT: Final = dataclasses.replace(
+_DEFAULT: Final = changed(
     _QUICK,
-    preset="default",
-    model="timm/tf_efficientnet_lite0+timm/tf_efficientnet_lite0@288+timm/tf_efficientnet_lite0@192",
-    size=432,
-    head="mlp",
-    hidden=512,
-    lr=1e-3,
-    epochs=80,
-    heat_seeds=3,
-    temperature=0.5,  # three kinds of similarity are steadier than the two of `quick`
-    exponent=0.8,  # heads that look at the same features agree more than independent witnesses would
+    {
+        "preset": "default",
+        "model": "timm/tf_efficientnet_lite0+timm/tf_efficientnet_lite0@288+timm/tf_efficientnet_lite0@192",
+        "size": 432,
+        "head": "mlp",
+        "hidden": 512,
+        "lr": 1e-3,
+        "epochs": 80,
+        "heat_seeds": 3,
+        "temperature": 0.5,  # three kinds of similarity are steadier than the two of `quick`
+        "exponent": 0.8,  # heads that look at the same features agree more than independent witnesses would
+    },
+    where="the preset default",
 )
 
 PRESETS: Final[dict[str, TrainConfig]] = {
@@ -117,8 +119,10 @@ PRESETS: Final[dict[str, TrainConfig]] = {
 }
 
 
-def preset(name: str) -> TrainConfig:
-    """Return a preset by its name. Raises UsageError."""
-    if name not in PRESETS:
-        raise UsageError(f"No preset {safe_text(repr(name))}: there are {', '.join(PRESETS)}.")
-    return PRESETS[name]
+def preset(name: object, where: str = "") -> TrainConfig:
+    """Return a preset by its name, which was given at `where`. Raises UsageError."""
+    if isinstance(name, str) and name in PRESETS:
+        return PRESETS[name]
+    close = difflib.get_close_matches(str(name), PRESETS, n=1)
+    hint = f"did you mean {close[0]}, of {', '.join(PRESETS)}?" if close else f"there are {', '.join(PRESETS)}."
+    raise UsageError(f"No preset {safe_text(repr(name))}{f' ({where})' if where else ''}: {hint}")

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,8 +15,10 @@ from img2gps.metrics import metrics_of
 from img2gps.progress import bar, stderr
 from img2gps.text import safe_path, safe_text
 from img2gps.walks import walk_rows
+from train.cache import cached_pixels, check_pixels
 from train.checkpoint import Checkpoint, load_into, write_checkpoint
-from train.config import TrainConfig, changed
+from train.config import ProbeConfig
+from train.config_values import config_of, config_values, probe_of
 from train.data import Photos, TrainingData
 from train.distributed import world
 from train.heads.calibration import FEWEST_TO_CALIBRATE, Calibration, inner_parts
@@ -24,18 +26,22 @@ from train.heads.cells import Cells, site_cells
 from train.heads.distribution import mean_point, median_point, mode_point
 from train.heads.ensemble import Ensemble, head_names
 from train.heads.evidence import Evidence
-from train.heads.familiarity import Familiarity, walk_familiarity
+from train.heads.familiarity import Familiarity, Power, walk_familiarity
+from train.heads.feature_cache import features_path
 from train.heads.features import CHUNK, FeatureExtractor, Features
+from train.heads.looks import check_looks
 from train.heads.site_model import Seen, SiteModel, held_out_evidence, steps_in_all
+from train.heads.strangers import STRANGERS, mixed_views
 from train.heads.tuned import TunedReader
 from train.heads.views import Places
 from train.heads.walking import WalkGrid, looks_of
 from train.keeping import made_by
-from train.localizer import Estimate
+from train.localizer import UNFAMILIAR_BELOW, Estimate
+from train.methods import restored
 from train.pixels import PixelSpec
 from train.run import RunFolder
 
-__all__ = ["ProbeLocalizer", "fit_probe", "restore_probe"]
+__all__ = ["ProbeLocalizer", "check_probe", "fit_probe", "restore_probe"]
 
 _BACKBONE: Final = "backbone."
 _FAMILIAR: Final = "familiarity"
@@ -56,7 +62,7 @@ class ProbeLocalizer:
     """Of photos that were located with the others of their walk."""
     walk_grid: WalkGrid
     familiarity: Familiarity
-    config: TrainConfig
+    config: ProbeConfig
     frame: LocalFrame
     device: torch.device
 
@@ -127,20 +133,21 @@ def _chunks(count: int) -> Iterator[tuple[Tensor, int]]:
 
 
 def fit_probe(
-    config: TrainConfig,
+    config: ProbeConfig,
     data: TrainingData,
     run: RunFolder,
     *,
     device: torch.device,
     resume: Checkpoint | None = None,
 ) -> ProbeLocalizer:
-    """Fit heads on the frozen features of `data` and leave metrics and checkpoints in `run` (`train.methods.Fit`).
+    """Fit heads on frozen features of `data` and leave metrics and checkpoints in `run` (`train.methods.fit_model`).
 
     There are no epochs to resume at: a run that was cut off is fitted again, one that was not is read back.
     The model is a function of config, data, device, thread count and torch alone.
     """
-    if resume is not None and resume.state.get("config") == dataclasses.asdict(config):
-        localizer = restore_probe(resume, device=device)
+    if resume is not None and _made_with(resume, config):
+        localizer = restored(resume, device=device)
+        assert isinstance(localizer, ProbeLocalizer)
         if world().leads:
             for folder in (run.best, run.last):  # one of them may be damaged
                 write_checkpoint(folder, tensors=resume.tensors, state=resume.state)
@@ -158,18 +165,39 @@ def fit_probe(
     return localizer
 
 
-def _extractor(config: TrainConfig, device: torch.device, *, with_weights: bool = True) -> FeatureExtractor:
+def _made_with(checkpoint: Checkpoint, config: ProbeConfig) -> bool:
+    """Return whether a checkpoint is of a model of this very config."""
+    try:
+        return config_of(checkpoint.state.get("config", {})) == config
+    except UsageError:
+        return False
+
+
+def check_probe(config: ProbeConfig, parts: Sequence[TrainingData], *, device: torch.device) -> None:
+    """Raise what `fit_probe` would before it fits (`train.methods.check_model`)."""
+    head_names(config.heads)
+    source = parts[0].source
+    extractor = _extractor(config, device)
+    blank = torch.zeros(1, 3, config.pixels.height, config.pixels.width, dtype=torch.uint8)
+    extractor(blank)
+    if config.tune_epochs:
+        check_looks(source, TunedReader.of(extractor.last, scale=config.tune_scale), blank)
+    if not features_path(source, config, device).is_file():
+        check_pixels(source, config.pixels)
+
+
+def _extractor(config: ProbeConfig, device: torch.device, *, with_weights: bool = True) -> FeatureExtractor:
     torch.manual_seed(config.seed)  # backbones without weights are random features, the same for the same seed
     extractor = FeatureExtractor(config.model, config.pixels, own_statistics=config.own_statistics)
     if with_weights:
         extractor.load_weights(config.weights)
     elif config.tune_epochs:
-        extractor.add(TunedReader.of(extractor.last))
+        extractor.add(TunedReader.of(extractor.last, scale=config.tune_scale))
     return extractor.to(memory_format=torch.channels_last).to(device)
 
 
 def _fitted(
-    config: TrainConfig, data: TrainingData, seen: Seen, extractor: FeatureExtractor, device: torch.device
+    config: ProbeConfig, data: TrainingData, seen: Seen, extractor: FeatureExtractor, device: torch.device
 ) -> tuple[ProbeLocalizer, Features | None]:
     """Return the model, and the features of the validation photos, if there are any."""
     own, places = _selected(seen, data, data.train, device)
@@ -206,7 +234,26 @@ def _fitted(
         frame=data.source.frame,
         device=device,
     )
+    localizer = _with_power(localizer, data)
     return localizer, None if data.val is None else model.features(_selected(seen, data, data.val, device)[0])
+
+
+def _with_power(localizer: ProbeLocalizer, data: TrainingData) -> ProbeLocalizer:
+    """Return the model with what its familiarity finds out, where it has one."""
+    if not len(localizer.familiarity.held_out):
+        return localizer
+    config = localizer.config
+    views = mixed_views(
+        cached_pixels(data.source, config.pixels), data.source.rows(data.train), count=STRANGERS, seed=config.seed
+    )
+    with bar("Asking for views of nowhere", len(views)) as advance:
+        found = []
+        for images in torch.split(views, CHUNK):
+            found.append(localizer.familiarity.of(localizer.evidence(images).likeness))
+            advance(len(images))
+    shares = np.concatenate([part for part in found if part is not None])
+    power = Power.of(shares, below=UNFAMILIAR_BELOW, seed=config.seed)
+    return dataclasses.replace(localizer, familiarity=dataclasses.replace(localizer.familiarity, power=power))
 
 
 def _selected(seen: Seen, data: TrainingData, photos: Photos, device: torch.device) -> tuple[Seen, Places]:
@@ -216,7 +263,7 @@ def _selected(seen: Seen, data: TrainingData, photos: Photos, device: torch.devi
 
 
 def _calibrated(
-    log_shares: Tensor, photos: Photos, xy: Tensor, cells: Cells, grid: WalkGrid, config: TrainConfig, *, by: str
+    log_shares: Tensor, photos: Photos, xy: Tensor, cells: Cells, grid: WalkGrid, config: ProbeConfig, *, by: str
 ) -> tuple[Calibration, Calibration]:
     """Return the calibration of photos alone, and of those that have company on their walk, located together.
 
@@ -234,7 +281,7 @@ def _calibrated(
     return alone, Calibration.fit(torch.cat(together), cells, xy[torch.cat(company)], answer, by=by)
 
 
-def _points(log_shares: Tensor, cells: Cells, config: TrainConfig) -> dict[str, Tensor]:
+def _points(log_shares: Tensor, cells: Cells, config: ProbeConfig) -> dict[str, Tensor]:
     shares = log_shares.exp()
     return {
         "mean": mean_point(shares, cells),
@@ -257,13 +304,15 @@ def _figures(localizer: ProbeLocalizer, data: TrainingData, judged: Features | N
 
 
 def _save(localizer: ProbeLocalizer, data: TrainingData, run: RunFolder, figures: Mapping[str, Any]) -> None:
+    power = localizer.familiarity.power
     state = {
         "method": "probe",
-        "config": dataclasses.asdict(localizer.config),
+        "config": config_values(localizer.config),
         "frame": dataclasses.asdict(localizer.frame),
         "cell_m": localizer.ensemble.cells.size_m,
         "calibration": dataclasses.asdict(localizer.calibration),
         "walk_calibration": dataclasses.asdict(localizer.walk_calibration),
+        "familiarity_power": None if power is None else dataclasses.asdict(power),
         "site": data.source.site_name,
         "fold": data.fold,
         "made_by": made_by(localizer.device),
@@ -283,14 +332,18 @@ def restore_probe(checkpoint: Checkpoint, *, device: torch.device) -> ProbeLocal
     weights = {name.removeprefix(_BACKBONE): t for name, t in checkpoint.tensors.items() if name.startswith(_BACKBONE)}
     others = {name: t.to(device) for name, t in checkpoint.tensors.items() if not name.startswith(_BACKBONE)}
     try:
-        config = changed(TrainConfig(), checkpoint.state["config"], where=where)
+        config = probe_of(checkpoint.state["config"], where=where)
         frame = LocalFrame(**checkpoint.state["frame"])
         calibration = Calibration(**checkpoint.state["calibration"])
         # earlier versions had none
         walk_calibration = Calibration(**checkpoint.state.get("walk_calibration", checkpoint.state["calibration"]))
         extractor = _extractor(config, device, with_weights=False)
         ensemble = Ensemble.from_tensors(others, config, cell_m=float(checkpoint.state["cell_m"]))
-        familiarity = Familiarity(held_out=others.get(_FAMILIAR, torch.empty(0, device=device)).flatten())
+        power = checkpoint.state.get("familiarity_power")  # earlier versions had none
+        familiarity = Familiarity(
+            held_out=others.get(_FAMILIAR, torch.empty(0, device=device)).flatten(),
+            power=None if power is None else Power(**power),
+        )
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         reason = safe_text(str(error).splitlines()[0] if str(error) else type(error).__name__, limit=120)
         raise InvalidCheckpointError(

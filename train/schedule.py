@@ -2,12 +2,12 @@
 
 import math
 
-from train.config import TrainConfig
+from train.config import NetworkConfig
 
 __all__ = ["learning_rate"]
 
 
-def learning_rate(config: TrainConfig, progress_epochs: float) -> float:
+def learning_rate(config: NetworkConfig, progress_epochs: float) -> float:
     """Return the learning rate at a point in training, measured in epochs (2.5: halfway through the third).
 
     ``step`` multiplies by `step_gamma` every `step_epochs`, as torch's StepLR does when stepped per

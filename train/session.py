@@ -1,6 +1,8 @@
 """A run from beginning to end: folder, data, model or models, predictions of folds, card and curves."""
 
+import contextlib
 import dataclasses
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from img2gps.errors import InvalidDatasetError, UsageError
-from img2gps.progress import stderr
-from img2gps.text import format_count, safe_path
-from train.config import TrainConfig, config_values
+from img2gps.progress import left_s, part_of, stderr
+from img2gps.text import format_count, format_duration, safe_path
+from train.config import TrainConfig
+from train.config_values import changed, config_values
 from train.data import DatasetPhotos, TrainingData, fold_numbers, read_photos, select_fold, select_split
 from train.devices import naming_memory, pick_device, use_threads
-from train.distributed import World, joined
+from train.distributed import World, joined, leads
 from train.folds import is_finished, pool_folds, pooled_path, predict_fold, predictions_path
 from train.loading import read_resumable
-from train.methods import fit_method
-from train.run import NO_PHOTOS, RunFolder, RunInfo, create_run, open_run, photo_rows
+from train.methods import check_model, fit_model
+from train.run import NO_PHOTOS, RunFolder, RunInfo, check_free, create_run, open_run, photo_rows
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +41,7 @@ def start_run(
     """Train on the dataset at `root` and return the finished run, a new folder in `runs`.
 
     With `folds`, one model per fold of the dataset is trained on the other folds, and the photos it has not
-    seen are located by it (``folds/predictions.parquet``). Raises what `fit_method` functions raise.
+    seen are located by it (``folds/predictions.parquet``). Raises what `fit_model` raises.
     """
     from train.keeping import made_by
 
@@ -48,15 +51,16 @@ def start_run(
         source = read_photos(root)
         parts = _selections(source, folds=folds)
         run = create_run(runs, prefix=config.preset, name=name) if world.leads else RunFolder(root=runs)
-        if world.leads:
-            run.write_info(RunInfo.of(config, source, folds=folds, made_by=made_by(device)))
-        _announce(run, config, parts, device, world)
-        try:
-            _train(config, parts, run, device=device, world=world, resuming=False)
-        except Exception:
+        with _held(run):
             if world.leads:
-                _drop_if_empty(run)
-            raise
+                run.write_info(RunInfo.of(config, source, folds=folds, made_by=made_by(device)))
+            _announce(run, config, parts, device, world)
+            try:
+                _train(config, parts, run, device=device, world=world, resuming=False)
+            except Exception:
+                if world.leads:
+                    _drop_if_empty(run)
+                raise
     return run
 
 
@@ -66,9 +70,15 @@ def resume_run(path: Path, *, epochs: int | None = None) -> RunFolder:
 
     `epochs` makes the run longer, on the schedule of a run of that length. Raises NotFoundError,
     InvalidCheckpointError naming a damaged file, InvalidDatasetError where the training photos have changed,
-    UsageError where more than `epochs` are done.
+    UsageError where more than `epochs` are done, RunLockedError where another process trains it.
     """
     run = open_run(path)
+    with _held(run):
+        _go_on(path, run, epochs)
+    return run
+
+
+def _go_on(path: Path, run: RunFolder, epochs: int | None) -> None:
     info = run.read_info()
     use_threads(info.config.threads)
     device = pick_device(info.config.device)
@@ -77,7 +87,11 @@ def resume_run(path: Path, *, epochs: int | None = None) -> RunFolder:
         if world.leads and config != info.config:
             run.write_info(dataclasses.replace(info, config=config))
         _train(config, parts, run, device=device, world=world, resuming=True, chosen=chosen)
-    return run
+
+
+def _held(run: RunFolder) -> contextlib.AbstractContextManager[None]:
+    """Return the run's lock, held by the process that writes; the others of torchrun hold nothing."""
+    return run.lock() if leads() else contextlib.nullcontext()
 
 
 def _continuation(
@@ -86,7 +100,7 @@ def _continuation(
     """Return what `resume_run` goes on with: the config, the photos, the checkpoint that `path` names, if any."""
     from train.checkpoint import read_checkpoint
 
-    config = info.config if epochs is None else dataclasses.replace(info.config, epochs=epochs)
+    config = info.config if epochs is None else changed(info.config, {"epochs": epochs}, where="--epochs")
     source = read_photos(info.dataset)
     _check_same_photos(source, info, run)
     chosen = read_checkpoint(path, to_resume=True) if (path / "state.json").is_file() else None
@@ -109,21 +123,37 @@ def _check_epochs(epochs: int, run: RunFolder, parts: list[TrainingData], chosen
             )
 
 
-def plan(root: Path, config: TrainConfig, *, folds: bool = False) -> Mapping[str, Any]:
-    """Return what `start_run` would do, as JSON values; nothing is written."""
+@naming_memory(_LESS_MEMORY)
+def plan(
+    root: Path, config: TrainConfig, *, folds: bool = False, name: str | None = None, runs: Path = RUNS
+) -> Mapping[str, Any]:
+    """Return what `start_run` would do, as JSON values, having done all of it but train; nothing is written.
+
+    Raises what `start_run` would before its first step.
+    """
+    use_threads(config.threads)
+    device = pick_device(config.device)
     parts = _selections(read_photos(root), folds=folds)
+    if name is not None:
+        check_free(runs, name)
+    check_model(config, parts, device=device)
     return {"dataset": str(root), "models": [_counts(data) for data in parts], "config": config_values(config)}
 
 
 def resume_plan(path: Path, *, epochs: int | None = None) -> Mapping[str, Any]:
     """Return what `resume_run` would do, as JSON values; nothing is written. Raises what `resume_run` raises."""
     run = open_run(path)
-    info = run.read_info()
+    with run.lock() if run.is_training else contextlib.nullcontext():  # raises; a lock that is free needs no file
+        info = run.read_info()
+    use_threads(info.config.threads)
+    device = pick_device(info.config.device)
     config, parts, chosen = _continuation(path, run, info, epochs)
-    counts = []
-    for data in parts:
-        found = chosen or read_resumable(_folder_of(run, data))
-        counts.append(_counts(data) | {"epochs_done": 0 if found is None else found.epochs_done})
+    found = [chosen or read_resumable(_folder_of(run, data)) for data in parts]
+    is_read_back = config.method == "probe" and config == info.config and None not in found
+    if not is_read_back:
+        check_model(config, parts, device=device, with_weights=config.method == "probe" or None in found)
+    done = [0 if checkpoint is None else checkpoint.epochs_done for checkpoint in found]
+    counts = [_counts(data) | {"epochs_done": epochs} for data, epochs in zip(parts, done, strict=True)]
     return {"run": str(run.root), "dataset": str(info.dataset), "models": counts, "config": config_values(config)}
 
 
@@ -152,14 +182,18 @@ def _train(
 ) -> None:
     """Fit each part that is not finished; what is finished is left alone."""
     try:
-        for data in parts:
+        started, done = time.monotonic(), 0
+        for number, data in enumerate(parts, start=1):
             folder = _folder_of(run, data)
             if data.fold is not None and is_finished(folder, config):
                 continue
             if data.fold is not None and world.leads:
                 pooled_path(run).unlink(missing_ok=True)  # of shorter runs: an evaluation must not find it now
+                _announce_fold(number, parts, left_s(time.monotonic() - started, done, done + len(parts) - number + 1))
             found = chosen or (read_resumable(folder) if resuming else None)
-            _fit_part(config, data, folder, device=device, world=world, resume=found)
+            with part_of("" if data.fold is None else f"fold {number} of {len(parts)}"):
+                _fit_part(config, data, folder, device=device, world=world, resume=found)
+            done += 1
     except KeyboardInterrupt:
         if world.leads:
             where = safe_path(run.root)
@@ -170,6 +204,13 @@ def _train(
     if parts[0].fold is not None:
         pool_folds(run, parts)
     _describe(run, config, parts)
+
+
+def _announce_fold(number: int, parts: list[TrainingData], left: float | None) -> None:
+    """Say which fold begins and, from the second that this process trains on, when all will be done."""
+    about = "" if left is None else f" (about {format_duration(left)} left for all)"
+    photos = format_count(len(parts[number - 1].train), "photo")
+    stderr().print(f"Fold {number} of {len(parts)}{about}: {photos} train.")
 
 
 def _fit_part(
@@ -186,9 +227,7 @@ def _fit_part(
         predictions_path(folder).unlink(missing_ok=True)  # of a shorter run
         folder.write_photos(photo_rows(data))
         _clean(folder)
-    if data.fold is not None and world.leads:
-        stderr().print(f"Fold {data.fold}: {format_count(len(data.train), 'photo')} train.")
-    localizer = fit_method(config.method)(config, data, folder, device=device, resume=resume)
+    localizer = fit_model(config, data, folder, device=device, resume=resume)
     if data.fold is not None and world.leads:
         predict_fold(folder, data, localizer)
 
@@ -238,7 +277,7 @@ def _announce(
     if data.fold is not None:
         photos = f"{len(parts)} folds, {format_count(sum(len(part.held_out or ()) for part in parts), 'photo')}"
     elif data.val is None:
-        why = "there is no split" if not any(data.source.photos.split) else "the split has no validation photos"
+        why = _why_none_held_back(data.source)
         photos = f"{format_count(len(data.train), 'photo')}, none held back ({why})"
         photos += "" if config.method == "probe" else "; the last epoch is kept"
     else:
@@ -250,6 +289,13 @@ def _announce(
             f"{spec.width} x {spec.height} px on {device_name(device)}; {photos}."
         )
     )
+
+
+def _why_none_held_back(source: DatasetPhotos) -> str:
+    if "val" in source.emptied:
+        root = safe_path(source.dataset.root)
+        return f"every validation photo is excluded by a correction: `img2gps split {root}` deals out others"
+    return "the split has no validation photos" if any(source.photos.split) else "there is no split"
 
 
 def _describe(run: RunFolder, config: TrainConfig, parts: list[TrainingData]) -> None:

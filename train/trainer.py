@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ from img2gps.geo import FloatArray, geodesic_m
 from img2gps.metrics import metrics_of
 from img2gps.progress import Advance, bar
 from train.augment import Augmentation, augment, epoch_order, photo_keys, photo_uniforms
-from train.cache import cached_pixels
+from train.cache import cached_pixels, check_pixels
 from train.checkpoint import Checkpoint
-from train.config import TrainConfig
+from train.config import NetworkConfig
 from train.data import Photos, TrainingData
 from train.devices import autocast, explaining_memory
 from train.distributed import World, parallel, world
@@ -38,7 +38,7 @@ from train.run import RunFolder
 from train.schedule import learning_rate
 from train.targets import TargetScale
 
-__all__ = ["Training", "coordinate_loss", "fit_network", "prepare", "stepping_of", "train_epoch"]
+__all__ = ["Training", "check_network", "coordinate_loss", "fit_network", "prepare", "stepping_of", "train_epoch"]
 
 _PHOTOS_AT_ONCE = 1024  # on their way to a GPU: main memory need not hold them all
 # Looking at the loss makes the host wait for the device: on a GPU only now and then.
@@ -46,14 +46,14 @@ _STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 64, "mps": 16}
 
 
 def fit_network(
-    config: TrainConfig,
+    config: NetworkConfig,
     data: TrainingData,
     run: RunFolder,
     *,
     device: torch.device,
     resume: Checkpoint | None = None,
 ) -> NetworkLocalizer:
-    """Train a network on `data` and leave metrics and checkpoints in `run` (`train.methods.Fit`).
+    """Train a network on `data` and leave metrics and checkpoints in `run` (`train.methods.fit_model`).
 
     The weights are a function of config, data, device, thread count and torch alone, wherever training was
     interrupted and resumed. Raises DeviceError where memory runs out or the loss leaves the finite.
@@ -86,14 +86,13 @@ def fit_network(
     return localizer
 
 
-def prepare(config: TrainConfig, data: TrainingData, *, device: torch.device, with_weights: bool = True) -> "Training":
+def prepare(
+    config: NetworkConfig, data: TrainingData, *, device: torch.device, with_weights: bool = True
+) -> "Training":
     """Return network, optimiser and photos, ready for the first epoch; a checkpoint may then take their place."""
-    if len(data.train) < 2:
-        raise InvalidDatasetError("One training photo is not enough: split with smaller --val and --test.")
     here = world()
-    torch.manual_seed(config.seed)
+    network = _first_network(config, data, device=device, with_weights=with_weights)
     scale = TargetScale.of(config.target, data.train)
-    network = build_network(config, device=device, with_weights=with_weights)
     return Training(
         config=config,
         network=network,
@@ -104,6 +103,26 @@ def prepare(config: TrainConfig, data: TrainingData, *, device: torch.device, wi
         device=device,
         world=here,
     )
+
+
+def _first_network(
+    config: NetworkConfig, data: TrainingData, *, device: torch.device, with_weights: bool
+) -> CoordinateNetwork:
+    """Return the network as training begins with it. Raises InvalidDatasetError where there are too few photos."""
+    if len(data.train) < 2:
+        raise InvalidDatasetError("One training photo is not enough: split with smaller --val and --test.")
+    torch.manual_seed(config.seed)
+    return build_network(config, device=device, with_weights=with_weights)
+
+
+def check_network(
+    config: NetworkConfig, parts: Sequence[TrainingData], *, device: torch.device, with_weights: bool
+) -> None:
+    """Raise what `fit_network` would before its first step (`train.methods.check_model`)."""
+    fewest = min(parts, key=lambda data: len(data.train))
+    network = _first_network(config, fewest, device=device, with_weights=with_weights)
+    _optimizer(network, config, device)
+    check_pixels(fewest.source, config.pixels)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +139,7 @@ class LoadedPhotos:
 class Training:
     """What the epochs share."""
 
-    config: TrainConfig
+    config: NetworkConfig
     network: CoordinateNetwork
     optimizer: torch.optim.Optimizer
     average: CoordinateNetwork | None
@@ -149,7 +168,7 @@ def stepping_of(training: Training) -> Stepping:
 
 
 def _load_photos(
-    config: TrainConfig, data: TrainingData, photos: Photos, scale: TargetScale, device: torch.device, here: World
+    config: NetworkConfig, data: TrainingData, photos: Photos, scale: TargetScale, device: torch.device, here: World
 ) -> LoadedPhotos:
     """Return photos as tensors: resident on a GPU where they fit, else mapped from the file of all photos."""
     if not here.leads:
@@ -170,7 +189,7 @@ def _fits(size: int, device: torch.device) -> bool:
     return device.type == "cuda" and size < torch.cuda.mem_get_info(device)[0] / 2
 
 
-def _optimizer(network: CoordinateNetwork, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
+def _optimizer(network: CoordinateNetwork, config: NetworkConfig, device: torch.device) -> torch.optim.Optimizer:
     groups = parameter_groups(network, config)
     options: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.optimizer == "sgd":
@@ -214,8 +233,9 @@ def train_epoch(training: Training, stepping: Stepping, epoch: int, advance: Adv
             advance(note=note)
     _check_finite(losses, epoch, rate)
     sizes = [min(config.batch_size, count - step * config.batch_size) for step in range(steps)]
-    mean_loss = training.world.total(losses).double().cpu().numpy()
-    return {"epoch": epoch + 1, "train/loss": float(np.average(mean_loss, weights=sizes)), "lr": rate}
+    mean_loss = float(np.average(training.world.total(losses).double().cpu().numpy(), weights=sizes))
+    advance(0, note=f"epoch {epoch + 1}/{config.epochs}  mean loss {mean_loss:.4f}")
+    return {"epoch": epoch + 1, "train/loss": mean_loss, "lr": rate}
 
 
 def _update(training: Training, loss: Tensor, rate: float, *, step: int) -> None:
@@ -249,7 +269,7 @@ def _step_loss(
     return coordinate_loss(outputs.float(), photos.targets[here], training.config, training.scale).sum()
 
 
-def coordinate_loss(outputs: Tensor, targets: Tensor, config: TrainConfig, scale: TargetScale) -> Tensor:
+def coordinate_loss(outputs: Tensor, targets: Tensor, config: NetworkConfig, scale: TargetScale) -> Tensor:
     """Return the loss per photo, shape (N,), of scaled coordinates of shape (N, 2).
 
     ``huber`` is linear in the distance beyond `huber_delta_m` (Huber, "Robust Estimation", 1964), taken over
@@ -272,7 +292,9 @@ def _check_finite(losses: Tensor, epoch: int, rate: float) -> None:
         )
 
 
-def _validate(localizer: NetworkLocalizer, val: Photos, loaded: LoadedPhotos, config: TrainConfig) -> Mapping[str, Any]:
+def _validate(
+    localizer: NetworkLocalizer, val: Photos, loaded: LoadedPhotos, config: NetworkConfig
+) -> Mapping[str, Any]:
     """Return loss and geodesic errors on the validation photos, through the very path of `predict`."""
     batches = torch.split(loaded.rows, config.val_batch_size)
     outputs: FloatArray = np.concatenate([localizer.outputs(loaded.pixels[rows]) for rows in batches])

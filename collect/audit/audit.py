@@ -57,7 +57,7 @@ def audit_dataset(
     """
     if not 1.0 <= cell_m <= 100_000.0:
         raise UsageError(f"--cell is the side of a cell in metres, 1 or more, not {cell_m:g}.")
-    frame = dataset.read_frame()
+    frame = dataset.frame()
     info = frame_info(frame)
     used = frame[frame["label_state"] != "exclude"].reset_index(drop=True)
     site = _audited(dataset.site(), used)

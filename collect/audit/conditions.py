@@ -30,16 +30,20 @@ Numbers = NDArray[np.int64]
 def conditions(subject: Subject) -> dict[str, Any]:
     """Return counts of photos by local hour, sun elevation, season, device and heading, the unknown ones apart.
 
-    `hours_in_utc` counts the photos whose local time nothing tells: their hours are those of UTC.
+    `time_unknown` counts photos whose moment nothing tells, `clock_without_zone` those of them that have a clock time:
+    it gives them an hour and a day. `hours_in_utc` counts the photos whose local time nothing tells: their hours are
+    those of UTC.
     Seasons are the meteorological ones (three whole months) of the photo's hemisphere.
     """
+    frame = subject.frame
+    timed = frame["captured_at"].notna().to_numpy()
     known = subject.hours >= 0
     sectors = subject.sectors
-    frame = subject.frame
     return {
         "hours": np.bincount(subject.hours[known], minlength=24).tolist(),
-        "time_unknown": int((~known).sum()),
-        "hours_in_utc": 0 if subject.site.zone else int((known & frame["utc_offset_min"].isna().to_numpy()).sum()),
+        "time_unknown": int((~timed).sum()),
+        "clock_without_zone": int((~timed & frame["clock_local"].notna().to_numpy()).sum()),
+        "hours_in_utc": 0 if subject.site.zone else int((timed & frame["utc_offset_min"].isna().to_numpy()).sum()),
         "sun_elevation": _by_sun(sun_elevation_deg(frame["captured_at"], frame["lon"], frame["lat"])),
         "seasons": _by_season(subject),
         "days": len(np.unique(subject.days[known])),

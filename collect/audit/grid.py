@@ -103,7 +103,7 @@ def read_shapes(path: Path, site: Site, *, lines: bool = False) -> BaseGeometry:
     def project(coordinates: FloatArray) -> FloatArray:
         return np.stack(site.frame.to_local(coordinates[:, 0], coordinates[:, 1]), axis=1)
 
-    shapes = read_layer(path, kinds=("LineString", "Polygon") if lines else ("Polygon",))
+    shapes = read_layer(path, kinds=("LineString", "Polygon") if lines else ("Polygon",), site=site)
     projected = [shapely.make_valid(shapely.transform(shape, project)) for shape in shapes]
     return shapely.make_valid(shapely.union_all(projected))
 

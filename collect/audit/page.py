@@ -39,7 +39,7 @@ def write_report(
     buildings: "BaseGeometry | None" = None,
     paths: "BaseGeometry | None" = None,
 ) -> None:
-    """Write the report of `audit` over `frame` (of `Dataset.read_frame`) to `path`.
+    """Write the report of `audit` over `frame` (of `Dataset.frame`) to `path`.
 
     `buildings` and `paths` are geometries in metres of the site's frame, drawn behind the photos. `redact` moves
     positions to the middle of their cell, times to the hour, coarsens distances to photos, and drops thumbnails and
@@ -106,6 +106,10 @@ def _hours_note(conditions: dict[str, Any]) -> str:
     """Return what the chart of hours does not show."""
     unknown, in_utc = conditions["time_unknown"], conditions["hours_in_utc"]
     notes = [f"{format_count(unknown, 'photo')} without a time"] if unknown else []
+    if zoneless := conditions["clock_without_zone"]:
+        notes.append(
+            f"{zoneless:,} of them have a clock time: time_zone in the site file, given by --site, tells its zone"
+        )
     if in_utc:
         notes.append(f"{format_count(in_utc, 'photo')} in UTC: neither the photo nor the site names a time zone")
     return "; ".join(notes)

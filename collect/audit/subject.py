@@ -24,7 +24,7 @@ Numbers = NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A frame of `Dataset.read_frame` and its site; every array has one entry per photo, shape (N,).
+    """A frame of `Dataset.frame` and its site; every array has one entry per photo, shape (N,).
 
     Positions are the corrected ones. Without slots: the arrays are computed once, on first use.
     """

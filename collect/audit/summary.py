@@ -1,5 +1,6 @@
 """The audit on one screen: figures beside a small map of the site."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,10 @@ _MAP_ROWS_ABOVE: Final = 12
 _UNICODE: Final = ("  ", "··", "░░", "▒▒", "██")
 _ASCII: Final = ("  ", "..", "--", "++", "##")
 _GAP: Final = 3
+_DOUBTFUL_POSITIONS: Final = (
+    *("stale_fix", "void_fix", "network_fix", "poor_accuracy", "poor_geometry", "quantised_gps", "implausible_speed"),
+)
+_DOUBTFUL_TIMES: Final = ("time_unknown", "times_disagree", "repeated_hour")
 
 
 def summary_lines(figures: dict[str, Any], *, unicode: bool = True, width: int = 100) -> list[str]:
@@ -117,7 +122,13 @@ def _conditions(figures: dict[str, Any]) -> list[str]:
     rose = f"{headings} (unknown {unknown})" if sum(found["headings"]) else "unknown for all photos"
     devices = ", ".join(f"{safe_text(name, limit=24)} {count:,}" for name, count in list(found["devices"].items())[:3])
     seasons = ", ".join(f"{name} {count:,}" for name, count in found["seasons"].items() if count)
+    zoneless = found["clock_without_zone"]
+    zone_line = [
+        f"Time zone unknown: {format_count(zoneless, 'photo')} by the clock alone; add time_zone to the site file",
+        "  and ingest with --site",
+    ]
     return [
+        *(zone_line if zoneless else []),
         f"Hours: {_hours(found['hours'])}; after dark {as_percent(dark / total)}",
         f"Seasons: {seasons or 'none'}",
         f"Headings: {rose}",
@@ -140,14 +151,18 @@ def _labels(figures: dict[str, Any]) -> list[str]:
         if accuracy["median_m"] is not None
         else "Reported accuracy: unknown for all photos"
     )
-    doubtful = {flag: figures["flags"][flag] for flag in ("stale_fix", "quantised_gps", "implausible_speed")}
-    named = ", ".join(f"{flag.replace('_', ' ')} {count:,}" for flag, count in doubtful.items() if count)
     moved = f", moved by a median of {as_metres(corrections['moved_median_m'])}" if corrections["move"] else ""
     return [
         floor,
-        f"Doubtful positions: {named or 'none flagged'}",
+        f"Doubtful positions: {_flagged(figures, _DOUBTFUL_POSITIONS) or 'none flagged'}",
+        *([f"Doubtful times: {times}"] if (times := _flagged(figures, _DOUBTFUL_TIMES)) else []),
         f"Looked at by a person: {as_percent(corrections['share'])}{moved}",
     ]
+
+
+def _flagged(figures: dict[str, Any], flags: Sequence[str]) -> str:
+    counts = {flag: figures["flags"][flag] for flag in flags}
+    return ", ".join(f"{flag.replace('_', ' ')} {count:,}" for flag, count in counts.items() if count)
 
 
 def _leakage(figures: dict[str, Any]) -> list[str]:

@@ -13,16 +13,17 @@ _NO_PHOTO = "No photo was found there: give the folder that holds them (links to
 @command("doctor", example="""img2gps doctor
 img2gps doctor ~/walks/monday --site penn-engineering-quad""")  # fmt: skip
 @click.argument("photos", nargs=-1, type=PATH)
-@click.option("--site", help="A packaged site or a GeoJSON polygon; without it, any position will do.")
+@click.option("--site", help="A packaged site or a polygon (GeoJSON, KML); without it, any position will do.")
+@click.option("--include-hidden", is_flag=True, help="Look into recycle bins and folders of thumbnails, too.")
 @jobs_option
 @config_option
 @json_option
-def doctor(photos: tuple[Path, ...], site: str | None, jobs: int, as_json: bool) -> None:
+def doctor(photos: tuple[Path, ...], site: str | None, include_hidden: bool, jobs: int, as_json: bool) -> None:
     """Check the environment and say, for each folder of PHOTOS, what is wrong with them and what to do."""
     from collect.doctor import diagnose, sentences
     from img2gps.text import format_count
 
-    report = diagnose(photos, site=site, jobs=jobs)
+    report = diagnose(photos, site=site, jobs=jobs, include_hidden=include_hidden)
     if as_json:
         print_json(report.to_dict())
         return

@@ -18,10 +18,13 @@ img2gps ingest images campus --site campus.geojson --labels labels.csv""",
 )
 @click.argument("photos", nargs=-1, required=True, type=PATH)
 @click.argument("dataset", type=PATH)
-@click.option("--site", help="A packaged site or a GeoJSON polygon: for a new dataset, or to redraw an old one's.")
+@click.option(
+    "--site", help="A packaged site or a polygon (GeoJSON, KML): for a new dataset, or to redraw an old one's."
+)
 @reading_options
 @click.option("--short-side", type=click.IntRange(min=64), help="Pixels of the working copies [default: 512].")
 @click.option("--rehash", is_flag=True, help="Read every file, also those that look unchanged.")
+@click.option("--allow-shrink", is_flag=True, help="Let a new --site leave over a tenth of the photos outside.")
 @dry_run_option
 @strict_option
 @config_option

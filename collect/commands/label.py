@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,13 +31,23 @@ _SHOWN = 40
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, help="Port of the page; 0 for any free one.")
 @click.option("--host", default="127.0.0.1", help="Address to listen on; any but this machine's own wants a token.")
 @click.option("--no-open", is_flag=True, help="Do not open the browser.")
-@click.option("--queue", "show_queue", is_flag=True, help="Print the labels to look at first, with the reasons.")
-@click.option("--import", "import_path", type=PATH, help="Take corrections over from a .csv, .geojson or .gpx file.")
+@click.option(
+    "--queue",
+    "show_queue",
+    is_flag=True,
+    help="Print the labels to look at first: how probably wrong, why, and where to stop.",
+)
+@click.option(
+    "--import",
+    "import_path",
+    type=PATH,
+    help="Take corrections over from a table (.csv, .tsv, geo.txt), .geojson, .kml or .gpx.",
+)
 @click.option("--export", "export_path", type=PATH, help="Write the corrections to a .csv, .geojson or .gpx file.")
 @click.option("--replace", is_flag=True, help="With --import: overwrite corrections that differ, too.")
 @click.option("--run", type=PATH, help="A run of `train --folds`: its out-of-fold predictions join in.")
-@click.option("--buildings", type=PATH, help="Buildings for the map and the queue, GeoJSON polygons.")
-@click.option("--paths", type=PATH, help="Paths for the map, GeoJSON lines.")
+@click.option("--buildings", type=PATH, help="Buildings for the map and the queue: polygons, GeoJSON or KML.")
+@click.option("--paths", type=PATH, help="Paths for the map: lines, GeoJSON or KML.")
 @click.option(
     "--by", help="Whose corrections these are.  [default: the name of the user's account]", show_default=False
 )
@@ -61,15 +72,23 @@ def label(
 
     Every action is saved at once in the dataset's corrections.csv; positions as ingested are never lost.
     """
-    from collect.label.desk import open_desk
+    # The queue inverts many small matrices: more threads than one only wait for each other, tenfold on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-    desk = open_desk(dataset, by=by, run=run, buildings=buildings, paths=paths)
+    def opens() -> "LabelDesk":
+        """Open the dataset, which takes a second of imports alone."""
+        from collect.label.desk import open_desk
+
+        return open_desk(dataset, by=by, run=run, buildings=buildings, paths=paths)
+
     if import_path or export_path or show_queue:
-        _report(desk, import_path, export_path, show_queue, replace=replace, as_json=as_json)
+        _report(opens(), import_path, export_path, show_queue, replace=replace, as_json=as_json)
         return
     if replace:
         raise UsageError("--replace belongs to --import: give the file of corrections too.")
-    _serve(desk, host, port, no_open=no_open, as_json=as_json)
+    if any(path is not None and not path.exists() for path in (run, buildings, paths)):
+        opens()  # which says so, before a page opens that has nothing to show
+    _serve(dataset, opens, host, port, no_open=no_open, as_json=as_json)
 
 
 def _report(
@@ -111,13 +130,13 @@ def _report(
 def _print_queue(desk: "LabelDesk", *, as_json: bool) -> dict[str, object]:
     """Print the head of the queue as a table, and return all of it as plain values."""
     entries = desk.queue_rows()
-    photos = len(desk.ids)
+    photos, standing = len(desk.ids), desk.standing()
     if not as_json:
         shown = entries[: max(_SHOWN, round(photos / 10))]
         rows = [
             (
                 entry["rank"],
-                f"{entry['score']:.0%}",
+                _percent(entry["probability"]),
                 entry["file"],
                 "; ".join(r["text"] for r in entry["reasons"]) or "-",
             )
@@ -126,33 +145,46 @@ def _print_queue(desk: "LabelDesk", *, as_json: bool) -> dict[str, object]:
         print_table("Labels to look at first", ("rank", "wrong", "photo", "why"), rows)
         if len(entries) > len(shown):
             print_text(f"... and {len(entries) - len(shown):,} more; --json lists all.")
-    return {"photos": photos, "reviewed": photos - len(entries), "queue": entries}
+        print_text(standing.sentence())
+    return {
+        "photos": photos,
+        "reviewed": photos - len(entries),
+        "standing": standing.to_dict(),
+        "queue": entries,
+    }
 
 
-def _serve(desk: "LabelDesk", host: str, port: int, *, no_open: bool, as_json: bool) -> None:
-    """Serve the page until Ctrl-C."""
-    try:
-        from collect.label.security import is_loopback
-        from collect.label.server import Address, serve
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"The page needs {error.name}, which is not installed: pip install 'img2gps[label]' "
-            "(--queue, --import and --export work without it)."
-        ) from error
+def _serve(
+    dataset: Path, opens: "Callable[[], LabelDesk]", host: str, port: int, *, no_open: bool, as_json: bool
+) -> None:
+    """Serve the page until Ctrl-C; it is there before the dataset is read."""
+    from collect.label.opening import Opening
+    from collect.label.security import is_loopback
+    from collect.label.server import Address, serve
+    from img2gps.corrections import read_corrections
+    from img2gps.dataset import Dataset
+
+    opened = Dataset.open(dataset)
 
     def started(address: Address) -> None:
         """Say where the page is, warn where others can reach it, and open a browser."""
         if as_json:
             print_json({"url": address.url, "host": address.host, "port": address.port})
-        say(f"Labels of {safe_path(desk.dataset.root)}: {address.url} (Ctrl-C ends it)")
+        say(f"Labels of {safe_path(dataset)}: {address.url} (Ctrl-C ends it)")
         if not is_loopback(address.host):
             warn("This page can be reached from other machines, and traffic is not encrypted: keep its address secret.")
         if not no_open and _has_screen():
             click.launch(address.url)
 
-    before = desk.line_count()
-    serve(desk, host=host, port=port, started=started)
-    say(f"Ended; {format_count(desk.line_count() - before, 'correction')} written.")
+    before = len(read_corrections(opened.corrections_path))
+    serve(Opening(opens), host=host, port=port, started=started)
+    written = len(read_corrections(opened.corrections_path)) - before
+    say(f"Ended; {format_count(written, 'correction')} written.")
+
+
+def _percent(share: float) -> str:
+    """Return a probability that promises neither certainty nor impossibility."""
+    return "<1%" if share < 0.01 else f"{min(share, 0.99):.0%}"
 
 
 def _has_screen() -> bool:

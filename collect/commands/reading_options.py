@@ -1,7 +1,6 @@
 """The options that ingest and validate share: what photos are judged by, and how they are read."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
@@ -17,16 +16,37 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _TEN_YEARS_S = 10 * 366 * 86_400  # a clock that was never set is off by years, and dates must stay ones of the calendar
 
+
+class _ClockOffset(FiniteRange):
+    """Seconds, or ``auto``."""
+
+    name = "seconds|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or the word."""
+        return value if value == "auto" else super().convert(value, param, ctx)
+
+
 _OPTIONS = (
     click.option(
-        "--labels", type=PATH, help="A CSV with positions: file_name, latitude, longitude (any usual spelling)."
+        "--labels",
+        type=PATH,
+        multiple=True,
+        help="A table with positions: file_name, latitude, longitude (any usual spelling). May be given several times: "
+        "a later file stands before an earlier one.",
     ),
-    click.option("--gpx", type=PATH, help="A track that gives positions to photos without one."),
+    click.option(
+        "--gpx",
+        type=PATH,
+        multiple=True,
+        help="A track (GPX, KML) that gives positions to photos without one. May be given several times.",
+    ),
     click.option(
         "--clock-offset",
-        type=FiniteRange(-_TEN_YEARS_S, _TEN_YEARS_S),
+        type=_ClockOffset(-_TEN_YEARS_S, _TEN_YEARS_S),
         default=0.0,
-        help="Seconds to add to the camera's clock for --gpx.",
+        metavar="SECONDS|auto",
+        help="Seconds to add to the camera's clock for --gpx; `auto` finds them from photos with a position.",
     ),
     click.option(
         "--max-accuracy", type=FiniteRange(min=0, min_open=True), help="Reject fixes that report worse, in metres."
@@ -34,36 +54,41 @@ _OPTIONS = (
     click.option(
         "--timeout", type=FiniteRange(min=0, min_open=True), default=60.0, help="Seconds that one file may take."
     ),
+    click.option(
+        "--include-hidden",
+        is_flag=True,
+        help="Take in what lies in recycle bins and folders of thumbnails, and unfinished files.",
+    ),
     jobs_option,
 )
 
 
 def reading_options(function: Function) -> Function:
-    """Add --labels, --gpx, --clock-offset, --max-accuracy, --timeout and --jobs."""
+    """Add --labels, --gpx, --clock-offset, --max-accuracy, --timeout, --include-hidden and --jobs."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function
 
 
 def strict_option(function: Function) -> Function:
-    """Add ``--strict``: exit 7 where a file was rejected."""
-    return click.option("--strict", is_flag=True, help="Exit with 7 where files were rejected.")(function)
+    """Add ``--strict``: exit 7 where a file was rejected or a label met no file."""
+    return click.option("--strict", is_flag=True, help="Exit with 7 where files were rejected, or labels met no file.")(
+        function
+    )
 
 
 def options_of(shared: Mapping[str, Any], **others: Any) -> "IngestOptions":
     """Return the options of an ingest from the values that Click parsed."""
     from collect.ingesting.run import IngestOptions
 
-    def path(name: str) -> Path | None:
-        return shared[name]  # type: ignore[no-any-return]
-
     return IngestOptions(
         site=shared["site"],
-        labels=path("labels"),
-        gpx=path("gpx"),
+        labels=shared["labels"],
+        gpx=shared["gpx"],
         clock_offset_s=shared["clock_offset"],
         max_accuracy_m=shared["max_accuracy"],
         timeout_s=shared["timeout"],
         jobs=shared["jobs"],
+        include_hidden=shared["include_hidden"],
         **others,
     )

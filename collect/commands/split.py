@@ -1,5 +1,6 @@
 """``img2gps split``."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from img2gps.console import (
     say,
     seed_option,
 )
+from img2gps.text import safe_path
 
 __all__ = ["split"]
 
@@ -39,6 +41,7 @@ def split(
     """Hold photos out for validation and testing, never breaking a burst, a place or a walk apart.
 
     With the options of the stored split, only photos that came since are assigned; with others it is drawn anew.
+    Photos that were excluded with `img2gps label` are left out.
     """
     from collect.split import split_dataset
     from img2gps.dataset import Dataset
@@ -58,3 +61,6 @@ def split(
         print_text(f"{len(sizes)} folds by {folds}, photos in each: {listed}")
     if dry_run:
         say("Dry run: nothing was written.")
+        return
+    words = safe_path(shlex.quote(str(dataset)))
+    say(f"Next: `img2gps train {words}{' --folds' if folds else ''}` trains a model.")

@@ -1,4 +1,4 @@
-"""`img2gps verify`: every hash, every row."""
+"""`img2gps verify`: every hash, every row, every checkpoint."""
 
 from pathlib import Path
 
@@ -7,28 +7,32 @@ import rich_click as click
 from img2gps.console import PATH, command, config_option, json_option, print_json, print_table, print_text
 
 
-@command("verify", example="img2gps verify quad")
-@click.argument("dataset", type=PATH)
+@command("verify", example="img2gps verify quad\nimg2gps verify runs/default-001")
+@click.argument("folder", type=PATH, metavar="DATASET|RUN")
 @config_option
 @json_option
-def verify(dataset: Path, as_json: bool) -> None:
-    """Recompute every hash of DATASET and check every row against schema, polygon and store.
+def verify(folder: Path, as_json: bool) -> None:
+    """Recompute every hash of a dataset or of a run.
 
-    Exits with 4 where something is wrong. Files that no row names are counted apart: they do no harm.
+    Of a DATASET, every row is checked against schema, polygon and store. Files that no row names are counted apart:
+    they do no harm. Of a RUN, every checkpoint, prediction and figure is, those of its folds and evaluations too.
+    Exits with 4 where something is wrong, with a line for each damaged file and what to do.
     """
-    from collect.verify import summary, verify_dataset
+    from collect.verify import is_dataset, verify_dataset
     from img2gps.errors import InvalidDatasetError
     from img2gps.text import safe_path
+    from img2gps.verification import Report, verify_folder
 
-    result = verify_dataset(dataset)
+    result: Report = verify_dataset(folder) if is_dataset(folder) else verify_folder(folder)
     if as_json:
         print_json(result.to_dict())
     else:
-        print_text(summary(result))
+        print_text(result.sentence())
         if result.problems:
-            print_table("Problems", ("where", "what"), [(problem.where, problem.what) for problem in result.problems])
+            rows = [(problem.where, problem.what, problem.remedy) for problem in result.problems]
+            print_table("Problems", ("where", "what", "what to do"), rows)
     if result.problems:
         more = f" (and {len(result.problems) - 1:,} more)" if len(result.problems) > 1 else ""
         first = result.problems[0]
         told = f"{first.where}: {first.what}".rstrip(".")
-        raise InvalidDatasetError(f"{safe_path(dataset)} is not as it was written: {told}{more}.")
+        raise InvalidDatasetError(f"{safe_path(folder)} is not as it was written: {told}{more}.")

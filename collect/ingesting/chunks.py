@@ -35,7 +35,8 @@ def chunks_of(work: Sequence[Labelled], *, again: bool, hash_all: bool, jobs: in
     left = sum(file.size for file, _ in work)
     for file, label in work:
         twin = None if twins is None else twins.get(file.path, file.path)
-        chunk.append(FileTask(path=file.path, name=file.name, label=label, again=again, twin=twin))
+        task = FileTask(path=file.path, name=file.name, label=label, again=again, twin=twin, sidecars=file.sidecars)
+        chunk.append(task)
         size += file.size
         if size >= min(limit, left / (_ROUNDS_LEFT * max(1, jobs))) or len(chunk) >= _CHUNK_FILES:
             yield chunk

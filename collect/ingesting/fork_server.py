@@ -9,9 +9,13 @@ from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, Final
 
+from collect.ingesting.served import PARENT
+from img2gps.interrupts import STOPPING
+
 __all__ = ["ServedContext", "start_server"]
 
-_PRELOADED: Final = ("collect.ingesting.photo_file", "img2gps.cli")  # the latter is what the img2gps script imports
+# the first makes it end with this process; the last is what the img2gps script imports
+_PRELOADED: Final = ("collect.ingesting.served", "collect.ingesting.photo_file", "img2gps.cli")
 _VARIABLES: Final = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -20,6 +24,7 @@ _VARIABLES: Final = {
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
 }
+_NO_LEAKS: Final = "ignore:resource_tracker:UserWarning"
 _ONE_AT_A_TIME: Final = threading.Lock()
 
 
@@ -46,7 +51,12 @@ class ServedContext(ForkServerContext):
 
 @contextlib.contextmanager
 def _as_it_should_start() -> Iterator[None]:
-    with _ONE_AT_A_TIME, _environment(_VARIABLES), _deaf_to_interrupts():
+    variables = dict(_VARIABLES)
+    # of a process that was killed, multiprocessing's tracker removes the semaphores, and would warn about them
+    variables["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), _NO_LEAKS)))
+    if threading.current_thread() is threading.main_thread():
+        variables[PARENT] = str(os.getpid())
+    with _ONE_AT_A_TIME, _environment(variables), _deaf_to_interrupts():
         forkserver.set_forkserver_preload(list(_PRELOADED))
         yield
 
@@ -67,8 +77,8 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Block SIGINT: a process started meanwhile inherits that, so that Ctrl-C is the parent's to answer."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Block what asks to end: a process started meanwhile inherits that, so that it is the parent's to answer."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield
     finally:

@@ -45,9 +45,13 @@ class Intake:
         """Settle the files that need not be read, and return the others."""
         unread: list[Labelled] = []
         self._forget_folders(files)
+        beside = {sidecar.path for file in files for sidecar in file.sidecars}
+        self._outcomes.sidecars = sum(file.path in beside for file in files) if beside else 0
         for file, label in zip(files, labels, strict=True):
             seen = None if rehash else self._ledger.sources.get(file.path)
-            if file.obstacle is not None:
+            if file.left_out is not None:
+                self._outcomes.leave_out(file.name, file.left_out)
+            elif file.obstacle is not None:
                 self._outcomes.skip(file.name)
             elif file.unlistable is not None:
                 self._reject(Rejection(path=file.name, reason="unreadable", detail=file.unlistable), None)
@@ -76,6 +80,7 @@ class Intake:
                 f"{safe_text(task.name)}: the label lies {reading.disagreement_m:,.0f} m from its EXIF position; the "
                 "label stands."
             )
+        self._outcomes.notes += [f"{safe_text(task.name)}: {note}." for note in reading.notes]
         if isinstance(outcome, Skipped):
             self._outcomes.skip(task.name)
         elif digest is not None and self._is_duplicate(digest, outcome):
@@ -83,6 +88,8 @@ class Intake:
             self._report_conflict(task, digest)
         elif isinstance(outcome, Rejection):
             self._reject(outcome, digest)
+            if reading.unplaced is not None:
+                self._outcomes.unplaced.append(reading.unplaced)
         elif not self._accept(task, outcome, reading):
             return
         if reading.temporary is not None and not self._placed:
@@ -97,7 +104,7 @@ class Intake:
 
     def finish(self) -> None:
         """Count the flags of the photos of this input, and say what was not taken over of what they were given."""
-        photos = [self._ledger.photos[photo_id] for photo_id in self._accepted]
+        photos = self.accepted
         self._outcomes.count_flags(photos)
         if self._labels_differ:
             self._outcomes.notes.append(
@@ -111,6 +118,11 @@ class Intake:
                 f"{format_count(vague, 'photo')} came before with an accuracy worse than --max-accuracy, and stay: "
                 "ingest into a new folder to leave them out."
             )
+
+    @property
+    def accepted(self) -> list[Photo]:
+        """The photos of this input that the dataset has, those of earlier ingests among them."""
+        return [self._ledger.photos[photo_id] for photo_id in sorted(self._accepted)]
 
     def drop_superseded(self) -> None:
         """Forget rejections of bytes that no source holds any more: the file was copied again or edited."""
@@ -126,7 +138,7 @@ class Intake:
             self._outcomes.skip(file.name)
             return True
         in_manifest = digest in self._ledger.photos
-        if not in_manifest and (seen.outcome == "accepted" or seen.judged != self._rules.digest(label)):
+        if not in_manifest and (seen.outcome == "accepted" or seen.judged != self._rules.digest(label, file.sidecars)):
             return False
         if digest is not None and digest in self._seen:
             self._outcomes.duplicate += 1
@@ -153,13 +165,12 @@ class Intake:
         if known is not None:
             self._outcomes.unchanged += 1
             self._compare(known, task.label)
-            if photo.captured_at is not None and known.time_source != "labels":
-                self._ledger.retime(photo)
+            self._ledger.refresh(photo)
             if known.photo_sha256 == photo.photo_sha256:  # its copy had gone
                 self._ledger.put_copy(known, reading.temporary)
                 self._placed = True
         elif not photo.photo_sha256 and self._ledger.dataset is not None:
-            self._lost_rows.append((FoundFile(path=task.path, name=task.name), task.label))
+            self._lost_rows.append((FoundFile(path=task.path, name=task.name, sidecars=task.sidecars), task.label))
             return False
         else:
             self._outcomes.new += 1
@@ -216,5 +227,5 @@ class Intake:
             outcome="rejected" if rejection else "skipped" if isinstance(outcome, Skipped) else "accepted",
             reason=rejection.reason if rejection else None,
             detail=rejection.detail if rejection else None,
-            judged=self._rules.digest(task.label) if rejection else None,
+            judged=self._rules.digest(task.label, task.sidecars) if rejection else None,
         )

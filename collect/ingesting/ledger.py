@@ -5,9 +5,11 @@ Order of writes of a commit (docs/ingest.md says why):
 1. working copies: temporary file, fsync, rename; then one fsync per folder
 2. rejected.csv
 3. sources.parquet
-4. site.next.geojson, where the site changes
-5. manifest.parquet, the commit itself: what it does not name does not exist
-6. site.next.geojson becomes site.geojson, where the site changes
+4. outside.parquet, with the rows that a new site leaves outside
+5. site.next.geojson, where the site changes
+6. manifest.parquet, the commit itself: what neither it nor outside.parquet names does not exist
+7. site.next.geojson becomes site.geojson, where the site changes
+8. outside.parquet, without the rows that a new site takes back
 """
 
 import dataclasses
@@ -16,11 +18,13 @@ from typing import Any, Final
 
 from collect.groups import assign_groups
 from collect.ingesting.copies import CopyStore
+from collect.ingesting.outside import check_shrinking, read_outside, write_outside
 from collect.ingesting.rejected import RejectedFile, read_rejected, write_rejected
 from collect.ingesting.site_change import finish_site_change, prepare_site_change
 from collect.ingesting.sources import SeenSource, read_sources, write_sources
 from collect.judging.flags import with_flags
 from collect.judging.rules import place
+from collect.judging.timeline import Decisions, decisions_of, has_own_times, timed
 from collect.judging.times import by_new_zone
 from collect.split_inherit import inherit_splits
 from img2gps.dataset import Dataset
@@ -28,14 +32,29 @@ from img2gps.errors import InvalidDatasetError
 from img2gps.files import read_json_lines
 from img2gps.manifest import ManifestInfo, photos_of, read_table, write_manifest
 from img2gps.site import Site
-from img2gps.types import Photo
+from img2gps.text import format_count
+from img2gps.types import Photo, Rejection
 
 __all__ = ["Ledger", "empty_info"]
 
 _FIRST_COMMIT: Final = 64
 _GROWTH: Final = 2
 _TIMES: Final = ("captured_at", "utc_offset_min", "time_source")
-_REPEATED: Final = ("gps_source", "time_source", "site_relation", "heading_ref", "make", "model", "device", "ingest")
+_TIME_FACTS: Final = ("clock_local", "clock_offset_min", "gps_at", "traits")
+_FIX_FACTS: Final = ("gps_status", "gps_method")
+_HEADING: Final = ("heading_deg", "declination_deg")
+_REPEATED: Final = (
+    "gps_source",
+    "time_source",
+    "site_relation",
+    "heading_ref",
+    "gps_status",
+    "gps_method",
+    "make",
+    "model",
+    "device",
+    "ingest",
+)
 
 
 class Ledger:
@@ -48,12 +67,14 @@ class Ledger:
         self.photos: dict[str, Photo] = {}
         self.rejected: dict[str, RejectedFile] = {}
         self.sources: dict[bytes, SeenSource] = {}
+        self.outside: dict[str, Photo] = {}
         self.notes: list[str] = []
         self._copies = CopyStore(dataset.photos_path) if dataset else None
         self._written_site = info.site_sha256
         self._photos_changed = False
         self._written_rejected: dict[str, RejectedFile] = {}
         self._written_sources: dict[bytes, SeenSource] = {}
+        self._written_outside: dict[str, Photo] = {}
         self._uncommitted = 0
         self._next_commit = _FIRST_COMMIT
         self._ungrouped = False
@@ -63,9 +84,12 @@ class Ledger:
     def load(cls, dataset: Dataset, *, read_only: bool = False) -> "Ledger":
         """Return the ledger of an existing dataset. Raises InvalidDatasetError where one of its files is damaged."""
         table, info = read_table(dataset.manifest_path)
+        dataset.tell_changed_site(info)
         ledger = cls(site=dataset.site(), info=info, dataset=None if read_only else dataset)
         photos = photos_of(table)
         ledger.photos = {photo.id: photo for photo in photos}
+        ledger._written_outside = read_outside(dataset)
+        ledger.outside = {key: row for key, row in ledger._written_outside.items() if key not in ledger.photos}
         ledger._written_rejected = read_rejected(dataset.rejected_path)
         # rows of a commit that never reached its manifest
         ledger.rejected = {key: row for key, row in ledger._written_rejected.items() if key not in ledger.photos}
@@ -84,6 +108,7 @@ class Ledger:
         """Take a photo in; its working copy goes to its place, and a rejection of the same bytes is forgotten."""
         self.photos[photo.id] = _with_shared_words(photo)
         self.rejected.pop(photo.id, None)
+        self.outside.pop(photo.id, None)
         self._uncommitted += 1
         self._ungrouped = self._photos_changed = True
         self.put_copy(photo, temporary)
@@ -97,39 +122,68 @@ class Ledger:
         """Remember a file that was not accepted."""
         self.rejected[row.key] = row
 
-    def change_site(self, site: Site) -> list[str]:
+    def change_site(self, site: Site, *, allow_shrink: bool = False) -> list[str]:
         """Judge every photo again by its stored position, and its time by the site's clocks; return notes.
 
-        A photo that falls outside keeps its place in the split for the day it is inside again.
+        A photo that falls outside is kept whole in `outside`, and comes back with a polygon that holds it. Raises
+        UsageError, having changed nothing, where over a tenth would fall outside and not `allow_shrink`.
         """
         old_zone, new_zone = self.site.zone, site.zone if site.time_zone != self.site.time_zone else None
+        retimed = {
+            photo.id: photo if new_zone is None else by_new_zone(photo, old_zone, new_zone)
+            for photo in (*self.photos.values(), *self.outside.values())
+        }
+        placed = {photo_id: place(photo, site) for photo_id, photo in retimed.items()}
+        fell = [photo for photo in self.photos.values() if isinstance(placed[photo.id], Rejection)]
+        if fell and not allow_shrink:
+            nearest_m = min(site.distance_m(photo.lon, photo.lat) for photo in fell)
+            check_shrinking(site, photos=len(self.photos), fell=len(fell), nearest_m=nearest_m)
+        back = [photo for photo in self.outside.values() if isinstance(placed[photo.id], Photo)]
         self.site, self.info = site, _with_site(self.info, site)
         self._ungrouped = self._photos_changed = True
-        fell = 0
+        self.outside = {photo_id: retimed[photo_id] for photo_id in self.outside}
+        for photo in fell:
+            self._leave(retimed[photo.id], placed[photo.id])
         for photo in list(self.photos.values()):
-            placed = place(photo if new_zone is None else by_new_zone(photo, old_zone, new_zone), site)
-            if isinstance(placed, Photo):
-                self.photos[photo.id] = placed if placed.captured_at == photo.captured_at else self._unsettled(placed)
-                continue
-            fell += 1
-            del self.photos[photo.id]
-            self.reject(RejectedFile.of(placed, photo.id))
-            self._unsettled(photo)
-        notes = [f"The site is now {site.name}: {fell:,} photos fell outside and were rejected."]
+            after = placed[photo.id]
+            assert isinstance(after, Photo)
+            self.photos[photo.id] = after if after.captured_at == photo.captured_at else self._unsettled(after)
+        for photo in back:
+            self._come_back(placed[photo.id])
+        notes = [f"The site is now {site.name}: {format_count(len(fell), 'photo')} fell outside."]
+        if fell:
+            notes[0] += " They are kept, and come back with a polygon that holds them."
+        if back:
+            notes.append(f"{format_count(len(back), 'photo')} of an earlier site came back.")
         if new_zone is not None:
             notes.append(
                 "Its time zone is new: local times follow it, and photos given again with --rehash are timed anew."
             )
         return notes
 
-    def retime(self, photo: Photo) -> None:
-        """Give a stored photo the time that was read for it now; its walk may be another one then."""
+    def _leave(self, photo: Photo, placed: Photo | Rejection) -> None:
+        """Keep a photo that the new site leaves outside, with its place in the split."""
+        assert isinstance(placed, Rejection)
+        del self.photos[photo.id]
+        self.outside[photo.id] = photo
+        self._unsettled(photo)
+        self.reject(RejectedFile.of(placed, photo.id))
+
+    def _come_back(self, photo: Photo | Rejection) -> None:
+        """Take a photo back that an earlier site left outside; its split follows in the last commit."""
+        assert isinstance(photo, Photo)
+        del self.outside[photo.id]
+        self.rejected.pop(photo.id, None)
+        self.photos[photo.id] = self._unsettled(photo)
+
+    def refresh(self, photo: Photo) -> None:
+        """Give a stored photo what was read of its time and fix now; its walk may be another one then."""
         before = self.photos[photo.id]
-        names = [*_TIMES, "fix_age_s"] if photo.gps_source == before.gps_source else _TIMES
-        times = {name: getattr(photo, name) for name in names}
-        if all(getattr(before, name) == value for name, value in times.items()):
+        after = dataclasses.replace(before, **_facts_read(before, photo))
+        if not has_own_times(after):
+            after = dataclasses.replace(after, **_times_read(before, photo))
+        if after == before:
             return
-        after = dataclasses.replace(before, **times)
         self.photos[photo.id] = after if after.captured_at == before.captured_at else self._unsettled(after)
         self._ungrouped = self._photos_changed = True
 
@@ -161,6 +215,9 @@ class Ledger:
             self._written_sources = dict(self.sources)
         if self._photos_changed or self._written_site != self.info.site_sha256:
             self._write_manifest(self.dataset)
+        if self.outside != self._written_outside:  # also what a kill left there beside the manifest
+            write_outside(self.dataset, self.outside, self.info)
+            self._written_outside = dict(self.outside)
         self._uncommitted = 0
 
     def close(self) -> None:
@@ -170,25 +227,52 @@ class Ledger:
 
     def _regroup(self, *, inherit: bool) -> None:
         before = list(self.photos.values())
-        photos = assign_groups(before)
+        decisions = decisions_of(before, self.site.zone)
+        photos = assign_groups([self._timed(photo, decisions) for photo in before])
         if inherit:
             photos = inherit_splits(photos, dataclasses.replace(self.info, kept_splits=self._kept_splits))
             for photo in photos:
                 if photo.split is not None:
                     self._kept_splits.pop(photo.id, None)
-        photos = with_flags(photos)
+        photos = with_flags(photos, decisions)
         self._photos_changed |= photos != before
         self.photos = {photo.id: photo for photo in photos}
 
+    def _timed(self, photo: Photo, decisions: Decisions) -> Photo:
+        after = timed(photo, decisions)
+        return after if after.captured_at == photo.captured_at else self._unsettled(after)
+
     def _write_manifest(self, dataset: Dataset) -> None:
         moved = self._written_site != self.info.site_sha256
+        fallen = self._written_outside | self.outside  # none leaves the file before the manifest holds it
+        if fallen != self._written_outside:
+            write_outside(dataset, fallen, self.info)
         if moved:
             prepare_site_change(dataset, self.site)
         info = dataclasses.replace(self.info, kept_splits=dict(self._kept_splits))
         self.info = write_manifest(dataset.manifest_path, self.photos.values(), info)
         if moved:
             finish_site_change(dataset, self.info.site_sha256)
+        self._written_outside = fallen
         self._written_site, self._photos_changed = self.info.site_sha256, False
+
+
+def _facts_read(before: Photo, photo: Photo) -> dict[str, Any]:
+    """Return what was read of a stored photo's file now; what somebody else gave of its position and heading stays."""
+    names = [*_TIME_FACTS]
+    if photo.gps_source == before.gps_source == "exif":
+        names += _FIX_FACTS
+    if photo.heading_ref == before.heading_ref == "M":
+        names += _HEADING
+    return {name: getattr(photo, name) for name in names}
+
+
+def _times_read(before: Photo, photo: Photo) -> dict[str, Any]:
+    """Return the time of a photo whose file has none, as labels or other files give it now, if they do."""
+    if photo.captured_at is None or before.time_source == "labels":
+        return {}
+    names = [*_TIMES, "fix_age_s"] if photo.gps_source == before.gps_source else _TIMES
+    return {name: getattr(photo, name) for name in names}
 
 
 def _with_shared_words(photo: Photo) -> Photo:
@@ -209,7 +293,7 @@ def _finished_ingests(dataset: Dataset) -> set[str]:
     """Return the names of the ingests that came to their end; a damaged log names none, which costs a regrouping."""
     try:
         return {str(line.get("ingest")) for line in read_json_lines(dataset.ingests_path)}
-    except (ValueError, AttributeError):
+    except ValueError:
         return set()
 
 

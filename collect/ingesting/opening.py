@@ -13,7 +13,7 @@ from collect.ingesting.site_change import finish_site_change, site_bytes
 from collect.reading.discover import FoundFile
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, UsageError
-from img2gps.files import TEMPORARY_PREFIX, fsync_folder, write_atomic
+from img2gps.files import TEMPORARY_PREFIX, fsync_folder, sha256_bytes, write_atomic
 from img2gps.manifest import read_table, write_manifest
 from img2gps.site import Site, packaged_sites
 from img2gps.text import safe_path
@@ -61,16 +61,42 @@ def make_dataset(root: Path, site: Site, short_side_px: int) -> Dataset:
         _fill(Dataset(root=root), site, short_side_px)
         return Dataset(root=root)
     root.parent.mkdir(parents=True, exist_ok=True)
-    draft = root.parent / f"{TEMPORARY_PREFIX}{uuid4().hex}"
+    sweep_drafts(root)
+    draft = root.parent / f"{_draft_prefix(root)}{os.getpid()}-{uuid4().hex}"
     try:
         _fill(Dataset(root=draft), site, short_side_px)
         draft.rename(root)
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(draft, ignore_errors=True)
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # else: another ingest was first
+        # another ingest may have been first
+        if not isinstance(error, OSError) or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
     fsync_folder(root.parent)
     return Dataset(root=root)
+
+
+def sweep_drafts(root: Path) -> None:
+    """Delete the drafts of this dataset beside it that processes left which were killed."""
+    for draft in root.parent.glob(f"{_draft_prefix(root)}*"):
+        number = draft.name.removeprefix(_draft_prefix(root)).partition("-")[0]
+        if number.isdecimal() and not _is_running(int(number)):
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _draft_prefix(root: Path) -> str:
+    return f"{TEMPORARY_PREFIX}{sha256_bytes(os.fsencode(root.name))[:16]}-"
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # a signal of 0 would end the process there
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _fill(dataset: Dataset, site: Site, short_side_px: int) -> None:

@@ -19,13 +19,18 @@ from PIL import Image, UnidentifiedImageError
 
 from collect.judging.labels import Label
 from collect.judging.rules import Rules, Source, judge
+from collect.judging.unplaced import Unplaced
+from collect.reading.beside import with_what_stands_beside
+from collect.reading.completeness import lost_pixels, whole_jpeg
 from collect.reading.exif import read_facts
 from collect.reading.formats import HEAD_BYTES, MAX_EXIF_BYTES, MAX_FILE_BYTES, Kind, max_pixels, sniff
-from collect.reading.structure import hole_in, structure_of
+from collect.reading.picture import picture_traits
+from collect.reading.sidecars import Sidecar
+from collect.reading.structure import Structure, structure_of
 from collect.reading.tables import can_start
-from collect.reading.working_copy import WorkingCopy, make_copy
+from collect.reading.working_copy import WorkingCopy, is_dark_copy, make_copy
 from img2gps.files import TEMPORARY_PREFIX
-from img2gps.imaging import open_image
+from img2gps.imaging import load_scaled, open_image
 from img2gps.text import safe_text
 from img2gps.types import Photo, Rejection
 
@@ -37,6 +42,7 @@ READ_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW_SUBFILE_TYPE: Final = 254
 _STRIP_OFFSETS, _STRIP_BYTE_COUNTS, _TILE_OFFSETS, _TILE_BYTE_COUNTS = 273, 279, 324, 325
 _DNG_VERSION: Final = 50706
+_OF_METADATA: Final = frozenset({"no_exif", "no_gps"})
 _PIECE_BYTES: Final = 1 << 18
 
 
@@ -45,7 +51,8 @@ class FileTask:
     """A file to read.
 
     `again` asks for a working copy although one lies in the dataset (its row was lost). `twin` is the first input that
-    can have the same bytes, or this file itself where there is none: a validation then need not hash it.
+    can have the same bytes, or this file itself where there is none: a validation then need not hash it. `sidecars` may
+    say where it was taken.
     """
 
     path: bytes
@@ -53,6 +60,7 @@ class FileTask:
     label: Label | None = None
     again: bool = False
     twin: bytes | None = None
+    sidecars: tuple[Sidecar, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,6 +88,7 @@ class Skipped:
 class Reading:
     """What became of one file. `sha256` is None where it was not read to its end.
 
+    `notes` are about what lies beside the file.
     `temporary` is the unsynced working copy that the parent puts in its place; None beside a photo means that the
     dataset already holds one of this id. `status` is (size, mtime_ns, inode) of the file that was read.
     """
@@ -89,6 +98,8 @@ class Reading:
     temporary: str | None = None
     status: tuple[int, int, int] | None = None
     disagreement_m: float | None = None
+    unplaced: Unplaced | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +108,20 @@ class _Content:
     kind: Kind
     size: int
     status: tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Pixels:
+    """A photo on its way to its working copy: opened, and the bytes and the structure that it was opened from."""
+
+    image: Image.Image
+    data: bytes | mmap.mmap
+    structure: Structure
+
+    def lost(self) -> str | None:
+        """Return what says that pixels of a decoded JPEG are missing that its structure did not miss."""
+        settled = self.image.format != "JPEG" or self.structure.doubt
+        return None if settled else lost_pixels(self.data, self.structure, self.image)
 
 
 def read_file(task: FileTask, settings: ReadSettings) -> Reading:
@@ -154,29 +179,43 @@ def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Readi
     digest = hashlib.sha256(task.twin if task.twin and _is_twin(task, data) else data).hexdigest()
     if kind.state == "unsupported":
         return Reading(outcome=_rejection(task, "unsupported_format", kind.name), sha256=digest)
+    structure = Structure()
     try:
         structure = structure_of(data, kind.name)
         if structure.cut_off:
             return Reading(outcome=_rejection(task, "truncated", structure.cut_off), sha256=digest)
-        header_only = settings.pixels == "doubtful" and structure.plain and can_start(structure.tables)
-        hole = None if header_only or kind.name != "JPEG" else hole_in(data, structure)
-        if hole:
-            return Reading(outcome=_rejection(task, "truncated", hole), sha256=digest)
+        plain = structure.plain and not structure.doubt
+        header_only = settings.pixels == "doubtful" and plain and can_start(structure.tables)
         image = _open(data[: structure.header_bytes] if header_only else data[:])
         fault = _header_fault(image, kind, len(data))
+        if not fault and structure.doubt and kind.name == "JPEG":
+            whole = whole_jpeg(data, structure)
+            fault, image = ("truncated", whole) if isinstance(whole, str) else None, _reopened(image, whole)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  decoders raise anything on broken headers
-        return Reading(outcome=_decode_fault(task, error), sha256=digest)
+        return Reading(outcome=_decode_fault(task, error, structure), sha256=digest)
     if fault:
         return Reading(outcome=_rejection(task, *fault), sha256=digest)
     source = Source(sha256=digest, name=task.name, size=len(data))
-    verdict = judge(read_facts(image), source, settings.rules, task.label)
+    facts, notes = with_what_stands_beside(read_facts(image), image, task.name, task.sidecars)
+    facts = dataclasses.replace(facts, traits=(*facts.traits, *picture_traits(image, facts.make, facts.model)))
+    verdict = judge(facts, source, settings.rules, task.label)
     photo = verdict.outcome
-    reading = Reading(outcome=photo, sha256=digest, disagreement_m=verdict.disagreement_m)
-    if isinstance(photo, Rejection) or header_only:
+    reading = Reading(
+        outcome=photo,
+        sha256=digest,
+        disagreement_m=verdict.disagreement_m,
+        unplaced=verdict.unplaced,
+        notes=notes,
+    )
+    if isinstance(photo, Rejection):
+        if structure.doubt and photo.reason in _OF_METADATA and kind.name != "JPEG":  # it may lie behind the pixels
+            return Reading(outcome=_rejection(task, "truncated", structure.doubt), sha256=digest)
         return reading
-    return _with_copy(reading, photo, image, task, settings)
+    if header_only:
+        return reading
+    return _with_copy(reading, photo, _Pixels(image=image, data=data, structure=structure), task, settings)
 
 
 def _is_twin(task: FileTask, data: bytes | mmap.mmap) -> bool:
@@ -201,6 +240,10 @@ def _open(data: bytes) -> Image.Image:
     # Pillow's own limit of pixels warns or raises at a size that phones exceed; `max_pixels` replaces it.
     Image.MAX_IMAGE_PIXELS = None
     return open_image(data)
+
+
+def _reopened(image: Image.Image, whole: bytes | str) -> Image.Image:
+    return image if isinstance(whole, str) else _open(whole)
 
 
 def _header_fault(image: Image.Image, kind: Kind, file_bytes: int) -> tuple[str, str] | None:
@@ -230,19 +273,28 @@ def _tiff_fault(tags: Mapping[int, Any], file_bytes: int) -> tuple[str, str] | N
     return None
 
 
-def _with_copy(reading: Reading, photo: Photo, image: Image.Image, task: FileTask, settings: ReadSettings) -> Reading:
+def _with_copy(reading: Reading, photo: Photo, pixels: _Pixels, task: FileTask, settings: ReadSettings) -> Reading:
     target = settings.photos_path / photo.id[:2] / f"{photo.id}.jpg" if settings.photos_path else None
     if target is not None and not task.again and target.exists():
-        return reading
+        return dataclasses.replace(reading, outcome=_with_darkness(photo, is_dark_copy(target)))
     try:
-        copy = make_copy(image, short_side_px=settings.short_side_px)
+        load_scaled(pixels.image, settings.short_side_px)
+        lost = pixels.lost()
+        if lost:
+            return dataclasses.replace(reading, outcome=_rejection(task, "truncated", lost))
+        copy = make_copy(pixels.image, short_side_px=settings.short_side_px)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  decoders raise anything on broken pixels
-        return dataclasses.replace(reading, outcome=_decode_fault(task, error))
+        return dataclasses.replace(reading, outcome=_decode_fault(task, error, pixels.structure))
     photo = dataclasses.replace(photo, photo_sha256=copy.sha256, width=copy.width, height=copy.height, phash=copy.phash)
+    photo = _with_darkness(photo, copy.is_dark)
     temporary = None if target is None or settings.pixels != "write" else _write_temporary(target, copy)
     return dataclasses.replace(reading, outcome=photo, temporary=temporary)
+
+
+def _with_darkness(photo: Photo, is_dark: bool) -> Photo:
+    return dataclasses.replace(photo, traits=(*photo.traits, "dark_frame")) if is_dark else photo
 
 
 def _write_temporary(target: Path, copy: WorkingCopy) -> str:
@@ -253,7 +305,9 @@ def _write_temporary(target: Path, copy: WorkingCopy) -> str:
     return str(temporary)
 
 
-def _decode_fault(task: FileTask, error: Exception) -> Rejection:
+def _decode_fault(task: FileTask, error: Exception, structure: Structure) -> Rejection:
+    if structure.doubt:
+        return _rejection(task, "truncated", structure.doubt)
     if isinstance(error, UnidentifiedImageError):
         return _rejection(task, "unreadable", "the header is damaged")
     message = str(error)

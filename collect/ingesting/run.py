@@ -4,9 +4,10 @@ import contextlib
 import dataclasses
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import PIL
 from shapely.geometry import box
@@ -19,17 +20,22 @@ from collect.ingesting.opening import check_free_space, is_fresh, make_dataset, 
 from collect.ingesting.outcomes import Outcomes
 from collect.ingesting.photo_file import FileTask, Reading, ReadSettings, read_file, read_files
 from collect.ingesting.workers import Failure, Settings, prepare_workers, process_items
-from collect.judging.gpx import Track, read_track
-from collect.judging.labels import Label, Labels, NamedFile, read_labels
+from collect.judging.clock import find_clock_offset, witnesses_of
+from collect.judging.gpx import Tracks, read_tracks
+from collect.judging.labels import Label, Labels, NamedFile, capitalised, merge_labels, read_labels
 from collect.judging.rules import Rules
+from collect.judging.unplaced import track_notes
 from collect.reading.discover import FoundFile, check_inputs, discover
 from img2gps import __version__
+from img2gps.console import say
 from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
-from img2gps.files import append_line, canonical_json
+from img2gps.files import append_record
 from img2gps.imaging import WORKING_SHORT_SIDE_PX
+from img2gps.interrupts import held_back
 from img2gps.progress import bar
 from img2gps.site import Site, load_site
+from img2gps.text import format_count, safe_path, safe_text
 from img2gps.types import Photo, Rejection
 
 __all__ = ["IngestOptions", "examine", "ingest", "validate"]
@@ -41,20 +47,25 @@ _WORLD = Site(name="the world", polygon=box(-180, -90, 180, 90))
 class IngestOptions:
     """What may be asked of an ingest or a validation; see the help of the commands.
 
+    `labels` and `gpx` are files that add up. `clock_offset_s` "auto" finds the offset from photos with positions.
     `site` is a packaged name or a GeoJSON file, needed for a new dataset and to change the polygon of an old one.
+    `allow_shrink` lets a new polygon leave over a tenth of the photos outside.
     `short_side_px` is the working copies' (None: the dataset's own). `jobs` of 0 reads in this process, where a file
-    that crashes the decoder takes everything with it: for debugging.
+    that crashes the decoder takes everything with it: for debugging. `include_hidden` takes trash, unfinished files
+    and thumbnails in, too.
     """
 
     site: str | Path | None = None
-    labels: Path | None = None
-    gpx: Path | None = None
-    clock_offset_s: float = 0.0
+    labels: Path | Sequence[Path] | None = None
+    gpx: Path | Sequence[Path] | None = None
+    clock_offset_s: float | Literal["auto"] = 0.0
     max_accuracy_m: float | None = None
     short_side_px: int | None = None
     jobs: int = 1
     timeout_s: float = 60.0
     rehash: bool = False
+    allow_shrink: bool = False
+    include_hidden: bool = False
     dry_run: bool = False
     command: str = "ingest"
 
@@ -69,14 +80,15 @@ def ingest(photos: Sequence[Path], root: Path, options: IngestOptions) -> Outcom
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     check_inputs(photos)
     site = load_site(options.site) if options.site is not None else None
-    labels, track = _side_files(options)
+    labels = _labels(options)
+    track, offset_notes = tracks_for(photos, site or _site_of(root), options)
     with _opened(root, site, options) as ledger:
         site_moved = site is not None and site.sha256 != ledger.info.site_sha256
-        files = discover(photos, exclude=root)
-        outcomes = Outcomes(notes=list(ledger.notes))
+        files = discover(photos, exclude=root, include_hidden=options.include_hidden)
+        outcomes = Outcomes(notes=[*offset_notes, *ledger.notes])
         if site_moved:
             assert site is not None
-            outcomes.notes += ledger.change_site(site)
+            outcomes.notes += ledger.change_site(site, allow_shrink=options.allow_shrink)
         rules = Rules(
             site=ledger.site,
             device_salt=ledger.info.device_salt,
@@ -103,21 +115,57 @@ def validate(photos: Sequence[Path], options: IngestOptions) -> Outcomes:
 
 def examine(photos: Sequence[Path], options: IngestOptions) -> tuple[Outcomes, list[Photo]]:
     """Return the outcomes of a validation and its photos (without working copies); no site accepts every position."""
-    site = load_site(options.site) if options.site is not None else _WORLD
-    labels, track = _side_files(options)
+    return _examined(photos, load_site(options.site) if options.site is not None else _WORLD, options)
+
+
+def _examined(photos: Sequence[Path], site: Site, options: IngestOptions) -> tuple[Outcomes, list[Photo]]:
+    labels = _labels(options)
+    track, notes = tracks_for(photos, site, options)
     if options.jobs:
         prepare_workers()
     ledger = Ledger(site=site, info=empty_info(site, WORKING_SHORT_SIDE_PX))
-    outcomes = Outcomes()
+    outcomes = Outcomes(notes=notes)
     rules = Rules(site=site, device_salt=site.sha256, track=track, max_accuracy_m=options.max_accuracy_m)
     settings = ReadSettings(rules=rules, short_side_px=WORKING_SHORT_SIDE_PX, pixels="doubtful")
-    _take_in(discover(photos), labels, ledger, settings, outcomes, options)
+    files = discover(photos, include_hidden=options.include_hidden)
+    _take_in(files, labels, ledger, settings, outcomes, options)
     return outcomes, list(ledger.photos.values())
 
 
-def _side_files(options: IngestOptions) -> tuple[Labels, Track | None]:
-    labels = read_labels(options.labels) if options.labels else Labels(by_name={})
-    return labels, read_track(options.gpx, clock_offset_s=options.clock_offset_s) if options.gpx else None
+def _labels(options: IngestOptions) -> list[Labels]:
+    paths = _paths(options.labels)
+    return [read_labels(path, file=path.name if len(paths) > 1 else "") for path in paths]
+
+
+def _paths(given: Path | Sequence[Path] | None) -> list[Path]:
+    return [given] if isinstance(given, Path) else list(given or ())
+
+
+def _site_of(root: Path) -> Site | None:
+    """Return the site of a dataset that is there already."""
+    return Dataset.open(root).site() if (root / "site.geojson").exists() else None
+
+
+def tracks_for(photos: Sequence[Path], site: Site | None, options: IngestOptions) -> tuple[Tracks | None, list[str]]:
+    """Return the tracks with the clock's offset, looked for where that is asked, and notes.
+
+    Raises UsageError where the offset cannot be told.
+    """
+    paths = _paths(options.gpx)
+    if not paths:
+        if options.clock_offset_s == "auto":
+            raise UsageError("--clock-offset auto compares photos with a track: give one with --gpx.")
+        return None, []
+    if options.clock_offset_s != "auto":
+        return read_tracks(paths, clock_offset_s=options.clock_offset_s), []
+    tracks = read_tracks(paths)
+    anywhere = dataclasses.replace(_WORLD, time_zone=site.time_zone if site else None)
+    plain = dataclasses.replace(options, gpx=None, labels=None, clock_offset_s=0.0, max_accuracy_m=None, rehash=False)
+    outcomes, found = _examined(photos, anywhere, plain)
+    offset = find_clock_offset(tracks, witnesses_of(found), outcomes.unplaced)
+    if offset.offset_s is None:
+        raise UsageError(f"--clock-offset auto cannot tell the camera's offset: {offset.text}.")
+    return dataclasses.replace(tracks, clock_offset_s=offset.offset_s), [offset.text]
 
 
 @contextlib.contextmanager
@@ -151,50 +199,92 @@ def _opened(root: Path, site: Site | None, options: IngestOptions) -> Iterator[L
 
 def _take_in(
     files: Sequence[FoundFile],
-    labels: Labels,
+    labels: Sequence[Labels],
     ledger: Ledger,
     settings: ReadSettings,
     outcomes: Outcomes,
     options: IngestOptions,
 ) -> None:
     started = datetime.now(UTC)
-    matched, notes = _labelled(files, labels)
-    outcomes.notes += [*labels.notes, *(notes if options.labels else [])]
+    matched = _labelled(files, labels, outcomes)
     intake = Intake(ledger=ledger, rules=settings.rules, outcomes=outcomes, ingest=ingest_id(started), started=started)
     unread = intake.recognise(files, matched, rehash=options.rehash)
     if ledger.dataset is not None:
         check_free_space(ledger.dataset.root, [file for file, _ in unread], settings.short_side_px)
-    with bar("Reading photos", len(unread)) as advance:
-        for pass_again in (False, True):
-            work = intake.rewritten() if pass_again else unread
-            for task, reading in _readings(work, settings, options, again=pass_again):
-                intake.take(task, reading)
-                advance()
+    try:
+        _read_all(unread, intake, settings, options)
+    except KeyboardInterrupt:
+        _keep(ledger, outcomes)
+        raise
     intake.drop_superseded()
     ledger.commit(final=True)
     if unread and ledger.dataset is not None:  # a worker that crashed had written copies that were made again
         sweep_temporary_files(ledger.dataset.root)
     intake.finish()
+    if isinstance(settings.rules.track, Tracks):
+        outcomes.notes += track_notes(settings.rules.track, intake.accepted, outcomes.unplaced)
     if ledger.dataset is not None:
         _log(ledger, outcomes, started, options)
 
 
-def _labelled(files: Sequence[FoundFile], labels: Labels) -> tuple[list[Label | None], list[str]]:
-    """Return the label of each file and notes; what is no regular file has none and makes no name ambiguous."""
+def _read_all(unread: Sequence[Labelled], intake: Intake, settings: ReadSettings, options: IngestOptions) -> None:
+    with bar("Reading photos", len(unread)) as advance:
+        for pass_again in (False, True):
+            work = intake.rewritten() if pass_again else unread
+            with contextlib.closing(_readings(work, settings, options, again=pass_again)) as readings:
+                for task, reading in readings:
+                    with held_back():  # a photo is taken in whole or not at all
+                        intake.take(task, reading)
+                    advance()
+
+
+def _keep(ledger: Ledger, outcomes: Outcomes) -> None:
+    """Commit what an ingest had taken in when it was told to stop, and say so."""
+    if ledger.dataset is None:
+        return
+    with held_back():
+        ledger.commit()
+        sweep_temporary_files(ledger.dataset.root)
+        count = format_count(outcomes.new, "new photo is", "new photos are")
+        say(f"{count} in {safe_path(ledger.dataset.root)}: run the same command again for the rest.")
+
+
+def _labelled(files: Sequence[FoundFile], labels: Sequence[Labels], outcomes: Outcomes) -> list[Label | None]:
+    """Return the label of each file; what is no regular file has none and makes no name ambiguous.
+
+    Of several label files, the later one stands before the earlier. What a person should know goes to `outcomes`.
+    """
     regular = [file for file in files if file.obstacle is None and file.unlistable is None]
-    found, notes = labels.match([NamedFile(name=file.name, size=file.size, path=file.path) for file in regular])
-    label_of = {file.path: label for file, label in zip(regular, found, strict=True)}
-    return [label_of.get(file.path) for file in files], notes
+    named = [NamedFile(name=file.name, size=file.size, path=file.path) for file in regular]
+    merged: list[Label | None] = [None] * len(named)
+    if labels:
+        outcomes.unused_labels = []
+    for table in labels:
+        found, notes = table.match(named)
+        outcomes.notes += [*table.notes, *table.rounding_notes(), *notes]
+        outcomes.unused_labels = [*(outcomes.unused_labels or []), *table.unused(found)]
+        for number, label in enumerate(found):
+            earlier = merged[number]
+            merged[number], contradict = merge_labels(earlier, label)
+            if contradict and earlier is not None and label is not None:
+                outcomes.notes.append(
+                    f"{capitalised(earlier.where)} and {label.where} place {safe_text(named[number].name)} "
+                    f"differently: {safe_text(label.file)}, which was given later, stands."
+                )
+    label_of = {file.path: label for file, label in zip(regular, merged, strict=True)}
+    return [label_of.get(file.path) for file in files]
 
 
 def _readings(
     work: Sequence[Labelled], settings: ReadSettings, options: IngestOptions, *, again: bool
-) -> Iterator[tuple[FileTask, Reading]]:
+) -> Generator[tuple[FileTask, Reading], None, None]:
     if not work:
-        return iter(())
+        return
     chunks = chunks_of(work, again=again, hash_all=settings.pixels != "doubtful", jobs=options.jobs)
     if options.jobs == 0:
-        return ((task, read_file(task, settings)) for chunk in chunks for task in chunk)
+        for chunk in chunks:
+            yield from ((task, read_file(task, settings)) for task in chunk)
+        return
     worker_settings = Settings(
         function=read_files,
         argument=settings,
@@ -202,7 +292,7 @@ def _readings(
         jobs=min(options.jobs, len(work)),
         timeout_s=options.timeout_s,
     )
-    return process_items(chunks, worker_settings)
+    yield from process_items(chunks, worker_settings)
 
 
 def _given_up(task: FileTask, failure: Failure, detail: str) -> Reading:
@@ -221,7 +311,7 @@ def _log(ledger: Ledger, outcomes: Outcomes, started: datetime, options: IngestO
         "site": {"name": ledger.info.site_name, "sha256": ledger.info.site_sha256},
         "versions": {"img2gps": __version__, "python": platform.python_version(), "Pillow": PIL.__version__},
     }
-    append_line(ledger.dataset.ingests_path, canonical_json(line).decode())
+    append_record(ledger.dataset.ingests_path, line)
 
 
 def ingest_id(started: datetime) -> str:

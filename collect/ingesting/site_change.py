@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from img2gps.dataset import Dataset
+from img2gps.errors import UsageError
 from img2gps.files import fsync_folder, write_atomic
 from img2gps.site import Site, read_site
 
@@ -36,7 +37,10 @@ def pending_site(dataset: Dataset, manifest_site_sha256: str) -> Site | None:
     waiting = _waiting(dataset)
     if not waiting.exists():
         return None
-    site = read_site(waiting)
+    try:
+        site = read_site(waiting)
+    except UsageError:  # damaged: it never was the site, or verify says that site.geojson is not
+        return None
     return site if site.sha256 == manifest_site_sha256 else None
 
 

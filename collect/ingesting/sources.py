@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from img2gps.errors import InvalidDatasetError
-from img2gps.files import write_atomic
+from img2gps.tables import DamagedTableError, load_table, save_table
 from img2gps.text import safe_path
 
 if TYPE_CHECKING:
@@ -56,19 +56,17 @@ def _schema() -> "pa.Schema":
 
 def read_sources(path: Path) -> dict[bytes, SeenSource]:
     """Return the index by absolute path, empty where there is none. Raises InvalidDatasetError where it is damaged."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     if not path.exists():
         return {}
     try:
-        with path.open("rb") as file:
-            table = pq.read_table(file, schema=_schema())
-        columns: dict[str, list[Any]] = table.to_pydict()
-    except (pa.ArrowException, OSError, ValueError) as error:
+        stored = load_table(path, schema=_schema())
+        if stored.intact is False:
+            raise DamagedTableError("was changed after it was written")
+    except DamagedTableError as error:
         raise InvalidDatasetError(
             f"{safe_path(path)} is damaged: delete it; the next ingest reads the sources anew."
         ) from error
+    columns: dict[str, list[Any]] = stored.table.to_pydict()
     paths = columns.pop("path")
     names = list(columns)
     rows = zip(*columns.values(), strict=True)
@@ -78,10 +76,9 @@ def read_sources(path: Path) -> dict[bytes, SeenSource]:
 def write_sources(path: Path, sources: Mapping[bytes, SeenSource]) -> None:
     """Replace the index in one step, ordered by path."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     ordered = sorted(sources)
     names = [field.name for field in dataclasses.fields(SeenSource)]
     columns: dict[str, list[Any]] = {name: [getattr(sources[path], name) for path in ordered] for name in names}
     table = pa.table({"path": ordered, **columns}, schema=_schema())
-    write_atomic(path, lambda file: pq.write_table(table, file, compression="zstd"))
+    save_table(path, table)

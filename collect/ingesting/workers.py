@@ -19,6 +19,8 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from img2gps.interrupts import held_back
+
 __all__ = ["Failure", "Settings", "prepare_workers", "process_context", "process_items"]
 
 Item = TypeVar("Item")
@@ -55,8 +57,9 @@ def process_context() -> BaseContext:
     """
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
-    from collect.ingesting.fork_server import ServedContext
+    from collect.ingesting.fork_server import ServedContext, start_server
 
+    start_server()  # by this thread, not by one of the pool's: the server ends with the thread that started it
     return ServedContext()
 
 
@@ -120,8 +123,9 @@ class _Workers(Generic[Item, Result]):
 
     def stop(self) -> None:
         """End all worker processes."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        with held_back():
+            self._pool.stop()  # type: ignore[no-untyped-call]
+            self._pool.join()
 
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(

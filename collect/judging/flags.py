@@ -1,6 +1,7 @@
 """What is remarkable about accepted photos, recomputed from their rows alone: own values and walk neighbours."""
 
 import dataclasses
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -10,13 +11,20 @@ from typing import Final
 
 import numpy as np
 
+from collect.judging.sequence import Decision
+from collect.judging.timeline import Decisions
+from collect.judging.two_times import STALE_AGE_S
 from img2gps.geo import geodesic_m
 from img2gps.reasons import FLAGS
 from img2gps.types import Photo
 
 __all__ = ["with_flags"]
 
-_STALE_AGE_S: Final = 10.0
+_POOR_ACCURACY_M: Final = 100.0
+_POOR_DOP: Final = 20.0  # "poor" on the usual scale of dilution of precision
+# Of GPSProcessingMethod (Exif 2.32, 4.6.6: GPS, CELLID, WLAN, MANUAL) and of Android's location providers
+_NO_SATELLITES: Final = re.compile(r"NETWORK|CELL|WLAN|WI-?FI|MANUAL")
+_BY_CLOCK: Final = ("exif_offset", "site_zone")
 _STALE_RUN_PHOTOS: Final = 3
 _STALE_RUN_S: Final = 15.0
 _QUANTISED_TOLERANCE_ARCSEC: Final = 1e-6
@@ -25,27 +33,42 @@ _WALKING_LIMIT_M_S: Final = 4.0
 _UNKNOWN_ACCURACY_M: Final = 17.6
 
 
-def with_flags(photos: Sequence[Photo]) -> list[Photo]:
-    """Return the photos with their flags, in the order of `img2gps.reasons.FLAGS`; `walk` must be filled in."""
+def with_flags(photos: Sequence[Photo], decisions: Decisions | None = None) -> list[Photo]:
+    """Return the photos with their flags, in the order of `img2gps.reasons.FLAGS`; `walk` must be filled in.
+
+    `decisions` are those of `collect.judging.timeline`: what they say of a photo's times is flagged, too.
+    """
+    decisions = decisions or {}
     stale: set[str] = set()
     too_fast: set[str] = set()
     for walk in _walks(photos):
         stale.update(photo.id for photo in _repeated_positions(walk))
         too_fast.update(photo.id for photo in _too_fast(walk))
-    return [_flagged(photo, repeated=photo.id in stale, too_fast=photo.id in too_fast) for photo in photos]
+    none = Decision()
+    return [
+        _flagged(photo, decisions.get(photo.id, none), repeated=photo.id in stale, too_fast=photo.id in too_fast)
+        for photo in photos
+    ]
 
 
-def _flagged(photo: Photo, *, repeated: bool, too_fast: bool) -> Photo:
+def _flagged(photo: Photo, decision: Decision, *, repeated: bool, too_fast: bool) -> Photo:
     """Return the photo with its flags: those of its own values, and what its neighbours in the walk say."""
-    old_fix = photo.fix_age_s is not None and photo.fix_age_s > _STALE_AGE_S
+    old_fix = photo.fix_age_s is not None and photo.fix_age_s > STALE_AGE_S
     conditions = {
         "edge": photo.site_relation == "edge",
         "accuracy_unknown": photo.gps_accuracy_m is None,
         "stale_fix": repeated or old_fix,
+        "void_fix": photo.gps_status == "V",
+        "network_fix": photo.gps_method is not None and bool(_NO_SATELLITES.search(photo.gps_method)),
+        "poor_accuracy": (photo.gps_accuracy_m or 0.0) > _POOR_ACCURACY_M,
+        "poor_geometry": (photo.gps_dop or 0.0) > _POOR_DOP,
         "quantised_gps": _is_quantised(photo.lat) and _is_quantised(photo.lon),
         "heading_unknown": photo.heading_deg is None,
         "time_unknown": photo.captured_at is None,
+        "times_disagree": decision.kind is not None,
+        "repeated_hour": decision.is_repeated,
         "implausible_speed": too_fast,
+        **{trait: trait in photo.traits for trait in ("panorama", "drone", "small_picture", "dark_frame")},
     }
     flags = tuple(code for code in FLAGS if conditions[code])
     return photo if photo.flags == flags else dataclasses.replace(photo, flags=flags)
@@ -77,7 +100,8 @@ def _repeated_positions(walk: Sequence[Photo]) -> Iterable[Photo]:
 def _clock_s(photo: Photo) -> float:
     """Return the camera's clock in seconds, where it is known: a stale fix may have stopped the GPS time, too."""
     assert photo.captured_at is not None
-    return photo.captured_at.timestamp() + (photo.fix_age_s or 0.0)
+    by_clock = photo.time_source in _BY_CLOCK
+    return photo.captured_at.timestamp() + (0.0 if by_clock else photo.fix_age_s or 0.0)
 
 
 def _too_fast(walk: Sequence[Photo]) -> Iterable[Photo]:

@@ -1,39 +1,50 @@
-"""Positions from a GPX track, for photos taken while a logger ran."""
+"""Positions from tracks, for photos taken while a logger ran. Never a place between two tracks."""
 
 import bisect
 import dataclasses
 import math
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from collect.judging.track_file import Segment, read_segments
 from collect.reading.facts import Position
-from img2gps.errors import NotFoundError, UsageError
-from img2gps.files import sha256_bytes
-from img2gps.text import safe_path, safe_text
+from img2gps.files import canonical_json, sha256_bytes
 
-__all__ = ["MAX_GAP_S", "Track", "read_track"]
+__all__ = ["MAX_GAP_S", "Fix", "Track", "Tracks", "read_track", "read_tracks"]
 
 MAX_GAP_S: Final = 5.0
 """A photo further than this from a track point on either side gets no position: a walker is some 7 m on by then."""
+_FASTEST_M_S: Final = 20.0
+"""Points that lie farther apart are of two receivers, merged into one line: between them nobody was."""
+_M_PER_DEG: Final = 111_320.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """Timed points in order of time: seconds since 1970, degrees. `clock_offset_s` is added to the photos' clock."""
+    """One unbroken line of timed points in order: seconds since 1970, degrees. `clock_offset_s` as in `Tracks`.
+
+    `source` names the track for a person; a receiver that paused left several lines of one source.
+    """
 
     times_s: tuple[float, ...]
     lons: tuple[float, ...]
     lats: tuple[float, ...]
     clock_offset_s: float = 0.0
     sha256: str = ""
+    source: str = ""
 
     def at(self, captured_at: datetime, *, by_camera: bool = True) -> Position | None:
         """Return the position at a moment, interpolated linearly between the neighbours that are near enough.
 
         The offset of the camera's clock is added where the moment is `by_camera`, not where a satellite gave it.
         """
-        moment_s = captured_at.timestamp() + (self.clock_offset_s if by_camera else 0.0)
+        found = self.near(captured_at.timestamp() + (self.clock_offset_s if by_camera else 0.0))
+        return found.position if found else None
+
+    def near(self, moment_s: float) -> "Fix | None":
+        """Return the position at a moment in seconds since 1970, and how far the nearest point is from it in time."""
         after = bisect.bisect_left(self.times_s, moment_s)
         near = [
             at
@@ -48,42 +59,70 @@ class Track:
         step_deg = self.lons[last] - self.lons[first]
         if abs(step_deg) > 180:  # across the line where -180 follows 180
             step_deg -= math.copysign(360.0, step_deg)
+        east = step_deg * math.cos(math.radians(self.lats[first]))
+        if math.hypot(east, self.lats[last] - self.lats[first]) * _M_PER_DEG > _FASTEST_M_S * span_s:
+            share = float(share > 0.5)  # the nearer point in time
         lon = self.lons[first] + share * step_deg
-        return Position(
+        position = Position(
             lon=lon if abs(lon) <= 180 else lon - math.copysign(360.0, lon),
             lat=self.lats[first] + share * (self.lats[last] - self.lats[first]),
         )
+        return Fix(position=position, gap_s=min(abs(self.times_s[at] - moment_s) for at in near), source=self.source)
 
 
-def read_track(path: Path, *, clock_offset_s: float = 0.0) -> Track:
-    """Return the timed points of all tracks of a GPX file. Raises NotFoundError or UsageError."""
-    import gpxpy
-    from gpxpy.gpx import GPXException
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """A position, the seconds to the nearest point it comes from, and the track."""
 
-    try:
-        content = path.read_bytes()
-        document = gpxpy.parse(content.decode("utf-8-sig"))
-    except FileNotFoundError as error:
-        raise NotFoundError(f"No track {safe_path(path)}: check the path given to --gpx.") from error
-    except (OSError, UnicodeDecodeError, GPXException, ValueError) as error:
-        reason = safe_text(str(error).splitlines()[0]) if str(error) else type(error).__name__
-        raise UsageError(f"{safe_path(path)} is not a readable GPX track ({reason}): export it as GPX 1.1.") from error
-    points = {
-        _utc(point.time).timestamp(): (float(point.longitude), float(point.latitude))
-        for point in document.walk(only_points=True)
-        if point.time is not None
-    }
-    if not points:
-        raise UsageError(f"{safe_path(path)} holds no track point with a time: export the track, not the route.")
-    times = sorted(points)
-    return Track(
-        times_s=tuple(times),
-        lons=tuple(points[time][0] for time in times),
-        lats=tuple(points[time][1] for time in times),
-        clock_offset_s=clock_offset_s,
-        sha256=sha256_bytes(content),
-    )
+    position: Position
+    gap_s: float
+    source: str
 
 
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Tracks:
+    """The lines of all tracks of all files. `clock_offset_s` is added to the photos' clock."""
+
+    lines: tuple[Track, ...]
+    clock_offset_s: float = 0.0
+    sha256: str = ""
+    notes: tuple[str, ...] = ()
+
+    def at(self, captured_at: datetime, *, by_camera: bool = True) -> Position | None:
+        """Return the position at a moment on the line whose points are nearest in time; of equals, the first."""
+        found = self.fixes(captured_at, by_camera=by_camera)
+        return found[0].position if found else None
+
+    def fixes(self, captured_at: datetime, *, by_camera: bool = True) -> list[Fix]:
+        """Return what each track says of a moment, the nearest in time first, one fix a track."""
+        moment_s = captured_at.timestamp() + (self.clock_offset_s if by_camera else 0.0)
+        nearest: dict[str, Fix] = {}
+        for line in self.lines:
+            found = line.near(moment_s)
+            if found and (line.source not in nearest or found.gap_s < nearest[line.source].gap_s):
+                nearest[line.source] = found
+        return sorted(nearest.values(), key=lambda fix: fix.gap_s)
+
+
+def read_tracks(paths: Sequence[Path], *, clock_offset_s: float = 0.0) -> Tracks:
+    """Return the timed lines of GPX and KML files. Raises NotFoundError or UsageError."""
+    lines: list[Track] = []
+    notes: list[str] = []
+    hashes: list[str] = []
+    for path in paths:
+        read = read_segments(path)
+        lines += [_line(segment) for segment in read.segments]
+        notes += read.notes
+        hashes.append(read.sha256)
+    digest = hashes[0] if len(hashes) == 1 else sha256_bytes(canonical_json(sorted(hashes)))
+    return Tracks(lines=tuple(lines), clock_offset_s=clock_offset_s, sha256=digest, notes=tuple(notes))
+
+
+def read_track(path: Path, *, clock_offset_s: float = 0.0) -> Tracks:
+    """Return the timed lines of one file. Raises NotFoundError or UsageError."""
+    return read_tracks([path], clock_offset_s=clock_offset_s)
+
+
+def _line(segment: Segment) -> Track:
+    times, lons, lats = zip(*segment.points, strict=True)
+    return Track(times_s=times, lons=lons, lats=lats, source=segment.source)

@@ -1,61 +1,41 @@
-"""Positions from a CSV file, for photos whose EXIF is gone, under any usual spelling of the columns."""
+"""Positions from tables for photos whose EXIF is gone: which row means which file, and which of several stands."""
 
-import csv
 import dataclasses
-import io
 import math
 import os
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from img2gps.errors import NotFoundError, UsageError
+from collect.tables.names import NameBook, is_absolute, normal, shared_end
+from collect.tables.reader import read_table
+from collect.tables.rows import Row
 from img2gps.files import canonical_json, sha256_bytes, sha256_file
-from img2gps.text import format_count, safe_path, safe_text
+from img2gps.text import format_count, safe_text
 
-__all__ = ["Label", "Labels", "NamedFile", "read_labels"]
+__all__ = ["Label", "Labels", "NamedFile", "capitalised", "merge_labels", "read_labels"]
 
-_SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
-    "name": (
-        *("file_name", "filename", "file", "image", "image_name", "image_file", "image_path", "img", "img_name"),
-        *("path", "file_path", "filepath", "name", "photo", "photo_name", "picture", "sourcefile", "source_name"),
-    ),
-    "lat": ("latitude", "lat", "latitude_deg", "lat_deg", "gps_lat", "gps_latitude", "gpslatitude", "y"),
-    "lon": (
-        *("longitude", "lon", "lng", "long", "longitude_deg", "lon_deg", "gps_lon", "gps_lng", "gps_long"),
-        *("gps_longitude", "gpslongitude", "x"),
-    ),
-    "captured_at": (
-        *("captured_at", "timestamp", "datetime", "date_time", "time", "taken_at", "capture_time", "created_at"),
-        *("datetime_original", "datetimeoriginal"),
-    ),
-    "accuracy_m": (
-        *("accuracy_m", "accuracy", "gps_accuracy_m", "gps_accuracy", "horizontal_accuracy", "accuracy_meters"),
-        *("gpshpositioningerror", "hdop_m"),
-    ),
-    "heading_deg": ("heading_deg", "heading", "bearing", "yaw", "azimuth", "direction", "compass", "gpsimgdirection"),
-    "device": ("device", "camera", "phone", "device_id", "model", "camera_id"),
-}
-_REQUIRED: Final = ("name", "lat", "lon")
-_NUMBERS: Final = ("lat", "lon", "accuracy_m", "heading_deg")
-_OPTIONAL: Final = ("captured_at", "accuracy_m", "heading_deg")
 _ISO: Final = ": write times as 2025-06-02T14:30:00"
+_SHOWN: Final = 3
+_COARSE_DECIMALS: Final = 3
+_SAME_DEG: Final = 1e-9
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """One row: degrees (None where both cells are empty, NaN where one is no number), and what else it says.
+    """One row: degrees (None where both cells are empty, NaN with a `complaint`), and what else it says.
 
-    `captured_at` is aware where the row gives an offset, else naive: local time at the site.
+    `captured_at` is aware where the row gives an offset, else naive: local time at the site. `file` is the name of the
+    label file where there are several.
     """
 
     row: int
     lon: float | None
     lat: float | None
+    complaint: str = ""
+    file: str = ""
     captured_at: datetime | None = None
     accuracy_m: float | None = None
     heading_deg: float | None = None
@@ -67,9 +47,14 @@ class Label:
         return None if self.lon is None or self.lat is None else (self.lon, self.lat)
 
     @property
+    def where(self) -> str:
+        """The row for a person."""
+        return f"row {self.row} of {self.file or 'the labels'}"
+
+    @property
     def digest(self) -> str:
         """A hash of what the label says, so that a rejection is judged again when its label changes."""
-        values = dataclasses.asdict(self) | {"row": 0, "lon": repr(self.lon), "lat": repr(self.lat)}
+        values = dataclasses.asdict(self) | {"row": 0, "file": "", "lon": repr(self.lon), "lat": repr(self.lat)}
         return sha256_bytes(canonical_json(values | {"captured_at": str(self.captured_at)}))
 
 
@@ -84,66 +69,98 @@ class NamedFile:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """The rows of a label file by normalised name, the first row of each name; `notes` for a person."""
+    """The rows of a label file by normal name, the first row of each name; `notes` for a person.
+
+    `aliases` lead from other spellings of a name to it, `absolute` are the names that are paths of some machine,
+    `coarse` counts the positions that a spreadsheet has rounded, and `example` is one of them.
+    """
 
     by_name: Mapping[str, Label]
     notes: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    absolute: frozenset[str] = frozenset()
+    coarse: int = 0
+    example: Label | None = None
 
     def match(self, files: Sequence[NamedFile]) -> tuple[list[Label | None], list[str]]:
-        """Return the label of each file, by its relative path, the end of it or its base name, and notes for a person.
+        """Return the label of each file and notes for a person; see `NameBook` for which name means which file.
 
         A name that several different files answer to is nobody's label, unless it is the whole path of one of them:
         positions are never guessed. Files are different where their bytes are, which are read where sizes are equal.
         """
-        folded: dict[str, list[str]] = {}
-        for name in self.by_name:
-            folded.setdefault(name.casefold(), []).append(name)
-        keys = [self._key(file.name, folded) for file in files]
+        book = NameBook([*self.by_name, *self.aliases], absolute=self.absolute)
         claimants: dict[str, list[int]] = {}
-        for number, key in enumerate(keys):
+        for number, file in enumerate(files):
+            key = book.key(file.name, os.fsdecode(file.path))
             if key is not None:
-                claimants.setdefault(key, []).append(number)
+                claimants.setdefault(self.aliases.get(key, key), []).append(number)
         found: list[Label | None] = [None] * len(files)
         ambiguous: dict[str, int] = {}
+        moved: list[str] = []
         for key, numbers in claimants.items():
-            named = [number for number in numbers if _normal(files[number].name) == key]
-            named = named or [number for number in numbers if _normal(files[number].name).casefold() == key.casefold()]
-            rightful = named or numbers
+            rightful = self._rightful(key, numbers, files)
             for number in numbers if _alike([files[number] for number in rightful]) else []:
                 if number in rightful or _alike([files[rightful[0]], files[number]]):
                     found[number] = self.by_name[key]
+                    if key in self.absolute and shared_end(key, normal(os.fsdecode(files[number].path))) == 1:
+                        moved.append(key)
             without = sum(found[number] is None for number in numbers)
             if without:
                 ambiguous[key] = without
-        return found, [*self._ambiguity_notes(ambiguous), *self._unused_note(set(claimants))]
+        return found, [*_ambiguity_notes(ambiguous), *_moved_note(moved), *self._unused_note(set(claimants))]
 
-    def _key(self, name: str, folded: Mapping[str, Sequence[str]]) -> str | None:
-        """Return the row's name that fits a file's: its whole path, then each shorter end of it.
+    def unused(self, found: Sequence[Label | None]) -> list[str]:
+        """Return the names whose label no file took, in the order of the file."""
+        taken = {id(label) for label in found if label is not None}
+        return [name for name, label in self.by_name.items() if id(label) not in taken]
 
-        Letters' case counts as long as it tells names apart: cameras and Windows write it as they like.
-        """
-        parts = _normal(name).split("/")
-        for end in ("/".join(parts[start:]) for start in range(len(parts))):
-            if end in self.by_name:
-                return end
-            alike = folded.get(end.casefold(), ())
-            if alike:
-                return alike[0] if len(alike) == 1 else None
-        return None
-
-    @staticmethod
-    def _ambiguity_notes(ambiguous: Mapping[str, int]) -> list[str]:
+    def rounding_notes(self) -> list[str]:
+        """Return what there is to say about positions with so few decimals that they place nothing."""
+        if self.example is None:
+            return []
         return [
-            f"Files of different bytes answer to the name {safe_text(name)}, of which {count} take no label: "
-            "give their folders in the label file to tell them apart."
-            for name, count in sorted(ambiguous.items())
+            f"{format_count(self.coarse, 'label')} of {len(self.by_name):,} hold a position of {_COARSE_DECIMALS} "
+            f"decimals or fewer, such as {self.example.where}, {self.example.lat:g}, {self.example.lon:g}: a "
+            "spreadsheet may have rounded it by 50 m and more; export the table again with 6 decimals."
         ]
+
+    def _rightful(self, key: str, numbers: Sequence[int], files: Sequence[NamedFile]) -> list[int]:
+        """Return which of the files that answer to a name have the best right to it."""
+        names = {number: normal(files[number].name) for number in numbers}
+        for fits in (
+            [number for number in numbers if names[number] == key],
+            [number for number in numbers if names[number].casefold() == key.casefold()],
+        ):
+            if fits:
+                return fits
+        if key not in self.absolute:
+            return list(numbers)
+        shared = {number: shared_end(key, normal(os.fsdecode(files[number].path))) for number in numbers}
+        return [number for number in numbers if shared[number] == max(shared.values())]
 
     def _unused_note(self, used: set[str]) -> list[str]:
         unused = [name for name in self.by_name if name not in used]
         if not unused:
             return []
-        return [f"{len(unused):,} of {len(self.by_name):,} labels match no file, such as {safe_text(unused[0])}."]
+        shown = ", ".join(safe_text(name) for name in unused[:_SHOWN])
+        return [f"{len(unused):,} of {len(self.by_name):,} labels match no file, such as {shown}."]
+
+
+def _ambiguity_notes(ambiguous: Mapping[str, int]) -> list[str]:
+    return [
+        f"Files of different bytes answer to the name {safe_text(name)}, of which {count} take no label: "
+        "give their folders in the label file to tell them apart."
+        for name, count in sorted(ambiguous.items())
+    ]
+
+
+def _moved_note(moved: Sequence[str]) -> list[str]:
+    if not moved:
+        return []
+    return [
+        f"{format_count(len(moved), 'label')} with a path from elsewhere, such as {safe_text(moved[0])}, were matched "
+        "by the file's name alone: check that the photos are those."
+    ]
 
 
 def _alike(files: Sequence[NamedFile]) -> bool:
@@ -156,62 +173,32 @@ def _alike(files: Sequence[NamedFile]) -> bool:
         return False
 
 
-def read_labels(path: Path) -> Labels:
-    """Return the labels of a CSV file (comma, semicolon or tab; UTF-8).
+def read_labels(path: Path, *, file: str = "") -> Labels:
+    """Return the labels of a table (see `collect.tables.reader`); `file` names it where there are several.
 
     Raises NotFoundError where there is none, UsageError naming the column that is missing.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise NotFoundError(f"No label file {safe_path(path)}: check the path given to --labels.") from error
-    except OSError as error:
-        raise UsageError(f"Cannot read the label file {safe_path(path)}: {error.strerror}.") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    header = text.splitlines()[0] if text.strip() else ""
-    delimiter = max(",;\t", key=header.count)
-    rows = csv.reader(io.StringIO(text.replace("\0", ""), newline=""), delimiter=delimiter)
-    try:
-        columns = _columns(next(rows, []), path)
-        return _collect(rows, columns, decimal_comma=delimiter == ";")
-    except csv.Error as error:
-        raise UsageError(f"{safe_path(path)} is not a CSV file ({error}): save it as CSV, UTF-8.") from error
-
-
-def _columns(header: Sequence[str], path: Path) -> dict[str, int]:
-    names = [re.sub(r"[^a-z0-9]+", "_", cell.strip().lower()).strip("_") for cell in header]
-    columns: dict[str, int] = {}
-    for field, spellings in _SPELLINGS.items():
-        at = next((names.index(spelling) for spelling in spellings if spelling in names), None)
-        if at is not None:
-            columns[field] = at
-    for field in _REQUIRED:
-        if field not in columns:
-            usual = ", ".join(_SPELLINGS[field][:3])
-            raise UsageError(f"{safe_path(path)} has no column for the {field} of a photo: name one {usual}.")
-    return columns
-
-
-def _collect(rows: "csv._reader", columns: Mapping[str, int], *, decimal_comma: bool) -> Labels:  # type: ignore[name-defined]
     by_name: dict[str, Label] = {}
     notes: list[str] = []
     unread: Counter[str] = Counter()
-    for row_number, row in enumerate(rows, start=2):
-        cells = {field: row[at].strip() if at < len(row) else "" for field, at in columns.items()}
-        name = _normal(cells["name"])
-        if not name:
+    others: dict[str, str] = {}
+    absolute: set[str] = set()
+    coarse: list[Label] = []
+    for row in read_table(path, option="--labels").rows:
+        key = normal(row.names[0]) if row.names else ""
+        if not key:
             continue
-        if decimal_comma:
-            cells |= {field: cells.get(field, "").replace(",", ".") for field in _NUMBERS}
-        label = _label(cells, row_number)
-        unread.update(field for field in _OPTIONAL if cells.get(field) and getattr(label, field) is None)
-        first = by_name.setdefault(name, label)
-        if first.position != label.position:
+        label = _label(row, file)
+        unread.update(row.unread)
+        first = by_name.setdefault(key, label)
+        others |= {alias: key for name in row.names[1:] if (alias := normal(name))}
+        if is_absolute(row.names[0]):
+            absolute.update(normal(name) for name in row.names)
+        if first is label and row.decimals is not None and row.decimals <= _COARSE_DECIMALS:
+            coarse.append(label)
+        if not _same_place(first, label):
             notes.append(
-                f"Rows {first.row} and {row_number} of the labels place {safe_text(cells['name'])} differently: "
+                f"{capitalised(first.where)} and row {label.row} place {safe_text(row.names[0])} differently: "
                 f"row {first.row} stands."
             )
     notes += [
@@ -219,40 +206,59 @@ def _collect(rows: "csv._reader", columns: Mapping[str, int], *, decimal_comma: 
         f"{_ISO if field == 'captured_at' else ''}."
         for field, count in sorted(unread.items())
     ]
-    return Labels(by_name=by_name, notes=tuple(notes))
-
-
-def _label(cells: Mapping[str, str], row: int) -> Label:
-    heading = _number(cells.get("heading_deg", ""))
-    accuracy = _number(cells.get("accuracy_m", ""))
-    placed = bool(cells["lon"] or cells["lat"])
-    return Label(
-        row=row,
-        lon=_number(cells["lon"]) if placed else None,
-        lat=_number(cells["lat"]) if placed else None,
-        captured_at=_moment(cells.get("captured_at", "")),
-        accuracy_m=accuracy if math.isfinite(accuracy) and accuracy > 0 else None,
-        heading_deg=heading % 360 if math.isfinite(heading) else None,
-        device=cells.get("device") or None,
+    return Labels(
+        by_name=by_name,
+        notes=tuple(notes),
+        aliases={alias: key for alias, key in others.items() if alias not in by_name},
+        absolute=frozenset(absolute),
+        coarse=len(coarse),
+        example=coarse[0] if coarse else None,
     )
 
 
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return math.nan
+def merge_labels(earlier: Label | None, later: Label | None) -> tuple[Label | None, bool]:
+    """Return one label of two files' for the same photo, and whether they place it differently.
+
+    What the later file says stands; what it leaves open, the earlier fills in.
+    """
+    if earlier is None or later is None:
+        return later or earlier, False
+    if later.position is None and not later.complaint:
+        given = {
+            field: value
+            for field in ("captured_at", "heading_deg", "device")
+            if (value := getattr(later, field)) is not None
+        }
+        return dataclasses.replace(earlier, **given), False
+    filled = {
+        field: getattr(earlier, field)
+        for field in ("captured_at", "heading_deg", "device")
+        if getattr(later, field) is None
+    }
+    contradict = earlier.position is not None and not _same_place(earlier, later)
+    return dataclasses.replace(later, **filled), contradict
 
 
-def _moment(cell: str) -> datetime | None:
-    exif_style = re.fullmatch(r"(\d{4}):(\d\d):(\d\d)[ T](.+)", cell)
-    try:
-        moment = datetime.fromisoformat("{}-{}-{}T{}".format(*exif_style.groups()) if exif_style else cell)
-    except ValueError:
-        return None
-    return moment if 1990 <= moment.year < 2100 else None
+def capitalised(text: str) -> str:
+    """Return a sentence's beginning with a capital, the rest as it is: names of files are in it."""
+    return text[:1].upper() + text[1:]
 
 
-def _normal(name: str) -> str:
-    """Return a name that is equal across systems but for case: macOS decomposes letters, Windows turns slashes."""
-    return unicodedata.normalize("NFC", name.strip().replace("\\", "/")).removeprefix("./").lstrip("/")
+def _same_place(one: Label, other: Label) -> bool:
+    if one.position is None or other.position is None or one.complaint or other.complaint:
+        return one.complaint == other.complaint and one.position == other.position
+    return all(abs(a - b) <= _SAME_DEG for a, b in zip(one.position, other.position, strict=True))
+
+
+def _label(row: Row, file: str) -> Label:
+    return Label(
+        row=row.row,
+        lon=math.nan if row.complaint else row.lon,
+        lat=math.nan if row.complaint else row.lat,
+        complaint=row.complaint,
+        file=file,
+        captured_at=row.captured_at,
+        accuracy_m=row.accuracy_m,
+        heading_deg=None if row.heading_deg is None else row.heading_deg % 360,
+        device=row.device or None,
+    )

@@ -2,24 +2,33 @@
 
 import dataclasses
 import math
-from datetime import UTC
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
-from collect.judging.gpx import Track
+from collect.judging.declination import with_true_heading
+from collect.judging.gpx import Track, Tracks
 from collect.judging.labels import Label
-from collect.judging.times import CaptureTime, capture_time, local_to_utc
+from collect.judging.sequence import Decision
+from collect.judging.times import capture_time, local_to_utc
+from collect.judging.unplaced import BY_CAMERA, Unplaced
 from collect.reading.facts import Facts, Position, PositionProblem
 from collect.reading.gps_tags import NULL_ISLAND_DEG
+from collect.reading.sidecars import Sidecar
 from img2gps.files import canonical_json, sha256_bytes
 from img2gps.geo import geodesic_m
 from img2gps.site import Site
-from img2gps.types import GpsSource, HeadingRef, Photo, Rejection
+from img2gps.types import GpsSource, HeadingRef, Photo, Rejection, TimeSource
 
 __all__ = ["Rules", "Source", "Verdict", "judge", "place"]
 
 DISAGREEMENT_M: Final = 50.0
-_RULES_VERSION: Final = 3
-_BY_CAMERA: Final = ("exif_offset", "site_zone")
+_RULES_VERSION: Final = 4
+# A label or a track may well have its axes swapped. EXIF names each of them, so that there it is the site's file.
+_LABEL_SWAPPED: Final = "latitude and longitude of the label are swapped: exchanged, they lie on the site"
+_SITE_SWAPPED: Final = "the site's file has its axes swapped, lon comes first: exchanged, the position lies on the site"
+_SWAPPED: Final = {"labels": _LABEL_SWAPPED, "gpx": _LABEL_SWAPPED.replace("the label", "the track")}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,13 +37,14 @@ class Rules:
 
     site: Site
     device_salt: str
-    track: Track | None = None
+    track: Track | Tracks | None = None
     max_accuracy_m: float | None = None
 
-    def digest(self, label: Label | None) -> str:
+    def digest(self, label: Label | None, sidecars: Sequence[Sidecar] = ()) -> str:
         """Return a hash of what verdicts depend on beside the file: when it changes, rejections are judged again."""
         track = (self.track.sha256, self.track.clock_offset_s) if self.track else None
         parts = [_RULES_VERSION, self.site.sha256, track, self.max_accuracy_m, label.digest if label else None]
+        parts += [[sidecar.kind, sidecar.state] for sidecar in sidecars]
         return sha256_bytes(canonical_json(parts))[:16]
 
 
@@ -49,10 +59,14 @@ class Source:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The outcome, and how far label and EXIF lie apart where both gave a position and disagree."""
+    """The outcome, and how far label and EXIF lie apart where both gave a position and disagree.
+
+    `unplaced` says when a photo without a position was taken, which a track could have placed.
+    """
 
     outcome: Photo | Rejection
     disagreement_m: float | None = None
+    unplaced: Unplaced | None = None
 
 
 def judge(facts: Facts, source: Source, rules: Rules, label: Label | None = None) -> Verdict:
@@ -63,7 +77,13 @@ def judge(facts: Facts, source: Source, rules: Rules, label: Label | None = None
     taken = _capture_time(facts, rules, label)
     position, origin = _position(facts, rules, label, taken)
     if isinstance(position, PositionProblem):
-        return Verdict(outcome=Rejection(path=source.name, reason=position.reason, detail=position.detail))
+        rejection = Rejection(path=source.name, reason=position.reason, detail=position.detail)
+        unplaced = Unplaced(
+            captured_at=taken.captured_at,
+            by_camera=taken.source in BY_CAMERA,
+            device=_device(facts, label, rules.device_salt),
+        )
+        return Verdict(outcome=rejection, unplaced=None if origin in ("labels", "gpx") else unplaced)
     heading_deg, heading_ref = _heading(facts, label)
     accuracy_m = {"labels": label.accuracy_m if label else None, "exif": facts.accuracy_m}.get(origin)
     photo = Photo(
@@ -82,17 +102,23 @@ def judge(facts: Facts, source: Source, rules: Rules, label: Label | None = None
         device=_device(facts, label, rules.device_salt),
         gps_accuracy_m=accuracy_m,
         gps_dop=facts.dop if origin == "exif" else None,
+        gps_status=facts.gps_status if origin == "exif" else None,
+        gps_method=facts.gps_method if origin == "exif" else None,
         captured_at=taken.captured_at,
         utc_offset_min=taken.utc_offset_min,
         time_source=taken.source,
+        clock_local=None if facts.local_time is None else facts.local_time.isoformat(),
+        clock_offset_min=facts.utc_offset_min,
+        gps_at=facts.gps_time,
         fix_age_s=taken.fix_age_s if origin == "exif" else None,
         heading_deg=heading_deg,
         heading_ref=heading_ref,
         altitude_m=facts.altitude_m,
         make=facts.make,
         model=facts.model,
+        traits=facts.traits,
     )
-    placed = place(photo, rules.site)
+    placed = place(with_true_heading(photo), rules.site)
     if isinstance(placed, Photo) and _too_vague(accuracy_m, rules.max_accuracy_m):
         detail = f"{accuracy_m:.0f} m reported, {rules.max_accuracy_m:g} m allowed"
         placed = Rejection(path=source.name, reason="accuracy_too_low", detail=detail)
@@ -104,20 +130,24 @@ def place(photo: Photo, site: Site) -> Photo | Rejection:
     relation, distance_m = site.relation(photo.lon, photo.lat, photo.gps_accuracy_m)
     if relation == "outside":
         detail = f"{distance_m:,.0f} m outside {site.name}, at lat {photo.lat:.6f}, lon {photo.lon:.6f}"
+        if site.holds_swapped(photo.lon, photo.lat):
+            detail = f"{_SWAPPED.get(photo.gps_source, _SITE_SWAPPED)}; {detail}"
         return Rejection(path=photo.source_name, reason="outside_site", detail=detail)
     return dataclasses.replace(photo, site_relation=relation)
 
 
 def _position(
-    facts: Facts, rules: Rules, label: Label | None, taken: CaptureTime
+    facts: Facts, rules: Rules, label: Label | None, taken: Decision
 ) -> tuple[Position | PositionProblem, GpsSource]:
     if label is not None and label.position is not None:
-        return _in_range(_of_label(label.position), f"row {label.row} of the labels: "), "labels"
+        if label.complaint:
+            return PositionProblem(reason="gps_not_finite", detail=f"{label.where}: {label.complaint}"), "labels"
+        return _in_range(_of_label(label.position), f"{label.where}: "), "labels"
     by_exif = _in_range(facts.position, "") if isinstance(facts.position, Position) else facts.position
     if isinstance(by_exif, Position) or rules.track is None or taken.captured_at is None:
-        return by_exif, "exif"
-    by_track = rules.track.at(taken.captured_at, by_camera=taken.source in _BY_CAMERA)
-    return (by_exif, "exif") if by_track is None else (_in_range(by_track, "the track: "), "gpx")
+        return by_exif, facts.position_source
+    by_track = rules.track.at(taken.captured_at, by_camera=taken.source in BY_CAMERA)
+    return (by_exif, facts.position_source) if by_track is None else (_in_range(by_track, "the track: "), "gpx")
 
 
 def _of_label(position: tuple[float, float]) -> Position:
@@ -136,19 +166,28 @@ def _in_range(position: Position, origin: str) -> Position | PositionProblem:
     return position
 
 
-def _capture_time(facts: Facts, rules: Rules, label: Label | None) -> CaptureTime:
-    """Return the photo's own time, else the label's: naive, it is local at the site, or UTC where that has no zone."""
-    taken = capture_time(facts, rules.site.zone)
-    if taken.captured_at is not None or label is None or label.captured_at is None:
-        return taken
-    moment, zone = label.captured_at, rules.site.zone
+def _capture_time(facts: Facts, rules: Rules, label: Label | None) -> Decision:
+    """Return the photo's own time, else one from beside its EXIF, else the label's."""
+    zone = rules.site.zone
+    taken = capture_time(facts, zone)
+    beside = facts.moment_beside
+    if taken.captured_at is None and beside is not None and (beside.tzinfo is not None or zone is not None):
+        taken = _by_other(beside, facts.moment_source, zone)
+    if taken.captured_at is None and label is not None and label.captured_at is not None:
+        taken = _by_other(label.captured_at, "labels", zone)
+    return taken
+
+
+def _by_other(moment: datetime, source: TimeSource | None, zone: ZoneInfo | None) -> Decision:
+    """Return a time that another than the EXIF names: naive, it is local at the site, or UTC where that has no zone."""
     aware = moment.tzinfo is not None
     captured_at = moment.astimezone(UTC) if aware else local_to_utc(moment, zone or UTC)
-    offset = moment.utcoffset() if aware else captured_at.astimezone(zone).utcoffset() if zone else None
-    return CaptureTime(
+    at_site = captured_at.astimezone(zone).utcoffset() if zone else None
+    offset = at_site if moment.tzinfo in (None, UTC) else moment.utcoffset()
+    return Decision(
         captured_at=captured_at,
         utc_offset_min=None if offset is None else round(offset.total_seconds() / 60),
-        source="labels",
+        source=source,
     )
 
 

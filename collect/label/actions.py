@@ -7,6 +7,7 @@ the request is written.
 
 import dataclasses
 import math
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, get_args
@@ -16,23 +17,35 @@ from img2gps.errors import UsageError
 from img2gps.text import safe_text
 
 __all__ = [
+    "BY_LIMIT",
     "Change",
     "Kind",
     "Label",
+    "TooLongError",
     "clean_why",
     "labels_of",
     "lines_of",
     "lines_to",
+    "new_batch",
     "parse_changes",
+    "shown",
     "stale",
+    "too_long",
     "undo_lines",
 ]
 
 Kind = Literal["move", "turn", "unsure", "exclude", "confirm", "unmark", "reset"]
 """unmark takes "unsure", "exclude" or "confirm" off and keeps a new position; reset goes back to ingest."""
 
+BY_LIMIT: Final = 80
+"""Characters of a person's name."""
+
 _MOST_CHANGES: Final = 20_000
-_WHY_LIMIT: Final = 200
+_WHY_LIMIT: Final = 2000
+
+
+class TooLongError(UsageError):
+    """A reason longer than anybody reads."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +86,11 @@ def labels_of(corrections: list[Correction]) -> dict[str, Label]:
         kept = {name: getattr(top, name) for name in ("lon", "lat", "heading_deg", "by", "at", "why")}
         labels[photo_id] = Label(state=top.action, version=versions[photo_id], **kept)
     return labels
+
+
+def shown(label: Label) -> dict[str, Any]:
+    """Return a label as plain JSON values; the name of a person is made fit to be shown."""
+    return dataclasses.asdict(label) | {"by": safe_text(label.by, limit=BY_LIMIT)}
 
 
 def stale(changes: list[Change], labels: Mapping[str, Label]) -> list[str]:
@@ -206,9 +224,22 @@ def _number(entry: dict[str, Any], name: str, number: int) -> float:
     return found
 
 
+def new_batch() -> str:
+    """Return a name for one action that no other has."""
+    return secrets.token_hex(8)
+
+
+def too_long(why: str) -> str:
+    """Return what is wrong with the length of a reason, "" where nothing is."""
+    return f"its why has {len(why):,} characters: shorten it to {_WHY_LIMIT:,}" if len(why) > _WHY_LIMIT else ""
+
+
 def clean_why(given: Any) -> str:
-    """Return a reason typed by a person as one line of safe text."""
-    return safe_text(given.strip(), limit=_WHY_LIMIT) if isinstance(given, str) else ""
+    """Return a reason as it was typed, "" where there is none. Raises TooLongError over 2,000 characters."""
+    why = given if isinstance(given, str) else ""
+    if complaint := too_long(why):
+        raise TooLongError(f"Nothing was saved, {complaint}.")
+    return why
 
 
 def _after(change: Change, label: Label) -> Label:

@@ -3,17 +3,21 @@
 import dataclasses
 import json
 import re
+from collections.abc import Callable
 from importlib import resources
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from collect.label.actions import Label, clean_why, parse_changes
-from collect.label.desk import LabelDesk, Outcome, new_batch
+from collect.label.actions import Label, TooLongError, clean_why, new_batch, parse_changes, shown
+from collect.label.opening import Opening
 from img2gps.errors import DatasetLockedError, Img2GPSError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from collect.label.desk import LabelDesk, Outcome
 
 __all__ = ["routes"]
 
@@ -22,13 +26,24 @@ _FILES: Final = {
     "page.css": "text/css",
     "page.js": "text/javascript",
     "map.js": "text/javascript",
+    "queue.js": "text/javascript",
     "store.js": "text/javascript",
 }
 _BATCH: Final = re.compile(r"[0-9a-zA-Z-]{8,64}")
 
 
-def routes(desk: LabelDesk) -> list[Route]:
-    """Return the routes over one desk."""
+class _Json(Response):
+    """JSON in ASCII: a reason may hold a lone surrogate, which no encoding of text can carry."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return the bytes of a value."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+
+
+def routes(opening: Opening) -> list[Route]:
+    """Return the routes over one desk; all but the page itself and the progress wait until it is open."""
 
     def page(_request: Request) -> Response:
         return _packaged("page.html")
@@ -37,17 +52,20 @@ def routes(desk: LabelDesk) -> list[Route]:
         return _packaged(request.path_params["name"])
 
     def photo(request: Request) -> Response:
-        path = desk.photo_file(request.path_params["photo_id"])
+        path = opening.desk().photo_file(request.path_params["photo_id"])
         return FileResponse(path, media_type="image/jpeg") if path else _error(404, "There is no such photo.")
 
+    def progress(_request: Request) -> Response:
+        return _Json(opening.progress())
+
     def dataset(_request: Request) -> Response:
-        return _answer(desk.describe)
+        return _answer(lambda: opening.desk().describe())
 
     def labels(_request: Request) -> Response:
-        return _answer(lambda: {photo_id: dataclasses.asdict(label) for photo_id, label in desk.labels().items()})
+        return _answer(lambda: {photo_id: shown(label) for photo_id, label in opening.desk().labels().items()})
 
     def queue(_request: Request) -> Response:
-        return _answer(lambda: [dataclasses.asdict(suspicion) for suspicion in desk.queue()])
+        return _answer(lambda: [dataclasses.asdict(suspicion) for suspicion in opening.desk().queue()])
 
     async def corrections(request: Request) -> Response:
         """Answer a POST of changes or of an undo; a body that is not JSON is a 400."""
@@ -55,13 +73,14 @@ def routes(desk: LabelDesk) -> list[Route]:
             body = json.loads(await request.body())
         except (ValueError, RecursionError):
             return _error(400, "The body is not JSON.")
-        return await run_in_threadpool(_correct, desk, body)
+        return await run_in_threadpool(_correct, opening, body)
 
     return [
         Route("/", page),
         Route("/favicon.ico", lambda _request: Response(status_code=204)),
         Route("/static/{name}", file),
         Route("/photos/{photo_id}", photo),
+        Route("/api/progress", progress),
         Route("/api/dataset", dataset),
         Route("/api/labels", labels),
         Route("/api/queue", queue),
@@ -76,10 +95,10 @@ def _packaged(name: str) -> Response:
     return Response(content, media_type=_FILES[name])
 
 
-def _correct(desk: LabelDesk, body: Any) -> Response:
+def _correct(opening: Opening, body: Any) -> Response:
     """Carry a request out: ``{"changes": [...], "why", "batch"}``, or ``{"undo": batch or null, "batch"}``."""
 
-    def act() -> Outcome:
+    def act(desk: "LabelDesk") -> "Outcome":
         """Return what the desk made of the request. Raises UsageError for one that makes no sense."""
         if not isinstance(body, dict) or ("undo" in body) == ("changes" in body):
             raise UsageError("A request holds either `changes` or `undo`.")
@@ -92,23 +111,24 @@ def _correct(desk: LabelDesk, body: Any) -> Response:
         return desk.apply(parse_changes(body["changes"]), why=clean_why(body.get("why")), batch=batch)
 
     try:
-        outcome = act()
+        desk = opening.desk()
+        outcome = act(desk)
         touched = outcome.stale or tuple(line.photo_id for line in outcome.written)
         labels = desk.labels()
     except Img2GPSError as error:
         return _error(_status(error), str(error))
     except OSError as error:  # a read-only folder, a full disk
         return _error(507, f"Not saved: the dataset cannot be written ({error.strerror or type(error).__name__}).")
-    shown = {photo_id: dataclasses.asdict(labels.get(photo_id, Label())) for photo_id in touched}
+    found = {photo_id: shown(labels.get(photo_id, Label())) for photo_id in touched}
     if outcome.stale:
         sentence = "Somebody else changed this label in the meantime: nothing was saved, the newest is shown."
-        return JSONResponse({"error": sentence, "labels": shown}, status_code=409)
-    return JSONResponse({"batch": outcome.batch, "labels": shown})
+        return _Json({"error": sentence, "labels": found}, status_code=409)
+    return _Json({"batch": outcome.batch, "labels": found})
 
 
-def _answer(produce: Any) -> Response:
+def _answer(produce: Callable[[], Any]) -> Response:
     try:
-        return JSONResponse(produce())
+        return _Json(produce())
     except Img2GPSError as error:
         return _error(_status(error), str(error))
 
@@ -117,10 +137,11 @@ def _status(error: Img2GPSError) -> int:
     kinds: tuple[tuple[type[Img2GPSError], int], ...] = (
         (DatasetLockedError, 423),
         (NotFoundError, 404),
+        (TooLongError, 413),
         (UsageError, 400),
     )
     return next((status for kind, status in kinds if isinstance(error, kind)), 500)
 
 
-def _error(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status_code=status)
+def _error(status: int, sentence: str) -> _Json:
+    return _Json({"error": sentence}, status_code=status)

@@ -1,23 +1,36 @@
 """The dataset as the label page sees it: photos, layers, the queue, and the one place that writes corrections."""
 
+import contextlib
 import dataclasses
 import getpass
 import math
-import secrets
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from collect.label.actions import Change, Label, labels_of, lines_of, lines_to, stale, undo_lines
+from collect.label.actions import (
+    BY_LIMIT,
+    Change,
+    Label,
+    labels_of,
+    lines_of,
+    lines_to,
+    new_batch,
+    shown,
+    stale,
+    undo_lines,
+)
 from collect.label.layers import to_geojson
 from collect.label.predictions import Prediction, read_predictions
-from collect.label.queue import Suspicion, rank_labels
+from collect.label.queue import Suspicion
+from collect.label.ranking import Ranking, stamp_of
+from collect.label.standing import WORTH_LOOKING, WRONG_M, Standing, standing_of, verdicts
 from collect.layers import read_layer
 from img2gps.corrections import Correction, append_corrections, histories, read_corrections
 from img2gps.dataset import Dataset
-from img2gps.errors import NotFoundError, UsageError
+from img2gps.errors import Img2GPSError, NotFoundError, UsageError
 from img2gps.geo import LocalFrame
 from img2gps.text import safe_text
 
@@ -57,11 +70,17 @@ class LabelDesk:
         self._buildings, self._paths = buildings or [], paths or []
         self._predictions = predictions or {}
         self._writing = threading.Lock()
-        self._frame: pd.DataFrame = dataset.read_frame()
+        self._ranking = Ranking(self.site.frame, self._buildings, self._predictions)
+        self._read()
+
+    def _read(self) -> None:
+        self._stamp = stamp_of(self.dataset.root)  # before reading: what changes meanwhile is read again next time
+        self._frame: pd.DataFrame = self.dataset.frame()
 
     def refresh(self) -> None:
-        """Read the manifest and the corrections again: another process may have ingested or corrected."""
-        self._frame = self.dataset.read_frame()
+        """Read manifest and corrections again where a file changed: another process may have ingested or corrected."""
+        if stamp_of(self.dataset.root) != self._stamp:
+            self._read()
 
     @property
     def frame(self) -> "pd.DataFrame":
@@ -80,7 +99,22 @@ class LabelDesk:
     def queue(self) -> list[Suspicion]:
         """Return the photos nobody has looked at, most suspicious first, under the labels of this moment."""
         self.refresh()
-        return rank_labels(self._frame, self.site.frame, buildings=self._buildings, predictions=self._predictions)
+        return self._ranking.of(self._frame, self._stamp)
+
+    @property
+    def ranked(self) -> tuple[int, int]:
+        """How many photos of how many are ranked."""
+        return self._ranking.progress
+
+    def standing(self) -> Standing:
+        """Return how many wrong labels were found and are expected, and down to which rank looking is worth it."""
+        suspicions = self.queue()
+        return standing_of([suspicion.probability for suspicion in suspicions], verdicts(self._frame))
+
+    def warm_up(self) -> None:
+        """Rank before anybody asks; what goes wrong is told to whoever asks."""
+        with contextlib.suppress(Img2GPSError, OSError):
+            self.queue()
 
     def queue_rows(self) -> list[dict[str, Any]]:
         """Return the queue as plain JSON values with the photos' names and positions (degrees)."""
@@ -92,15 +126,14 @@ class LabelDesk:
                 "id": suspicion.photo_id,
                 "file": safe_text(rows[suspicion.photo_id]["source_name"]),
                 "score": suspicion.score,
+                "probability": suspicion.probability,
                 **{name: rows[suspicion.photo_id][name] for name in ("lon", "lat", "walk")},
+                "expected_lon": suspicion.expected_lon,
+                "expected_lat": suspicion.expected_lat,
                 "reasons": [dataclasses.asdict(reason) for reason in suspicion.reasons],
             }
             for rank, suspicion in enumerate(suspicions, start=1)
         ]
-
-    def line_count(self) -> int:
-        """Return how many lines the corrections have."""
-        return len(read_corrections(self.dataset.corrections_path))
 
     def photo_file(self, photo_id: str) -> Path | None:
         """Return the working copy of a photo of the dataset, None where there is none inside the dataset's folder."""
@@ -172,7 +205,9 @@ class LabelDesk:
         return {
             "site": {"name": self.site.title or self.site.name, "geometry": to_geojson([self.site.polygon])[0]},
             "projection": _projection(self.site.frame),
-            "by": self.by,
+            "by": safe_text(self.by, limit=BY_LIMIT),
+            "worth_looking": WORTH_LOOKING,
+            "wrong_m": WRONG_M,
             "buildings": to_geojson(self._buildings),
             "paths": to_geojson(self._paths),
             "photos": [self._photo(row, labels.get(row["id"], Label())) for row in frame.to_dict("records")],
@@ -193,7 +228,7 @@ class LabelDesk:
             "width": row["width"],
             "height": row["height"],
             "model": dataclasses.asdict(prediction) if prediction else None,
-            "label": dataclasses.asdict(label),
+            "label": shown(label),
         }
 
     def _ingested(self) -> dict[str, tuple[float, float]]:
@@ -207,7 +242,11 @@ class LabelDesk:
         if not (abs(lon) <= 180 and abs(lat) <= 90):
             return "it lies beyond 180 degrees of longitude or 90 of latitude"
         distance_m = self.site.distance_m(lon, lat)
-        return f"it lies {distance_m:,.0f} m outside the site" if distance_m > _FARTHEST_M else ""
+        if distance_m <= _FARTHEST_M:
+            return ""
+        if self.site.holds_swapped(lon, lat):
+            return f"its lon and lat are swapped: lon {lat:.6f}, lat {lon:.6f} lies on the site"
+        return f"it lies {distance_m:,.0f} m outside the site"
 
     def _check(self, changes: list[Change], ingested: dict[str, tuple[float, float]]) -> None:
         for change in changes:
@@ -230,11 +269,13 @@ def open_desk(
 
     `by` defaults to the name of the user's account. Raises what reading each of the files raises.
     """
+    dataset = Dataset.open(root)
+    site = dataset.site() if buildings or paths else None
     return LabelDesk(
-        Dataset.open(root),
-        by=safe_text(by or _account(), limit=80),
-        buildings=read_layer(buildings, kinds=("Polygon",)),
-        paths=read_layer(paths, kinds=("LineString", "Polygon")),
+        dataset,
+        by=(by or _account())[:BY_LIMIT],
+        buildings=read_layer(buildings, kinds=("Polygon",), site=site),
+        paths=read_layer(paths, kinds=("LineString", "Polygon"), site=site),
         predictions=read_predictions(run) if run else None,
     )
 
@@ -246,14 +287,10 @@ def _account() -> str:
         return "somebody"
 
 
-def new_batch() -> str:
-    """Return a name for one action that no other has."""
-    return secrets.token_hex(8)
-
-
 def _newest_batch(corrections: list[Correction], by: str) -> str | None:
     counting = {line.digest for stack in histories(corrections).values() for line in stack}
-    return next((line.batch for line in reversed(corrections) if line.by == by and line.digest in counting), None)
+    names = (by, safe_text(by, limit=BY_LIMIT))  # lines of earlier versions have the second form
+    return next((line.batch for line in reversed(corrections) if line.by in names and line.digest in counting), None)
 
 
 def _projection(frame: LocalFrame) -> dict[str, float]:

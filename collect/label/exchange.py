@@ -4,13 +4,14 @@ import dataclasses
 import re
 from bisect import bisect_left
 from collections.abc import Mapping
-from datetime import timedelta
-from pathlib import Path, PurePosixPath
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from collect.label.actions import Label, clean_why
+from collect.label.actions import Label, too_long
 from collect.label.desk import LabelDesk
 from collect.label.entries import Entry, read_entries, write_entries
+from collect.tables.names import NameBook, is_absolute, normal, shared_end
 from img2gps.corrections import Action
 from img2gps.errors import UsageError
 from img2gps.geo import geodesic_m
@@ -83,7 +84,7 @@ def import_corrections(desk: LabelDesk, path: Path, *, replace: bool = False) ->
         )
     afters = {photo_id: after for photo_id, (_, after) in piles.wanted.items()}
     fallback = f"imported from {safe_text(path.name, limit=80)}"
-    why = {photo_id: clean_why(entry.why) or fallback for photo_id, (entry, _) in piles.wanted.items()}
+    why = {photo_id: entry.why if entry.why.strip() else fallback for photo_id, (entry, _) in piles.wanted.items()}
     overtaken = desk.apply_import(afters, why, replace=replace)
     piles.conflicts += [_problem(piles.wanted[photo_id][0], "it was corrected just now") for photo_id in overtaken]
     return ImportReport(
@@ -142,7 +143,7 @@ def _sort(
     elif label.state and not replace:
         lon, lat = _stands(label, row)
         apart_m = float(geodesic_m(lon, lat, *_stands(after, row)))
-        text = f"{label.by or 'somebody'} has it as {label.state}, {apart_m:.1f} m from there"
+        text = f"{safe_text(label.by) or 'somebody'} has it as {label.state}, {apart_m:.1f} m from there"
         piles.conflicts.append(_problem(entry, text))
     else:
         piles.wanted[row["id"]] = (entry, after)
@@ -163,6 +164,8 @@ def _ambiguous(matched: list[tuple[str, Entry]], rows: Mapping[str, dict[Any, An
 def _complaint(entry: Entry, desk: LabelDesk) -> str:
     if entry.complaint:
         return entry.complaint
+    if complaint := too_long(entry.why):
+        return complaint
     if entry.action not in get_args(Action) or entry.action == "reset":
         return f"its action is {safe_text(entry.action, limit=40)!r}, not move, unsure, exclude or confirm"
     if (entry.lon is None) != (entry.lat is None):
@@ -206,14 +209,14 @@ def _match(entries: list[Entry], photos: "pd.DataFrame") -> tuple[list[tuple[str
     matched: list[tuple[str, Entry]] = []
     unmatched: list[Problem] = []
     ids = set(photos["id"])
-    by_name = _ids_by_name(photos)
+    by_name = _ids_by_name(entries, photos)
     times = sorted(
         (time, photo_id) for time, photo_id in zip(photos["captured_at"], photos["id"], strict=True) if _iso(time)
     )
     for entry in entries:
-        if entry.on_track:
+        if entry.segment is not None:
             continue
-        named = by_name.get(entry.name, [])
+        named = next((found for name in entry.names if (found := by_name.get(name))), [])
         if entry.photo_id in ids:
             matched.append((entry.photo_id, entry))
         elif _ID.fullmatch(entry.photo_id):  # another dataset's photo may well have the same name
@@ -221,21 +224,36 @@ def _match(entries: list[Entry], photos: "pd.DataFrame") -> tuple[list[tuple[str
         elif len(named) == 1:
             matched.append((named[0], entry))
         elif len(named) > 1:
-            unmatched.append(_problem(entry, f"{len(named)} photos are called {safe_text(entry.name, limit=80)}"))
+            unmatched.append(_problem(entry, f"{len(named)} photos are called {safe_text(entry.names[0], limit=80)}"))
         elif found := _at_time(entry, times):
             matched += [(photo_id, entry) for photo_id in found]
         else:
             unmatched.append(_problem(entry, "no photo of the dataset has this id, name or time"))
-    matched += _on_track([entry for entry in entries if entry.on_track], times)
+    matched += _on_track([entry for entry in entries if entry.segment is not None], times)
     return matched, unmatched
 
 
-def _ids_by_name(photos: "pd.DataFrame") -> dict[str, list[str]]:
-    names: dict[str, list[str]] = {}
+def _ids_by_name(entries: list[Entry], photos: "pd.DataFrame") -> dict[str, list[str]]:
+    """Return the photos that each name of the entries means; see `NameBook`. A whole path is meant before its end."""
+    names = {name for entry in entries for name in entry.names}
+    spelled: dict[str, list[str]] = {}
+    for name in names:
+        spelled.setdefault(normal(name), []).append(name)
+    book = NameBook(sorted(spelled), absolute={normal(name) for name in names if is_absolute(name)})
+    claims: dict[str, list[tuple[str, str]]] = {}
+    found: dict[str, list[str]] = {}
     for photo_id, source in zip(photos["id"], photos["source_name"], strict=True):
-        for name in {source, PurePosixPath(source).name, safe_text(source)}:
-            names.setdefault(name, []).append(photo_id)
-    return names
+        if key := book.key(source):
+            claims.setdefault(key, []).append((normal(source), photo_id))
+        if (shown := safe_text(source)) in names and shown != source:
+            found.setdefault(shown, []).append(photo_id)
+    for key, claimed in claims.items():
+        whole = [photo_id for source, photo_id in claimed if source.casefold() == key.casefold()]
+        best = max(shared_end(key, source) for source, _ in claimed)
+        near = [photo_id for source, photo_id in claimed if shared_end(key, source) == best]
+        for name in spelled[key]:
+            found[name] = whole or near
+    return found
 
 
 def _at_time(entry: Entry, times: list[tuple[Any, str]]) -> list[str]:
@@ -248,25 +266,35 @@ def _at_time(entry: Entry, times: list[tuple[Any, str]]) -> list[str]:
 
 
 def _on_track(points: list[Entry], times: list[tuple[Any, str]]) -> list[tuple[str, Entry]]:
-    """Return the photos taken at a track point or between two at most 30 s apart, each where the walker was by then."""
-    timed = sorted(
-        (point.time, point.lon, point.lat)
-        for point in points
-        if point.time and point.lon is not None and point.lat is not None
-    )
+    """Return the photos taken at a point of a segment or between two at most 30 s apart: where the walker was by then.
+
+    Never between two segments; of several at one time, the one whose points are nearest in time.
+    """
+    segments: dict[int, list[tuple[datetime, float, float]]] = {}
+    for point in points:
+        if point.segment is not None and point.time and point.lon is not None and point.lat is not None:
+            segments.setdefault(point.segment, []).append((point.time, point.lon, point.lat))
+    lines = [sorted(line) for line in segments.values()]
     found = []
     for time, photo_id in times:
-        after = bisect_left(timed, (time,))
-        at_point = after < len(timed) and timed[after][0] == time
-        if after == len(timed) or (after == 0 and not at_point):
-            continue
-        (t0, lon0, lat0), (t1, lon1, lat1) = timed[after if at_point else after - 1], timed[after]
-        if t1 - t0 > _TRACK_GAP:
-            continue
-        share = (time - t0) / (t1 - t0) if t1 > t0 else 0.0
-        lon, lat = lon0 + share * (lon1 - lon0), lat0 + share * (lat1 - lat0)
-        found.append((photo_id, Entry(where=f"the track at {time:%H:%M:%S} UTC", lon=lon, lat=lat)))
+        spots = [spot for line in lines if (spot := _between(line, time))]
+        if spots:
+            _, lon, lat = min(spots, key=lambda spot: spot[0])
+            found.append((photo_id, Entry(where=f"the track at {time:%H:%M:%S} UTC", lon=lon, lat=lat)))
     return found
+
+
+def _between(line: list[tuple[datetime, float, float]], time: datetime) -> tuple[timedelta, float, float] | None:
+    """Return how far the nearest point is in time, and the position (lon, lat) on a line of points in order."""
+    after = bisect_left(line, (time,))
+    at_point = after < len(line) and line[after][0] == time
+    if after == len(line) or (after == 0 and not at_point):
+        return None
+    (t0, lon0, lat0), (t1, lon1, lat1) = line[after if at_point else after - 1], line[after]
+    if t1 - t0 > _TRACK_GAP:
+        return None
+    share = (time - t0) / (t1 - t0) if t1 > t0 else 0.0
+    return min(time - t0, t1 - time), lon0 + share * (lon1 - lon0), lat0 + share * (lat1 - lat0)
 
 
 def _problem(entry: Entry, text: str) -> Problem:

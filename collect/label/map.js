@@ -1,6 +1,8 @@
 // The map: draws the site and the photos in metres, and turns pointers into moves, turns and glances around.
 
 const CLICK_PX = 5;
+// How near a dot has to be to be meant: a mouse points to some pixels, a finger to some millimetres.
+const REACH_PX = { mouse: 9, pen: 12, touch: 22 };
 const svg = document.getElementById("map");
 const at = (id) => document.getElementById(id);
 
@@ -12,6 +14,7 @@ export class MapView extends EventTarget {
   #gesture = null;
   #photo = null;
   #scope = [];
+  #picked = false;
 
   constructor(store) {
     super();
@@ -25,6 +28,7 @@ export class MapView extends EventTarget {
     svg.addEventListener("pointerup", (event) => this.#up(event));
     svg.addEventListener("pointercancel", () => this.cancel());
     svg.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+    this.#draw();
     new ResizeObserver(() => (this.#fitted ? this.#place() : this.fit())).observe(svg);
   }
 
@@ -42,7 +46,10 @@ export class MapView extends EventTarget {
   }
 
   show(photo, scope) {
-    if (photo !== this.#photo) this.#gesture = null;
+    if (photo !== this.#photo) {
+      this.#gesture = null;
+      this.#pick(false);
+    }
     this.#photo = photo;
     this.#scope = scope;
     this.#draw();
@@ -84,7 +91,17 @@ export class MapView extends EventTarget {
   cancel() {
     this.#pointers.clear();
     this.#gesture = null;
+    this.#pick(false);
     this.#draw();
+  }
+
+  // A pin that was picked up goes where the next click or tap is.
+  #pick(picked) {
+    if (picked === this.#picked) return;
+    this.#picked = picked;
+    at("pin").classList.toggle("picked", picked);
+    svg.classList.toggle("placing", picked);
+    this.#tell("picked", { picked });
   }
 
   #path(shape) {
@@ -105,8 +122,12 @@ export class MapView extends EventTarget {
   }
 
   #draw() {
-    if (!this.#photo) return;
     const photo = this.#photo;
+    at("pin").toggleAttribute("hidden", !photo);
+    if (!photo) {
+      at("others").setAttribute("d", dots([...this.#store.photos.values()].map((other) => this.xy(this.#store.position(other)))));
+      return;
+    }
     const moving = this.#gesture?.kind === "move" ? new Set(this.#scope) : new Set();
     const [dx, dy] = this.#gesture?.kind === "move" ? this.#gesture.by : [0, 0];
     const spot = (other) => {
@@ -130,16 +151,22 @@ export class MapView extends EventTarget {
     const away = Math.hypot(here[0] - origin[0], here[1] - origin[1]) > 0.05;
     at("moved").setAttribute("d", away ? `M${origin.map(tidy).join(" ")}L${here.map(tidy).join(" ")}` : "");
     at("origin").setAttribute("d", dots([origin]));
+    const expected = this.#store.expected(photo);
+    this.#expected = expected && this.xy(expected);
+    at("expected").toggleAttribute("hidden", !expected);
+    at("expected-line").setAttribute("d", expected ? `M${this.#expected.map(tidy).join(" ")}L${here.map(tidy).join(" ")}` : "");
     this.#spot = here;
     this.#place();
   }
 
   #spot = [0, 0];
+  #expected = null;
 
   #place() {
     const v = this.#view;
     const [x, y] = [svg.clientWidth / 2 - v.x * v.scale, svg.clientHeight / 2 - v.y * v.scale];
     at("world").setAttribute("transform", `translate(${x} ${y}) scale(${v.scale})`);
+    if (this.#expected) at("expected").setAttribute("transform", `translate(${this.#pixel(this.#expected).join(" ")})`);
     if (this.#photo) {
       const [px, py] = this.#pixel(this.#spot);
       const heading = this.#gesture?.kind === "turn" ? this.#gesture.heading : this.#store.heading(this.#photo);
@@ -163,7 +190,7 @@ export class MapView extends EventTarget {
   }
 
   #down(event) {
-    if (event.button !== 0 || !this.#photo) return;
+    if (event.button !== 0) return;
     svg.setPointerCapture(event.pointerId);
     svg.focus({ preventScroll: true });
     const start = this.#where(event);
@@ -175,7 +202,7 @@ export class MapView extends EventTarget {
     }
     const target = event.target.id;
     const kind = target === "pin-hit" ? "move" : target === "knob-hit" ? "turn" : "pan";
-    const heading = this.#store.heading(this.#photo);
+    const heading = this.#photo && this.#store.heading(this.#photo);
     this.#gesture = { kind, start, by: [0, 0], heading, view: { ...this.#view }, moved: false };
     this.#place();
   }
@@ -218,21 +245,40 @@ export class MapView extends EventTarget {
       return;
     }
     this.#gesture = null;
+    if (gesture.moved && gesture.kind !== "pan") this.#pick(false);
     if (gesture.kind === "move" && gesture.moved) this.#tell("move", { east: gesture.by[0], north: -gesture.by[1] });
     else if (gesture.kind === "turn" && gesture.moved) this.#tell("turn", { heading: gesture.heading });
-    else if (gesture.kind === "pan" && !gesture.moved) this.#click(event);
+    else if (gesture.kind !== "turn" && !gesture.moved) this.#click(event, gesture.kind === "move");
     this.#draw();
   }
 
-  #click(event) {
-    const [x, y] = this.#metres(...this.#where(event));
-    if (event.shiftKey) {
-      const far = (photo) => distance(this.xy(this.#store.position(photo)), [x, y]);
-      const nearest = [...this.#store.photos.values()].reduce((a, b) => (far(b) < far(a) ? b : a));
-      this.#tell("choose", { id: nearest.id });
-    } else {
-      this.#tell("move", { east: x - this.#spot[0], north: this.#spot[1] - y });
+  // A click or tap goes, in this order: with the pin that is picked up, to a dot, to the pin, to the ground.
+  #click(event, onPin) {
+    const where = this.#where(event);
+    const target = this.#metres(...where);
+    const fromPin = this.#photo ? distance(this.#pixel(this.#spot), where) : Infinity;
+    if (this.#picked) {
+      this.#pick(false);
+      if (!onPin) this.#moveTo(target);
+      return;
     }
+    const nearest = this.#nearest(target);
+    const away = nearest ? distance(this.#pixel(this.xy(this.#store.position(nearest))), where) : Infinity;
+    if (nearest && (event.shiftKey || (away <= (REACH_PX[event.pointerType] ?? REACH_PX.mouse) && away < fromPin))) {
+      this.#tell("choose", { id: nearest.id });
+    } else if (!this.#photo) return;
+    else if (onPin) this.#pick(true);
+    else if (event.pointerType === "touch") this.#tell("missed", {});
+    else this.#moveTo(target);
+  }
+
+  #nearest(spot) {
+    const far = (photo) => distance(this.xy(this.#store.position(photo)), spot);
+    return [...this.#store.photos.values()].reduce((a, b) => (a && far(a) <= far(b) ? a : b), null);
+  }
+
+  #moveTo([x, y]) {
+    this.#tell("move", { east: x - this.#spot[0], north: this.#spot[1] - y });
   }
 
   #wheel(event) {

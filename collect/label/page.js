@@ -1,20 +1,28 @@
 // The page: which photo is shown, and what buttons, keys and the map do to it.
 
 import { MapView } from "/static/map.js";
+import { QueueView } from "/static/queue.js";
 import { Store } from "/static/store.js";
 
 const at = (id) => document.getElementById(id);
 const store = new Store();
 let map;
+let queue;
 let current = null;
+let noteTimer;
+let over = false;
 
 const scopeKind = () => document.querySelector("input[name=scope]:checked").value;
 const order = () => (at("order").value === "queue" ? store.byQueue : store.byTime);
 const reviewed = () => [...store.photos.values()].filter((photo) => store.label(photo).state !== "").length;
-const quiet = new Set(["INPUT", "SELECT", "TEXTAREA"]);
+const types = (element) => element.matches("input:not([type=radio]), select, textarea");
 
 function choose(id, { follow = true } = {}) {
+  if (id !== current?.id) at("why").value = "";  // it was about another photo
   current = store.photos.get(id);
+  document.querySelector("footer").inert = false;
+  document.body.dataset.ready = "true";
+  note("");
   history.replaceState(null, "", `#${id.slice(0, 16)}`);
   at("image").src = `/photos/${id}`;
   at("image").alt = `Photo ${current.name}`;
@@ -31,13 +39,49 @@ function step(by) {
 }
 
 function act(kind, extra = {}) {
-  store.save([{ photo: current, kind, ...extra }], at("why").value);
+  note("");
+  store.save([{ photo: current, kind, ...extra }], at("why").value.trim());
 }
 
 function move({ east, north }) {
+  note("");
   const photos = store.scope(current, scopeKind());
   const changes = photos.map((photo) => ({ photo, kind: "move", ...map.shifted(store.position(photo), east, north) }));
-  store.save(changes, at("why").value);
+  store.save(changes, at("why").value.trim());
+}
+
+// Where the rest of the walk places it: this photo alone, whatever a move applies to.
+function accept() {
+  const place = store.expected(current);
+  if (place) act("move", place);
+}
+
+// One line over the map, with a button where there is something to do about it.
+function note(text, button = "", action = null) {
+  clearTimeout(noteTimer);
+  at("note-text").textContent = text;
+  at("note").classList.toggle("shown", text !== "");
+  at("note-button").textContent = button;
+  at("note-button").hidden = !button;
+  at("note-button").onclick = action;
+}
+
+// A move by mouse or finger can be a slip: it says how far, with the way back beside it.
+function moved(detail) {
+  const metres = Math.hypot(detail.east, detail.north);
+  move(detail);
+  note(`Moved ${metres < 10 ? metres.toFixed(1) : Math.round(metres)} m`, "Undo", () => { note(""); store.undo(); });
+  noteTimer = setTimeout(() => note(""), 12000);
+}
+
+function picked({ picked: up }) {
+  if (up) note("Pin picked up: tap or click its place", "Put back", () => map.cancel());
+  else note("");
+}
+
+function missed() {
+  note("Nothing moved: tap the pin first, then the place");
+  noteTimer = setTimeout(() => note(""), 6000);
 }
 
 function turn(heading) {
@@ -75,6 +119,8 @@ function show() {
   at("previous").disabled = index === 0;
   at("next").disabled = index === ids.length - 1;
   at("reset").disabled = label.state === "";
+  queue.show(current);
+  showExpected();
   for (const kind of ["unsure", "exclude", "confirm"]) at(kind).setAttribute("aria-pressed", String(label.state === kind));
   if (document.activeElement !== at("heading")) at("heading").value = round(store.heading(current));
   for (const kind of ["burst", "walk"]) {
@@ -87,6 +133,16 @@ function show() {
   document.querySelector(".key.accuracy").hidden = current.accuracy_m === null;
   document.querySelector(".key.model").hidden = current.model === null;
   map.show(current, store.scope(current, scopeKind()));
+}
+
+function showExpected() {
+  const place = store.expected(current);
+  at("accept").hidden = !place;
+  document.querySelector(".key.expected").hidden = !place;
+  if (!place) return;
+  const [[x, y], [x0, y0]] = [map.xy(place), map.xy(store.position(current))];
+  const metres = Math.round(Math.hypot(x - x0, y - y0));
+  at("accept").setAttribute("aria-label", `Walk's place: move this photo to where the rest of its walk places it, ${metres} m from here`);
 }
 
 function facts(label) {
@@ -122,14 +178,15 @@ const keys = {
   r: () => !at("reset").disabled && act("reset"), b: nextScope, h: () => at("help").showModal(), "?": () => at("help").showModal(),
   "+": () => map.zoom(1.4), "=": () => map.zoom(1.4), "-": () => map.zoom(1 / 1.4), 0: () => map.fit(),
   escape: () => (at("enlarge").classList.contains("large") ? enlarge() : map.cancel()), z: enlarge,
+  w: accept, q: () => queue.open(),
   ",": () => turn((store.heading(current) ?? 0) - 5), ".": () => turn((store.heading(current) ?? 0) + 5),
 };
 const arrows = { arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, 1], arrowdown: [0, -1] };
 
 function onKey(event) {
   const key = event.key.toLowerCase();
-  const typing = quiet.has(event.target.tagName) || at("help").open;
-  if (key === "escape" && quiet.has(event.target.tagName)) at("map").focus();
+  const typing = types(event.target) || at("help").open || at("queue").open || !current;
+  if (key === "escape" && types(event.target)) at("map").focus();
   if (typing || event.altKey) return;
   if (event.ctrlKey || event.metaKey) {
     if (key !== "z" || event.shiftKey) return;
@@ -139,6 +196,7 @@ function onKey(event) {
   }
   if (key === "enter" && event.target.tagName === "BUTTON") return;
   if (arrows[key]) {
+    if (event.target.tagName === "INPUT") return;  // they choose among the radio buttons
     const metres = event.shiftKey ? 10 : 1;
     move({ east: arrows[key][0] * metres, north: arrows[key][1] * metres });
     map.follow();
@@ -152,20 +210,23 @@ function connect() {
     previous: () => step(-1), next: () => step(1), undo: () => store.undo(), confirm, unsure: () => mark("unsure"),
     exclude: () => mark("exclude"), reset: () => act("reset"), "zoom-in": () => map.zoom(1.4), "zoom-out": () => map.zoom(1 / 1.4),
     "zoom-fit": () => map.fit(), "help-open": () => at("help").showModal(), "help-close": () => at("help").close(),
-    enlarge, "alert-close": () => { at("alert").hidden = true; },
+    accept, "queue-open": () => queue.open(), enlarge, "alert-close": () => { at("alert").hidden = true; },
   };
   for (const [id, listener] of Object.entries(clicks)) at(id).addEventListener("click", listener);
-  for (const input of document.querySelectorAll("input[name=scope]")) input.addEventListener("change", show);
-  at("order").addEventListener("change", () => { show(); at("map").focus(); });
+  for (const input of document.querySelectorAll("input[name=scope]")) input.addEventListener("change", () => current && show());
+  at("order").addEventListener("change", () => { if (current) show(); at("map").focus(); });
   at("heading").addEventListener("change", () => {
     const heading = at("heading").valueAsNumber;
     if (Number.isFinite(heading)) turn(heading);
   });
   document.addEventListener("keydown", onKey);
-  map.addEventListener("move", ({ detail }) => move(detail));
+  map.addEventListener("move", ({ detail }) => moved(detail));
+  map.addEventListener("picked", ({ detail }) => picked(detail));
+  map.addEventListener("missed", missed);
+  queue.addEventListener("choose", ({ detail }) => choose(detail.id));
   map.addEventListener("turn", ({ detail }) => turn(detail.heading));
   map.addEventListener("choose", ({ detail }) => choose(detail.id));
-  store.addEventListener("change", show);
+  store.addEventListener("change", () => current && show());
   store.addEventListener("refused", ({ detail }) => alarm(detail));
   store.addEventListener("undone", ({ detail }) => { if (detail.length && !detail.includes(current.id)) choose(detail[0]); });
   store.addEventListener("saved", ({ detail }) => {
@@ -177,19 +238,40 @@ function connect() {
   window.addEventListener("beforeunload", (event) => { if (store.stuck) event.preventDefault(); });
 }
 
+// What the server is busy with, until the queue is there; a photo that somebody chose meanwhile stays.
+async function waiting() {
+  while (!over) {
+    const found = await store.progress();
+    if (!current && found?.stage === "ranking" && found.total) {
+      at("progress").textContent = `Ranking ${found.total.toLocaleString("en")} labels: ${Math.round((100 * found.done) / found.total)} %`;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+}
+
 try {
-  await store.load();
+  waiting();
+  await store.loadDataset();
   at("site").textContent = `${store.dataset.site.name} · labels`;
   map = new MapView(store);
+  queue = new QueueView(store, map);
   connect();
   const wanted = location.hash.slice(1);
   const first = wanted && store.byTime.find((id) => id.startsWith(wanted));
-  if (store.byTime.length) {
-    map.fit();
-    choose(first || store.byQueue[0]);
-    at("map").focus({ preventScroll: true });
-    document.body.dataset.ready = "true";
-  } else alarm("This dataset holds no photos yet: ingest some first.");
+  map.fit();
+  at("map").focus({ preventScroll: true });
+  if (!store.byTime.length) {
+    at("progress").textContent = "";
+    alarm("This dataset holds no photos yet: ingest some first.");
+  } else {
+    if (first) choose(first);
+    await store.loadQueue();
+    queue.load();
+    if (current) show();
+    else choose(store.byQueue[0]);
+  }
 } catch (error) {
   alarm(`${error.message || error} Load the page again once that is mended.`);
+} finally {
+  over = true;
 }

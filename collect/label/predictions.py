@@ -8,7 +8,8 @@ import numpy as np
 
 from img2gps.errors import InvalidCheckpointError, NotFoundError, UsageError
 from img2gps.geo import FloatArray, LocalFrame
-from img2gps.text import safe_path, safe_text
+from img2gps.tables import read_rows
+from img2gps.text import safe_path
 
 __all__ = ["Prediction", "PredictionEvidence", "prediction_evidence", "read_predictions"]
 
@@ -68,16 +69,11 @@ def read_predictions(run: Path) -> dict[str, Prediction]:
 
 
 def _read_columns(path: Path) -> dict[str, list[Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(path).read()
-    except (pa.ArrowException, OSError) as error:
-        reason = safe_text(str(error).splitlines()[0] if str(error) else type(error).__name__)
-        raise InvalidCheckpointError(
-            f"{safe_path(path)} is not a readable Parquet file ({reason}): train the folds again."
-        ) from error
+    table = read_rows(
+        path,
+        error=InvalidCheckpointError,
+        remedy="train the folds again, or delete the file and run `img2gps train --resume`",
+    )
     missing = [name for name in _NEEDED if name not in table.column_names]
     if missing:
         raise InvalidCheckpointError(

@@ -6,13 +6,14 @@ see the photo say, and what the phone and the map say about the fix itself.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from collect.label.layers import depth_inside_m
 from collect.label.predictions import Prediction, PredictionEvidence, prediction_evidence
+from collect.label.standing import probability
 from collect.label.track import GROSS_SHARE, TrackEvidence, track_evidence
 from img2gps.geo import FloatArray, LocalFrame
 from img2gps.text import format_duration
@@ -30,6 +31,14 @@ _TELLING: Final = 1.5
 _POOR_ACCURACY_M: Final = 20.0
 _TRACK_LIMITS, _MODEL_LIMITS = (-4.0, 15.0), (-3.0, 8.0)
 
+_NO_FIX_WEIGHT: Final = 3.0
+_NO_FIX: Final = {
+    "void_fix": "the receiver itself says that it had no fix",
+    "network_fix": "the position came from cell towers, Wi-Fi or by hand, not from satellites",
+    "poor_accuracy": "the phone itself reported an accuracy worse than 100 m",
+    "poor_geometry": "the satellites stood badly: a dilution of precision over 20",
+}
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
@@ -42,11 +51,19 @@ class Reason:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Suspicion:
-    """One photo: the probability that its label is grossly wrong, and why, the weightiest reason first."""
+    """One photo: how suspicious its label is, and why, the weightiest reason first.
+
+    `score` is the probability under independent evidence, which ranks; `probability` is calibrated (see
+    `collect.label.standing`). `expected_lon`, `expected_lat` are where the rest of the walk places the photo (degrees),
+    None where it cannot say.
+    """
 
     photo_id: str
     score: float
+    probability: float
     reasons: tuple[Reason, ...]
+    expected_lon: float | None = None
+    expected_lat: float | None = None
 
 
 def rank_labels(
@@ -55,11 +72,14 @@ def rank_labels(
     *,
     buildings: "list[BaseGeometry]",
     predictions: Mapping[str, Prediction],
+    shift: float = 0.0,
+    progress: Callable[[int], None] | None = None,
 ) -> list[Suspicion]:
-    """Return every photo that nobody has looked at, most suspicious first.
+    """Return every photo that nobody has looked at: those without a good fix first, then the most suspicious.
 
-    `frame` is that of `img2gps.dataset.Dataset.read_frame`; labels that a person has looked at are not listed.
+    `frame` is that of `img2gps.dataset.Dataset.frame`; labels that a person has looked at are not listed.
     Those moved or confirmed are trusted as neighbours of the others, excluded ones are nobody's neighbour.
+    `shift` is what `collect.label.standing.learned_shift` returned; `progress` hears how many photos are done.
     """
     if not len(frame):
         return []
@@ -67,7 +87,9 @@ def rank_labels(
     state = frame["label_state"]
     reviewed = state.to_numpy() != ""
     time_s = np.where(state == "exclude", np.nan, seconds_of(frame["captured_at"]))
-    track = _track_of_walks(frame["walk"].to_numpy(), time_s, position_m, state.isin(("move", "confirm")).to_numpy())
+    trusted = state.isin(("move", "confirm")).to_numpy()
+    track = _track_of_walks(frame["walk"].to_numpy(), time_s, position_m, trusted, progress)
+    places = _expected_places(track, local)
     listed = [predictions.get(photo_id) for photo_id in frame["id"]]
     model = prediction_evidence(listed, position_m, track.noise_m, local)
     depth_m = depth_inside_m(buildings, position_m, local)
@@ -83,14 +105,36 @@ def rank_labels(
             *_fix_reasons(row, usual_accuracy_m),
             *_building_reasons(float(depth_m[index])),
         ]
-        suspicions.append(_weigh(row["id"], found))
-    return sorted(suspicions, key=lambda suspicion: (-suspicion.score, suspicion.photo_id))
+        suspicions.append(_weigh(row["id"], found, places[index], shift))
+    return sorted(suspicions, key=_urgency)
 
 
-def _weigh(photo_id: str, found: list[Reason]) -> Suspicion:
+def _urgency(suspicion: Suspicion) -> tuple[bool, float, str]:
+    """Sort positions that no good fix stands behind before all others, and each by its suspicion."""
+    without_fix = any(reason.code in _NO_FIX for reason in suspicion.reasons)
+    return not without_fix, -suspicion.score, suspicion.photo_id
+
+
+def _expected_places(track: TrackEvidence, local: LocalFrame) -> list[tuple[float, float] | None]:
+    """Return where the walk places each photo (degrees), None where it cannot say."""
+    lons, lats = local.to_lonlat(*track.expected_m.T)
+    known = np.isfinite(track.spread_m)
+    return [(float(lon), float(lat)) if here else None for lon, lat, here in zip(lons, lats, known, strict=True)]
+
+
+def _weigh(photo_id: str, found: list[Reason], place: tuple[float, float] | None, shift: float) -> Suspicion:
     logit = np.log(GROSS_SHARE / (1 - GROSS_SHARE)) + sum(reason.weight for reason in found)
     worded = sorted((reason for reason in found if reason.text), key=lambda reason: -reason.weight)
-    return Suspicion(photo_id=photo_id, score=float(1 / (1 + np.exp(-logit))), reasons=tuple(worded))
+    score = float(1 / (1 + np.exp(-logit)))
+    lon, lat = place or (None, None)
+    return Suspicion(
+        photo_id=photo_id,
+        score=score,
+        probability=probability(score, shift),
+        reasons=tuple(worded),
+        expected_lon=lon,
+        expected_lat=lat,
+    )
 
 
 def _orders(walks: Any, time_s: FloatArray) -> list[Any]:
@@ -103,14 +147,20 @@ def _orders(walks: Any, time_s: FloatArray) -> list[Any]:
     ]
 
 
-def _track_of_walks(walks: Any, time_s: FloatArray, position_m: FloatArray, trusted: Any) -> TrackEvidence:
+def _track_of_walks(
+    walks: Any, time_s: FloatArray, position_m: FloatArray, trusted: Any, progress: Callable[[int], None] | None
+) -> TrackEvidence:
     count = len(walks)
     columns: dict[str, Any] = {name: np.zeros(count) for name in ("distance_m", "log_ratio")}
     columns |= {"expected_m": position_m.copy(), "spread_m": np.full(count, np.inf), "noise_m": np.full(count, np.nan)}
+    done = 0
     for order in _orders(walks, time_s):
+        done += len(order)
         evidence = track_evidence(time_s[order], position_m[order], trusted[order])
         for name, values in columns.items():
             values[order] = getattr(evidence, name)
+        if progress:
+            progress(done)
     return TrackEvidence(**columns)
 
 
@@ -176,6 +226,7 @@ def _fix_reasons(row: dict[Any, Any], usual_accuracy_m: float) -> list[Reason]:
             else ("the phone repeated one position while it went on: a stale fix")
         )
         found.append(Reason(code="stale_fix", text=text, weight=1.0))
+    found += [Reason(code=flag, text=text, weight=_NO_FIX_WEIGHT) for flag, text in _NO_FIX.items() if flag in flags]
     if "quantised_gps" in flags:
         text = "the coordinates are whole arc-seconds, 24 to 31 m apart"
         found.append(Reason(code="quantised_gps", text=text, weight=0.7))

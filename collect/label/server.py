@@ -1,18 +1,25 @@
 """The label server: one starlette application on one socket, until Ctrl-C."""
 
+import contextlib
 import dataclasses
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from collect.label.api import routes
-from collect.label.desk import LabelDesk
+from collect.label.opening import Opening
 from collect.label.security import Guard, Policy, policy_for
 from img2gps.errors import UsageError
 from img2gps.text import safe_text
+
+if TYPE_CHECKING:
+    from collect.label.desk import LabelDesk
 
 __all__ = ["Address", "create_app", "serve"]
 
@@ -26,22 +33,23 @@ class Address:
     url: str
 
 
-def create_app(desk: LabelDesk, policy: Policy) -> Starlette:
-    """Return the application over one desk, guarded by `policy`."""
-    return Starlette(routes=routes(desk), middleware=[Middleware(Guard, policy=policy)])
+def create_app(desk: "LabelDesk | Opening", policy: Policy) -> Starlette:
+    """Return the application over one desk, open or still opening, guarded by `policy`."""
+    opening = desk if isinstance(desk, Opening) else Opening.of(desk)
+    return Starlette(routes=routes(opening), middleware=[Middleware(Guard, policy=policy)])
 
 
-def serve(desk: LabelDesk, *, host: str, port: int, started: Callable[[Address], None]) -> None:
+def serve(opening: Opening, *, host: str, port: int, started: Callable[[Address], None]) -> None:
     """Answer on `host` and `port` (0: any free one) until Ctrl-C; `started` is told the address once it listens.
 
-    Raises UsageError where the address cannot be had.
+    The desk opens meanwhile. Raises UsageError where the address cannot be had, and what opening the desk raises.
     """
     listener = _listen(host, port)
     try:
         policy = policy_for(host, listener.getsockname()[1])
         # A page shows one message per failed request; the access log of a server for one person tells nobody anything.
         config = uvicorn.Config(
-            create_app(desk, policy),
+            create_app(opening, policy),
             log_level="error",
             access_log=False,
             lifespan="off",
@@ -49,12 +57,38 @@ def serve(desk: LabelDesk, *, host: str, port: int, started: Callable[[Address],
             server_header=False,
             timeout_graceful_shutdown=2,
         )
+        server = uvicorn.Server(config)
+
+        def end() -> None:
+            """Let the server answer those who wait, and end."""
+            server.should_exit = True
+
+        opening.start(failed=end)
         started(_address(host, policy))
-        uvicorn.Server(config).run(sockets=[listener])
+        with _hanging_up_like_ctrl_c(server):
+            server.run(sockets=[listener])
+        failure = opening.failure()
+        if failure:
+            raise failure
     except KeyboardInterrupt:  # uvicorn has already closed everything in good order and passes the signal on
         return
     finally:
         listener.close()
+
+
+@contextlib.contextmanager
+def _hanging_up_like_ctrl_c(server: uvicorn.Server) -> Iterator[None]:
+    """Let SIGHUP end the server in good order, as SIGINT and SIGTERM do, unless `nohup` has it ignored."""
+    number = getattr(signal, "SIGHUP", None)
+    in_main = threading.current_thread() is threading.main_thread()
+    if number is None or not in_main or signal.getsignal(number) in (signal.SIG_IGN, None):
+        yield
+        return
+    before = signal.signal(number, server.handle_exit)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _listen(host: str, port: int) -> socket.socket:

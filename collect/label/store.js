@@ -11,14 +11,31 @@ export class Store extends EventTarget {
   #failing = false;
   #undo = JSON.parse(sessionStorage.getItem(UNDO_KEY) ?? "[]");
 
-  async load() {
-    const [dataset, queue] = await Promise.all([read("/api/dataset"), read("/api/queue")]);
+  // Everything the map draws; the order is that of time until the queue is there.
+  async loadDataset() {
+    const dataset = await read("/api/dataset");
     this.dataset = dataset;
     for (const photo of dataset.photos) this.photos.set(photo.id, { ...photo, draft: null });
-    for (const suspicion of queue) this.suspicions.set(suspicion.photo_id, suspicion);
     this.byTime = dataset.photos.map((photo) => photo.id).sort((a, b) => compare(this.#timeKey(a), this.#timeKey(b)));
+    this.byQueue = this.byTime;
+  }
+
+  async loadQueue() {
+    const queue = await read("/api/queue");
+    for (const suspicion of queue) this.suspicions.set(suspicion.photo_id, suspicion);
     const listed = queue.map((suspicion) => suspicion.photo_id);
     this.byQueue = [...listed, ...this.byTime.filter((id) => !this.suspicions.has(id))];
+  }
+
+  // How far the server is with what is waited for; null where it does not answer.
+  progress() {
+    return read("/api/progress").catch(() => null);
+  }
+
+  // Where the rest of the walk places a photo, null where it cannot say.
+  expected(photo) {
+    const found = this.suspicions.get(photo.id);
+    return found?.expected_lon == null ? null : { lon: found.expected_lon, lat: found.expected_lat };
   }
 
   label(photo) {

@@ -10,7 +10,9 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from img2gps.errors import NotFoundError
+from collect.reading.left_out import left_out_as
+from collect.reading.sidecars import Sidecar, find_sidecars
+from img2gps.errors import NotFoundError, UsageError
 from img2gps.text import safe_path
 
 __all__ = ["FoundFile", "check_inputs", "discover", "portable_name"]
@@ -21,7 +23,9 @@ class FoundFile:
     """One name found below the inputs.
 
     `path` is absolute; `name` is relative to the argument it was found under, with slashes. `obstacle` says why the
-    file must not be opened (a link, a FIFO, a device ...), `unlistable` that it is a folder that could not be read.
+    file must not be opened (a link, a FIFO, a device ...), `unlistable` that it is a folder that could not be read,
+    `left_out` why it is no photo of the walk (a code of `collect.reading.left_out.LEFT_OUT`). `sidecars` are the files
+    beside it that may say where it was taken.
     """
 
     path: bytes
@@ -31,6 +35,8 @@ class FoundFile:
     inode: int = 0
     obstacle: str | None = None
     unlistable: str | None = None
+    left_out: str | None = None
+    sidecars: tuple[Sidecar, ...] = ()
 
     @property
     def status(self) -> tuple[int, int, int]:
@@ -38,10 +44,11 @@ class FoundFile:
         return self.size, self.mtime_ns, self.inode
 
 
-def discover(inputs: Sequence[Path], *, exclude: Path | None = None) -> list[FoundFile]:
+def discover(inputs: Sequence[Path], *, exclude: Path | None = None, include_hidden: bool = False) -> list[FoundFile]:
     """Return every file below `inputs` once, ordered by file name, then path; `exclude` is never entered.
 
-    Raises NotFoundError where an input does not exist.
+    What is no photo of the walk (trash, thumbnails) says so, unless `include_hidden`; what is named itself is meant.
+    Raises what `check_inputs` raises.
     """
     check_inputs(inputs)
     excluded = _identity(os.fsencode(exclude)) if exclude is not None else None
@@ -49,17 +56,46 @@ def discover(inputs: Sequence[Path], *, exclude: Path | None = None) -> list[Fou
     found: dict[bytes, FoundFile] = {}
     for argument in inputs:
         root = os.path.realpath(os.fsencode(argument))
-        entries = _walk(root, root, entered) if argument.is_dir() else [_entry(root, _base(root))]
+        folder = argument.is_dir()
+        entries = _walk(root, root, entered) if folder else [_entry(root, _base(root))]
         for entry in entries:
-            found.setdefault(entry.path, entry)
-    return sorted(found.values(), key=lambda entry: (_base(entry.path), entry.path))
+            code = left_out_as(entry.name) if folder and not include_hidden else None
+            found.setdefault(entry.path, dataclasses.replace(entry, left_out=code) if code else entry)
+    return _with_sidecars(sorted(found.values(), key=lambda entry: (_base(entry.path), entry.path)))
+
+
+def _with_sidecars(files: list[FoundFile]) -> list[FoundFile]:
+    sidecars = find_sidecars([file.path for file in files if file.obstacle is None and file.left_out is None])
+    return [
+        dataclasses.replace(file, sidecars=sidecars[file.path]) if file.path in sidecars else file for file in files
+    ]
 
 
 def check_inputs(inputs: Sequence[Path]) -> None:
-    """Raise NotFoundError where an input does not exist."""
+    """Raise NotFoundError where an input does not exist, UsageError where one is a dataset or lies in one.
+
+    A dataset's working copies carry no EXIF: taken for raw photos they would all be rejected for a false reason.
+    """
     for argument in inputs:
         if not argument.exists():
             raise NotFoundError(f"No file or folder {safe_path(argument)}: check the path.")
+        dataset = _dataset_around(argument.resolve())
+        if dataset is not None:
+            where = safe_path(dataset)
+            raise UsageError(
+                f"{safe_path(argument)} is {'' if dataset == argument.resolve() else 'part of '}a dataset that img2gps "
+                f"made, not a folder of raw photos: go on with `img2gps audit {where}`, or give the phone's originals."
+            )
+
+
+def _dataset_around(path: Path) -> Path | None:
+    """Return the dataset that `path` is or, as a part of its working copies, lies in."""
+    nearest = (path, *list(path.parents)[:3])  # DATASET/photos/ab/<id>.jpg
+    inside = [
+        folder for folder in nearest if (folder / "manifest.parquet").is_file() and (folder / "site.geojson").is_file()
+    ]
+    found = inside[0] if inside else None
+    return found if found in (None, path) or (found / "photos") in (path, *path.parents) else None
 
 
 def portable_name(name: bytes) -> str:

@@ -4,20 +4,17 @@ Mutated blocks made the reader raise SyntaxError, struct.error, TypeError, Value
 boundary is `Exception`; running out of memory is left to the worker's own limit.
 """
 
-import re
 import warnings
-from typing import Final
 
 from PIL import Image
-from PIL.ExifTags import GPS, IFD, Base
+from PIL.ExifTags import GPS, IFD
 
-from collect.reading.facts import Facts, Position, PositionProblem
-from collect.reading.gps_tags import altitude_of, fix_time_of, heading_of, position_of, positive
-from img2gps.exif import Camera, Tags, local_time_of, tag_text
+from collect.reading.facts import CLOCK_DOUBTFUL, STAMP_UNREADABLE, Facts, Position, PositionProblem
+from collect.reading.gps_stamp import has_stamp, stamp_of
+from collect.reading.gps_tags import altitude_of, heading_of, method_of, position_of, positive, status_of
+from img2gps.exif import Camera, clock_of
 
 __all__ = ["read_facts"]
-
-_OFFSET: Final = re.compile(r"([+-])(\d{2}):?(\d{2})")
 
 
 def read_facts(image: Image.Image) -> Facts:
@@ -41,6 +38,8 @@ def _facts(image: Image.Image) -> Facts:
     if isinstance(position, PositionProblem) and not (main or camera or gps):
         position = PositionProblem(reason="no_exif")
     heading_deg, heading_ref = heading_of(gps)
+    clock, gps_time = clock_of(main, camera), stamp_of(gps)
+    found = {CLOCK_DOUBTFUL: clock.is_doubtful, STAMP_UNREADABLE: gps_time is None and has_stamp(gps)}
     return Facts(
         position=position,
         accuracy_m=positive(gps.get(GPS.GPSHPositioningError)),
@@ -48,9 +47,12 @@ def _facts(image: Image.Image) -> Facts:
         heading_deg=heading_deg,
         heading_ref=heading_ref,
         altitude_m=altitude_of(gps),
-        gps_time=fix_time_of(gps),
-        local_time=local_time_of(main, camera),
-        utc_offset_min=_offset_min(camera),
+        gps_time=gps_time,
+        local_time=clock.local_time,
+        utc_offset_min=clock.utc_offset_min,
+        gps_status=status_of(gps),
+        gps_method=method_of(gps),
+        traits=tuple(trait for trait, is_so in found.items() if is_so),
         make=by.make,
         model=by.model,
         serial=by.serial,
@@ -68,13 +70,3 @@ def _contradicted(position: Position, image: Image.Image) -> bool:
             if isinstance(other, Position) and other != position:
                 return True
     return False
-
-
-def _offset_min(camera: Tags) -> int | None:
-    written = tag_text(camera.get(Base.OffsetTimeOriginal)) or tag_text(camera.get(Base.OffsetTimeDigitized))
-    match = _OFFSET.fullmatch(written or "")
-    if match is None:
-        return None
-    sign, hours, minutes = match.groups()
-    offset = int(hours) * 60 + int(minutes)
-    return (-offset if sign == "-" else offset) if offset <= 14 * 60 else None

@@ -2,10 +2,14 @@
 
 import dataclasses
 from datetime import datetime
+from typing import Final, Literal
 
 from img2gps.types import HeadingRef
 
-__all__ = ["Facts", "Position", "PositionProblem"]
+__all__ = ["CLOCK_DOUBTFUL", "STAMP_UNREADABLE", "Facts", "Position", "PositionProblem"]
+
+CLOCK_DOUBTFUL: Final = "clock_doubtful"
+STAMP_UNREADABLE: Final = "gps_stamp_unreadable"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +30,18 @@ class PositionProblem:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The EXIF of one photo. Times: `gps_time` is aware (UTC); `local_time` is naive, with its offset where written."""
+    """The EXIF of one photo. Times: `gps_time` is aware (UTC); `local_time` is naive, with its offset where written.
+
+    `traits` are those of `img2gps.types.Photo`: `CLOCK_DOUBTFUL` where an offset is written that cannot be read, so
+    that no zone may be taken in its place; `STAMP_UNREADABLE` where a GPS time is written that is none.
+    `position_source` says where the position stands; `moment_beside` is a time from beside the EXIF (naive where no
+    offset is named), `moment_source` where that stands.
+    """
 
     position: Position | PositionProblem
+    position_source: Literal["exif", "xmp", "sidecar", "takeout"] = "exif"
+    moment_beside: datetime | None = None
+    moment_source: Literal["xmp", "sidecar", "takeout"] | None = None
     accuracy_m: float | None = None
     dop: float | None = None
     heading_deg: float | None = None
@@ -37,6 +50,9 @@ class Facts:
     gps_time: datetime | None = None
     local_time: datetime | None = None
     utc_offset_min: int | None = None
+    gps_status: str | None = None
+    gps_method: str | None = None
+    traits: tuple[str, ...] = ()
     make: str | None = None
     model: str | None = None
     serial: str | None = None

@@ -2,7 +2,6 @@
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from PIL.ExifTags import GPS
@@ -12,7 +11,7 @@ from img2gps.exif import Tags, tag_text
 from img2gps.text import safe_text
 from img2gps.types import HeadingRef
 
-__all__ = ["altitude_of", "fix_time_of", "heading_of", "number", "position_of", "positive"]
+__all__ = ["altitude_of", "heading_of", "method_of", "number", "position_of", "positive", "status_of"]
 
 _AXES: Final = (
     ("latitude", GPS.GPSLatitude, GPS.GPSLatitudeRef, {"N": 1.0, "S": -1.0}),
@@ -24,8 +23,6 @@ _OTHER_DATUM: Final = re.compile(
     r"TOKYO|NAD27|NORTHAMERICAN1927|ED50|EUROPEAN1950|OSGB|AGD66|AGD84|PULKOVO|BEIJING|BJ54|XIAN80|GCJ02|BD09|NZGD49|DHDN"
 )
 NULL_ISLAND_DEG: Final = 0.01
-_DAY: Final = re.compile(r"([0-9]{4})[:-]([0-9]{1,2})[:-]([0-9]{1,2})")
-_YEARS: Final = range(1990, 2100)
 
 
 def position_of(gps: Tags) -> Position | PositionProblem:
@@ -107,26 +104,25 @@ def altitude_of(gps: Tags) -> float | None:
     return -altitude if below else altitude
 
 
-def fix_time_of(gps: Tags) -> datetime | None:
-    """Return GPSDateStamp and GPSTimeStamp as a time in UTC, to the millisecond."""
-    stamp = gps.get(GPS.GPSTimeStamp)
-    if not isinstance(stamp, tuple) or len(stamp) != 3:
+def status_of(gps: Tags) -> str | None:
+    """Return GPSStatus: A where the receiver had a fix, V (void) where it says itself that it had none."""
+    status = (tag_text(gps.get(GPS.GPSStatus)) or "").upper()
+    return status if status in ("A", "V") else None
+
+
+def method_of(gps: Tags) -> str | None:
+    """Return GPSProcessingMethod in capitals (GPS, NETWORK, CELLID ...), without the prefix of its encoding."""
+    raw = gps.get(GPS.GPSProcessingMethod)
+    if isinstance(raw, str):
+        raw = raw.encode("utf-8", "replace")
+    if not isinstance(raw, bytes):
         return None
-    parts = [number(part) for part in stamp]
-    written = _DAY.fullmatch(tag_text(gps.get(GPS.GPSDateStamp)) or "")
-    if written is None or any(part is None for part in parts):
-        return None
-    try:
-        day = datetime(int(written[1]), int(written[2]), int(written[3]), tzinfo=UTC)
-    except ValueError:
-        return None
-    if day.year not in _YEARS:
-        return None
-    hours, minutes, seconds = (part for part in parts if part is not None)
-    if not (0 <= hours < 24 and 0 <= minutes < 60 and 0 <= seconds <= 60):
-        return None
-    milliseconds = round((hours * 3600 + minutes * 60 + seconds) * 1000)
-    return day + timedelta(milliseconds=milliseconds)
+    prefix = raw[:8].rstrip(b"\0 ").upper()
+    body = raw[8:] if prefix in (b"ASCII", b"UNICODE", b"JIS", b"") else raw
+    if prefix == b"UNICODE":
+        body = body.replace(b"\0", b"")  # of UTF-16 the letters
+    text = re.sub(r"[^A-Z0-9+,/_-]+", " ", body.decode("ascii", "ignore").upper()).strip()
+    return text[:40] or None
 
 
 def number(value: Any) -> float | None:

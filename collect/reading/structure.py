@@ -1,8 +1,9 @@
-"""Whether a file holds all of its image, told from its structure alone: no pixel is decoded.
+"""Where a file may not hold all of its image, told from its structure alone: no pixel is decoded.
 
 A transfer that was cut off leaves the header, the EXIF and the thumbnail intact; only a walk over the segments
 (JPEG, ITU T.81 annex B), chunks (PNG, RFC 2083; WebP, RFC 9649) or boxes (ISO/IEC 14496-12) tells. Cheap enough for
-every file.
+every file. What stands behind the end of a picture (motion photos, notes of the phone's maker) looks like a cut, too:
+where there is doubt, the decoder decides.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ import mmap
 import re
 from typing import Final
 
-__all__ = ["Structure", "hole_in", "structure_of"]
+__all__ = ["Bytes", "Structure", "hole_in", "structure_of", "trailer_in"]
 
 Bytes = bytes | mmap.mmap
 
@@ -21,12 +22,20 @@ _SOF: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PLAIN_SOF: Final = frozenset({0xC0, 0xC1})  # Huffman-coded, sequential; the later scans of a progressive one may fail
 _SOS, _EOI, _DHT = 0xDA, 0xD9, 0xC4
 _HOLE: Final = bytes(512)  # a sector of a disk, the least that a lost piece of a file takes
+_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_LOOK_BYTES: Final = 1 << 16
+# By these what phones append is known: a video, Samsung's notes, XMP.
+_TRAILERS: Final = (b"ftypmp4", b"ftypisom", b"ftypqt  ", b"Image_UTC_Data", b"MotionPhoto_Data", b"<x:xmpmeta",
+                    b"<?xpacket")  # fmt: skip
+_PICTURE_BOXES: Final = frozenset({b"ftyp", b"meta", b"mdat", b"moov"})
 _METADATA: Final = frozenset({0xFE, *range(0xE0, 0xF0)}) - {0xE0, 0xEE}  # JFIF and Adobe tell how colours are coded
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Structure:
     """`cut_off` says where the image ends early; `plain` that a decoder has nothing left to complain about.
+
+    `doubt` says what looks as if the image ended early, and may be something behind its end.
 
     `header_bytes` is where the pixels of a JPEG start: all metadata lies before. `tables` are the segments before them
     that a decoder needs.
@@ -36,6 +45,7 @@ class Structure:
     """
 
     cut_off: str | None = None
+    doubt: str | None = None
     plain: bool = False
     header_bytes: int = 0
     tables: bytes = b""
@@ -49,7 +59,7 @@ def structure_of(data: Bytes, format_name: str) -> Structure:
     if format_name == "JPEG":
         return _jpeg(data)
     check = {"PNG": _png, "WEBP": _webp, "HEIF": _boxes, "AVIF": _boxes}.get(format_name)
-    return Structure(cut_off=check(data) if check else None)
+    return Structure(doubt=check(data) if check else None)
 
 
 def _jpeg(data: Bytes) -> Structure:
@@ -94,15 +104,43 @@ def _after_fill(data: Bytes, position: int) -> int:
 
 def _scanned(data: Bytes, scan: int, components: bytes | None, tables: bytes) -> Structure:
     """Return the structure of a JPEG whose first scan starts at `scan`."""
-    if data.rfind(b"\xff\xd9", scan) < 0:  # the end marker cannot occur inside a scan
-        return Structure(cut_off="the end marker of the JPEG is missing")
-    one_scan = data[scan + 4 : scan + 5] == components
     header_bytes = scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big")
-    return Structure(plain=one_scan, header_bytes=header_bytes, tables=tables)
+    one_scan = data[scan + 4 : scan + 5] == components
+    return Structure(
+        doubt=_doubtful_end(data, header_bytes, one_scan), plain=one_scan, header_bytes=header_bytes, tables=tables
+    )
 
 
-def hole_in(data: Bytes, structure: Structure) -> str | None:
-    """Return where the coded pixels of a plain JPEG are a run of zeros, None where they are none.
+def _doubtful_end(data: Bytes, start: int, one_scan: bool) -> str | None:
+    """Return why the picture whose coded pixels begin at `start` may not be whole.
+
+    Only what stands before the last end marker is looked at, unless it is no end of a picture: that spares the reading.
+    """
+    end = data.rfind(b"\xff\xd9", start)  # it cannot occur inside a scan
+    if end < 0:
+        return "the end marker of the JPEG is missing"
+    if one_scan and _MARKER.search(data[max(start, end - _LOOK_BYTES) : end]):
+        found = _MARKER.search(data, start)
+        assert found is not None
+        end = found.start()
+        if data[end + 1] != _EOI:
+            return "the end marker of the JPEG is missing where its picture ends"
+    return None if trailer_in(data, start, end) is None else "something else stands among the pixels of the JPEG"
+
+
+def trailer_in(data: Bytes, start: int, end: int) -> int | None:
+    """Return where something that phones put behind a picture begins before its end marker at `end`, None if nowhere.
+
+    Only the last bytes are looked at.
+    """
+    first = max(start, end - _LOOK_BYTES)
+    window = data[first:end]
+    places = [first + at for name in _TRAILERS if (at := window.find(name)) >= 0]
+    return min(places, default=None)
+
+
+def hole_in(data: Bytes, structure: Structure) -> int | None:
+    """Return where a run of zeros begins in a plain JPEG that may stand for lost pixels, None where there is none.
 
     Decoders take zeros for pixels and complain of nothing. They are what a disk gives for a piece that was never
     written, and no camera's: over 500 of them in a row code a flat area only where both tables give the shortest code
@@ -114,7 +152,7 @@ def hole_in(data: Bytes, structure: Structure) -> str | None:
     at = data.find(_HOLE, start)
     if at < 0 or data.find(b"\xff\xd9", start, at) >= 0:  # what follows the end of the picture may be anything
         return None
-    return f"zeros in place of the picture from byte {at:,} on"
+    return at
 
 
 def _zeros_are_flat(tables: bytes) -> bool:
@@ -148,16 +186,19 @@ def _webp(data: Bytes) -> str | None:
 
 
 def _boxes(data: Bytes) -> str | None:
+    """Return how much of a box of the picture is missing; what stands behind the last one need not be a box."""
     position = 0
     for _ in range(_MAX_PARTS):
         if position + 8 > len(data):
-            return f"{len(data):,} of {position:,} bytes are there" if position > len(data) else None
-        size = int.from_bytes(data[position : position + 4], "big")
+            return None
+        kind, size = data[position + 4 : position + 8], int.from_bytes(data[position : position + 4], "big")
         if size == 1:
             size = int.from_bytes(data[position + 8 : position + 16], "big")
         if size == 0:  # to the end of the file
             return None
-        if size < 8:
-            return None  # malformed, not cut off: the decoder says what is wrong
+        if size < 8 or (kind == b"ftyp" and position > 0):
+            return None  # no box, or another file behind this one
         position += size
+        if position > len(data):
+            return f"{len(data):,} of {position:,} bytes are there" if kind in _PICTURE_BOXES else None
     raise ValueError(f"over {_MAX_PARTS:,} boxes")

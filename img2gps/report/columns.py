@@ -1,6 +1,7 @@
 """Columns of a frame of photos as short, plain lists: what the report's script reads."""
 
 from collections.abc import Hashable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -74,19 +75,25 @@ def walk_names(frame: "pd.DataFrame", minutes: Sequence[int | None]) -> dict[str
 def local_minutes(frame: "pd.DataFrame", zone: ZoneInfo | None) -> list[int | None]:
     """Return when each photo was taken, in whole minutes of its own local time since 1970; None where unknown.
 
-    The offset is the photo's own, else the zone's at that moment, else UTC.
+    The offset is the photo's own, else the zone's at that moment, else UTC. A clock time whose zone nothing names is
+    local time all the same.
     """
     import pandas as pd
 
     minutes: list[int | None] = []
-    for taken, offset in zip(frame["captured_at"], frame["utc_offset_min"], strict=True):
+    columns = (frame["captured_at"], frame["utc_offset_min"], frame["clock_local"])
+    for taken, offset, clock in zip(*columns, strict=True):
         if pd.isna(taken):
-            minutes.append(None)
+            minutes.append(None if pd.isna(clock) else _wall_clock_minutes(clock))
             continue
         local_offset = taken.tz_convert(zone).utcoffset() if zone and pd.isna(offset) else None
         shift = int(local_offset.total_seconds() // 60) if local_offset else 0 if pd.isna(offset) else int(offset)
         minutes.append(int(taken.timestamp() // 60) + shift)
     return minutes
+
+
+def _wall_clock_minutes(clock_local: str) -> int:
+    return int(datetime.fromisoformat(clock_local).replace(tzinfo=UTC).timestamp() // 60)
 
 
 def flag_bits(flags: Sequence[Sequence[str]], order: Sequence[str]) -> tuple[list[str], list[int]]:

@@ -22,7 +22,7 @@ NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 
 
 def subject_of(root: Path, photos: Sequence[Photo]) -> Subject:
-    return Subject(frame=make_dataset(root, photos, grouped=True).read_frame(), site=SITE)
+    return Subject(frame=make_dataset(root, photos, grouped=True).frame(), site=SITE)
 
 
 def split_photo(name: str, split: str, east_m: float, **fields: object) -> Photo:

@@ -2,9 +2,11 @@
 
 import dataclasses
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -133,6 +135,59 @@ def test_pairs_are_those_of_comparing_all(seed: int) -> None:
     assert [tuple(pair) for pair in near_duplicate_pairs(hashes, walks, points_m).tolist()] == sorted(expected)
 
 
+def named(name: str, seconds: float | None = 0, east_m: float = 0.0, **fields: object) -> Photo:
+    moment = None if seconds is None else NOON + timedelta(seconds=seconds)
+    return make_photo(f"{name}-{seconds}-{east_m}", east_m, 0.0, source_name=name, captured_at=moment, **fields)
+
+
+def joined(*photos: Photo) -> bool:
+    return len({photo.group for photo in assign_groups(list(photos))}) == 1
+
+
+EDITS = ["IMG_E7.JPG", "IMG_7.HEIC", "IMG_7(1).jpg", "IMG_7 (1).jpg", "IMG_7-edited.jpg", "IMG_7 (edited).jpg",
+         "IMG_7~2.jpg", "img_7_edited.jpg", "IMG_7-edited(1).jpg"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_joins_the_group_of_its_original(name: str) -> None:
+    assert joined(named("a/IMG_7.JPG"), named(f"a/{name}", 1, 90, device="ffff0000"))
+    assert not joined(named("a/IMG_7.JPG"), named(f"b/{name}", 1, 90, device="ffff0000"))
+    assert not joined(named("a/IMG_7.JPG"), named(f"a/{name}", 60, 90, device="ffff0000"))
+    assert not joined(named("a/IMG_7.JPG", model="One"), named(f"a/{name}", 1, 90, model="Two", device="ffff0000"))
+    assert not joined(named("a/IMG_8.JPG"), named(f"a/{name}", 1, 90, device="ffff0000"))
+
+
+def test_an_edit_without_a_time_joins_where_nothing_contradicts() -> None:
+    assert joined(named("IMG_7.JPG"), named("IMG_E7.JPG", None, 90, device="ffff0000", make=None, model=None))
+    assert not joined(named("IMG_7.JPG"), named("IMG_7(1).JPG", None, 90, device="ffff0000"))
+    walk = [named(f"photo ({number}).jpg", number * 60.0, number * 40.0) for number in range(5)]
+    assert len({photo.group for photo in assign_groups(walk)}) == 5
+
+
+def test_the_cameras_clocks_are_compared_where_both_are_known() -> None:
+    clock = "2025-06-02T12:00:00"
+    original, edit = named("IMG_7.JPG", clock_local=clock), named("IMG_E7.JPG", 40, 90, device="f", clock_local=clock)
+    assert joined(original, edit)
+
+
 def test_nothing_gives_nothing() -> None:
     assert assign_groups([]) == []
     assert parse_hashes(["", "zz", "f" * 20]).tolist() == [0, 0, 0]
+
+
+def test_a_clock_in_an_unknown_zone_makes_walks_and_bursts_of_its_own() -> None:
+    def taken(name: str, clock: str, **fields: Any) -> Photo:
+        return make_photo(name, 0.0, 0.0, captured_at=None, clock_local=clock, **fields)
+
+    photos = [
+        taken("a", "2025-06-01T12:00:00"),
+        taken("b", "2025-06-01T12:00:02"),
+        taken("c", "2025-06-01T15:00:00"),
+        make_photo("d", 0.0, 0.0, captured_at=datetime(2025, 6, 1, 12, 0, 1, tzinfo=UTC)),
+        make_photo("e", 0.0, 0.0, captured_at=None),
+    ]
+    a, b, c, d, e = assign_groups(photos)
+    assert a.walk == b.walk == "clock-20250601-120000-a1b2c3"
+    assert a.burst == b.burst is not None
+    assert len({a.walk, c.walk, d.walk, e.walk}) == 4
+    assert e.walk.startswith("untimed-")

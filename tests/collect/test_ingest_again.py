@@ -6,6 +6,7 @@ import os
 import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import piexif
 import pytest
@@ -25,7 +26,9 @@ from collect.ingesting import photo_file
 from collect.ingesting.rejected import read_rejected
 from collect.split import split_dataset
 from collect.verify import verify_dataset
+from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset
+from img2gps.errors import UsageError
 
 
 def test_the_same_ingest_again_changes_no_file_but_the_log(tmp_path: Path) -> None:
@@ -79,15 +82,59 @@ def test_redrawing_the_site_judges_accepted_rows_again(tmp_path: Path) -> None:
         corner[1] = 50.00025
     (tmp_path / "smaller.geojson").write_text(json.dumps(smaller))
     (tmp_path / "nothing").mkdir()
-    run_ingest(tmp_path / "nothing", tmp_path / "ds", site=tmp_path / "smaller.geojson")
+    run_ingest(tmp_path / "nothing", tmp_path / "ds", site=tmp_path / "smaller.geojson", allow_shrink=True)
     photos = rows(tmp_path / "ds")
     assert {name: photo.site_relation for name, photo in photos.items()} == {"IMG_0000.jpg": "inside"}
     assert [row.reason for row in read_rejected(tmp_path / "ds/rejected.csv").values()] == ["outside_site"] * 2
     assert verify_dataset(tmp_path / "ds").problems == ()
-    # the wide site again: rejections are judged again where their sources are given again
-    outcomes = run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "square.geojson")
-    assert (outcomes.new, outcomes.unchanged) == (2, 1)
+    assert verify_dataset(tmp_path / "ds").orphans == ()
+    # the wide site again: what fell out comes back without its sources
+    outcomes = run_ingest(tmp_path / "nothing", tmp_path / "ds", site=tmp_path / "square.geojson")
+    assert "2 photos of an earlier site came back." in outcomes.notes
+    assert not (tmp_path / "ds/outside.parquet").exists()
+    assert run_ingest(tmp_path / "in", tmp_path / "ds").unchanged == 3
     assert {photo.device for photo in rows(tmp_path / "ds").values()} == devices
+    assert read_rejected(tmp_path / "ds/rejected.csv") == {}
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_polygon_that_would_empty_a_dataset_is_refused_with_the_numbers(tmp_path: Path, dry_run: bool) -> None:
+    write_walk(tmp_path / "in", 12)
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    before = fingerprint(tmp_path / "ds")
+    elsewhere = json.loads((tmp_path / "square.geojson").read_text())
+    ring = elsewhere["features"][0]["geometry"]["coordinates"][0]
+    elsewhere["features"][0]["geometry"]["coordinates"] = [[[lon + 1, lat] for lon, lat in ring]]
+    (tmp_path / "elsewhere.geojson").write_text(json.dumps(elsewhere))
+    with pytest.raises(
+        UsageError, match=r"12 of 12 photos \(100%\) lie outside .* nothing was changed.*--allow-shrink"
+    ):
+        run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "elsewhere.geojson", dry_run=dry_run)
+    assert fingerprint(tmp_path / "ds") == before
+
+
+def test_what_fell_out_comes_back_whole_with_its_corrections(tmp_path: Path) -> None:
+    write_walk(tmp_path / "in", 12)
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    dataset = Dataset.open(tmp_path / "ds")
+    split_dataset(dataset, by="random", val=3, test=3)
+    made: dict[str, Any] = {"at": "2025-06-03T00:00:00Z", "by": "me", "from_lon": 8.0, "from_lat": 50.0}
+    moved = Correction(photo_id=dataset.frame()["id"][3], action="move", lon=8.001, lat=50.001, **made)
+    append_corrections(dataset.corrections_path, [moved])
+    before = dataset.frame()
+    elsewhere = json.loads((tmp_path / "square.geojson").read_text())
+    ring = elsewhere["features"][0]["geometry"]["coordinates"][0]
+    elsewhere["features"][0]["geometry"]["coordinates"] = [[[lon + 1, lat] for lon, lat in ring]]
+    (tmp_path / "elsewhere.geojson").write_text(json.dumps(elsewhere))
+    shutil.rmtree(tmp_path / "in")
+    (tmp_path / "in").mkdir()
+    run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "elsewhere.geojson", allow_shrink=True)
+    assert len(dataset.frame()) == 0
+    assert verify_dataset(tmp_path / "ds").problems == ()
+    run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "square.geojson")
+    after = dataset.frame()
+    assert after.equals(before)
+    assert verify_dataset(tmp_path / "ds").problems == ()
     assert read_rejected(tmp_path / "ds/rejected.csv") == {}
 
 
@@ -103,7 +150,7 @@ def test_a_photo_that_was_outside_for_a_while_keeps_its_split(tmp_path: Path) ->
     ring = nowhere["features"][0]["geometry"]["coordinates"][0]
     nowhere["features"][0]["geometry"]["coordinates"] = [[[lon + 1, lat] for lon, lat in ring]]
     (tmp_path / "nowhere.geojson").write_text(json.dumps(nowhere))
-    run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "nowhere.geojson")
+    run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "nowhere.geojson", allow_shrink=True)
     assert rows(tmp_path / "ds") == {}
     run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "square.geojson")
     assert {name: (photo.split, photo.fold) for name, photo in rows(tmp_path / "ds").items()} == before
@@ -122,7 +169,7 @@ def test_a_photo_that_comes_back_to_a_walk_of_another_split_is_set_aside(tmp_pat
     moved = [[[lon + 0.006, lat] for lon, lat in ring]]
     square["features"][0]["geometry"]["coordinates"] = moved
     (tmp_path / "moved.geojson").write_text(json.dumps(square))
-    run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "moved.geojson")
+    run_ingest(tmp_path / "in", tmp_path / "ds", site=tmp_path / "moved.geojson", allow_shrink=True)
     east = max(lon for lon, _ in moved[0]) - 1e-4
     assert out.captured_at is not None
     write_photo(tmp_path / "late/late.jpg", seed=9, lon=east, taken_at=out.captured_at + timedelta(minutes=5))

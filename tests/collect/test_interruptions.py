@@ -34,22 +34,33 @@ def test_a_fault_in_every_kind_of_write(tmp_path: Path, monkeypatch: pytest.Monk
     assert fail_every_operation(tmp_path, step=9) > 10
 
 
-def test_a_fault_while_the_site_is_redrawn(tmp_path: Path) -> None:
-    site = write_input(tmp_path / "in", 4)
-    smaller = tmp_path / "smaller.geojson"
-    smaller.write_text(site.read_text().replace("50.005", "50.00025"))
-    run_ingest(tmp_path / "in", tmp_path / "reference")
-    run_ingest(tmp_path / "in", tmp_path / "reference", site=smaller)
-    expected = content(tmp_path / "reference")
-    for number in range(1, 60, 3):
-        root = tmp_path / f"ds-{number}"
-        run_ingest(tmp_path / "in", root)
+@pytest.mark.parametrize("back", [False, True])
+def test_a_fault_while_the_site_is_redrawn_loses_no_photo(tmp_path: Path, back: bool) -> None:
+    wide = write_input(tmp_path / "in", 4)
+    small = tmp_path / "smaller.geojson"
+    small.write_text(wide.read_text().replace("50.005", "50.00025"))
+    (tmp_path / "nothing").mkdir()
+    first, then = (small, wide) if back else (wide, small)
+
+    def made(root: Path) -> Path:
+        run_ingest(tmp_path / "in", root, site=wide)
+        return redrawn(root, first)
+
+    def redrawn(root: Path, site: Path) -> Path:
+        run_ingest(tmp_path / "nothing", root, site=site, allow_shrink=True)  # without the sources
+        return root
+
+    expected = content(redrawn(made(tmp_path / "reference"), then))
+    assert len(expected["photos"]) == (4 if back else 2)
+    assert len(expected["photos"]) + len(expected["outside"]) == 4
+    for number in range(1, 60, 2):
+        root = made(tmp_path / f"ds-{number}")
         try:
             with failing_operation(number, Fault()):
-                run_ingest(tmp_path / "in", root, site=smaller)
+                redrawn(root, then)
         except Fault:
             assert_sound(root)
-            run_ingest(tmp_path / "in", root, site=smaller)
+            redrawn(root, then)
             assert_sound(root)
             assert content(root) == expected
         else:

@@ -1,10 +1,9 @@
 """``img2gps label`` from the command line."""
 
-import builtins
 import json
 import signal
+from configparser import ConfigParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -68,20 +67,35 @@ def test_a_missing_dataset_is_exit_3(tmp_path: Path) -> None:
     assert run(["label", str(tmp_path / "absent")]) == 3
 
 
-def test_without_the_extra_it_says_how_to_install_it(
-    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = builtins.__import__
+def test_the_page_belongs_to_what_a_plain_install_brings() -> None:
+    setup = ConfigParser()
+    setup.read(Path(__file__).parents[2] / "setup.cfg", encoding="utf-8")
+    core = {line.split(">")[0] for line in setup["options"]["install_requires"].splitlines()}
+    assert {"starlette", "uvicorn"} <= core
+    assert "label" in setup["options.extras_require"]  # so that img2gps[label] goes on being an address
 
-    def without(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name.split(".")[0] in ("uvicorn", "starlette") or name in ("collect.label.server", "collect.label.security"):
-            raise ModuleNotFoundError("No module named 'uvicorn'", name="uvicorn")
-        return original(name, *args, **kwargs)
 
-    monkeypatch.setattr(builtins, "__import__", without)
-    assert run(["label", str(root), "--no-open"]) == 2
-    assert "pip install 'img2gps[label]'" in capsys.readouterr().err
+def test_the_queue_says_how_probable_and_where_to_stop(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["label", str(root), "--queue"]) == 0
+    out = capsys.readouterr().out
+    assert "0 wrong found; worth looking down to rank 1" in out
+    assert "99%" in out
+    assert "<1%" in out
+    assert " 100%" not in out
+    assert run(["label", str(root), "--queue", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    queue, standing = report["queue"], report["standing"]
+    assert [entry["probability"] >= 0.1 for entry in queue] == [True] + 23 * [False]
+    assert standing["worth_looking"] == 1
+    expected = standing["expected_wrong_there"] + standing["expected_wrong_beyond"]
+    assert expected == pytest.approx(sum(entry["probability"] for entry in queue), abs=0.02)
+    assert queue[0]["expected_lat"] < PHOTOS[12].lat - 5e-4  # the walk goes on 90 m to the south of the slip
+
+
+def test_a_dataset_that_cannot_be_read_ends_the_server(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "manifest.parquet").write_bytes(b"nonsense")
+    assert run(["label", str(root), "--port", "0", "--no-open"]) == 4
+    assert "Error: " in capsys.readouterr().err
 
 
 def test_the_page_is_served_until_ctrl_c(root: Path) -> None:

@@ -3,12 +3,16 @@
 import csv
 import dataclasses
 import json
+import unicodedata
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from collect.label.desk import LabelDesk
+from collect.label.entries import read_entries, write_entries
 from collect.label.exchange import export_corrections, import_corrections
 from img2gps.corrections import Correction, append_corrections, read_corrections
 from img2gps.dataset import Dataset
@@ -39,7 +43,7 @@ def write_csv(path: Path, rows: list[dict[str, object]]) -> Path:
 
 
 def moved(dataset: Dataset) -> list[float]:
-    frame = dataset.read_frame().set_index("id")
+    frame = dataset.frame().set_index("id")
     return [round(float(frame.loc[photo.id, "moved_m"]), 1) for photo in PHOTOS]
 
 
@@ -66,7 +70,7 @@ def test_rows_find_their_photo_by_id_or_by_name(desk: LabelDesk, dataset: Datase
     assert (report.found, report.applied, report.unchanged, report.conflicts) == (3, 2, 0, ())
     assert "row 4" in report.unmatched[0].where
     assert moved(dataset) == [11.1, 22.2, 0, 0, 0]
-    assert [line.why for line in read_corrections(dataset.corrections_path)] == ["imported from new.csv", "'=surveyed"]
+    assert [line.why for line in read_corrections(dataset.corrections_path)] == ["imported from new.csv", "=surveyed"]
 
 
 def test_importing_twice_changes_nothing(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
@@ -127,7 +131,7 @@ def test_what_is_exported_is_imported_elsewhere(desk: LabelDesk, dataset: Datase
     report = import_corrections(LabelDesk(twin, by="kim"), tmp_path / f"out{suffix}")
     assert (report.applied, report.unmatched, report.unusable) == (5, (), ())
     columns = ["id", "lon", "lat", "heading_deg", "label_state", "split", "moved_m"]
-    ours, theirs = (found.read_frame()[columns].to_csv() for found in (dataset, twin))
+    ours, theirs = (found.frame()[columns].to_csv() for found in (dataset, twin))
     assert ours == theirs
 
 
@@ -276,3 +280,113 @@ def test_a_feature_may_carry_its_id_itself(desk: LabelDesk, dataset: Dataset, tm
     feature = {"type": "Feature", "id": PHOTOS[0].id, "properties": None, "geometry": point}
     (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     assert import_corrections(desk, tmp_path / "a.geojson").applied == 1
+
+
+SPELLED = {
+    "semicolons and commas": ("a.csv", "source_name;lat;lon\np0.jpg;{lat};{lon}\n", ","),
+    "utf-16": ("a.tsv", "Image\tLatitude\tLongitude\nP0.JPG\t{lat}\t{lon}\n", "."),
+    "an absolute path": ("a.csv", "photo,filename,latitude,longitude\n/home/ada/walk/p0.jpg,p0,{lat},{lon}\n", "."),
+    "letters": ("a.csv", "file,lat,lat_ref,lon,lon_ref\np0,{lat},N,{lon},W\n", "."),
+    "a geo.txt": ("geo.txt", "EPSG:4326\np0.jpg {lon} {lat} 3.0\n", "."),
+}
+
+
+@pytest.mark.parametrize("kind", SPELLED)
+def test_tables_are_imported_as_labels_are(desk: LabelDesk, dataset: Dataset, tmp_path: Path, kind: str) -> None:
+    name, content, mark = SPELLED[kind]
+    lat, lon = (f"{value:.9f}".replace(".", mark) for value in (PHOTOS[0].lat + NORTH, PHOTOS[0].lon))
+    path = tmp_path / name
+    path.write_text(content.format(lat=lat, lon=lon), encoding="utf-16" if kind == "utf-16" else "utf-8")
+    report = import_corrections(desk, path)
+    assert (report.applied, report.unmatched, report.unusable) == (1, (), ())
+    assert moved(dataset)[0] == pytest.approx(11.1, abs=0.1)
+
+
+def points(*spots: tuple[float, float], crs: str = "", kind: str = "Point") -> str:
+    features = [
+        {
+            "type": "Feature",
+            "id": number,
+            "properties": {"Name": f"P{number}.JPG"},
+            "geometry": {"type": kind, "coordinates": [spot] if kind == "MultiPoint" else spot},
+        }
+        for number, spot in enumerate(spots)
+    ]
+    named = {"crs": {"type": "name", "properties": {"name": crs}}} if crs else {}
+    return json.dumps({"type": "FeatureCollection", "features": features} | named)
+
+
+def test_points_of_another_system_are_turned_into_degrees(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    from pyproj import Transformer
+
+    metres = Transformer.from_crs(4326, 3857, always_xy=True).transform(PHOTOS[0].lon, PHOTOS[0].lat + NORTH)
+    path = tmp_path / "a.geojson"
+    path.write_text(points(metres, crs="urn:ogc:def:crs:EPSG::3857", kind="MultiPoint"))
+    assert import_corrections(desk, path).applied == 1
+    assert moved(dataset)[0] == pytest.approx(11.1, abs=0.1)
+    path.write_text(points((PHOTOS[0].lon, PHOTOS[0].lat), crs="urn:ogc:def:crs:EPSG::27700"))
+    with pytest.raises(UsageError, match="look like degrees"):
+        import_corrections(desk, path)
+
+
+def test_swapped_axes_are_told(desk: LabelDesk, tmp_path: Path) -> None:
+    path = tmp_path / "a.geojson"
+    path.write_text(points((PHOTOS[0].lat, PHOTOS[0].lon)))
+    assert "lon and lat are swapped" in import_corrections(desk, path).unusable[0].text
+
+
+def test_a_photo_is_never_placed_between_two_segments(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    def point(seconds: float, north: float) -> str:
+        return f'<trkpt lat="{PHOTOS[0].lat + north}" lon="{PHOTOS[0].lon}">{at(seconds)}</trkpt>'
+
+    one, other = "".join(point(s, NORTH) for s in (0, 5)), "".join(point(s, 9 * NORTH) for s in (15, 20))
+    path = tmp_path / "track.gpx"
+    path.write_text(gpx(f"<trk><trkseg>{one}</trkseg><trkseg>{other}</trkseg></trk>"))
+    import_corrections(desk, path)
+    assert {round(distance / 11.1) for distance in moved(dataset)} <= {0, 1, 9}
+    assert moved(dataset)[1] == 0.0
+
+
+texts = st.text(st.characters(), min_size=1, max_size=30) | st.text(
+    st.sampled_from("=+-@\t\r\n \\'x1u{}\u202e\ud800\0;")
+)
+
+
+@given(why=texts, suffix=st.sampled_from([".csv", ".geojson", ".gpx"]))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_reason_and_name_comes_back_from_an_export(desk: LabelDesk, tmp_path: Path, why: str, suffix: str) -> None:
+    row = {**dict.fromkeys(("captured_at", "heading_deg")), "id": "a", "source_name": why, "action": "move"}
+    row |= {
+        "lon": 1.0,
+        "lat": 2.0,
+        "ingest_lon": 1.0,
+        "ingest_lat": 2.0,
+        "moved_m": 0.0,
+        "at": "now",
+        "by": why,
+        "why": why,
+    }
+    path = tmp_path / f"out{suffix}"
+    write_entries(path, [row])
+    content = path.read_bytes().decode()
+    assert not any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn") for char in content.replace("\n", ""))
+    (entry,) = read_entries(path)
+    assert (entry.names, entry.why) == ((why,) if why else (), why)
+
+
+def test_a_table_of_another_program_is_read_as_it_stands(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    row: dict[str, object] = {"id": PHOTOS[0].id, "lon": PHOTOS[0].lon, "lat": PHOTOS[0].lat + NORTH}
+    import_corrections(desk, write_csv(tmp_path / "new.csv", [row | {"why": "'C:\\x41'"}]))
+    assert [line.why for line in read_corrections(dataset.corrections_path)] == ["'C:\\x41'"]
+
+
+def test_a_reason_too_long_is_one_sentence_with_its_row(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+    rows = [
+        {"id": photo.id, "lon": photo.lon, "lat": photo.lat + NORTH, "why": size * "x"}
+        for photo, size in zip(PHOTOS, (2000, 2001), strict=False)
+    ]
+    report = import_corrections(desk, write_csv(tmp_path / "new.csv", rows))
+    (problem,) = report.unusable
+    assert problem.where.endswith("new.csv, row 3")
+    assert problem.text == "its why has 2,001 characters: shorten it to 2,000"
+    assert [line.why for line in read_corrections(dataset.corrections_path)] == [2000 * "x"]

@@ -1,6 +1,8 @@
 """The label page in headless Chromium, used as a person would."""
 
+import re
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +12,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from shapely.geometry import box
 
 from collect.label.desk import LabelDesk
+from collect.label.opening import Opening
 from img2gps.corrections import Correction, read_corrections
 from img2gps.dataset import Dataset
 from img2gps.site import Site
-from tests.datasets import make_photo
+from img2gps.types import Photo
+from tests.datasets import FRAME, make_photo
 from tests.labelling import (
     CHROMIUM,
     Client,
@@ -81,7 +85,7 @@ def lines(dataset: Dataset) -> list[Correction]:
 
 
 def moved_m(dataset: Dataset, photo_id: str = SLIP.id) -> float:
-    return float(dataset.read_frame().set_index("id").loc[photo_id, "moved_m"])
+    return float(dataset.frame().set_index("id").loc[photo_id, "moved_m"])
 
 
 def centre(page: Page, selector: str) -> tuple[float, float]:
@@ -114,16 +118,134 @@ def test_dragging_the_pin_moves_the_label_where_it_was_dropped(page: Page, datas
     np.testing.assert_allclose(centre(page, "#pin-hit"), after, atol=1)
 
 
-def test_a_click_puts_the_photo_there_and_shift_click_goes_to_another(page: Page, dataset: Dataset) -> None:
+def dot(page: Page, photo: Photo) -> tuple[float, float]:
+    """Return where a photo's dot lies on the screen, read off the map's own drawing."""
+    here = FRAME.to_local(photo.lon, photo.lat)
+    pin = FRAME.to_local(SLIP.lon, SLIP.lat)
+    scale = float(str(page.locator("#world").get_attribute("transform")).split("scale(")[1].rstrip(")"))
+    x, y = centre(page, "#pin-hit")
+    return x + scale * (float(here[0]) - float(pin[0])), y - scale * (float(here[1]) - float(pin[1]))
+
+
+def test_a_click_on_the_ground_puts_the_photo_there_and_shift_click_goes_to_another(
+    page: Page, dataset: Dataset
+) -> None:
     x, y = centre(page, "#map")
-    page.mouse.click(x + 40, y)
+    page.mouse.click(x + 40, y - 60)
     saved(page)
-    np.testing.assert_allclose(centre(page, "#pin-hit"), (x + 40, y), atol=1)
+    np.testing.assert_allclose(centre(page, "#pin-hit"), (x + 40, y - 60), atol=1)
     page.keyboard.down("Shift")
     page.mouse.click(x - 300, y)
     page.keyboard.up("Shift")
     expect(page.locator("#name")).to_have_text(PHOTOS[0].source_name)
     assert len(lines(dataset)) == 1
+
+
+def test_a_click_on_a_dot_opens_its_photo(page: Page, dataset: Dataset) -> None:
+    page.mouse.click(*dot(page, PHOTOS[2]))
+    expect(page.locator("#name")).to_have_text(PHOTOS[2].source_name)
+    assert lines(dataset) == []
+
+
+def test_a_pin_that_was_picked_up_goes_where_the_next_click_is(page: Page, dataset: Dataset) -> None:
+    start, target = centre(page, "#pin-hit"), dot(page, PHOTOS[2])
+    page.mouse.click(*start)
+    expect(page.locator("#pin")).to_have_class(re.compile("picked"))
+    expect(page.locator("#note")).to_contain_text("picked up")
+    page.mouse.click(*start)  # put back
+    expect(page.locator("#pin")).not_to_have_class(re.compile("picked"))
+    page.mouse.click(*start)
+    page.keyboard.press("Escape")
+    expect(page.locator("#note")).to_be_hidden()
+    assert lines(dataset) == []
+    page.mouse.click(*start)
+    page.mouse.click(*target)  # on a dot: the pin goes there all the same
+    saved(page)
+    expect(page.locator("#name")).to_have_text(SLIP.source_name)
+    np.testing.assert_allclose(centre(page, "#pin-hit"), target, atol=1)
+    page.locator("#note-button").click()
+    saved(page)
+    np.testing.assert_allclose(centre(page, "#pin-hit"), start, atol=1)
+    assert moved_m(dataset) == 0
+
+
+def test_the_walks_place_is_on_the_map_and_one_key_accepts_it(page: Page, dataset: Dataset) -> None:
+    expect(page.locator(".key.expected")).to_be_visible()
+    assert "m from here" in str(page.locator("#accept").get_attribute("aria-label"))
+    place = centre(page, "#expected path")
+    expected = LabelDesk(dataset, by="kim").queue()[0]
+    assert np.hypot(*np.subtract(place, centre(page, "#pin-hit"))) > 50
+    page.get_by_text(f"its walk ({len(PHOTOS)})").click()
+    page.keyboard.press("w")
+    saved(page)
+    (line,) = lines(dataset)  # this photo alone, whatever a move applies to
+    assert (line.photo_id, line.lon, line.lat) == (SLIP.id, expected.expected_lon, expected.expected_lat)
+    np.testing.assert_allclose(centre(page, "#pin-hit"), place, atol=1.5)
+    page.keyboard.press("u")
+    saved(page)
+    page.locator("#accept").click()
+    saved(page)
+    assert lines(dataset)[-1].lon == expected.expected_lon
+
+
+def test_no_place_is_shown_where_the_walk_cannot_say(tmp_path: Path, context: BrowserContext) -> None:
+    labelled_dataset(tmp_path / "quad", [make_photo("p", captured_at=None)], pictures=True)
+    with running_server(LabelDesk(Dataset.open(tmp_path / "quad"), by="kim")) as running:
+        page = open_page(context.new_page(), running.url)
+        for part in ("#expected", "#accept", ".key.expected"):
+            expect(page.locator(part)).to_be_hidden()
+        page.keyboard.press("w")
+        expect(page.locator("#saved")).to_have_text("")
+
+
+def test_why_stays_with_its_photo(page: Page, dataset: Dataset) -> None:
+    page.locator("#why").fill("seen from the gate")
+    page.locator("#map").focus()
+    page.keyboard.press("ArrowDown")
+    saved(page)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("n")
+    expect(page.locator("#why")).to_have_value("")
+    page.keyboard.press("s")
+    saved(page)
+    assert [line.why for line in lines(dataset)] == ["seen from the gate", "seen from the gate", ""]
+
+
+def test_the_queue_tells_probabilities_and_where_to_stop(page: Page) -> None:
+    expect(page.locator("#probability-text")).to_have_text(re.compile(r"9\d % likely to be wrong"))
+    expect(page.locator("#standing")).to_contain_text("0 wrong found · worth a look: 1 more, about 1 wrong")
+    page.keyboard.press("w")
+    saved(page)
+    expect(page.locator("#standing")).to_contain_text("1 wrong found · a good place to stop")
+    expect(page.locator("#probability")).to_be_hidden()
+    page.keyboard.press("q")
+    rows = page.locator("#queue-list li")
+    expect(rows).to_have_count(len(PHOTOS) + 1)
+    expect(rows.first).to_contain_text("corrected")
+    expect(rows.nth(1)).to_contain_text("a good place to stop")
+    name = rows.nth(2).locator("span").nth(1).inner_text()
+    rows.nth(2).locator("button").click()
+    expect(page.locator("#name")).to_have_text(name)
+
+
+def test_the_page_is_there_while_the_dataset_is_read(dataset: Dataset, context: BrowserContext) -> None:
+    held = threading.Event()
+
+    def opens() -> LabelDesk:
+        assert held.wait(10)
+        return LabelDesk(dataset, by="kim")
+
+    opening = Opening(opens)
+    with running_server(opening) as server:
+        opening.start(failed=held.set)
+        page = context.new_page()
+        page.goto(server.url)
+        expect(page.locator("#progress")).to_have_text("Reading the dataset …")
+        page.keyboard.press("x")
+        held.set()
+        page.wait_for_selector("body[data-ready]")
+        expect(page.locator("#name")).to_have_text(SLIP.source_name)
+    assert lines(dataset) == []
 
 
 def test_the_keyboard_alone_does_everything(page: Page, dataset: Dataset) -> None:
@@ -138,7 +260,7 @@ def test_the_keyboard_alone_does_everything(page: Page, dataset: Dataset) -> Non
     page.keyboard.press("x")
     expect(page.locator("#exclude")).to_have_attribute("aria-pressed", "true")
     saved(page)
-    row = dataset.read_frame().set_index("id").loc[SLIP.id]
+    row = dataset.frame().set_index("id").loc[SLIP.id]
     assert row["moved_m"] == pytest.approx(np.hypot(10, 1), abs=0.05)
     assert (row["label_state"], row["split"]) == ("exclude", "excluded")
     assert row["heading_deg"] == (SLIP.heading_deg or 0) + 5
@@ -199,12 +321,12 @@ def test_a_whole_walk_moves_by_one_offset_and_one_undo_brings_it_back(page: Page
     assert {line.photo_id for line in written} == {photo.id for photo in PHOTOS}
     assert len({line.batch for line in written}) == 1
     assert {line.why for line in written} == {"map shifted"}
-    offsets = dataset.read_frame()["moved_m"]
+    offsets = dataset.frame()["moved_m"]
     assert offsets.max() - offsets.min() < 0.05
     assert offsets.min() > 5
     page.locator("#undo").click()
     expect(page.locator("#progress")).to_contain_text("0 reviewed")
-    assert dataset.read_frame()["moved_m"].max() == 0
+    assert dataset.frame()["moved_m"].max() == 0
 
 
 def test_escape_lets_go_of_a_drag(page: Page, dataset: Dataset) -> None:
@@ -259,7 +381,7 @@ def test_a_site_across_the_date_line_is_one_map(context: BrowserContext, tmp_pat
         for _ in range(5):
             page.keyboard.press("ArrowRight")
         saved(page)
-        moved = dataset.read_frame().set_index("id").loc[here.id]
+        moved = dataset.frame().set_index("id").loc[here.id]
     assert moved["moved_m"] == pytest.approx(5.0, abs=0.1)
     assert -180 <= moved["lon"] < -179.9999
 
@@ -304,7 +426,18 @@ def test_a_phone_has_everything_within_reach_of_a_finger(
     context = browser.new_context(viewport={"width": width, "height": 720}, has_touch=True, is_mobile=True)
     page = open_page(context.new_page(), served.url)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for control in ("previous", "next", "undo", "confirm", "unsure", "exclude", "reset", "zoom-in"):
+    for control in (
+        "previous",
+        "next",
+        "undo",
+        "accept",
+        "queue-open",
+        "confirm",
+        "unsure",
+        "exclude",
+        "reset",
+        "zoom-in",
+    ):
         box = page.locator(f"#{control}").bounding_box()
         assert box is not None
         assert box["x"] >= 0
@@ -324,16 +457,41 @@ def test_a_phone_has_everything_within_reach_of_a_finger(
     send("touchEnd")
     saved(page)
     np.testing.assert_allclose(centre(page, "#pin-hit"), (x + 20, y + 30), atol=2)
+    _tap_moves_only_a_pin_that_was_picked_up(page, dataset)
     mx, my = centre(page, "#map")
     scale = page.locator("#world").get_attribute("transform")
     send("touchStart", (mx - 20, my), (mx + 20, my))
     send("touchMove", (mx - 60, my), (mx + 60, my))
     send("touchEnd")
     assert page.locator("#world").get_attribute("transform") != scale
-    assert len(lines(dataset)) == 1
+    assert len(lines(dataset)) == 3
     page.locator("#next").tap()
     expect(page.locator("#name")).not_to_have_text(SLIP.source_name)
     context.close()
+
+
+def _tap_moves_only_a_pin_that_was_picked_up(page: Page, dataset: Dataset) -> None:
+    """Tap the ground, then the pin and the ground, then take it back with the button in the map's lower part."""
+    mx, my = centre(page, "#map")
+    pin = centre(page, "#pin-hit")
+    ground = (mx - 90, my - 30)
+    page.touchscreen.tap(*ground)
+    expect(page.locator("#note")).to_contain_text("tap the pin first")
+    assert centre(page, "#pin-hit") == pin
+    page.touchscreen.tap(*pin)
+    expect(page.locator("#note")).to_contain_text("picked up")
+    page.touchscreen.tap(*ground)
+    saved(page)
+    np.testing.assert_allclose(centre(page, "#pin-hit"), ground, atol=1)
+    button = page.locator("#note-button").bounding_box()
+    assert button is not None
+    assert button["height"] >= 44
+    assert button["y"] > my
+    page.locator("#note-button").tap()
+    expect(page.locator("#note")).to_be_hidden()
+    saved(page)
+    np.testing.assert_allclose(centre(page, "#pin-hit"), pin, atol=1)
+    assert [line.why for line in lines(dataset)] == ["", "", "undo"]
 
 
 def test_an_empty_dataset_says_what_to_do(tmp_path: Path, context: BrowserContext) -> None:

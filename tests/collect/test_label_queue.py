@@ -1,5 +1,6 @@
 """The queue: grossly wrong labels come first, and say why."""
 
+import dataclasses
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -125,6 +126,20 @@ def test_the_phone_and_the_map_have_their_say(tmp_path: Path) -> None:
     assert "accuracy of 48 m (usual here: 6 m)" in said[7]
     assert "outside the site" in said[9]
     assert min(queue[photos[i].id].score for i in (0, 3, 5, 7, 9)) > queue[photos[2].id].score
+
+
+@pytest.mark.parametrize("flag", ["void_fix", "network_fix", "poor_accuracy", "poor_geometry"])
+def test_positions_without_a_good_fix_come_first(flag: str, tmp_path: Path) -> None:
+    photos = list(make_walk("w", places=line((-60, 0), (60, 0), 12), seconds=12.0, gps_accuracy_m=6.0))
+    east, north = FRAME.to_local(photos[3].lon, photos[3].lat)
+    slip = make_photo("slip", float(east), float(north) + 90, captured_at=photos[3].captured_at, gps_accuracy_m=6.0)
+    photos[3] = slip
+    photos[7] = dataclasses.replace(photos[7], flags=(flag,))
+    dataset = labelled_dataset(tmp_path / "quad", photos)
+    queue = queue_of(LabelDesk(dataset, by="kim"))
+    assert next(iter(queue)) == photos[7].id
+    assert any(reason.code == flag and reason.text for reason in queue[photos[7].id].reasons)
+    assert queue[slip.id].score > queue[photos[6].id].score
 
 
 def test_models_that_did_not_see_a_photo_are_heard(tmp_path: Path) -> None:

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from collect.label.desk import LabelDesk
+from collect.label.opening import Opening
 from img2gps.corrections import read_corrections
 from img2gps.dataset import Dataset
+from img2gps.errors import InvalidDatasetError
 from tests.datasets import make_photo
 from tests.labelling import Client, labelled_dataset, running_server
 
@@ -40,11 +44,63 @@ def test_a_move_is_in_the_file_when_the_answer_comes(server: Client, dataset: Da
     assert (line.by, line.action, line.photo_id, line.batch) == ("kim", "move", PHOTO.id, answer["batch"])
     assert (line.from_lon, line.from_lat) == (PHOTO.lon, PHOTO.lat)
     assert line.lon == PHOTO.lon + 1e-4
-    assert line.why == "by the =door\\x1b[0m"
+    assert line.why == "  by the =door\x1b[0m "
+    assert "\x1b" not in dataset.corrections_path.read_text()
     assert answer["labels"][PHOTO.id]["version"] == line.digest
-    row = dataset.read_frame().set_index("id").loc[PHOTO.id]
+    row = dataset.frame().set_index("id").loc[PHOTO.id]
     assert row["moved_m"] == pytest.approx(8.5, abs=0.3)
     assert (row["gps_source"], row["ingest_lon"]) == ("correction", PHOTO.lon)
+
+
+@given(why=st.text(st.characters(), max_size=40) | st.sampled_from(["=1+1", "\ud800", "\u202e", "\0", "\tx", "\r@"]))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_reason_is_kept_as_typed(server: Client, dataset: Dataset, why: str) -> None:
+    version = (read_corrections(dataset.corrections_path) or [None])[-1]
+    kind = "confirm" if version is None or version.action != "confirm" else "unsure"
+    change = {"photo_id": PHOTO.id, "version": version.digest if version else "", "kind": kind}
+    status, answer = server.correct(change, why=why)
+    assert (status, answer["labels"][PHOTO.id]["why"]) == (200, why)
+    assert read_corrections(dataset.corrections_path)[-1].why == why
+    assert server.get("/api/labels")[1][PHOTO.id]["why"] == why
+
+
+def test_a_reason_of_over_2000_characters_is_a_413(server: Client, dataset: Dataset) -> None:
+    status, answer = server.correct(move(), why=2001 * "x")
+    assert status == 413
+    assert answer["error"] == "Nothing was saved, its why has 2,001 characters: shorten it to 2,000."
+    assert not dataset.corrections_path.exists()
+    assert server.correct(move(), why=2000 * "\u202e")[0] == 200
+    assert read_corrections(dataset.corrections_path)[-1].why == 2000 * "\u202e"
+
+
+def test_the_page_is_there_before_the_dataset(dataset: Dataset) -> None:
+    held = threading.Event()
+
+    def opens() -> LabelDesk:
+        assert held.wait(10)
+        return LabelDesk(dataset, by="kim")
+
+    opening = Opening(opens)
+    with running_server(opening) as server:
+        opening.start(failed=held.set)
+        assert b"img2gps label" in server.get("/")[1]
+        assert server.get("/api/progress") == (200, {"stage": "reading", "done": 0, "total": 0})
+        held.set()
+        assert len(server.get("/api/queue")[1]) == 2
+        assert server.get("/api/progress") == (200, {"stage": "ready", "done": 2, "total": 2})
+
+
+def test_a_dataset_that_does_not_open_is_told_to_the_page() -> None:
+    def opens() -> LabelDesk:
+        raise InvalidDatasetError("The manifest is damaged.")
+
+    failed = threading.Event()
+    opening = Opening(opens)
+    with running_server(opening) as server:
+        opening.start(failed=failed.set)
+        assert server.get("/api/dataset") == (500, {"error": "The manifest is damaged."})
+    assert failed.is_set()
+    assert isinstance(opening.failure(), InvalidDatasetError)
 
 
 def test_each_action_keeps_what_the_others_set(server: Client, dataset: Dataset) -> None:
@@ -75,7 +131,7 @@ def test_each_action_keeps_what_the_others_set(server: Client, dataset: Dataset)
         ("", False, None),
     ]
     assert len(read_corrections(dataset.corrections_path)) == 8
-    assert dataset.read_frame().set_index("id").loc[PHOTO.id, "label_state"] == ""
+    assert dataset.frame().set_index("id").loc[PHOTO.id, "label_state"] == ""
 
 
 def test_undo_is_another_line_and_goes_back_step_by_step(server: Client, dataset: Dataset) -> None:
@@ -88,7 +144,7 @@ def test_undo_is_another_line_and_goes_back_step_by_step(server: Client, dataset
     assert answer["labels"][PHOTO.id]["state"] == ""
     assert server.request("POST", "/api/corrections", {"undo": None})[0] == 404
     assert len(read_corrections(dataset.corrections_path)) == 4
-    assert dataset.read_frame()["moved_m"].max() == 0
+    assert dataset.frame()["moved_m"].max() == 0
 
 
 def test_a_stale_version_is_refused_and_shown(server: Client, dataset: Dataset) -> None:

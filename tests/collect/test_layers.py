@@ -7,6 +7,7 @@ import pytest
 
 from collect.layers import read_layer
 from img2gps.errors import NotFoundError, UsageError
+from img2gps.site import Site, site_from_geojson
 
 RING = [[0.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
 
@@ -41,3 +42,38 @@ def test_a_layer_that_is_none_is_refused(tmp_path: Path, content: str, complaint
         read_layer(path, kinds=("Polygon",))
     with pytest.raises(NotFoundError):
         read_layer(tmp_path / "absent.geojson", kinds=("Polygon",))
+
+
+def site_around(lon: float, lat: float) -> Site:
+    ring = [[lon - 0.01, lat - 0.01], [lon + 0.01, lat - 0.01], [lon + 0.01, lat + 0.01], [lon - 0.01, lat - 0.01]]
+    return site_from_geojson(json.dumps({"type": "Polygon", "coordinates": [ring]}), where="site")
+
+
+def house(*ring: list[float], crs: str = "") -> str:
+    document = {"type": "FeatureCollection", "features": [
+        {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}}
+    ]}  # fmt: skip
+    return json.dumps(document | ({"crs": {"type": "name", "properties": {"name": crs}}} if crs else {}))
+
+
+def test_a_layer_in_metres_lies_where_its_degrees_do(tmp_path: Path) -> None:
+    path = tmp_path / "layer.geojson"
+    path.write_text(house([890555.9, 6446275.8], [890667.2, 6446275.8], [890667.2, 6446449.0], crs="EPSG:3857"))
+    (shape,) = read_layer(path, kinds=("Polygon",), site=site_around(8.0005, 50.0005))
+    assert shape.bounds == pytest.approx((8.0, 50.0, 8.001, 50.001), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (house([50.0, 8.0], [50.001, 8.0], [50.001, 8.001]), "axes swapped"),
+        (house([9.0, 50.0], [9.001, 50.0], [9.001, 50.001]), "lies near the site, the nearest some 71 km"),
+        (house([35.0, 139.0], [35.001, 139.0], [35.001, 139.001]), "axes swapped"),
+        (house([8.0, 50.0], [8.001, 50.0], [8.001, 50.001], crs="EPSG:4301"), "outside the area"),
+    ],
+)
+def test_a_layer_of_another_place_is_refused(tmp_path: Path, content: str, complaint: str) -> None:
+    path = tmp_path / "layer.geojson"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=complaint):
+        read_layer(path, kinds=("Polygon",), site=site_around(8.0005, 50.0005))

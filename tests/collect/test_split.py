@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,17 +15,19 @@ from hypothesis import strategies as st
 
 from collect.groups import assign_groups
 from collect.split import METHODS, make_split, split_dataset
+from collect.split_advice import rmse_uncertainty
 from img2gps.cli import run
 from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset, frame_info
 from img2gps.errors import DatasetLockedError, InvalidDatasetError, UsageError
 from img2gps.geo import geodesic_m
 from img2gps.manifest import photos_of, read_table
-from img2gps.splits import split_hashes
+from img2gps.splits import emptied_splits, split_hashes
 from img2gps.types import Photo
 from tests.datasets import FRAME, NOON, box_site, four_walks, line, make_dataset, make_photo, make_walk
 
 SITE = box_site()
+MADE: dict[str, Any] = {"at": "2025-06-03T00:00:00Z", "by": "me", "from_lon": -75.19, "from_lat": 39.95}
 
 
 def dense_walks(seed: int = 0, walks: int = 8) -> list[Photo]:
@@ -200,7 +203,7 @@ def test_bad_options_are_usage_errors(options: dict[str, object], message: str) 
 def test_the_split_is_stored_with_its_hashes(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "quad", four_walks())
     split_dataset(dataset, by="walk", val=20, test=20, seed=3)
-    frame = dataset.read_frame()
+    frame = dataset.frame()
     stored = frame_info(frame).split
     assert stored is not None
     assert {key: stored[key] for key in ("by", "val", "test", "folds", "seed")} == {
@@ -215,26 +218,94 @@ def test_the_split_is_stored_with_its_hashes(tmp_path: Path) -> None:
     assert stored["labels_sha256"] == hashes.labels
 
 
-def test_the_stored_hashes_know_corrections_but_the_split_does_not(tmp_path: Path) -> None:
+def test_the_stored_hashes_know_moves_but_the_split_does_not(tmp_path: Path) -> None:
     plain = make_dataset(tmp_path / "plain", four_walks())
     moved = make_dataset(tmp_path / "moved", four_walks())
     photo = four_walks()[0]
     lon, lat = FRAME.to_lonlat(90.0, 90.0)
     fields = {"at": "2025-06-03T00:00:00Z", "by": "me", "from_lon": photo.lon, "from_lat": photo.lat}
-    lines = [
-        Correction(photo_id=photo.id, action="move", lon=float(lon), lat=float(lat), **fields),
-        Correction(photo_id=four_walks()[5].id, action="exclude", **fields),
-    ]
-    append_corrections(moved.corrections_path, lines)
+    move = Correction(photo_id=photo.id, action="move", lon=float(lon), lat=float(lat), **fields)
+    append_corrections(moved.corrections_path, [move])
     for dataset in (plain, moved):
         split_dataset(dataset, by="cell", val=10, test=10, folds="cell")
     rows = [photos_of(read_table(dataset.manifest_path)[0]) for dataset in (plain, moved)]
     assert rows[0] == rows[1]
-    frame = moved.read_frame()
+    frame = moved.frame()
     stored = frame_info(frame).split
     assert stored is not None
     assert stored["labels_sha256"] == split_hashes(frame).labels
-    assert stored != frame_info(plain.read_frame()).split
+    assert stored != frame_info(plain.frame()).split
+
+
+def excluded(photo_ids: Sequence[str]) -> list[Correction]:
+    return [Correction(photo_id=photo_id, action="exclude", **MADE) for photo_id in photo_ids]
+
+
+@pytest.mark.parametrize("by", METHODS)
+def test_excluded_photos_are_neither_dealt_out_nor_counted(tmp_path: Path, by: str) -> None:
+    photos = four_walks()
+    dataset = make_dataset(tmp_path / "quad", photos)
+    gone = [photo.id for photo in photos if photo.device == "e5f6a7b8" or photo.source_name.startswith("four")]
+    append_corrections(dataset.corrections_path, excluded(gone))
+    result = split_dataset(dataset, by=by, val=10, test=10, folds="2")  # type: ignore[arg-type]
+    report = result.to_dict()
+    splits = report["splits"]
+    usable = len(photos) - len(gone)
+    assert splits["train"]["photos"] + splits["val"]["photos"] + splits["test"]["photos"] <= usable == report["usable"]
+    assert sum(part["photos"] for part in splits.values()) == report["photos"] == len(photos)
+    assert splits["excluded"]["photos"] >= len(gone)
+    assert sum(report["fold_sizes"]) <= usable
+    stored = {photo.id: photo for photo in photos_of(read_table(dataset.manifest_path)[0])}
+    assert {(stored[photo_id].split, stored[photo_id].fold) for photo_id in gone} == {(None, None)}
+    for name in ("train", "val", "test"):  # what is printed is what training will find
+        assert (dataset.frame()["split"] == name).sum() == splits[name]["photos"]
+
+
+def test_a_split_that_exclusions_emptied_is_dealt_anew(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "quad", four_walks())
+    first = split_dataset(dataset, by="walk", val=20, test=20)
+    append_corrections(dataset.corrections_path, excluded([photo.id for photo in first.part("test")]))
+    assert emptied_splits(dataset.frame()) == ("test",)
+    again = split_dataset(dataset, by="walk", val=20, test=20)
+    assert "drawn anew" in again.notes[0]
+    assert len(again.part("test")) >= 20
+    assert not {photo.id for photo in again.part("test")} & again.left_out
+    assert emptied_splits(dataset.frame()) == ()
+
+
+def test_an_exclusion_after_the_split_takes_a_photo_out_and_its_undo_brings_it_back(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "quad", four_walks())
+    before = split_dataset(dataset, by="walk", val=20, test=20)
+    gone = before.part("val")[0].id
+    append_corrections(dataset.corrections_path, excluded([gone]))
+    assert len(split_dataset(dataset, by="walk", val=20, test=20).part("val")) == len(before.part("val")) - 1
+    append_corrections(dataset.corrections_path, [Correction(photo_id=gone, action="reset", **MADE)])
+    assert split_dataset(dataset, by="walk", val=20, test=20).part("val") == before.part("val")
+
+
+def test_nothing_but_excluded_photos_is_said(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "quad", four_walks())
+    append_corrections(dataset.corrections_path, excluded([photo.id for photo in four_walks()]))
+    with pytest.raises(InvalidDatasetError, match="excluded by a correction"):
+        split_dataset(dataset)
+
+
+def test_a_small_test_split_says_what_it_can_show_and_that_folds_show_more(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "quad", four_walks())
+    small = " ".join(split_dataset(dataset, by="random", val=0, test=7).notes)
+    assert "known to about ±37%" in small
+    assert "--folds walk" in small
+    walks = [make_walk(f"w{k}", start=NOON + timedelta(hours=k), places=line((-80, 9 * k - 90), (80, 9 * k - 90), 20))
+             for k in range(20)]  # fmt: skip
+    large = make_dataset(tmp_path / "large", [photo for walk in walks for photo in walk])
+    assert not [note for note in split_dataset(large, by="walk", val=100, test=100).notes if "small" in note]
+
+
+@pytest.mark.parametrize("groups", [7, 60, 300])
+def test_the_uncertainty_of_an_rmse_is_what_random_errors_show(groups: int) -> None:
+    draw = np.random.default_rng(groups).normal(size=(4000, groups, 2))  # normal along both axes
+    rmse = np.sqrt((draw**2).sum(axis=2).mean(axis=1))
+    assert 1.96 * rmse.std() / rmse.mean() == pytest.approx(rmse_uncertainty(groups), rel=0.1)
 
 
 def test_a_rerun_changes_nothing_and_other_options_redraw(tmp_path: Path) -> None:
@@ -277,3 +348,15 @@ def test_command_prints_counts_and_json(tmp_path: Path, capsys: pytest.CaptureFi
     assert run(["split", str(dataset.root), "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["dry_run"] is True
     assert run(["split", str(tmp_path / "nowhere")]) == 3
+
+
+def test_a_dry_run_refuses_what_the_split_refuses(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "quad", four_walks())
+    split_dataset(dataset, dry_run=True)
+    assert not (dataset.root / ".lock").exists()
+    with dataset.lock(), pytest.raises(DatasetLockedError):
+        split_dataset(dataset, dry_run=True)
+    (dataset.root / "corrections.csv").write_text("no corrections\n")
+    for dry_run in (True, False):
+        with pytest.raises(InvalidDatasetError):
+            split_dataset(dataset, dry_run=dry_run)

@@ -131,6 +131,34 @@ def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str])
     assert "frobnicate" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("trian", "train"), ("Evaluate", "evaluate"), ("ingst", "ingest")])
+def test_a_command_that_is_nearly_one_is_answered_with_that(
+    typed: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run([typed]) == 2
+    assert f"did you mean `{meant}`?" in capsys.readouterr().err
+
+
+def test_the_help_groups_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--help"]) == 0
+    said = capsys.readouterr().out
+    titles = [said.index(f" {title} ") for title in ("Collect", "Train", "Practise")]
+    assert titles == sorted(titles)
+    assert titles[0] < said.index("ingest ") < titles[1] < said.index("evaluate ") < titles[2] < said.index("simulate ")
+    assert "─ Commands ─" not in said  # every command has a group
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_names_the_environment_variable_of_each_option(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = cli.cli.get_command(click.Context(cli.cli), name)
+    assert command is not None
+    assert cli.run([name, "--help"]) == 0
+    said = "".join(capsys.readouterr().out.replace("│", "").split())
+    options = [option for option in command.params if isinstance(option, click.Option) and not option.is_eager]
+    for option in options:
+        assert f"envvar:{option.envvar}" in said
+
+
 @pytest.mark.parametrize("name", errors.__all__)
 def test_errors_become_one_message_and_their_exit_code(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -159,6 +187,7 @@ def test_exit_codes_are_those_of_the_contract() -> None:
         "DeviceError": 6,
         "RejectedFilesError": 7,
         "DatasetLockedError": 75,
+        "RunLockedError": 75,
     }
 
 

@@ -1,15 +1,27 @@
 """The chain of corrections: what is written is read, and nothing that was changed passes."""
 
 import contextlib
+import csv
 import dataclasses
+import io
+import unicodedata
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from img2gps.corrections import FIELDS, Correction, append_corrections, histories, newest, read_corrections
+from img2gps.corrections import (
+    FIELDS,
+    Correction,
+    append_corrections,
+    file_text,
+    histories,
+    newest,
+    read_corrections,
+)
 from img2gps.errors import InvalidDatasetError
+from img2gps.files import canonical_json, sha256_bytes
 
 
 def correction(photo_id: str = "a", **fields: object) -> Correction:
@@ -17,7 +29,9 @@ def correction(photo_id: str = "a", **fields: object) -> Correction:
     return Correction(photo_id=photo_id, **{**defaults, **fields})  # type: ignore[arg-type]
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r\0"), max_size=20)
+texts = st.text(st.characters(), max_size=20) | st.sampled_from(
+    ["=1+1", "\t@a", "\r-2", "'x", "\\x1b", "\u202eabc", "\ud800"]
+)
 degrees = st.floats(-90, 90)
 lines = st.builds(
     correction,
@@ -118,7 +132,6 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> No
         {"lon": float("nan"), "lat": 1.0},
         {"lon": 1.0},
         {"lon": 1.0, "lat": 91.0},
-        {"why": "two\nlines"},
         {"heading_deg": float("inf")},
     ],
 )
@@ -147,3 +160,45 @@ def test_undone_lines_drop_out_of_a_history(tmp_path: Path) -> None:
     append_corrections(path, [correction("a", action="reset", undoes=first.digest)])
     assert histories(read_corrections(path)) == {"a": []}
     assert len(read_corrections(path)) == 4
+
+
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@given(texts, texts)
+def test_a_file_holds_nothing_that_acts(tmp_path_factory: pytest.TempPathFactory, by: str, why: str) -> None:
+    path = tmp_path_factory.mktemp("chain") / "corrections.csv"
+    append_corrections(path, [correction(by=by, why=why)])
+    raw = path.read_bytes().decode()
+    assert len(raw.splitlines()) == 2
+    assert all(unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn") for char in raw.replace("\n", ""))
+    row = next(csv.DictReader(io.StringIO(raw)))
+    assert not any(row[name].lstrip().startswith(FORMULAS) for name in ("by", "why"))
+    (found,) = read_corrections(path)
+    assert (found.by, found.why) == (by, why)
+    assert file_text([found]) == raw
+
+
+plain = st.text(st.sampled_from("ab \\x1u{}'=;+202e"), max_size=12)
+
+
+@given(st.lists(st.tuples(plain, plain), min_size=1, max_size=4))
+def test_a_file_of_before_is_read_as_before(
+    tmp_path_factory: pytest.TempPathFactory, given_texts: list[tuple[str, str]]
+) -> None:
+    """Earlier versions wrote safe text as it stood, what looks like an escape included."""
+    path = tmp_path_factory.mktemp("chain") / "corrections.csv"
+    rows, previous = [], ""
+    for by, why in given_texts:
+        line = correction(by=by, why=why)
+        previous = sha256_bytes(canonical_json(dataclasses.asdict(line) | {"digest": previous}))
+        rows.append(dataclasses.replace(line, digest=previous))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(FIELDS)
+    writer.writerows(["" if v is None else v for v in dataclasses.astuple(row)] for row in rows)
+    path.write_text(text.getvalue(), newline="")
+    assert read_corrections(path) == rows
+    assert file_text(rows) == text.getvalue()
+    appended = append_corrections(path, [correction(why="=new\x1b")])
+    assert read_corrections(path) == [*rows, *appended]

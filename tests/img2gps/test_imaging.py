@@ -6,9 +6,9 @@ import numpy as np
 import piexif
 import pillow_heif
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
-from img2gps.imaging import fit_short_side, open_image, upright_rgb
+from img2gps.imaging import fit_short_side, open_image, upright_rgb, xmp_of
 
 # Where the red corner of the upright picture lies in the stored one, by EXIF orientation.
 STORED_CORNER = {1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0), 5: (0, 0), 6: (-1, 0), 7: (-1, -1), 8: (0, -1)}
@@ -42,6 +42,28 @@ def test_every_orientation_ends_upright(orientation: int, kind: str) -> None:
     assert red[:15, :15].mean() > 0.9
     assert red[25:, :].mean() < 0.05
     assert red[:, 25:].mean() < 0.05
+
+
+XMP_TURN = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])  # the encoder of HEIF turns by its XMP itself
+@pytest.mark.parametrize("orientation", [None, 1, 0, 9])
+def test_an_orientation_counts_where_exif_has_it(orientation: int | None, kind: str) -> None:
+    picture, options = Image.new("RGB", (80, 60)), {}
+    if orientation is not None:
+        options["exif"] = piexif.dump({"0th": {piexif.ImageIFD.Orientation: orientation}})
+    if kind == "PNG":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", XMP_TURN.decode())
+    elif kind == "TIFF":
+        options = {"tiffinfo": {700: XMP_TURN} | ({} if orientation is None else {274: orientation})}
+    else:
+        options["xmp"] = XMP_TURN
+    image = open_image(encoded(picture, kind, **options))
+    assert upright_rgb(image).size == (80, 60)
+    assert b'tiff:Orientation="6"' in xmp_of(image)
 
 
 def test_large_photos_shrink_and_small_ones_stay() -> None:

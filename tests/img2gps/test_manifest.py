@@ -8,7 +8,7 @@ import geopandas as gpd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import as_schema
+from datasets import as_schema, make_dataset, make_photo
 
 from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset, frame_info
@@ -262,7 +262,7 @@ def test_frame_applies_the_newest_correction(tmp_path: Path) -> None:
         line(2, "exclude"),
     ]
     append_corrections(opened.corrections_path, lines)
-    frame = opened.read_frame()
+    frame = opened.frame()
     assert frame["lon"].tolist() == [-75.1913, photo(1).lon, photo(2).lon, photo(3).lon]
     assert frame["ingest_lon"].tolist() == [photo(number).lon for number in range(4)]
     assert frame["label_state"].tolist() == ["move", "", "exclude", ""]
@@ -275,7 +275,7 @@ def test_frame_applies_the_newest_correction(tmp_path: Path) -> None:
 
 
 def test_split_hashes_tell_photos_from_labels(tmp_path: Path) -> None:
-    frame = dataset(tmp_path, [photo(number) for number in range(6)]).read_frame()
+    frame = dataset(tmp_path, [photo(number) for number in range(6)]).frame()
     before = split_hashes(frame)
     assert split_hashes(frame.sample(frac=1, random_state=1)) == before
     moved = frame.copy()
@@ -285,3 +285,11 @@ def test_split_hashes_tell_photos_from_labels(tmp_path: Path) -> None:
     assert after.labels["test"] != before.labels["test"]
     assert after.labels["train"] == before.labels["train"]
     assert split_hashes(frame.iloc[1:]).ids["test"] != before.ids["test"]
+
+
+def test_the_file_itself_says_where_corrections_are(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path, [make_photo("a")])
+    note = pq.read_schema(dataset.manifest_path).metadata[b"description"].decode()
+    assert "corrections.csv" in note
+    assert ".frame()" in note
+    assert len(gpd.read_parquet(dataset.manifest_path)) == 1

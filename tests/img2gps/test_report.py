@@ -164,7 +164,8 @@ def test_flags_are_bits_in_a_fixed_order() -> None:
 
 
 def frame(**columns: list[object]) -> pd.DataFrame:
-    data = {"device": ["d1" * 8, "d2" * 8], "model": ["Phone", "Phone"], "walk": ["w1", "w2"], **columns}
+    data: dict[str, list[object]] = {"device": ["d1" * 8, "d2" * 8], "model": ["Phone", "Phone"], "walk": ["w1", "w2"]}
+    data |= {"clock_local": [None, None], **columns}
     return pd.DataFrame(data)
 
 
@@ -176,6 +177,13 @@ def test_local_minutes_use_the_photos_own_offset_then_the_zone_then_utc() -> Non
     assert [minute - noon for minute in berlin if minute is not None] == [-90, 120]
     assert [minute - noon for minute in utc if minute is not None] == [-90, 0]
     assert local_minutes(frame(captured_at=[at, pd.NaT], utc_offset_min=[0.0, 0.0]), None)[1] is None
+
+
+def test_a_clock_time_without_a_zone_is_local_time() -> None:
+    none: list[object] = [pd.NaT, pd.NaT]
+    photos = frame(captured_at=none, utc_offset_min=[NAN, NAN], clock_local=["2025-07-01T12:00:30", None])
+    noon = int(pd.Timestamp("2025-07-01 12:00", tz="UTC").timestamp() // 60)
+    assert local_minutes(photos, ZoneInfo("Europe/Berlin")) == [noon, None]
 
 
 def test_devices_of_one_model_are_told_apart() -> None:

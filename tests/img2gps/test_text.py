@@ -5,7 +5,15 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from img2gps.text import format_count, format_duration, join_words, safe_path, safe_text
+from img2gps.text import (
+    escape_text,
+    format_count,
+    format_duration,
+    join_words,
+    safe_path,
+    safe_text,
+    unescape_text,
+)
 
 
 @given(st.text(max_size=400))
@@ -19,6 +27,17 @@ def test_nothing_that_acts_survives(text: str) -> None:
 @given(st.text(st.characters(categories=["L", "N"]), max_size=200))
 def test_harmless_text_is_unchanged(text: str) -> None:
     assert safe_text(text) == text
+    assert escape_text(text) == text
+
+
+@given(st.text(st.characters()) | st.text(st.sampled_from("\\x1bu{}'=+-@;\" \t\r\n\0\u202e\ud800\udc80\x80\uff1d")))
+def test_any_text_comes_back_from_a_form_that_does_nothing(text: str) -> None:
+    safe = escape_text(text)
+    assert unescape_text(safe) == text
+    assert all(unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} for char in safe)
+    assert not safe.startswith(("=", "+", "-", "@", "\uff1d"))
+    assert safe == safe.strip()  # what trims a cell or an element takes nothing away
+    assert not any(cell.strip(" '\"").startswith(("=", "+", "-", "@")) for cell in safe.split(";")[1:])
 
 
 def test_escapes_are_readable() -> None:

@@ -14,7 +14,8 @@ from PIL import Image
 from img2gps.dataset import Dataset
 from img2gps.types import Photo
 from tests.datasets import FRAME, NOON, make_dataset, make_photo
-from train.config import TrainConfig, changed
+from train.config import TrainConfig
+from train.config_values import changed
 from train.presets import preset
 
 # the smallest networks of torchvision's and timm's catalogues that have convolutions and BatchNorm

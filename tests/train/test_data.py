@@ -1,8 +1,10 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, NotFoundError
 from img2gps.geo import geodesic_m
@@ -19,7 +21,7 @@ def test_the_stored_split_is_used_and_excluded_photos_are_left_out(tmp_path: Pat
     data = select_split(source)
     assert (len(source.photos), len(data.train), len(data.val or ())) == (5, 2, 1)
     assert source.photos.ids.tolist() == sorted(source.photos.ids.tolist())
-    assert source.hashes == split_hashes(Dataset.open(tmp_path).read_frame())
+    assert source.hashes == split_hashes(Dataset.open(tmp_path).frame())
 
 
 def test_without_a_split_every_photo_trains(tmp_path: Path) -> None:
@@ -32,6 +34,20 @@ def test_without_a_split_every_photo_trains(tmp_path: Path) -> None:
 def test_a_split_without_training_photos_is_refused(tmp_path: Path) -> None:
     make_dataset(tmp_path, [make_photo("a", split="val"), make_photo("b", split="test")])
     with pytest.raises(InvalidDatasetError, match="no photo to train on"):
+        select_split(read_photos(tmp_path))
+
+
+def test_exclusions_that_empty_a_split_are_known(tmp_path: Path) -> None:
+    names = {"a": "train", "b": "val", "c": "test"}
+    photos = [make_photo(name, split=split) for name, split in names.items()]
+    dataset = make_dataset(tmp_path, photos)
+    made: dict[str, Any] = {"at": "2025-06-03T00:00:00Z", "by": "me", "from_lon": 0.0, "from_lat": 0.0}
+    append_corrections(dataset.corrections_path, [Correction(photo_id=photos[1].id, action="exclude", **made)])
+    source = read_photos(tmp_path)
+    assert source.emptied == ("val",)
+    assert select_split(source).val is None
+    append_corrections(dataset.corrections_path, [Correction(photo_id=photos[0].id, action="exclude", **made)])
+    with pytest.raises(InvalidDatasetError, match=r"Every training photo of .* is excluded"):
         select_split(read_photos(tmp_path))
 
 

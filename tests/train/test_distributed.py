@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import os
 import socket
@@ -13,6 +12,7 @@ from torch import nn
 from tests.train.colours import TINY, colour_dataset, tiny_config
 from train.checkpoint import read_checkpoint
 from train.config import TrainConfig
+from train.config_values import changed
 from train.distributed import World, leads, synchronised
 from train.networks import CoordinateNetwork, build_network, set_training_mode
 from train.presets import preset
@@ -30,7 +30,7 @@ def test_shares_add_up_to_the_mean_over_the_batch(size: int, batch: int) -> None
 
 
 def _finetune_network(**values: object) -> tuple[CoordinateNetwork, TrainConfig]:
-    config = dataclasses.replace(preset("finetune"), weights="none", size=64, **values)  # type: ignore[arg-type]
+    config = changed(preset("finetune"), {"weights": "none", "size": 64, **values})
     torch.manual_seed(0)
     return build_network(config, device=torch.device("cpu"), with_weights=False), config
 

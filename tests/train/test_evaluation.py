@@ -53,7 +53,7 @@ def test_the_mean_predictor_answers_with_the_mean_training_position(
     tmp_path: Path, dataset: Dataset, reading: Reading
 ) -> None:
     found = evaluate_run(run_of(tmp_path, dataset).root, write=False).document
-    frame = dataset.read_frame()
+    frame = dataset.frame()
     train, test = (frame[frame["split"] == name] for name in ("train", "test"))
     errors = geodesic_m(test["lon"], test["lat"], train["lon"].mean(), train["lat"].mean())
     assert found["mean_predictor"]["rmse_m"] == pytest.approx(metrics_of(errors).rmse_m, abs=1e-3)
@@ -65,6 +65,23 @@ def test_without_a_test_split_validation_is_scored(tmp_path: Path, reading: Read
     found = evaluate_run(run_of(tmp_path, dataset).root, write=False).document
     assert found["split"] == "val"
     assert "chose the epoch" in found["notes"][0]
+
+
+@pytest.mark.parametrize("emptied", ["test", "val"])
+def test_a_split_that_exclusions_emptied_is_said_and_no_other_is_scored_in_its_place(
+    tmp_path: Path, reading: Reading, emptied: str
+) -> None:
+    splits = SPLITS if emptied == "test" else {"a": "train", "b": "train", "c": "train", "d": "val"}
+    dataset = dataset_of(tmp_path / "quad", walks("abcd"), splits)
+    frame = dataset.frame()
+    made: dict[str, Any] = {"at": "2025-06-03T00:00:00Z", "by": "me", "from_lon": 0.0, "from_lat": 0.0}
+    gone = frame.loc[frame["split"] == emptied, "id"]
+    append_corrections(dataset.corrections_path, [Correction(photo_id=one, action="exclude", **made) for one in gone])
+    run = run_of(tmp_path, dataset)  # trained after the exclusion
+    with pytest.raises(InvalidDatasetError, match=rf"Every photo of {emptied} in .* is excluded by a correction"):
+        evaluate_run(run.root, write=False)
+    if emptied == "test":
+        assert evaluate_run(run.root, split="val", write=False).document["split"] == "val"
 
 
 def test_a_run_that_used_every_photo_needs_another_dataset(tmp_path: Path, reading: Reading) -> None:
@@ -103,7 +120,7 @@ def test_a_split_whose_photos_changed_is_refused(tmp_path: Path, dataset: Datase
     with pytest.raises(InvalidDatasetError, match="changed since"):
         evaluate_run(run.root)
     found = evaluate_run(run.root, force=True, write=False).document
-    assert changed.read_frame()["split"].eq("test").sum() == 24
+    assert changed.frame()["split"].eq("test").sum() == 24
     assert found["photos"] == 12, "photos that are in test now but trained this run must not be scored"
     assert found["left_out"]["same_file"] == 12
 
@@ -138,7 +155,7 @@ def test_force_scores_what_is_held_back_today(tmp_path: Path, dataset: Dataset, 
 
 def test_changed_labels_are_reported_and_scored_apart(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
     run = run_of(tmp_path, dataset)
-    frame = dataset.read_frame()
+    frame = dataset.frame()
     row = frame[frame["split"] == "test"].iloc[0]
     move = Correction(
         at="2025-07-01T00:00:00Z",
@@ -267,7 +284,7 @@ def test_abstention_needs_an_uncertainty(tmp_path: Path, dataset: Dataset, readi
 
 def test_a_missing_working_copy_is_named(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
     run = run_of(tmp_path, dataset)
-    frame = dataset.read_frame()
+    frame = dataset.frame()
     dataset.photo_path(frame[frame["split"] == "test"]["id"].iloc[0]).unlink()
     with pytest.raises(InvalidDatasetError, match="working copies of 1 photo"):
         evaluate_run(run.root)

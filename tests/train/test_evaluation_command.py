@@ -10,6 +10,8 @@ import pytest
 
 from img2gps.cli import run as run_command
 from img2gps.dataset import Dataset
+from img2gps.errors import RunLockedError
+from img2gps.locks import hold
 from img2gps.metrics import metrics_of
 from tests.evaluating import SPLITS, ColourReader, dataset_of, folds_run_of, run_of, walks
 from train import loading
@@ -96,3 +98,24 @@ def test_the_command_compares_runs_and_names_what_is_missing(
     assert "RMSE of b" in capsys.readouterr().out
     assert run_command(["evaluate", str(tmp_path / "nothing")]) == 3
     assert "Error:" in capsys.readouterr().err
+
+
+def test_a_run_is_evaluated_while_it_trains_and_says_so(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
+    run = run_of(tmp_path, dataset)
+    with run.lock():
+        during = evaluate_run(run.root)
+    assert any("still being trained" in note for note in during.document["notes"])
+    assert not any("still being trained" in note for note in evaluate_run(run.root).document["notes"])
+
+
+def test_two_evaluations_write_one_after_the_other(
+    tmp_path: Path, dataset: Dataset, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(tmp_path, dataset)
+    folder = evaluate_run(run.root).folder
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    monkeypatch.setattr(evaluating, "_OTHERS_WRITE_S", 0)
+    with hold(folder.parent / ".lock", otherwise=RunLockedError("held")):
+        with pytest.raises(RunLockedError, match="another evaluation"):
+            evaluate_run(run.root)
+        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before

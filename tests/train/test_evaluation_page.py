@@ -34,7 +34,7 @@ def browser() -> Iterator["Browser"]:
 
 def evaluated(dataset: Dataset, *, sure: bool = True) -> dict[str, Any]:
     """Return the document of answers that are off by 1 m, 2 m, 3 m, ... to the east, by half of it as whole walks."""
-    site, frame = dataset.site(), dataset.read_frame()
+    site, frame = dataset.site(), dataset.frame()
     rows = frame.assign(fold=frame["walk"].astype("category").cat.codes.astype(int))
     references = reference_errors(site.frame, rows, rows[["id", "photo_sha256", "lon", "lat", "fold"]])
     east_m, north_m = site.frame.to_local(rows["lon"], rows["lat"])
@@ -75,7 +75,7 @@ def painted_dataset(root: Path) -> Dataset:
         make_photo("edge-of-a-home", *EDGE_PLACE_M, site_relation="edge", source_name="=1+<i>.jpg"),
     ]
     dataset = make_dataset(root, photos)
-    for number, photo_id in enumerate(dataset.read_frame()["id"]):
+    for number, photo_id in enumerate(dataset.frame()["id"]):
         path = dataset.photo_path(photo_id)
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (60, 80), (number * 2, 80, 255 - number * 2)).save(path, quality=95)

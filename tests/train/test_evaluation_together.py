@@ -83,7 +83,7 @@ def test_intervals_of_whole_walks_resample_stretches_of_minutes(tmp_path: Path, 
     as_walks(run)
     source = evaluate_run(run.root, write=False).document["walks_together"]["intervals_from"]
     assert source["unit"] == "stretches of four minutes"
-    rows = dataset.read_frame()
+    rows = dataset.frame()
     assert source["count"] == len(set(zip(rows["walk"], seconds_of(rows["captured_at"]) // 240, strict=True)))
 
 

@@ -11,22 +11,29 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from img2gps.cli import run as img2gps
 from img2gps.geo import FloatArray
 from tests.train.colours import TINY, colour_dataset, colour_photo
+from train.cache import cached_pixels
 from train.checkpoint import read_checkpoint, write_checkpoint
-from train.config import changed
+from train.config_values import changed
+from train.data import read_photos
+from train.evaluation.evaluate import evaluate_run
+from train.evaluation.summary import remarks
 from train.heads.cells import site_cells
 from train.heads.described import Described
-from train.heads.familiarity import Familiarity, walk_familiarity
+from train.heads.familiarity import Familiarity, Power, walk_familiarity
 from train.heads.neighbours import Neighbours
+from train.heads.strangers import mixed_views
 from train.heads.walking import looks_of
-from train.loading import load_localizer
+from train.loading import load_localizer, stated
 from train.localizer import UNFAMILIAR_BELOW
 from train.locating import locate_files
 from train.presets import preset
 from train.probe import ProbeLocalizer
 from train.run import RunFolder
 from train.session import start_run
+from train.telling import familiarity_sentence
 
 
 @given(st.lists(st.floats(-5, 5, width=32), min_size=20, max_size=60), st.floats(-6, 6, width=32))
@@ -210,3 +217,94 @@ def test_models_that_compare_no_photos_and_those_of_earlier_versions_say_nothing
     together = earlier.estimate_walk(evidence, earlier.estimate(evidence), np.arange(3) * 1.0)
     assert together.familiarity is None
     assert np.isfinite(together.east_m).all()
+
+
+def test_mixed_views_are_pieces_of_the_photos_each_in_its_band_of_rows() -> None:
+    rows = np.arange(3, 30)
+    pixels = np.zeros((40, 3, 30, 20), dtype=np.uint8)
+    pixels[:, 0] = np.arange(40)[:, None, None]  # which photo
+    pixels[:, 1] = np.arange(30)[:, None]  # which row
+    pixels[:, 2] = np.arange(20)  # which column
+    views = mixed_views(pixels, rows, count=50, seed=1).numpy()
+    assert (views[:, 1] == np.arange(30)[:, None]).all()
+    assert set(np.unique(views[:, 0])) <= set(rows.tolist())
+    for top in (0, 10, 20):
+        for left in (0, 10):
+            piece = views[:, :, top : top + 10, left : left + 10]
+            assert (piece[:, 0] == piece[:, 0, :1, :1]).all()  # of one photo
+            steps = np.diff(piece[:, 2, 0].astype(int), axis=1)
+            assert (np.abs(steps) == 1).all()
+            assert {1, -1} == set(steps[:, 0].tolist())  # some are mirrored
+    assert len({view.tobytes() for view in views}) == 50
+    assert (mixed_views(pixels, rows, count=50, seed=1).numpy() == views).all()
+    assert (mixed_views(pixels, rows, count=50, seed=2).numpy() != views).any()
+
+
+def test_power_is_the_share_that_is_found_out() -> None:
+    blind = Power.of(np.random.default_rng(0).uniform(size=400), below=0.05, seed=0)
+    assert (blind.photos, blind.walks) == (pytest.approx(0.05, abs=0.03), pytest.approx(0.02, abs=0.05))
+    sharp = Power.of(np.full(48, 0.01), below=0.05, seed=0)
+    assert (sharp.photos, sharp.walks, sharp.strangers) == (1, 1, 48)
+    half = Power.of(np.tile([0.01, 0.3], 24), below=0.05, seed=0)
+    assert half.photos == 0.5
+    assert half.walks > 0.7  # ten photos together say more than one
+
+
+@pytest.mark.parametrize("val", [0, 40])
+def test_a_model_states_its_power_and_keeps_it(tmp_path: Path, val: int) -> None:
+    run, localizer = _fitted(tmp_path, val=val)
+    power = localizer.familiarity.power
+    assert power is not None
+    assert 0 <= power.photos <= 1
+    assert stated(run.root, "familiarity_power") == dataclasses.asdict(power)
+    assert familiarity_sentence(dataclasses.asdict(power)) in (run.root / "README.md").read_text()
+    assert img2gps(["predict", str(run.root), str(next((tmp_path / "ds").rglob("*.jpg")))]) == 0
+
+
+def test_the_estimated_power_is_about_that_of_strangers_of_the_same_kind(tmp_path: Path) -> None:
+    """Views of other photos of the site, mixed in the same way, are found out as often as the estimate says."""
+    _, localizer = _fitted(tmp_path)
+    other = colour_dataset(tmp_path / "other", 95, split=False)
+    pixels = cached_pixels(read_photos(other.root), localizer.pixels)
+    views = mixed_views(np.asarray(pixels), np.arange(95), count=100, seed=9)
+    found = localizer.locate(views).familiarity
+    power = localizer.familiarity.power
+    assert found is not None
+    assert power is not None
+    assert np.mean(found < UNFAMILIAR_BELOW) == pytest.approx(power.photos, abs=0.2)
+
+
+def test_a_run_from_before_says_that_its_power_is_not_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, _ = _fitted(tmp_path)
+    checkpoint = read_checkpoint(run.best)
+    state = {name: value for name, value in checkpoint.state.items() if name not in ("format", "familiarity_power")}
+    write_checkpoint(run.best, tensors=checkpoint.tensors, state=state)
+    earlier = load_localizer(run.root, device="cpu")
+    assert isinstance(earlier, ProbeLocalizer)
+    assert earlier.familiarity.power is None
+    photo = next((tmp_path / "ds").rglob("*.jpg"))
+    assert img2gps(["predict", str(run.root), str(photo)]) == 0
+    assert "is not known" in capsys.readouterr().err
+    assert evaluate_run(run.root, write=False).document["familiarity"]["power"] is None
+
+
+@pytest.mark.parametrize(
+    ("photos", "walks", "words"),
+    [
+        (0.06, 0.0, "cannot tell whether a photo is of the site"),
+        (0.1, 0.9, "hardly tell"),
+        (0.7, 1.0, "finds about 70%"),
+    ],
+)
+def test_the_sentence_promises_no_more_than_the_power(photos: float, walks: float, words: str) -> None:
+    assert words in familiarity_sentence({"photos": photos, "walks": walks, "strangers": 48, "looks": 10})
+
+
+def test_folds_share_the_mean_of_their_powers(tmp_path: Path) -> None:
+    dataset = colour_dataset(tmp_path / "ds", 60, split=False, folds=2)
+    base = {"model": TINY, "weights": "none", "size": 32, "device": "cpu", "threads": 1, "epochs": 2}
+    run = start_run(dataset.root, changed(preset("quick"), base), runs=tmp_path, name="probe", folds=True)
+    powers = [stated(run.root, "familiarity_power", fold=fold)["photos"] for fold in (0, 1)]
+    document = evaluate_run(run.root, write=False).document
+    assert document["familiarity"]["power"]["photos"] == pytest.approx(np.mean(powers))
+    assert any("made-up views" in line for line in remarks(document))

@@ -44,7 +44,7 @@ def test_folds_resume_one_by_one_and_no_model_sees_its_own_fold(
 
     rows = read_predictions(killed.folds_path / "predictions.parquet")
     assert rows.equals(read_predictions(whole.folds_path / "predictions.parquet"))
-    frame = Dataset.open(root).read_frame().set_index("id")
+    frame = Dataset.open(root).frame().set_index("id")
     assert sorted(rows["id"]) == sorted(frame.index)
     assert rows["fold"].tolist() == frame.loc[rows["id"], "fold"].tolist()
     trained = killed.read_photos()

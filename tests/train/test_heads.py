@@ -9,6 +9,7 @@ from torch import Tensor
 
 from img2gps.errors import UsageError
 from train.config import TrainConfig
+from train.config_values import changed
 from train.heads import whitening
 from train.heads.calibration import Calibration
 from train.heads.cells import MOST_CELLS, Cells, site_cells
@@ -190,7 +191,7 @@ def _colours() -> tuple[Described, Tensor, Cells]:
 
 def _config(**values: object) -> TrainConfig:
     quick = TrainConfig(method="probe", head="mlp", hidden=32, lr=1e-2, epochs=30, batch_size=20, dropout=0.1)
-    return dataclasses.replace(quick, **values)  # type: ignore[arg-type]
+    return changed(quick, values)
 
 
 @pytest.mark.parametrize("name", ["neighbours", "heat_map", "regression"])

@@ -15,7 +15,7 @@ from img2gps.geo import LocalFrame, geodesic_m
 from tests.datasets import FRAME
 from tests.train.colours import colour_dataset, colour_photo, tiny_config
 from train.commands.predict import tell_unfamiliar
-from train.config import changed
+from train.config_values import changed
 from train.loading import load_localizer
 from train.localizer import Estimate
 from train.locating import locate_each, locate_files, walks_of

@@ -14,7 +14,8 @@ from tests.datasets import make_dataset
 from tests.train.colours import TINY, colour_dataset
 from train import locating, probe
 from train.checkpoint import read_checkpoint, write_checkpoint
-from train.config import TrainConfig, changed
+from train.config import TrainConfig
+from train.config_values import changed
 from train.data import read_photos, select_fold, select_split
 from train.evaluation.evaluate import evaluate_run
 from train.heads.feature_cache import features_path

@@ -1,8 +1,9 @@
+import contextlib
 from pathlib import Path
 
 import pytest
 
-from img2gps.errors import InvalidCheckpointError, NotFoundError, UsageError
+from img2gps.errors import InvalidCheckpointError, NotFoundError, RunLockedError, UsageError
 from tests.datasets import four_walks, make_dataset
 from train.config import TrainConfig
 from train.data import read_photos, select_split
@@ -101,3 +102,24 @@ def test_what_is_no_run_is_said_to_be_none(tmp_path: Path) -> None:
         checkpoint_path(tmp_path)
     with pytest.raises(InvalidCheckpointError):
         RunFolder(root=tmp_path).read_info()
+
+
+def test_a_run_that_is_trained_is_trained_by_one_process(tmp_path: Path) -> None:
+    run = create_run(tmp_path, prefix="x", name="mine")
+    assert not run.is_training
+    with run.lock():
+        assert run.is_training
+        with pytest.raises(RunLockedError, match="wait until it has finished"), RunFolder(root=run.root).lock():
+            pass
+        with pytest.raises(RunLockedError, match="another --name"):  # not: go on with it
+            create_run(tmp_path, prefix="x", name="mine")
+    with pytest.raises(UsageError, match="--resume"):
+        create_run(tmp_path, prefix="x", name="mine")
+
+
+def test_two_that_make_one_run_at_once_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create_run(tmp_path, prefix="x", name="mine")  # its folder is there, its lock is about to be
+    with contextlib.ExitStack() as first:
+        monkeypatch.setattr("train.run.time.sleep", lambda _: first.enter_context(run.lock()))
+        with pytest.raises(RunLockedError):
+            create_run(tmp_path, prefix="x", name="mine")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from img2gps.cli import run as img2gps
-from img2gps.errors import DeviceError, Img2GPSError, NotFoundError, UsageError
+from img2gps.errors import DeviceError, Img2GPSError, NotFoundError, RunLockedError, UsageError
 from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
 from train import session
 from train.data import read_photos, select_split
@@ -17,7 +17,7 @@ from train.run import RunFolder
 from train.study import runs as study_runs
 from train.study.grid import Cell, parse_axes, study_cells
 from train.study.results import study_result
-from train.study.runs import StudyRun, run_study, study_folder, whole_failure
+from train.study.runs import StudyRun, held_study, run_study, study_folder, whole_failure
 
 
 @pytest.fixture(autouse=True)
@@ -202,6 +202,33 @@ def test_the_example_of_the_help_is_a_study_of_networks(tmp_path: Path, capsys: 
     assert "loss makes no difference" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        (["--model", f"{TINY},resnet99"], "No model 'resnet99'"),
+        (["--set", "preset=quick,published"], "The preset is no axis"),
+        (["--set", "learning_rate=1,2"], "did you mean lr"),
+        (["--lr", "0.1,-1"], "lr to -1; it must lie between"),
+        (["--set", "mixup=0.1,0.2"], "mixup makes no difference"),
+    ],
+)
+def test_a_dry_run_of_a_study_refuses_what_cannot_be_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], axes: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    colour_dataset(tmp_path / "ds", 12)
+    shared = [] if "--model" in axes else ["--model", TINY]
+    assert img2gps(["ablate", "ds", "--preset", "published", "--size", "32", *shared, *axes, "--dry-run"]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_of_a_study_needs_photos_to_compare_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    colour_dataset(tmp_path / "ds", 12, split=False)
+    assert img2gps(["ablate", "ds", "--preset", "published", "--model", TINY, "--dry-run"]) == 4
+
+
 @pytest.mark.slow
 def test_the_command_prints_the_table_and_writes_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -223,3 +250,14 @@ def test_the_command_prints_the_table_and_writes_the_report(
     assert img2gps(arguments) == 0
     assert "Mean position" in capsys.readouterr().out
     assert img2gps(["ablate", "ds", *shared, "--set", "colour=1"]) == 2
+
+
+def test_a_study_that_is_trained_is_trained_by_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = colour_dataset(tmp_path / "ds", 12).root
+    cells = study_cells(tiny_config(epochs=1), {}, seeds=1)
+    folder = tmp_path / "study"
+    with held_study(folder), pytest.raises(RunLockedError, match="wait until it has finished"):
+        run_study(root, cells, folder)
+    assert run_study(root, cells, folder)[0].failure is None
+    with RunFolder(root=folder / cells[0].name).lock():  # a finished one may be read
+        assert run_study(root, cells, folder)[0].failure is None

@@ -12,7 +12,8 @@ from img2gps.errors import UsageError
 from img2gps.geo import geodesic_m
 from tests.train.colours import TINY, colour_dataset
 from train.checkpoint import read_checkpoint
-from train.config import TrainConfig, changed
+from train.config import TrainConfig
+from train.config_values import changed
 from train.data import read_photos, select_split
 from train.heads import looks as looks_module
 from train.heads.cells import Cells
@@ -60,7 +61,7 @@ def _none(steps: float = 1, *, note: str | None = None) -> None:
 @torch.inference_mode()
 def test_trunk_and_tail_make_what_the_whole_network_makes(model: str, own_statistics: float) -> None:
     frozen = _reader(model, own_statistics)
-    reader = TunedReader.of(frozen)
+    reader = TunedReader.of(frozen, scale=16.0)
     images = _images(3)
     whole, grid = reader(images)
     final = len(frozen.passed(frozen.normalised(images))[0][0])
@@ -93,7 +94,7 @@ def _tuned(walks: list[int]) -> tuple[Reader, TunedReader, Looks, Places]:
     light = torch.tensor([0.5 + 0.5 * number for number in walk])[:, None]
     images = (colours * light)[:, :, None, None] + 30 * torch.randn(count, 3, 64, 48, generator=draws)
     frozen = _reader("resnet18")
-    start = TunedReader.of(frozen)
+    start = TunedReader.of(frozen, scale=16.0)
     with torch.inference_mode():
         maps = start.trunk(images.clamp(0, 255).byte())
     looks = Looks(maps=maps[:, None].half().clone(), rows=torch.arange(count))
@@ -132,7 +133,7 @@ def test_only_the_last_stages_are_trained_and_the_frozen_network_stays_as_it_is(
 def test_photos_of_one_walk_alone_teach_no_likeness() -> None:
     xy = torch.tensor([[0.0, 0.0], [1.0, 0.0], [90.0, 0.0]])
     embedding = F.normalize(torch.randn(3, 8, generator=torch.Generator().manual_seed(0)), dim=1)
-    assert float(_contrast(embedding, _places(xy, [0, 0, 0]))) == 0.0
+    assert float(_contrast(embedding, _places(xy, [0, 0, 0]), _config())) == 0.0
 
 
 def test_contrast_falls_as_views_of_one_place_meet() -> None:
@@ -140,13 +141,13 @@ def test_contrast_falls_as_views_of_one_place_meet() -> None:
     places = _places(xy, [0, 1, 0, 1])
     apart = F.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [0.1, 1.0]]), dim=1)
     together = F.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]]), dim=1)
-    assert float(_contrast(together, places)) < float(_contrast(apart, places)) - 1.0
+    assert float(_contrast(together, places, _config())) < float(_contrast(apart, places, _config())) - 1.0
 
 
 def test_every_other_photo_of_a_batch_is_joined_by_its_view_on_another_walk() -> None:
     xy = torch.tensor([[0.0, 0.0], [5.0, 0.0], [200.0, 0.0], [201.0, 0.0], [500.0, 0.0]])
     places = _places(xy, [0, 1, 0, 1, 0])
-    first, second = _Partners(places).drawn(torch.Generator().manual_seed(0)).chunk(2)
+    first, second = _Partners(places, _config()).drawn(torch.Generator().manual_seed(0)).chunk(2)
     expected = torch.tensor([1, 0, 3, 2, 4])  # the last has no partner, and joins itself
     assert torch.equal(second, expected[first])
     assert set(first.tolist()) == {0, 1, 2, 3, 4}
@@ -196,7 +197,7 @@ def test_looks_are_kept_beside_the_dataset_and_the_first_is_the_photo_itself(
     source = read_photos(colour_dataset(tmp_path / "ds", 10).root)
     config = _config()
     extractor = FeatureExtractor(config.model, config.pixels)
-    reader = TunedReader.of(extractor.last)
+    reader = TunedReader.of(extractor.last, scale=16.0)
     looks = cached_looks(source, config, reader, device=CPU)
     rows = torch.tensor([3, 7])
     assert looks.count == 6

@@ -10,6 +10,7 @@ from img2gps.console import (
     command,
     config_option,
     dry_run_option,
+    environment_sources,
     json_option,
     print_json,
     print_table,
@@ -69,23 +70,24 @@ def ablate(
     The same command goes on where it was interrupted: finished runs are not run again, failed ones are;
     more values or seeds add their runs.
     """
-    from train.interrupts import sigterm_as_interrupt
+    from img2gps.interrupts import interruptible
     from train.options import study_base
     from train.session import RUNS
     from train.study.grid import parse_axes, study_cells
     from train.study.report import write_study
     from train.study.results import study_result
-    from train.study.runs import run_study, study_folder, whole_failure
+    from train.study.runs import plan_study, run_study, study_folder, whole_failure
 
     shared = {"device": device, "threads": threads}
     grid = parse_axes(axes, assignments)
-    base = study_base(preset_name, models=[str(model) for model in grid.get("model", ())], options=shared)
+    models = [str(model) for model in grid.get("model", ())]
+    base = study_base(preset_name, models=models, options=shared, environment=environment_sources())
     cells = study_cells(base, grid, seeds=seeds, scale_lr=scale_lr)
     folder = study_folder(RUNS, dataset, name=name)
     if dry_run:
-        print_json({"study": str(folder), "runs": [cell.name for cell in cells]})
+        print_json({"study": str(folder), "runs": [run.root.name for run in plan_study(dataset, cells, folder)]})
         return
-    with sigterm_as_interrupt():
+    with interruptible():
         runs = run_study(dataset, cells, folder)
     result = study_result(dataset, runs)
     report = write_study(folder, dataset, runs, result)

@@ -81,6 +81,7 @@ def predict(
     if skipped:
         say(f"{format_count(skipped, 'file')} in the folders left out: no photos by their names.")
     tell_unfamiliar(found, walks=walks)
+    tell_worth(run, found)
     if csv_path is not None:
         write_text(csv_path, predictions_csv(found, abstain_m=abstain))
     if geojson_path is not None:
@@ -95,6 +96,19 @@ def predict(
     unread = sum(prediction.error is not None for prediction in found)
     if unread and strict:
         raise RejectedFilesError(f"{format_count(unread, 'file')} could not be read.")
+
+
+def tell_worth(run: Path, found: "list[Prediction]") -> None:
+    """Say what the model's familiarity can tell, and where its run was not better than the mean position."""
+    from train.loading import stated
+    from train.run import open_run
+    from train.telling import familiarity_sentence, scored_sentence
+
+    if any(prediction.familiarity is not None for prediction in found):
+        say(familiarity_sentence(stated(run, "familiarity_power")))
+    worth = scored_sentence(open_run(run)) if any(prediction.error is None for prediction in found) else None
+    if worth:
+        say(f"{worth} Its positions are worth no more than that.")
 
 
 def tell_unfamiliar(found: "list[Prediction]", *, walks: bool) -> None:

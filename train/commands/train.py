@@ -5,7 +5,17 @@ from pathlib import Path
 import rich_click as click
 from click.core import ParameterSource
 
-from img2gps.console import PATH, FiniteRange, command, dry_run_option, json_option, print_json, print_text, say
+from img2gps.console import (
+    PATH,
+    FiniteRange,
+    command,
+    dry_run_option,
+    environment_sources,
+    json_option,
+    print_json,
+    print_text,
+    say,
+)
 from img2gps.errors import UsageError
 from img2gps.text import safe_path
 
@@ -56,13 +66,13 @@ def train(
     Without a split every photo trains, none judges, and the last epoch is kept. Ctrl-C keeps every finished
     epoch; --resume goes on from there.
     """
+    from img2gps.interrupts import interruptible
     from train.distributed import leads
-    from train.interrupts import sigterm_as_interrupt
     from train.options import resolve
     from train.run import NO_PHOTOS
     from train.session import plan, resume_plan, resume_run, start_run, summary
 
-    with sigterm_as_interrupt():
+    with interruptible():
         if resume is not None:
             typed = _typed_options()
             if typed - {"resume", "epochs", "dry_run", "as_json"}:
@@ -76,14 +86,18 @@ def train(
             run = resume_run(resume, epochs=longer)
         else:
             config, file_dataset, file_folds = resolve(
-                preset_name=preset_name, options=options, assignments=assignments, config_path=config_path
+                preset_name=preset_name,
+                options=options,
+                assignments=assignments,
+                config_path=config_path,
+                environment=environment_sources(),
             )
             root = dataset or file_dataset
             if root is None:
                 raise UsageError("No dataset: give the folder that `img2gps ingest` made, or --resume RUN.")
             if dry_run:
                 if leads():
-                    print_json(plan(root, config, folds=folds or file_folds))
+                    print_json(plan(root, config, folds=folds or file_folds, name=name))
                 return
             run = start_run(root, config, folds=folds or file_folds, name=name)
     if not leads():

@@ -25,6 +25,7 @@ from train.evaluation.bootstrap import (
 )
 from train.evaluation.references import REFERENCES, ReferenceErrors
 from train.evaluation.together import walks_together
+from train.telling import against_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,17 @@ __all__ = ["CONTRACT", "contract_of", "evaluation_document"]
 
 CONTRACT: Final = (
     *("run", "dataset", "split", "photos", "rmse_m", "mean_m", "median_m", "p90_m", "within_m"),
-    *("intervals", "intervals_from", "mean_predictor", "skill", "frame", "macro", "calibration", "abstain"),
+    *(
+        "intervals",
+        "intervals_from",
+        "mean_predictor",
+        "skill",
+        "against_mean",
+        "frame",
+        "macro",
+        "calibration",
+        "abstain",
+    ),
     *("familiarity", "walks_together"),
     *("left_out", "notes", "report"),
 )
@@ -49,13 +60,15 @@ def evaluation_document(
     clusters = clusters_of(scores)
     errors = scores["error_m"].to_numpy(dtype=np.float64)
     together = walks_together(scores, abstain_m=abstain_m)
+    skill = _skill(errors, references.errors_m["mean_predictor"], clusters)
     per_walk, per_day = (strata.per(scores, column, clusters) for column in ("walk", "day"))
     return {
         **metrics_of(errors).to_dict(),
         "intervals": figure_intervals(errors, clusters),
         "intervals_from": {"unit": clusters.unit, "count": clusters.count, "level": LEVEL},
         "mean_predictor": metrics_of(references.errors_m["mean_predictor"]).to_dict(),
-        "skill": _skill(errors, references.errors_m["mean_predictor"], clusters),
+        "skill": skill,
+        "against_mean": against_mean(skill["rmse_m"]),
         "frame": _frame(references, clusters),
         "per_walk": per_walk,
         "per_day": per_day,

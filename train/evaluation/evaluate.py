@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from img2gps.console import jsonable
-from img2gps.errors import UsageError
-from img2gps.files import write_json
+from img2gps.errors import RunLockedError, UsageError
+from img2gps.files import write_json, write_sums
+from img2gps.locks import hold
+from img2gps.text import safe_path
 from img2gps.walks import clock_seconds
 from train.evaluation.baselines import THUMBNAIL_LIMIT
 from train.evaluation.bootstrap import clusters_of
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Evaluation", "compare_evaluations", "evaluate_run", "evaluate_runs"]
+
+_OTHERS_WRITE_S = 60.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,8 @@ def evaluate_run(
         raise UsageError(f"{subject.run_name} states no uncertainty to abstain by: leave --abstain out.")
     folder = subject.run.evaluations_path / _folder_name(subject)
     notes = list(subject.notes)
+    if subject.run.is_training:
+        notes.append("the run is still being trained: these are the figures of its best epoch so far")
     as_walks = np.isfinite(scores["walk_error_m"].to_numpy(dtype=np.float64))
     if (
         subject.predictions is not None
@@ -84,12 +90,16 @@ def evaluate_run(
         "dataset": subject.dataset_name,
         "split": subject.split,
         "training_photos": len(subject.training),
+        "training_walks": _training_walks(subject),
+        "method": subject.info.config.method,
         "left_out": subject.left_out,
         "notes": notes,
         "report": str(folder / "report.html"),
         "provenance": _provenance(subject),
         **evaluation_document(scores, references, site, abstain_m=abstain_m),
     }
+    if document["familiarity"]:
+        document["familiarity"]["power"] = _familiarity_power(subject)
     evaluation = Evaluation(document=jsonable(document), scores=scores, folder=folder)
     if write:
         _write(evaluation, _today(predictions, scores), subject)
@@ -150,6 +160,7 @@ def _predictions(subject: Subject, device: str) -> "pd.DataFrame":
     localizer = load_localizer(subject.path, device=device)
     rows = subject.rows
     paths = [subject.dataset.photo_path(photo_id) for photo_id in rows["id"]]
+    subject.dataset.tell_changed_copies(rows["id"], rows["photo_sha256"])
     alone, together = locate_with_walks(
         localizer, paths, walks=rows["walk"].to_numpy(dtype=str), seconds=clock_seconds(rows)
     )
@@ -161,6 +172,28 @@ def _predictions(subject: Subject, device: str) -> "pd.DataFrame":
         together=together,
         frame=localizer.frame,
     )
+
+
+def _familiarity_power(subject: Subject) -> dict[str, Any] | None:
+    """Return what the familiarity of the run's model finds out, of the mean over its folds; None: not known."""
+    from train.loading import stated
+
+    folds = sorted(set(subject.rows["fold"])) if subject.predictions is not None else [None]
+    powers = [stated(subject.path, "familiarity_power", fold=fold) for fold in folds]
+    if not powers or not all(isinstance(power, dict) for power in powers):
+        return None
+    return {key: float(np.mean([power[key] for power in powers])) for key in ("photos", "walks")} | {
+        "strangers": sum(power["strangers"] for power in powers),
+        "looks": powers[0]["looks"],
+    }
+
+
+def _training_walks(subject: Subject) -> int | None:
+    """Return on how many walks the photos of training were taken, None where their dataset is not at hand."""
+    if subject.training_dataset is None:
+        return None
+    frame = subject.training_dataset.read_frame()
+    return int(frame.loc[frame["id"].isin(set(subject.training["id"])), "walk"].nunique())
 
 
 def _provenance(subject: Subject) -> dict[str, str]:
@@ -196,6 +229,15 @@ def _folder_name(subject: Subject) -> str:
 
 
 def _write(evaluation: Evaluation, predictions: "pd.DataFrame", subject: Subject) -> None:
+    """Write an evaluation's files, after those of another process that is writing some of this run's."""
+    folder = evaluation.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    busy = f"{safe_path(folder)} is being written by another evaluation: wait until it has finished."
+    with hold(folder.parent / ".lock", otherwise=RunLockedError(busy), wait_s=_OTHERS_WRITE_S):
+        _write_files(evaluation, predictions, subject)
+
+
+def _write_files(evaluation: Evaluation, predictions: "pd.DataFrame", subject: Subject) -> None:
     from train.evaluation.page import write_report
 
     folder = evaluation.folder
@@ -203,3 +245,4 @@ def _write(evaluation: Evaluation, predictions: "pd.DataFrame", subject: Subject
     write_plots(folder / "plots", evaluation.document)
     write_report(folder / "report.html", evaluation.document, dataset=subject.dataset)
     write_json(folder / "evaluation.json", evaluation.document)
+    write_sums(folder)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
-from img2gps.splits import in_split, split_hashes
+from img2gps.splits import emptied_splits, in_split, split_hashes
 from img2gps.text import format_count, safe_path
 from train.evaluation.seen import label_notes, learned_from, seen_notes, without_seen
 from train.predictions import read_predictions
@@ -64,7 +64,7 @@ def choose_subject(path: Path, *, on: Path | None = None, split: str | None = No
     run = open_run(path)
     info = run.read_info()
     dataset = _dataset(info, on)
-    frame = dataset.read_frame()
+    frame = dataset.frame()
     own = _is_own(info, dataset, frame)
     if info.folds and not own and _fold_of(path, run) is None:
         raise UsageError(
@@ -156,6 +156,13 @@ def _held_out_split(info: RunInfo, frame: "gpd.GeoDataFrame", dataset: Dataset, 
     then = [name for name in ("test", "val") if info.split_ids[name] != NO_PHOTOS]
     today = [name for name in ("test", "val") if not in_split(frame, name).empty]
     choices = [name for name in then if name in today or not force] or today
+    emptied = [name for name in emptied_splits(frame) if name in ("test", "val") and name not in then]
+    if emptied and choices[:1] != ["test"]:
+        root = safe_path(dataset.root)
+        raise InvalidDatasetError(
+            f"Every photo of {emptied[-1]} in {root} is excluded by a correction: deal out others with "
+            f"`img2gps split {root}` and train again, or name what to score with --split."
+        )
     if choices:
         return choices[0]
     raise UsageError(

@@ -7,6 +7,7 @@ from typing import Any, Final
 from img2gps.metrics import WITHIN_M
 from img2gps.text import format_count, join_words
 from train.evaluation.strata import ENOUGH_ALONE
+from train.telling import familiarity_sentence, mean_position_sentence
 
 __all__ = ["Table", "figures_beside", "figures_table", "headline", "next_steps", "remarks", "walks_table"]
 
@@ -18,6 +19,11 @@ _BESIDE: Final = {
     "oracle": "oracle",
 }
 _MOST_WALKS: Final = 12
+# A few hundred photos of three walks are the least that beat the mean position clearly in docs/recipe.md.
+_FEW_PHOTOS: Final = 300
+_FEW_WALKS: Final = 3
+_FEW_SCORED: Final = 60
+_ENOUGH_FOR_NETWORKS: Final = 1000
 _FEW_IN_TRAINING_M: Final = 25.0
 
 
@@ -83,6 +89,9 @@ def walks_table(document: dict[str, Any]) -> Table:
 def remarks(document: dict[str, Any]) -> list[str]:
     """Return what a reader of the figures must know: what was left out, skill, calibration, abstention, few walks."""
     lines = [f"Note: {note}." for note in document["notes"]]
+    verdict = mean_position_sentence(document)
+    if verdict:
+        lines.append(verdict)
     skill = document["skill"].get("rmse_m")
     if skill:
         lines.append(f"Skill against the mean position (RMSE): {skill['value']:.2f}{_skill_bounds(skill['interval'])}.")
@@ -91,6 +100,7 @@ def remarks(document: dict[str, Any]) -> list[str]:
         lines.append(f"Calibration: {join_words(parts)}.")
     if document["familiarity"]:
         lines.append(_familiarity_line(document["familiarity"], document["walks_together"]))
+        lines.append(familiarity_sentence(document["familiarity"].get("power")))
     if document["walks_together"]:
         lines.append(_together_line(document["walks_together"]))
     if document["abstain"]:
@@ -128,10 +138,29 @@ def next_steps(document: dict[str, Any]) -> list[str]:
 
 
 def _skill_step(document: dict[str, Any]) -> str | None:
-    skill = document["skill"].get("rmse_m")
-    if skill and skill["interval"] and skill["interval"][0] <= 0:
-        return "Not better than the mean position by more than chance: train longer, or on more walks."
-    return None
+    """Return what would help a run that is not better than the mean position, by what it was made from."""
+    if mean_position_sentence(document) is None:
+        return None
+    photos, walks = document["training_photos"], document.get("training_walks")
+    helps = []
+    if photos < _FEW_PHOTOS:
+        source = f"{format_count(photos, 'photo')}" + (f" of {format_count(walks, 'walk')}" if walks else "")
+        helps.append(
+            f"more photos of more walks in training: it learned from {source}, some hundreds are where to begin"
+        )
+    elif walks is not None and walks < _FEW_WALKS:
+        helps.append(f"more walks: it learned from {format_count(walks, 'walk')}, at other hours and in other light")
+    if document["photos"] < _FEW_SCORED and document["split"] != "folds":
+        helps.append(
+            f"folds (`img2gps split DATASET --folds walk`, `img2gps train DATASET --folds`), which score every photo: "
+            f"{format_count(document['photos'], 'photo')} can show little"
+        )
+    if document.get("method") == "network":
+        little = photos < _ENOUGH_FOR_NETWORKS
+        helps.append(
+            "`--preset quick`, which needs fewer photos than a network of its own" if little else "training longer"
+        )
+    return f"What would help: {'; '.join(helps)}." if helps else None
 
 
 def _far_step(document: dict[str, Any]) -> str | None:

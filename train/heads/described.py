@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from train.config import TrainConfig
+from train.config import ProbeConfig
 from train.heads.features import Features
 from train.heads.light import LightCorrection
 from train.heads.views import Places, pairs_of_views
@@ -63,7 +63,7 @@ class Describer:
         return sum(whiten.matrix.shape[1] for whiten in self.pooled)
 
     @classmethod
-    def fit(cls, features: Features, places: Places, config: TrainConfig) -> Self:
+    def fit(cls, features: Features, places: Places, config: ProbeConfig) -> Self:
         """Return the describer of training photos.
 
         The metric of pooled features is learnt where other walks saw what a walk saw (`config.pair_m`), else
@@ -126,7 +126,7 @@ def _corrected(light: tuple[LightCorrection, ...], features: Features) -> tuple[
     return tuple(take(part, features.brightness) for take, part in zip(light, features.pooled, strict=True))
 
 
-def _metrics(pooled: tuple[Tensor, ...], places: Places, config: TrainConfig) -> tuple[Whitening, ...]:
+def _metrics(pooled: tuple[Tensor, ...], places: Places, config: ProbeConfig) -> tuple[Whitening, ...]:
     plain = tuple(
         Whitening.fit(vectors, dimensions=config.whiten_dims, power=config.whiten_power) for vectors in pooled
     )

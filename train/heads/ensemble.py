@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from img2gps.errors import UsageError
 from img2gps.progress import Advance
 from img2gps.text import join_words, safe_text
-from train.config import TrainConfig
+from train.config import ProbeConfig
 from train.heads.cells import Cells
 from train.heads.described import Described, Describer
 from train.heads.evidence import Evidence
@@ -42,7 +42,7 @@ class Head(Protocol):
 
 
 def head_names(text: str) -> list[str]:
-    """Return the heads that `TrainConfig.heads` joins by ``+``. Raises UsageError for an unknown one."""
+    """Return the heads that `ProbeConfig.heads` joins by ``+``. Raises UsageError for an unknown one."""
     names = [name.strip() for name in text.split("+")]
     for name in names:
         if name not in HEADS:
@@ -67,7 +67,7 @@ class Ensemble:
         features: Features,
         places: Places,
         cells: Cells,
-        config: TrainConfig,
+        config: ProbeConfig,
         *,
         advance: Advance,
     ) -> Self:
@@ -115,7 +115,7 @@ class Ensemble:
         return named | {"cells": self.cells.centres, "prior": self.prior}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor], config: TrainConfig, *, cell_m: float) -> Self:
+    def from_tensors(cls, tensors: Mapping[str, Tensor], config: ProbeConfig, *, cell_m: float) -> Self:
         """Return the ensemble of `tensors()`. Raises KeyError, ValueError or RuntimeError where they do not fit."""
         cells = Cells(centres=tensors["cells"], size_m=cell_m)
         describer = Describer.from_tensors(_below("describer", tensors))

@@ -12,7 +12,7 @@ from torch import Tensor
 from img2gps.geo import FloatArray
 from train.heads.calibration import FEWEST_TO_CALIBRATE
 
-__all__ = ["Familiarity", "walk_familiarity"]
+__all__ = ["Familiarity", "Power", "walk_familiarity"]
 
 _RAREST: Final = 0.005  # no photo counts for more
 _REGION: Final = 0.9  # of photos lie in their 90 % regions
@@ -21,13 +21,46 @@ _REGION: Final = 0.9  # of photos lie in their 90 % regions
 _WALKS_DIFFER: Final = 0.4
 _REGIONS_DIFFER: Final = 0.05
 _FEWEST_TO_AGREE: Final = 5.0
+_LOOKS: Final = 10  # of a walk whose power is estimated
+_WALKS: Final = 200  # drawn for that
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """The share of `strangers` made-up views that a model finds unlike its site, and of walks of `looks` such views."""
+
+    photos: float
+    walks: float
+    strangers: int
+    looks: int = _LOOKS
+
+    @classmethod
+    def of(cls, familiarity: FloatArray, *, below: float, seed: int) -> Self:
+        """Return the power by the familiarity (N,) of N strangers; below `below` a photo is unlike the site.
+
+        Walks are drawn among the strangers. How well their photos agree is not asked, for photos of one place
+        elsewhere may agree by chance: walks are found out no less often than this.
+        """
+        draws = np.random.default_rng([seed, len(familiarity)])
+        walks = draws.choice(familiarity, size=(_WALKS, _LOOKS))
+        agrees, looks = np.ones(_LOOKS, dtype=bool), np.ones(_LOOKS)
+        found = np.asarray([walk_familiarity(walk, agrees, looks) for walk in walks])
+        return cls(
+            photos=float(np.mean(familiarity < below)),
+            walks=float(np.mean(found < below)),
+            strangers=len(familiarity),
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Familiarity:
-    """The likeness (M,), ascending, of photos of the site that no head was fitted on; none: nothing is known."""
+    """The likeness (M,), ascending, of photos of the site that no head was fitted on; none: nothing is known.
+
+    `power` is how many strangers it finds out; None: that is not known, as in models of earlier versions.
+    """
 
     held_out: Tensor
+    power: Power | None = None
 
     @classmethod
     def fit(cls, likeness: Tensor) -> Self:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from img2gps.progress import bar
 from train.cache import cached_pixels
-from train.config import TrainConfig
+from train.config import ProbeConfig
 from train.data import DatasetPhotos
 from train.heads.features import CHUNK, FEATURES_VERSION, FeatureExtractor, Features
 from train.heads.tensor_cache import cached_tensors, how_seen, photos_of, tensors_path
@@ -16,7 +16,7 @@ __all__ = ["cached_features", "features_path"]
 
 
 def cached_features(
-    source: DatasetPhotos, config: TrainConfig, extractor: FeatureExtractor, *, device: torch.device
+    source: DatasetPhotos, config: ProbeConfig, extractor: FeatureExtractor, *, device: torch.device
 ) -> Features:
     """Return the features of all photos of a dataset, in the order of `source.photos`, on the CPU."""
     path = features_path(source, config, device)
@@ -29,12 +29,12 @@ def cached_features(
     return Features(pooled=pooled, brightness=tensors["brightness"], pyramids=pyramids)
 
 
-def features_path(source: DatasetPhotos, config: TrainConfig, device: torch.device) -> Path:
+def features_path(source: DatasetPhotos, config: ProbeConfig, device: torch.device) -> Path:
     """Return where the features lie."""
     return tensors_path("features", source, how_seen(config, device, version=FEATURES_VERSION), photos_of(source))
 
 
-def _extracted(source: DatasetPhotos, config: TrainConfig, extractor: FeatureExtractor) -> dict[str, Tensor]:
+def _extracted(source: DatasetPhotos, config: ProbeConfig, extractor: FeatureExtractor) -> dict[str, Tensor]:
     pixels = torch.from_numpy(cached_pixels(source, config.pixels))
     parts: list[Features] = []
     with bar("Looking at photos", len(pixels)) as advance:

@@ -70,7 +70,7 @@ class Features:
 
 
 def backbones_of(model: str, spec: PixelSpec) -> list[tuple[str, PixelSpec]]:
-    """Return the backbones that `TrainConfig.model` joins by ``+``, each with its input.
+    """Return the backbones that `ProbeConfig.model` joins by ``+``, each with its input.
 
     ``NAME@192`` looks at the photo at a short side of 192 pixels, ``NAME`` at that of `spec`, the largest there is.
     Raises UsageError.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from img2gps.progress import Advance
-from train.config import TrainConfig
+from train.config import ProbeConfig
 from train.heads.cells import Cells
 from train.heads.described import Described
 from train.heads.evidence import Evidence
@@ -30,7 +30,7 @@ class HeatMap:
 
     @classmethod
     def fit(
-        cls, photos: Described, xy: Tensor, cells: Cells, config: TrainConfig, *, seed: int, advance: Advance
+        cls, photos: Described, xy: Tensor, cells: Cells, config: ProbeConfig, *, seed: int, advance: Advance
     ) -> Self:
         """Return the head trained on photos at `xy` (N, 2) metres; `advance` is called once per network."""
         networks = nn.ModuleList()
@@ -52,14 +52,14 @@ class HeatMap:
         return dict(self.networks.state_dict())
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor], inputs: int, cells: Cells, config: TrainConfig) -> Self:
+    def from_tensors(cls, tensors: Mapping[str, Tensor], inputs: int, cells: Cells, config: ProbeConfig) -> Self:
         """Return the head of `tensors()`. Raises RuntimeError where they do not fit."""
         networks = nn.ModuleList(_network(inputs, len(cells), config) for _ in range(config.heat_seeds))
         networks.load_state_dict(dict(tensors))
         return cls(networks=networks.to(cells.centres.device).eval())
 
 
-def _network(inputs: int, outputs: int, config: TrainConfig) -> nn.Sequential:
+def _network(inputs: int, outputs: int, config: ProbeConfig) -> nn.Sequential:
     if config.head == "linear":
         return nn.Sequential(nn.Dropout(config.dropout), nn.Linear(inputs, outputs))
     hidden = [nn.Dropout(config.dropout), nn.Linear(inputs, config.hidden), nn.ReLU()]
@@ -73,7 +73,7 @@ def soft_labels(xy: Tensor, cells: Cells, sigma_m: float) -> Tensor:
     return torch.softmax(-distance.square() / (2 * sigma_m**2), dim=1)
 
 
-def _trained(inputs: Tensor, xy: Tensor, cells: Cells, config: TrainConfig, *, seed: int) -> nn.Sequential:
+def _trained(inputs: Tensor, xy: Tensor, cells: Cells, config: ProbeConfig, *, seed: int) -> nn.Sequential:
     with torch.random.fork_rng(devices=[inputs.device] if inputs.device.type == "cuda" else []):
         torch.manual_seed(seed)
         network = _network(inputs.shape[1], len(cells), config).to(inputs.device)
@@ -81,7 +81,7 @@ def _trained(inputs: Tensor, xy: Tensor, cells: Cells, config: TrainConfig, *, s
 
 
 def _descend(
-    network: nn.Sequential, inputs: Tensor, xy: Tensor, cells: Cells, config: TrainConfig, draws: np.random.Generator
+    network: nn.Sequential, inputs: Tensor, xy: Tensor, cells: Cells, config: ProbeConfig, draws: np.random.Generator
 ) -> nn.Sequential:
     size = min(config.batch_size, len(inputs))
     steps = max(config.epochs * (len(inputs) // size), _LEAST_STEPS)
@@ -98,7 +98,7 @@ def _descend(
     return network.eval()
 
 
-def _mixed(inputs: Tensor, targets: Tensor, config: TrainConfig, draws: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _mixed(inputs: Tensor, targets: Tensor, config: ProbeConfig, draws: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Return pairs of photos and of targets, mixed: Zhang et al., "mixup", ICLR 2018."""
     if not config.mixup:
         return inputs, targets

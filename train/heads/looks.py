@@ -10,13 +10,13 @@ from img2gps.errors import UsageError
 from img2gps.progress import bar
 from train.augment import Augmentation, UIntArray, augment, photo_keys, photo_uniforms
 from train.cache import cached_pixels
-from train.config import TrainConfig
+from train.config import ProbeConfig
 from train.data import DatasetPhotos
 from train.heads.features import CHUNK
 from train.heads.tensor_cache import cached_tensors, how_seen, photos_of, tensors_path
 from train.heads.tuned import TunedReader
 
-__all__ = ["Looks", "cached_looks"]
+__all__ = ["Looks", "cached_looks", "check_looks"]
 
 _VERSION: Final = 4
 _LOOKS: Final = 6
@@ -55,7 +55,7 @@ class Looks:
         return self.maps[self.rows[photos], looks]
 
 
-def cached_looks(source: DatasetPhotos, config: TrainConfig, reader: TunedReader, *, device: torch.device) -> Looks:
+def cached_looks(source: DatasetPhotos, config: ProbeConfig, reader: TunedReader, *, device: torch.device) -> Looks:
     """Return the looks at all photos of a dataset, in the order of `source.photos`, on the CPU.
 
     Raises UsageError where they are too many to hold.
@@ -67,7 +67,13 @@ def cached_looks(source: DatasetPhotos, config: TrainConfig, reader: TunedReader
 
 
 @torch.inference_mode()
-def _looked_at(source: DatasetPhotos, config: TrainConfig, reader: TunedReader, device: torch.device) -> Tensor:
+def check_looks(source: DatasetPhotos, reader: TunedReader, image: Tensor) -> None:
+    """Raise UsageError where the looks at all photos, of which `image` (1, 3, H, W) is like one, are too many."""
+    _looks_that_fit(len(source.photos), reader.trunk(image)[0].numel())
+
+
+@torch.inference_mode()
+def _looked_at(source: DatasetPhotos, config: ProbeConfig, reader: TunedReader, device: torch.device) -> Tensor:
     pixels = torch.from_numpy(cached_pixels(source, config.pixels))
     keys = photo_keys(source.photos.ids)
     count = _looks_that_fit(len(pixels), reader.trunk(pixels[:1])[0].numel())

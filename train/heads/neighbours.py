@@ -9,7 +9,7 @@ from typing import Final, Self
 import torch
 from torch import Tensor
 
-from train.config import TrainConfig
+from train.config import ProbeConfig
 from train.heads.cells import Cells
 from train.heads.described import Described
 from train.heads.evidence import Evidence
@@ -36,10 +36,10 @@ class Neighbours:
     gallery: Described
     xy: Tensor
     cells: Cells
-    config: TrainConfig
+    config: ProbeConfig
 
     @classmethod
-    def fit(cls, photos: Described, xy: Tensor, cells: Cells, config: TrainConfig) -> Self:
+    def fit(cls, photos: Described, xy: Tensor, cells: Cells, config: ProbeConfig) -> Self:
         """Return the head of training photos at `xy` (G, 2) metres."""
         return cls(gallery=photos, xy=xy, cells=cells, config=config)
 
@@ -79,7 +79,7 @@ class Neighbours:
         return {"xy": self.xy, "pooled": self.gallery.pooled, **local}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor], cells: Cells, config: TrainConfig) -> Self:
+    def from_tensors(cls, tensors: Mapping[str, Tensor], cells: Cells, config: ProbeConfig) -> Self:
         """Return the head of `tensors()`. Raises KeyError where one is missing."""
         levels = dict(Counter(name.split(".")[1] for name in tensors if name.startswith("local.")))
         local = tuple(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from train.config import TrainConfig
+from train.config import ProbeConfig
 from train.heads.cells import Cells
 from train.heads.described import Described
 from train.heads.evidence import Evidence
@@ -34,7 +34,7 @@ class Regression:
     cells: Cells
 
     @classmethod
-    def fit(cls, photos: Described, xy: Tensor, cells: Cells, config: TrainConfig, *, seed: int) -> Self:
+    def fit(cls, photos: Described, xy: Tensor, cells: Cells, config: ProbeConfig, *, seed: int) -> Self:
         """Return the head trained on photos at `xy` (N, 2) metres."""
         inputs, centre = photos.pooled * _INPUT_SCALE, xy.mean(dim=0)
         scale_m = float((xy - centre).square().mean().sqrt().clamp(min=1.0))
@@ -46,7 +46,7 @@ class Regression:
         network.eval()
         return head
 
-    def _descend(self, inputs: Tensor, xy: Tensor, config: TrainConfig) -> None:
+    def _descend(self, inputs: Tensor, xy: Tensor, config: ProbeConfig) -> None:
         size = min(config.batch_size, len(inputs))
         steps = max(config.epochs * (len(inputs) // size), _LEAST_STEPS)
         optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
@@ -78,7 +78,7 @@ class Regression:
         return {"centre": self.centre, **{f"network.{name}": t for name, t in self.network.state_dict().items()}}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor], inputs: int, cells: Cells, config: TrainConfig) -> Self:
+    def from_tensors(cls, tensors: Mapping[str, Tensor], inputs: int, cells: Cells, config: ProbeConfig) -> Self:
         """Return the head of `tensors()`. Raises KeyError or RuntimeError where they do not fit."""
         network = _network(inputs, config)
         network.load_state_dict({name.removeprefix("network."): t for name, t in tensors.items() if name != "centre"})
@@ -86,6 +86,6 @@ class Regression:
         return cls(network=network, centre=tensors["centre"], cells=cells)
 
 
-def _network(inputs: int, config: TrainConfig) -> nn.Sequential:
+def _network(inputs: int, config: ProbeConfig) -> nn.Sequential:
     hidden = [nn.Dropout(config.dropout), nn.Linear(inputs, config.hidden), nn.ReLU()]
     return nn.Sequential(*hidden, nn.Dropout(config.dropout), nn.Linear(config.hidden, 3))

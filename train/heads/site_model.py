@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from img2gps.progress import Advance
-from train.config import TrainConfig
+from train.config import ProbeConfig
 from train.data import DatasetPhotos
 from train.heads.cells import Cells
 from train.heads.ensemble import Ensemble
@@ -32,9 +32,9 @@ class Seen:
     looks: Looks | None
 
     @classmethod
-    def of(cls, source: DatasetPhotos, config: TrainConfig, extractor: FeatureExtractor, device: torch.device) -> Self:
+    def of(cls, source: DatasetPhotos, config: ProbeConfig, extractor: FeatureExtractor, device: torch.device) -> Self:
         """Return what is seen of all photos of a dataset, kept beside it. Raises UsageError (`TunedReader`)."""
-        reader = TunedReader.of(extractor.last) if config.tune_epochs else None
+        reader = TunedReader.of(extractor.last, scale=config.tune_scale) if config.tune_epochs else None
         return cls(
             features=cached_features(source, config, extractor, device=device),
             looks=None if reader is None else cached_looks(source, config, reader, device=device),
@@ -60,7 +60,7 @@ class SiteModel:
 
     @classmethod
     def fit(
-        cls, seen: Seen, places: Places, cells: Cells, config: TrainConfig, *, frozen: Reader, advance: Advance
+        cls, seen: Seen, places: Places, cells: Cells, config: ProbeConfig, *, frozen: Reader, advance: Advance
     ) -> Self:
         """Return the model of photos taken at `places`; `frozen` is the reader that is tuned."""
         reader = (
@@ -89,7 +89,7 @@ def held_out_evidence(
     places: Places,
     part: NDArray[np.int64],
     cells: Cells,
-    config: TrainConfig,
+    config: ProbeConfig,
     *,
     frozen: Reader,
     advance: Advance,
@@ -112,7 +112,7 @@ def held_out_evidence(
     return Evidence(log_shares=log_shares, likeness=likeness)
 
 
-def steps_in_all(photos: int, part: NDArray[np.int64] | None, config: TrainConfig) -> int:
+def steps_in_all(photos: int, part: NDArray[np.int64] | None, config: ProbeConfig) -> int:
     """Return how often a fit of so many photos advances its bar, with one inner fit per part of them."""
     sizes = [] if part is None else [photos - int((part == number).sum()) for number in np.unique(part)]
     fits = [(photos, config), *((size, _cheaper(config)) for size in sizes)]
@@ -120,5 +120,5 @@ def steps_in_all(photos: int, part: NDArray[np.int64] | None, config: TrainConfi
     return tuning + sum(own.heat_seeds for _, own in fits if "heat_map" in own.heads)
 
 
-def _cheaper(config: TrainConfig) -> TrainConfig:
-    return dataclasses.replace(config, heat_seeds=1, tune_epochs=-(-config.tune_epochs // 2))
+def _cheaper(config: ProbeConfig) -> ProbeConfig:
+    return config.model_copy(update={"heat_seeds": 1, "tune_epochs": -(-config.tune_epochs // 2)})

@@ -1,24 +1,31 @@
-"""Tensors of every photo of a dataset, computed once and kept in one file beside the photos."""
+"""Tensors of every photo of a dataset, computed once and kept in one file beside the photos.
+
+A digest of the file stands in its header, with zeros in its own place: a damaged file is made anew.
+"""
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors import torch as safetensors
 from torch import Tensor
 
 from img2gps.files import canonical_json, sha256_bytes, sha256_file, write_atomic
 from img2gps.progress import stderr
-from train.config import TrainConfig
+from train.config import ProbeConfig
 from train.data import DatasetPhotos
 from train.pixels import PREPROCESSING_VERSION
 
 __all__ = ["cached_tensors", "how_seen", "photos_of", "tensors_path"]
 
 _FOLDER: Final = ".cache"
+_ZEROS: Final = b"0" * 64
+_MARK: Final = b'"__metadata__":{"sha256":"'
+_HEAD_BYTES: Final = 4096
 
 
 def cached_tensors(path: Path, count: int, compute: Callable[[], Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
@@ -48,7 +55,7 @@ def photos_of(source: DatasetPhotos) -> list[Any]:
     return [source.photos.ids.tolist(), source.photos.photo_sha256.tolist()]
 
 
-def how_seen(config: TrainConfig, device: torch.device, *, version: int) -> list[Any]:
+def how_seen(config: ProbeConfig, device: torch.device, *, version: int) -> list[Any]:
     """Return everything but the photos that frozen backbones' outputs depend on."""
     weights = Path(config.weights)
     spec = config.pixels
@@ -63,16 +70,44 @@ def how_seen(config: TrainConfig, device: torch.device, *, version: int) -> list
 
 def _read(path: Path) -> dict[str, Tensor] | None:
     try:
+        if not _is_intact(path):
+            return None
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in sorted(file.keys())}
-    except (OSError, SafetensorError):
+    except Exception:  # noqa: BLE001  missing, or torn by a full disk, a power cut or a flipped bit
         return None
+
+
+def _is_intact(path: Path) -> bool:
+    """Return whether the file is as it was written; one of an earlier version has no digest to tell by."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        place = _place_of_digest(head)
+        if place is None:
+            return True
+        found = hashlib.sha256(head[:place] + _ZEROS + head[place + len(_ZEROS) :])
+        while chunk := file.read(1 << 20):
+            found.update(chunk)
+    return found.hexdigest().encode() == head[place : place + len(_ZEROS)]
+
+
+def _place_of_digest(head: bytes) -> int | None:
+    place = head.find(_MARK)
+    return None if place < 0 else place + len(_MARK)
+
+
+def _packed(tensors: Mapping[str, Tensor]) -> bytes:
+    content = bytearray(safetensors.save(dict(tensors), metadata={"sha256": _ZEROS.decode()}))
+    place = _place_of_digest(bytes(content[:_HEAD_BYTES]))
+    assert place is not None
+    content[place : place + len(_ZEROS)] = hashlib.sha256(content).hexdigest().encode()
+    return bytes(content)
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     try:
-        write_atomic(path, safetensors.save(contiguous))
+        write_atomic(path, _packed(contiguous))
     except OSError as error:
         kind = path.name.partition("-")[0]
         stderr().print(f"No {kind} kept beside the dataset ({error.strerror}); the next run computes them anew.")

@@ -16,7 +16,6 @@ __all__ = ["TunedReader"]
 
 _TUNED_STAGES: Final = 2
 _EMBEDDING: Final = 256
-_SCALE: Final = 16.0  # of unit-length vectors, for the layers that read them
 
 
 class _ReachedError(Exception):
@@ -34,8 +33,9 @@ class TunedReader(Reader):
     Raises UsageError for a network that cannot be cut between two stages: one of attention, or of branches.
     """
 
-    def __init__(self, name: str, spec: PixelSpec, *, own_statistics: float = 0.0) -> None:
+    def __init__(self, name: str, spec: PixelSpec, *, own_statistics: float, scale: float) -> None:
         super().__init__(name, spec, own_statistics=own_statistics)
+        self._scale = scale
         uncut = UsageError(
             f"{safe_text(name)} cannot be cut before its last stages: set tune_epochs to 0, or name a network such as "
             "resnet18 or timm/tf_efficientnet_lite0 last."
@@ -49,9 +49,9 @@ class TunedReader(Reader):
             raise uncut from error
 
     @classmethod
-    def of(cls, frozen: Reader) -> "TunedReader":
-        """Return a reader with the weights of a frozen one."""
-        reader = cls(frozen.name, frozen.spec, own_statistics=frozen.own_statistics)
+    def of(cls, frozen: Reader, *, scale: float) -> "TunedReader":
+        """Return a reader with the weights of a frozen one; `scale` is the length of the vectors its layers read."""
+        reader = cls(frozen.name, frozen.spec, own_statistics=frozen.own_statistics, scale=scale)
         reader.backbone.load_state_dict(frozen.backbone.state_dict())
         return reader.to(memory_format=torch.channels_last).to(frozen.mean.device).eval()
 
@@ -94,7 +94,7 @@ class TunedReader(Reader):
 
     def _vectors(self, inputs: Tensor, at_cut: Tensor | None = None) -> Tensor:
         plain = self._plain(inputs, at_cut)
-        return torch.cat([plain, F.normalize(self.embed(_SCALE * plain), dim=1)], dim=1)
+        return torch.cat([plain, F.normalize(self.embed(self._scale * plain), dim=1)], dim=1)
 
     def _plain(self, inputs: Tensor, at_cut: Tensor | None) -> Tensor:
         handle = self.stages[self._cut].register_forward_hook(lambda *_: at_cut)  # None changes nothing

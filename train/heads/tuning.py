@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from img2gps.progress import Advance
-from train.config import TrainConfig
+from train.config import ProbeConfig
 from train.heads.cells import Cells
 from train.heads.features import CHUNK, Features, Reader
 from train.heads.heat_map import soft_labels
@@ -18,30 +18,17 @@ from train.heads.views import Places, one_view
 
 __all__ = ["steps_of", "tuned_reader", "with_tuned"]
 
-_BATCH: Final = 96
-_LR_TAIL: Final = 3e-4
-_LR_NEW: Final = 2e-3
-_WEIGHT_DECAY: Final = 0.05
-_RISE: Final = 0.15  # share of the steps in which the learning rates climb
-_DROPOUT: Final = 0.3
-_SCALE: Final = 16.0
-_PLACE_SHARE: Final = 0.5  # of the loss that names the place, beside the one that compares
-_TEMPERATURE: Final = 0.07
-_NEAR_M: Final = 17.0  # photos of another walk that count as alike, the nearer the more
-_NEAR_SIGMA_M: Final = 8.0
-_FAR_M: Final = 30.0  # photos that count as unlike; labels of what lies in between are too uncertain to say
-_LEAST_ALIKE: Final = 0.3
 _NEVER: Final = -1e4
 _AT_ONCE: Final = 512
 
 
-def steps_of(photos: int, config: TrainConfig) -> int:
+def steps_of(photos: int, config: ProbeConfig) -> int:
     """Return how many steps `tuned_reader` takes on so many photos."""
-    return max(1, config.tune_epochs * photos // _BATCH)
+    return max(1, config.tune_epochs * photos // config.tune_batch_size)
 
 
 def tuned_reader(
-    frozen: Reader, looks: Looks, places: Places, cells: Cells, config: TrainConfig, *, advance: Advance
+    frozen: Reader, looks: Looks, places: Places, cells: Cells, config: ProbeConfig, *, advance: Advance
 ) -> TunedReader:
     """Return a reader like `frozen` with its last two stages trained on N photos; `advance` is called once per step.
 
@@ -54,7 +41,7 @@ def tuned_reader(
     device = places.xy.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
-        reader = TunedReader.of(frozen)
+        reader = TunedReader.of(frozen, scale=config.tune_scale)
         classify = nn.Linear(reader.embed.in_features, len(cells)).to(device)
         nn.init.zeros_(classify.weight)
         nn.init.zeros_(classify.bias)
@@ -83,28 +70,28 @@ def _descend(
     looks: Looks,
     places: Places,
     cells: Cells,
-    config: TrainConfig,
+    config: ProbeConfig,
     advance: Advance,
 ) -> None:
     new = [*classify.parameters(), *reader.embed.parameters()]
-    groups = [{"params": reader.trained(), "lr": _LR_TAIL}, {"params": new, "lr": _LR_NEW}]
-    optimizer = torch.optim.AdamW(groups, weight_decay=_WEIGHT_DECAY)
+    groups = [{"params": reader.trained(), "lr": config.tune_lr}, {"params": new, "lr": config.tune_new_lr}]
+    optimizer = torch.optim.AdamW(groups, weight_decay=config.tune_weight_decay)
     steps = steps_of(len(places), config)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [_LR_TAIL, _LR_NEW], total_steps=steps + 1, pct_start=_RISE
+        optimizer, [config.tune_lr, config.tune_new_lr], total_steps=steps + 1, pct_start=config.tune_rise
     )
     draws = torch.Generator().manual_seed(config.seed)
-    partners = _Partners(places)
+    partners = _Partners(places, config)
     width = classify.in_features
     for _ in range(steps):
-        rows, look = partners.drawn(draws), torch.randint(looks.count, (_BATCH,), generator=draws)
+        rows, look = partners.drawn(draws), torch.randint(looks.count, (config.tune_batch_size,), generator=draws)
         maps = looks.drawn(rows, look).to(places.xy.device).float().contiguous(memory_format=torch.channels_last)
         vectors = reader.tail(maps)
-        logits = classify(F.dropout(_SCALE * vectors[:, :width], _DROPOUT))
+        logits = classify(F.dropout(config.tune_scale * vectors[:, :width], config.tune_dropout))
         own = rows.to(places.xy.device)
         targets = soft_labels(places.xy[own], cells, config.label_sigma_m)
         placing = -(targets * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
-        loss = _PLACE_SHARE * placing + _contrast(reader.embedding(vectors), places.take(own))
+        loss = config.tune_place_share * placing + _contrast(reader.embedding(vectors), places.take(own), config)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
@@ -112,17 +99,19 @@ def _descend(
         advance()
 
 
-def _contrast(embedding: Tensor, places: Places) -> Tensor:
+def _contrast(embedding: Tensor, places: Places, config: ProbeConfig) -> Tensor:
     """Return the contrastive loss of a batch; 0 where no two of its photos show one view on two walks."""
     distance = torch.cdist(places.xy, places.xy, compute_mode="donot_use_mm_for_euclid_dist")
     every = torch.arange(len(places), device=places.xy.device)
-    alike = torch.exp(-distance.square() / (2 * _NEAR_SIGMA_M**2)) * one_view(every, places, within_m=_NEAR_M)
-    counted = (alike > 0) | (distance > _FAR_M)
-    logits = (embedding @ embedding.T / _TEMPERATURE).masked_fill(~counted, _NEVER)
+    alike = torch.exp(-distance.square() / (2 * config.tune_near_sigma_m**2)) * one_view(
+        every, places, within_m=config.tune_near_m
+    )
+    counted = (alike > 0) | (distance > config.tune_far_m)
+    logits = (embedding @ embedding.T / config.tune_temperature).masked_fill(~counted, _NEVER)
     total = alike.sum(dim=1)
     shares = alike / total.clamp(min=1e-6)[:, None]
     losses = -(shares * F.log_softmax(logits, dim=1)).sum(dim=1)
-    speak = total > _LEAST_ALIKE
+    speak = total > config.tune_least_alike
     return losses[speak].mean() if bool(speak.any()) else embedding.sum() * 0.0
 
 
@@ -132,11 +121,11 @@ class _Partners:
     Were the whole batch drawn at random, hardly any two of its photos would.
     """
 
-    def __init__(self, places: Places) -> None:
-        self._photos = len(places)
+    def __init__(self, places: Places, config: ProbeConfig) -> None:
+        self._photos, self._pairs = len(places), config.tune_batch_size // 2
         own, partner = [], []
         for rows in torch.split(torch.arange(len(places), device=places.xy.device), _AT_ONCE):
-            near = one_view(rows, places, within_m=_NEAR_M).nonzero().cpu()
+            near = one_view(rows, places, within_m=config.tune_near_m).nonzero().cpu()
             own.append(near[:, 0] + rows[0].cpu())
             partner.append(near[:, 1])
         self._partner = torch.cat(partner)
@@ -145,7 +134,7 @@ class _Partners:
 
     def drawn(self, draws: torch.Generator) -> Tensor:
         """Return the rows of a batch; a photo without a partner is joined by itself, which another look may show."""
-        first = torch.randint(self._photos, (_BATCH // 2,), generator=draws)
+        first = torch.randint(self._photos, (self._pairs,), generator=draws)
         count = self._count[first]
         pick = (torch.rand(len(first), generator=draws) * count).long().clamp(max=(count - 1).clamp(min=0))
         places = (self._start[first] + pick).clamp(max=max(0, len(self._partner) - 1))

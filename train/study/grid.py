@@ -10,7 +10,8 @@ from typing import Final, Literal
 from img2gps.errors import UsageError
 from img2gps.files import canonical_json, sha256_bytes
 from img2gps.text import safe_text
-from train.config import TrainConfig, changed, config_values, parse_assignments, refuse_unread
+from train.config import TrainConfig
+from train.config_values import changed, config_values, parse_assignments, refuse_unread
 from train.run import LONGEST_NAME
 
 __all__ = ["REFERENCE_BATCH", "Axes", "Cell", "ScaleRule", "parse_axes", "study_cells"]
@@ -75,16 +76,20 @@ def study_cells(base: TrainConfig, axes: Axes, *, seeds: int, scale_lr: ScaleRul
     With `scale_lr` the learning rate on the axis is that of a batch of `REFERENCE_BATCH`. Raises UsageError for a
     value that does not fit its field, and for a field that makes no difference to the method.
     """
-    if "seed" in axes:
-        raise UsageError("The seed is no axis: give --seeds N.")
+    for name, instead in (("seed", "--seeds N"), ("preset", "--preset NAME")):
+        if name in axes:
+            raise UsageError(f"The {name} is no axis: give {instead}.")
     cells: list[Cell] = []
     for values in itertools.product(*axes.values()):
         named = dict(zip(axes, values, strict=True))
-        config = changed(base, named)
+        config = changed(base, named, where="An axis")
         refuse_unread(config, named)
-        config = dataclasses.replace(config, lr=config.lr * _factor(config.batch_size, scale_lr))
+        config = changed(config, {"lr": config.lr * _factor(config.batch_size, scale_lr)}, where="--scale-lr")
         place = tuple((name, getattr(changed(base, named), name)) for name, given in axes.items() if len(given) > 1)
-        cells += [Cell(values=place, seed=seed, config=dataclasses.replace(config, seed=seed)) for seed in range(seeds)]
+        cells += [
+            Cell(values=place, seed=seed, config=changed(config, {"seed": seed}, where="--seeds"))
+            for seed in range(seeds)
+        ]
     return cells
 
 

@@ -4,22 +4,33 @@ import contextlib
 import dataclasses
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from img2gps.errors import DeviceError, Img2GPSError, InvalidCheckpointError, InvalidDatasetError, UsageError
+from img2gps.errors import (
+    DeviceError,
+    Img2GPSError,
+    InvalidCheckpointError,
+    InvalidDatasetError,
+    RunLockedError,
+    UsageError,
+)
 from img2gps.files import canonical_json, sha256_bytes
+from img2gps.locks import hold, is_held
 from img2gps.progress import stderr
 from img2gps.text import format_duration, safe_path, safe_text
 from train.checkpoint import STATE, read_checkpoint
-from train.config import TrainConfig, changed
-from train.data import DatasetPhotos, Photos, read_photos, select_split
+from train.config import TrainConfig
+from train.config_values import changed, config_of
+from train.data import DatasetPhotos, Photos, TrainingData, read_photos, select_split
+from train.devices import pick_device, use_threads
 from train.distributed import started_processes
 from train.loading import load_localizer
 from train.locating import locate_files
+from train.methods import check_model
 from train.predictions import predictions_frame, read_predictions, write_predictions
 from train.run import RunFolder, RunInfo
 from train.session import resume_run, start_run
@@ -28,7 +39,7 @@ from train.study.grid import Cell
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["StudyRun", "run_study", "study_folder", "whole_failure"]
+__all__ = ["StudyRun", "plan_study", "run_study", "study_folder", "whole_failure"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +78,24 @@ def run_study(root: Path, cells: Sequence[Cell], folder: Path) -> list[StudyRun]
 
     A run of `folder` serves a cell whose config it was made from. Raises InvalidDatasetError where the split has no
     validation photos to compare on, UsageError where such a run saw other photos or labels than the dataset has
-    today, or where torchrun started several processes.
+    today, or where torchrun started several processes, RunLockedError where another process trains the study.
     """
-    if started_processes() > 1:
-        raise UsageError("`img2gps ablate` trains its runs one by one in one process: start it without torchrun.")
-    source = read_photos(root)
-    val = select_split(source).val
-    if val is None:
-        raise InvalidDatasetError(
-            f"{safe_path(root)} has no validation photos to compare runs on: "
-            f"split it with `img2gps split {safe_path(root)} --val 60`."
-        )
-    runs = _runs_of(cells, folder, source)
+    data, val = _compared(root)
+    with held_study(folder):
+        return _finished(root, cells, _runs_of(cells, folder, data.source), val)
+
+
+@contextlib.contextmanager
+def held_study(folder: Path) -> Iterator[None]:
+    """Hold a study for writing while the block runs. Raises RunLockedError where another process holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    busy = f"The study {safe_path(folder)} is being trained by another process: wait until it has finished, or stop it."
+    with hold(folder / ".lock", otherwise=RunLockedError(busy)):
+        yield
+
+
+def _finished(root: Path, cells: Sequence[Cell], runs: Mapping[Cell, RunFolder], val: Photos) -> list[StudyRun]:
+    """Train and predict what is not finished yet and return the run of every cell."""
     finished: list[StudyRun] = []
     waiting = [cell for cell in cells if not _is_finished(runs[cell], cell.config)]
     if len(waiting) < len(cells):
@@ -94,6 +111,33 @@ def run_study(root: Path, cells: Sequence[Cell], folder: Path) -> list[StudyRun]
         _say(f"Run {done + 1} of {len(waiting)}{about}: {cell.setting}, seed {cell.seed}")
         finished.append(_attempt(root, cell, runs[cell], val))
     return finished
+
+
+def plan_study(root: Path, cells: Sequence[Cell], folder: Path) -> list[RunFolder]:
+    """Return the run of each cell, having done all that `run_study` does but train; nothing is written.
+
+    Raises what `run_study` would, and what the first run that cannot begin would.
+    """
+    data, _ = _compared(root)
+    with held_study(folder) if is_held(folder / ".lock") else contextlib.nullcontext():  # raises
+        runs = _runs_of(cells, folder, data.source)
+    for config in dict.fromkeys(changed(cell.config, {"seed": 0}) for cell in cells):
+        use_threads(config.threads)
+        check_model(config, [data], device=pick_device(config.device))
+    return [runs[cell] for cell in cells]
+
+
+def _compared(root: Path) -> tuple[TrainingData, Photos]:
+    """Return the photos of a study and those that its runs are compared on. Raises what `run_study` says."""
+    if started_processes() > 1:
+        raise UsageError("`img2gps ablate` trains its runs one by one in one process: start it without torchrun.")
+    data = select_split(read_photos(root))
+    if data.val is None:
+        raise InvalidDatasetError(
+            f"{safe_path(root)} has no validation photos to compare runs on: "
+            f"split it with `img2gps split {safe_path(root)} --val 60`."
+        )
+    return data, data.val
 
 
 def whole_failure(folder: Path, runs: Sequence[StudyRun]) -> Img2GPSError | OSError:
@@ -133,7 +177,7 @@ def _is_finished(run: RunFolder, config: TrainConfig) -> bool:
     try:
         written = _predictions_path(run).stat().st_mtime_ns
         best, last = (run.best / STATE).stat().st_mtime_ns, read_checkpoint(run.last)
-        trained = changed(TrainConfig(), last.state.get("config", {})) == config
+        trained = config_of(last.state.get("config", {})) == config
         return written >= best and trained and (config.method == "probe" or last.epochs_done == config.epochs)
     except (OSError, Img2GPSError):
         return False

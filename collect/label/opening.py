@@ -1,0 +1,67 @@
+"""A desk that opens while the page is already there: the server answers at once, what needs photos waits for them."""
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collect.label.desk import LabelDesk
+
+__all__ = ["Opening"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What the page waits for: `done` of `total` photos of the stage (0 of 0: not known)."""
+
+    stage: Literal["reading", "ranking", "ready"]
+    done: int = 0
+    total: int = 0
+
+
+class Opening:
+    """The desk, as soon as there is one. Safe to call from several threads."""
+
+    def __init__(self, opens: "Callable[[], LabelDesk]") -> None:
+        self._opens = opens
+        self._desk: Future[LabelDesk] = Future()
+
+    @classmethod
+    def of(cls, desk: "LabelDesk") -> "Opening":
+        """Return the opening of a desk that is open."""
+        opening = cls(lambda: desk)
+        opening._desk.set_result(desk)
+        return opening
+
+    def start(self, failed: Callable[[], None]) -> None:
+        """Open the desk in a thread of its own and rank its labels; `failed` is called where it cannot be opened."""
+        if not self._desk.done():
+            threading.Thread(target=self._run, args=(failed,), daemon=True).start()
+
+    def desk(self) -> "LabelDesk":
+        """Wait for the desk. Raises what opening it raised."""
+        return self._desk.result()
+
+    def failure(self) -> BaseException | None:
+        """Return what went wrong, None where nothing did or where it is not done yet."""
+        return self._desk.exception() if self._desk.done() else None
+
+    def progress(self) -> dict[str, Any]:
+        """Return how far it is, as plain JSON values."""
+        if not self._desk.done() or self._desk.exception():
+            return dataclasses.asdict(Progress(stage="reading"))
+        done, total = self._desk.result().ranked
+        stage: Literal["ranking", "ready"] = "ready" if done == total and total else "ranking"
+        return dataclasses.asdict(Progress(stage=stage, done=done, total=total))
+
+    def _run(self, failed: Callable[[], None]) -> None:
+        try:
+            desk = self._opens()
+        except Exception as error:  # noqa: BLE001  # told to everybody who waits, and raised by the server when it has ended
+            self._desk.set_exception(error)
+            failed()
+            return
+        self._desk.set_result(desk)
+        desk.warm_up()

@@ -1,0 +1,144 @@
+"""Which files beside a photo may say where and when it was taken: XMP sidecars, and the JSON of Google Takeout.
+
+XMP: ``IMG_1.jpg.xmp`` (darktable, digiKam) before ``IMG_1.xmp`` (Lightroom, Adobe). Takeout: ``IMG_1.jpg.json`` or
+``IMG_1.jpg.supplemental-metadata.json``, cut to 46 characters before its ``.json``; the number of a second
+``IMG_1(1).jpg`` stands behind the name of the photo or before ``.json``; an edited copy has its original's.
+"""
+
+import dataclasses
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Literal
+
+__all__ = ["Sidecar", "find_sidecars"]
+
+_ENDINGS: Final = (b".xmp", b".json")
+_SUPPLEMENT: Final = ".supplemental-metadata"
+_SHORTEST_CUT, _LONGEST_CUT = 40, 51
+_NUMBERED: Final = re.compile(r"(.*)\((\d+)\)(\.[^.]*)?", re.DOTALL)
+# What Google Photos adds to the name of an edited copy, by the language of the account.
+_EDITED: Final = re.compile(
+    r"(.+)-(?:edited|bearbeitet|modifié|editado|editada|modificato|bewerkt|edytowane|redigerad|muokattu|redigeret|redigert"
+    r"|upraveno|düzenlendi|編集済み|已修改|已編輯)",
+    re.DOTALL,
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sidecar:
+    """A file beside a photo. `shared` marks one that was found by a name cut short, which several photos may have."""
+
+    path: bytes
+    kind: Literal["sidecar", "takeout"]
+    state: str
+    shared: bool = False
+
+
+def find_sidecars(paths: Sequence[bytes]) -> dict[bytes, tuple[Sidecar, ...]]:
+    """Return the sidecars of the files that have any, XMP first; each folder is listed once."""
+    folders: dict[bytes, list[bytes]] = defaultdict(list)
+    for path in paths:
+        folder, _, name = path.rpartition(b"/")
+        folders[folder].append(name)
+    found = {}
+    for folder, names in folders.items():
+        beside = _Beside.of(folder)
+        if beside is not None:
+            for name in names:
+                if not name.lower().endswith(_ENDINGS) and (sidecars := tuple(beside.sidecars(name))):
+                    found[folder + b"/" + name] = sidecars
+    return found
+
+
+class _Beside:
+    """The sidecars of one folder: XMP by lower name; JSON by what stands before the number and ``.json``."""
+
+    def __init__(self, folder: bytes, names: Sequence[bytes]) -> None:
+        self._folder = folder
+        self._states: dict[bytes, str | None] = {}
+        self._xmp: Mapping[str, bytes] = {_text(n).lower(): n for n in names if n.lower().endswith(b".xmp")}
+        self._json: dict[tuple[str, str], bytes] = {}
+        for name in names:
+            if name.lower().endswith(b".json"):
+                self._json.setdefault(_json_key(_text(name)[: -len(".json")]), name)
+
+    @classmethod
+    def of(cls, folder: bytes) -> "_Beside | None":
+        """Return the sidecars of a folder, None where it has none or cannot be listed."""
+        try:
+            with os.scandir(folder or b"/") as listing:
+                names = sorted(entry.name for entry in listing if entry.name.lower().endswith(_ENDINGS))
+        except OSError:
+            return None
+        return cls(folder, names) if names else None
+
+    def sidecars(self, name: bytes) -> Iterator[Sidecar]:
+        """Yield what may belong to a photo, the nearest first."""
+        text = _text(name)
+        stem = text.rpartition(".")[0] or text
+        for candidate in (f"{text}.xmp", f"{stem}.xmp"):
+            yield from self._sidecar(self._xmp.get(candidate.lower()), "sidecar")
+        for file, number, shared in self._takeout(text):
+            yield from self._sidecar(self._json.get((file, number)), "takeout", shared=shared)
+
+    def _takeout(self, text: str) -> Iterator[tuple[str, str, bool]]:
+        """Yield the names under which Takeout may have put a photo's JSON, less its ending: the whole ones first."""
+        if not self._json:
+            return
+        plain, number = _plain_name(text)
+        for file, number_of_json in dict.fromkeys([(text, ""), (plain, number)]):
+            for original in (file, *_originals(file)):
+                yield original, number_of_json, False
+                whole = original + _SUPPLEMENT
+                for length in range(len(whole), len(original), -1):
+                    yield whole[:length], number_of_json, False
+                for length in range(min(len(original) - 1, _LONGEST_CUT), _SHORTEST_CUT - 1, -1):
+                    yield original[:length], number_of_json, True
+
+    def _sidecar(
+        self, name: bytes | None, kind: Literal["sidecar", "takeout"], *, shared: bool = False
+    ) -> list[Sidecar]:
+        if name is None:
+            return []
+        if name not in self._states:
+            self._states[name] = _state(self._folder + b"/" + name)
+        state = self._states[name]
+        return (
+            [] if state is None else [Sidecar(path=self._folder + b"/" + name, kind=kind, state=state, shared=shared)]
+        )
+
+
+def _originals(file: str) -> Iterator[str]:
+    """Yield the names that the original of an edited copy may have."""
+    stem, dot, ending = file.rpartition(".")
+    edited = _EDITED.fullmatch(stem)
+    if edited:
+        for other in dict.fromkeys([ending, "HEIC", "heic", "jpg", "JPG", "jpeg", "png"]):
+            yield edited[1] + dot + other
+
+
+def _json_key(stem: str) -> tuple[str, str]:
+    """Return what stands before a number at the end, and the number ("" without one)."""
+    numbered = _NUMBERED.fullmatch(stem)
+    return (numbered[1], numbered[2]) if numbered and not numbered[3] else (stem, "")
+
+
+def _plain_name(text: str) -> tuple[str, str]:
+    """Return a photo's name without the number before its ending, and the number."""
+    numbered = _NUMBERED.fullmatch(text)
+    return (numbered[1] + (numbered[3] or ""), numbered[2]) if numbered and numbered[3] else (text, "")
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _state(path: bytes) -> str | None:
+    """Return what changes when a sidecar does, None where it is gone."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return f"{status.st_size}-{status.st_mtime_ns}"

@@ -1,0 +1,1 @@
+"""Tables of positions that people and other programs write: one reader for labels and for imported corrections."""

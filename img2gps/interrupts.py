@@ -1,0 +1,66 @@
+"""Being told to stop: by a person (Ctrl-C), a scheduler (SIGTERM) or a terminal that closes (SIGHUP), all the same.
+
+Each raises KeyboardInterrupt in the main thread, and the program ends with 130. A signal that was ignored when the
+program started stays ignored: `nohup` and shells that start programs in the background rely on it.
+"""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Final
+
+__all__ = ["STOPPING", "held_back", "interruptible"]
+
+STOPPING: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)  # Windows has no SIGHUP
+"""The signals that ask a program to end."""
+
+
+class _State:
+    """Whether interrupts wait, and whether one does."""
+
+    depth = 0
+    waiting = False
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    if _State.depth:
+        _State.waiting = True
+    else:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt on each of `STOPPING` while the block runs; outside the main thread nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    ours = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    for number in ours:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, before[number])
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Let interrupts wait until the block has run, which must not take long: it is done whole or not at all."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _State.depth += 1
+    try:
+        yield
+    finally:
+        _State.depth -= 1
+        if not _State.depth and _State.waiting:
+            _State.waiting = False
+            raise KeyboardInterrupt

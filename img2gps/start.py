@@ -1,0 +1,29 @@
+"""The first lines of the program: a Ctrl-C while its modules are loading is no traceback.
+
+Nothing but the standard library's smallest modules may be imported here.
+"""
+
+import os
+import signal
+from types import FrameType
+
+__all__ = ["main"]
+
+_INTERRUPTED = 130
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """End at once: nothing has been begun, or everything is done."""
+    os.write(2, b"Interrupted.\n")
+    os._exit(_INTERRUPTED)
+
+
+def main() -> None:
+    """Run `img2gps.cli.main`, which answers interrupts its own way while it runs."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+            signal.signal(number, _leave)
+    from img2gps.cli import main as run
+
+    run()

@@ -1,0 +1,296 @@
+"""Files that are flipped, zeroed, cut or forged, and what the commands that read them make of it."""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import random
+import shutil
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from ingest_runs import run_ingest
+from photos import write_photo, write_walk
+
+from collect.split import split_dataset
+from img2gps.cli import run as img2gps
+from img2gps.corrections import Correction, append_corrections
+from img2gps.dataset import Dataset
+from img2gps.manifest import photos_of, read_table
+from train.config import TrainConfig, changed
+from train.presets import preset
+from train.session import start_run
+
+Kind = Literal["flip", "zero", "cut", "forge"]
+Verdict = Literal["refused", "same", "named", "different", "traceback"]
+
+KINDS: tuple[Kind, ...] = ("flip", "zero", "cut", "forge")
+DOCUMENTED = frozenset(range(8)) | {74, 75, 130}
+_PASSING = ("report", "seconds", "digest", "made_by", "finished_at", "images_per_s", "epoch_s", "s")
+_SPLIT = ("--by", "random", "--test", "4")
+_TINY: dict[str, Any] = {
+    "model": "timm/test_efficientnet",
+    "weights": "none",
+    "size": 32,
+    "device": "cpu",
+    "threads": 1,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A dataset with corrections, splits and folds, and a run of each kind, below one folder."""
+
+    root: Path
+
+    @property
+    def dataset(self) -> Path:
+        return self.root / "ds"
+
+    @property
+    def photos(self) -> Path:
+        return self.root / "in"
+
+    def run(self, name: str) -> Path:
+        return self.root / "runs" / name
+
+    def commands(self, path: Path) -> dict[str, list[str]]:
+        """Return the commands that read the file at `path`, by name."""
+        ds = str(self.dataset)
+        if path.is_relative_to(self.dataset):
+            return {
+                "queue": ["label", ds, "--queue", "--json"],
+                "audit": ["audit", ds, "--json"],
+                "split": ["split", ds, *_SPLIT, "--val", "4", "--folds", "2", "--json"],
+                "resplit": ["split", ds, *_SPLIT, "--val", "5", "--folds", "3", "--json"],
+                "evaluate": ["evaluate", str(self.run("network")), "--json"],
+                "ingest": ["ingest", str(self.photos), ds, "--jobs", "1", "--json"],
+                "train": ["train", ds, "--preset", "published", *_typed(epochs=1), "--name", "new", "--json"],
+                "probe": ["train", ds, "--preset", "quick", *_typed(epochs=2), "--name", "new", "--json"],
+            }
+        name = path.relative_to(self.root / "runs").parts[0]
+        run, photo = str(self.run(name)), str(self.photos / "IMG_0001.jpg")
+        commands = {
+            "evaluate": ["evaluate", run, "--json"],
+            "resume": ["train", "--resume", run, "--epochs", "3", "--json"],
+        }
+        if name == "folds":
+            return commands | {"queue": ["label", ds, "--queue", "--run", run, "--json"]}
+        predict = {"predict": ["predict", run, photo, "--json"], "last": ["predict", f"{run}/last", photo, "--json"]}
+        return commands | predict
+
+
+def _typed(**values: Any) -> list[str]:
+    return [part for name, value in (_TINY | values).items() for part in (f"--{name}", str(value))]
+
+
+def tiny(name: str, **values: Any) -> TrainConfig:
+    """Return a config that trains in a moment."""
+    return changed(preset(name), _TINY | values)
+
+
+def make_scene(root: Path, *, photos: int = 24) -> Scene:
+    """Make the dataset and the runs ``network``, ``probe`` and ``folds``, and evaluate the first two."""
+    scene = Scene(root=root)
+    write_walk(scene.photos, photos, size=(64, 48), every_s=4.0)
+    write_walk(scene.photos / "more", photos // 2, size=(64, 48), first_seed=500, start=(8.002, 50.001))
+    write_photo(scene.photos / "far.jpg", seed=9000, lon=9.0, size=(64, 48))
+    run_ingest(scene.photos, scene.dataset)
+    dataset = Dataset.open(scene.dataset)
+    first, second = photos_of(read_table(dataset.manifest_path)[0])[:2]
+    place = {"from_lon": first.lon, "from_lat": first.lat, "lon": first.lon + 1e-5, "lat": first.lat}
+    line = {"at": "2025-06-02T16:00:00+00:00", "by": "Ada", "why": "a tree"}
+    moved = Correction(photo_id=first.id, action="move", **line, **place)
+    unsure = Correction(photo_id=second.id, action="unsure", from_lon=second.lon, from_lat=second.lat, **line)
+    append_corrections(dataset.corrections_path, [moved, unsure])
+    split_dataset(dataset, val=4, test=4, by="random", folds="2")
+    start_run(scene.dataset, tiny("published", epochs=2), runs=root / "runs", name="network")
+    start_run(scene.dataset, tiny("quick", epochs=2), runs=root / "runs", name="probe")
+    start_run(scene.dataset, tiny("published", epochs=2), runs=root / "runs", name="folds", folds=True)
+    return scene
+
+
+@contextlib.contextmanager
+def without_drawing() -> Iterator[None]:
+    """Leave out what is drawn and reads no file: it takes longer than everything else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("train.curves.draw_curves", lambda _run: None)
+        patch.setattr("train.evaluation.evaluate.write_plots", lambda *_: None)
+        patch.setattr("train.evaluation.page.write_report", lambda *_, **__: None)
+        yield
+
+
+def files_of(scene: Scene) -> list[Path]:
+    """Return every file of the dataset and of the runs that a command reads."""
+    unread = ("README.md", ".lock", "CACHEDIR.TAG", "report.html")
+    files = [path for folder in (scene.dataset, scene.root / "runs") for path in sorted(folder.rglob("*"))]
+    return [
+        path
+        for path in files
+        if path.is_file() and path.name not in unread and not {"plots", "audit"} & set(path.parts)
+    ]
+
+
+def damaged(data: bytes, kind: Kind, generator: random.Random) -> bytes:
+    """Return `data` with a bit flipped, a few bytes zeroed, or its end cut off."""
+    place = generator.randrange(len(data)) if data else 0
+    if kind == "cut":
+        return data[:place]
+    changed = bytearray(data)
+    if kind == "flip" and data:
+        changed[place] ^= 1 << generator.randrange(8)
+    elif data:
+        length = min(generator.choice((1, 4, 16, 512)), len(data) - place)
+        changed[place : place + length] = bytes(length)
+    return bytes(changed)
+
+
+def forged(folder: Path, path: Path, generator: random.Random) -> None:
+    """Damage a file of a checkpoint in a way that its sum, made anew, bears out."""
+    if path.name == "state.json":
+        state = json.loads(path.read_text())
+        keys = [(state, key) for key in state if key != "format"]
+        keys += [(value, key) for value in list(state.values()) if isinstance(value, dict) for key in value]
+        table, key = generator.choice(keys)
+        values: list[Any] = [None, "x", -1, 1e300, float("nan"), [], {}, True, [1, 2, 3]]
+        if generator.random() < 0.2:
+            del table[key]
+        else:
+            table[key] = generator.choice(values)
+        path.write_text(json.dumps(state))
+    elif path.suffix == ".safetensors":
+        _forge_tensors(path, generator)
+    else:
+        path.write_bytes(damaged(path.read_bytes(), "flip", generator))
+    names = [name for name in ("model.safetensors", "state.json", "optimizer.safetensors") if (folder / name).exists()]
+    sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (folder / "SHA256SUMS").write_text("".join(sums))
+
+
+def _forge_tensors(path: Path, generator: random.Random) -> None:
+    import torch
+    from safetensors import torch as safetensors
+
+    tensors = safetensors.load(path.read_bytes())
+    if not tensors:
+        return
+    name = generator.choice(sorted(tensors))
+    tensor = tensors[name]
+    changes: list[Callable[[], torch.Tensor]] = [
+        lambda: tensor[..., None].clone(),
+        lambda: tensor.flatten()[:1].clone(),
+        lambda: tensor.to(torch.float16),
+        lambda: torch.full_like(tensor, float("nan")) if tensor.is_floating_point() else tensor[:0].clone(),
+        lambda: torch.zeros(0),
+    ]
+    if generator.random() < 0.2:
+        del tensors[name]
+    else:
+        tensors[name] = generator.choice(changes)()
+    path.write_bytes(safetensors.save(tensors))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a command said: its exit code, the values on stdout, the text on stderr, and a traceback that escaped it."""
+
+    code: int
+    values: str
+    said: str
+    escaped: str = ""
+
+
+def answer_of(arguments: Sequence[str]) -> Answer:
+    """Run a command in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    escaped = ""
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), without_drawing():
+        try:
+            code = img2gps(list(arguments))
+        except BaseException:  # noqa: BLE001  whatever it is, it should not have come out
+            code, escaped = -1, traceback.format_exc()
+    text = out.getvalue()
+    with contextlib.suppress(ValueError):
+        text = json.dumps(_lasting(json.loads(text)), sort_keys=True)
+    return Answer(code=code, values=text, said=err.getvalue(), escaped=escaped)
+
+
+def _lasting(value: Any) -> Any:
+    """Return JSON values without what differs from time to time."""
+    if isinstance(value, dict):
+        return {key: _lasting(part) for key, part in value.items() if key not in _PASSING}
+    return [_lasting(part) for part in value] if isinstance(value, list) else value
+
+
+def verdict(found: Answer, expected: Answer) -> Verdict:
+    """Return what became of a damage: 'different' is an answer that changed without a word about it."""
+    if found.escaped or found.code not in DOCUMENTED or "Traceback" in found.said:
+        return "traceback"
+    if found.code != expected.code:
+        return "refused" if found.said.strip() else "different"
+    if found.values == expected.values:
+        return "same"
+    return "named" if _remarks(found) - _remarks(expected) else "different"
+
+
+def _remarks(answer: Answer) -> set[str]:
+    """Return the sentences on stderr that tell of something wrong."""
+    words = ("changed", "damaged", "lacks", "cannot", "missing")
+    return {line for line in answer.said.splitlines() if any(word in line for word in words)}
+
+
+class Sweep:
+    """Damages a scene again and again, each time from the same undamaged state."""
+
+    def __init__(self, scene: Scene, pristine: Path) -> None:
+        self.scene, self._pristine = scene, pristine
+        shutil.copytree(scene.root, pristine, symlinks=True)
+        self._expected: dict[str, Answer] = {}
+        self.files = files_of(scene)
+
+    def restore(self) -> None:
+        """Put everything back."""
+        for name in ("ds", "runs"):
+            shutil.rmtree(self.scene.root / name)
+            shutil.copytree(self._pristine / name, self.scene.root / name, symlinks=True)
+
+    def expected(self, arguments: Sequence[str]) -> Answer:
+        """Return the answer of the undamaged files."""
+        key = "\0".join(arguments)
+        if key not in self._expected:
+            self.restore()
+            self._expected[key] = answer_of(arguments)
+        return self._expected[key]
+
+    def try_one(self, path: Path, kind: Kind, name: str, generator: random.Random) -> tuple[Verdict, Answer]:
+        """Damage one file, run one of the commands that read it, and return what came of it."""
+        arguments = self.scene.commands(path)[name]
+        with working_in(self.scene.root):
+            expected = self.expected(arguments)
+            self.restore()
+            if kind == "forge":
+                forged(path.parent, path, generator)
+            else:
+                path.write_bytes(damaged(path.read_bytes(), kind, generator))
+            found = answer_of(arguments)
+        return verdict(found, expected), found
+
+    def choices(self, path: Path) -> list[Kind]:
+        """Return the damages that a file can get: only checkpoints have sums to forge."""
+        return list(KINDS if (path.parent / "SHA256SUMS").exists() and "evaluations" not in path.parts else KINDS[:3])
+
+
+@contextlib.contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Make `folder` the working directory: new runs go to runs/ in it."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
