@@ -19,6 +19,90 @@ __all__ = ["audit", "doctor", "ingest", "simulate", "split", "validate", "verify
 Paths = str | Path | Sequence[str | Path]
 
 
+def ingest(
+    photos: Paths,
+    dataset: Dataset | str | Path,
+    *,
+    site: str | Path | None = None,
+    labels: Paths = (),
+    gpx: Paths = (),
+    clock_offset_s: float | Literal["auto"] = 0.0,
+    max_accuracy_m: float | None = None,
+    short_side_px: int | None = None,
+    jobs: int = 1,
+    timeout_s: float = 60.0,
+    rehash: bool = False,
+    allow_shrink: bool = False,
+    include_hidden: bool = False,
+    dry_run: bool = False,
+) -> "Outcomes":
+    """Take photos (files or folders) into a dataset and return what became of each: what ``img2gps ingest`` does.
+
+    `site` is a packaged name or a file with a polygon, needed for a new dataset. `labels` and `gpx` are tables and
+    tracks that give positions. `jobs` is the number of worker processes. Raises NotFoundError, UsageError,
+    InvalidDatasetError, DatasetLockedError, and the OSError of a disk that is full.
+
+        >>> from collect import ingest
+        >>> outcomes = ingest("campus/photos", "quad", site="penn-engineering-quad")
+        >>> outcomes.found == outcomes.new + outcomes.unchanged + outcomes.duplicate + outcomes.skipped + sum(
+        ...     outcomes.rejected.values())
+        True
+    """
+    from collect.ingesting.run import IngestOptions
+    from collect.ingesting.run import ingest as run
+
+    options = IngestOptions(
+        site=site,
+        labels=_paths(labels),
+        gpx=_paths(gpx),
+        clock_offset_s=clock_offset_s,
+        max_accuracy_m=max_accuracy_m,
+        short_side_px=short_side_px,
+        jobs=jobs,
+        timeout_s=timeout_s,
+        rehash=rehash,
+        allow_shrink=allow_shrink,
+        include_hidden=include_hidden,
+        dry_run=dry_run,
+    )
+    root = dataset.root if isinstance(dataset, Dataset) else Path(dataset)
+    return run(_paths(photos), root, options)
+
+
+def validate(
+    photos: Paths,
+    *,
+    site: str | Path,
+    labels: Paths = (),
+    gpx: Paths = (),
+    clock_offset_s: float | Literal["auto"] = 0.0,
+    max_accuracy_m: float | None = None,
+    jobs: int = 1,
+    timeout_s: float = 60.0,
+    include_hidden: bool = False,
+) -> "Outcomes":
+    """Return what an ingest of photos would accept and reject; nothing is written: what ``img2gps validate`` does.
+
+    >>> from collect import validate
+    >>> validate("campus/photos", site="penn-engineering-quad").new > 0
+    True
+    """
+    from collect.ingesting.run import IngestOptions
+    from collect.ingesting.run import validate as run
+
+    options = IngestOptions(
+        site=site,
+        labels=_paths(labels),
+        gpx=_paths(gpx),
+        clock_offset_s=clock_offset_s,
+        max_accuracy_m=max_accuracy_m,
+        jobs=jobs,
+        timeout_s=timeout_s,
+        include_hidden=include_hidden,
+    )
+    return run(_paths(photos), options)
+
+
 def split(
     dataset: Dataset | str | Path,
     *,

@@ -7,7 +7,7 @@ from pathlib import Path
 if sys.path[0] and not (Path(sys.path[0]) / "img2gps" / "__main__.py").is_file():
     del sys.path[0]
 
-from img2gps.start import main  # noqa: E402  only now is the search path ours
+from img2gps.start import main
 
 if __name__ == "__main__":
     main()

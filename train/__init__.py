@@ -1,7 +1,7 @@
 """From a dataset to a model, its score and its answers.
 
-`train` trains a run, `evaluate` scores it, `load_model` brings it back to locate photos, `ablate` compares settings, and
-`PhotoDataset` gives a dataset's photos to a trainer of one's own.
+`train` trains a run, `evaluate` scores it, `load_model` brings it back to locate photos, `ablate` compares settings,
+and `PhotoDataset` gives a dataset's photos to a trainer of one's own.
 """
 
 from typing import TYPE_CHECKING

@@ -29,20 +29,21 @@ def train(
 ) -> "RunFolder":
     """Train a model on a dataset and return its run, a new folder in `runs`: what ``img2gps train`` does.
 
-    `config` is a whole config, or a TOML file of one; else `preset` names one, as ``--preset`` does. `fields` set further
-    fields of it by name, such as ``epochs=5``. Raises UsageError, NotFoundError, InvalidDatasetError, DeviceError.
+    `config` is a whole config, or a TOML file of one; else `preset` names one, as ``--preset`` does. `fields` set
+    further fields of it by name, such as ``epochs=5``. Raises UsageError, NotFoundError, InvalidDatasetError, DeviceError.
 
         >>> from train import train
         >>> run = train("quad", preset="quick", epochs=5, name="five")
         >>> run.best.is_dir()
         True
     """
-    from train.config import TrainConfig, changed
+    from train.config import TrainConfig
+    from train.config_values import changed
     from train.options import resolve
     from train.session import start_run
 
     if isinstance(config, TrainConfig):
-        chosen = changed(config, fields, where="train()")
+        chosen: TrainConfig = changed(config, fields, where="train()")
     else:
         path = None if config is None else Path(config)
         chosen = resolve(preset_name=preset, options=fields, assignments=(), config_path=path)[0]
@@ -79,9 +80,7 @@ def evaluate(
     from train.evaluation.evaluate import evaluate_run
 
     other = None if on is None else _root(on)
-    return evaluate_run(
-        Path(run), on=other, split=split, force=force, abstain_m=abstain_m, device=device, write=write
-    )
+    return evaluate_run(Path(run), on=other, split=split, force=force, abstain_m=abstain_m, device=device, write=write)
 
 
 def compare(evaluations: "Sequence[Evaluation]") -> "list[Comparison]":

@@ -25,9 +25,7 @@ class Model:
 
     localizer: Localizer
 
-    def locate(
-        self, photos: Photo | Sequence[Photo], *, walks: bool = False, batch_size: int = 32
-    ) -> list[Prediction]:
+    def locate(self, photos: Photo | Sequence[Photo], *, walks: bool = False, batch_size: int = 32) -> list[Prediction]:
         """Return one prediction per photo, in their order.
 
         A photo is a path, a `PIL.Image`, or a uint8 array (height, width, 3) of sRGB pixels. A prediction has lon, lat in
