@@ -172,7 +172,7 @@ def verify(dataset: Dataset | str | Path) -> "Verification":
 
 
 def doctor(photos: Paths = (), *, site: str | Path | None = None, jobs: int = 1) -> "Report":
-    """Check the environment, and say for each folder of `photos` what is wrong with them: what ``img2gps doctor`` does."""
+    """Check the environment, and say for each folder of photos what is wrong: what ``img2gps doctor`` does."""
     from collect.doctor import diagnose
 
     return diagnose(_paths(photos), site=site, jobs=jobs)

@@ -30,7 +30,8 @@ def train(
     """Train a model on a dataset and return its run, a new folder in `runs`: what ``img2gps train`` does.
 
     `config` is a whole config, or a TOML file of one; else `preset` names one, as ``--preset`` does. `fields` set
-    further fields of it by name, such as ``epochs=5``. Raises UsageError, NotFoundError, InvalidDatasetError, DeviceError.
+    further fields of it by name, such as ``epochs=5``. Raises UsageError, NotFoundError, InvalidDatasetError,
+    DeviceError.
 
         >>> from train import train
         >>> run = train("quad", preset="quick", epochs=5, name="five")

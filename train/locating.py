@@ -46,7 +46,7 @@ def locate_files(localizer: Localizer, paths: Sequence[Path], *, batch_size: int
 def locate_each(
     localizer: Localizer, paths: Sequence[PhotoContent], *, batch_size: int = 32
 ) -> tuple[Estimate, list[str | None]]:
-    """Return the positions of N files or images and, per file, None or why it cannot be read (its position is then NaN)."""
+    """Return the positions of N files or images and, of each, None or why it cannot be read (it is then at NaN)."""
     with bar("Locating", len(paths)) as advance:
         parts, found = _seen(paths, localizer.pixels, localizer.locate, batch_size=batch_size, advance=advance)
     return _spread(Estimate.concatenate(parts), [not isinstance(one, str) for one in found]), _errors(found)

@@ -28,9 +28,9 @@ class Model:
     def locate(self, photos: Photo | Sequence[Photo], *, walks: bool = False, batch_size: int = 32) -> list[Prediction]:
         """Return one prediction per photo, in their order.
 
-        A photo is a path, a `PIL.Image`, or a uint8 array (height, width, 3) of sRGB pixels. A prediction has lon, lat in
-        degrees, `radius_50_m` and `radius_90_m` (None where the model has none), `familiarity`, and `error`, which says
-        why a file cannot be read. With `walks`, photos that one camera took at most ten minutes apart are located
+        A photo is a path, a `PIL.Image`, or a uint8 array (height, width, 3) of sRGB pixels. A prediction has lon and
+        lat in degrees, `radius_50_m` and `radius_90_m` (None where the model has none), `familiarity`, and `error`,
+        which says why a file cannot be read. With `walks`, photos that one camera took at most ten minutes apart are located
         together; their EXIF says so, and pixels without EXIF stand alone. Raises UsageError for anything else than
         a photo, and for `walks` of a model that gives points alone.
         """

@@ -35,8 +35,8 @@ class PhotoDataset(TorchDataset[tuple[Any, Tensor, str]]):
     the middle of the site (`frame`), or a float64 tensor (2,) of lon and lat in degrees. Corrections are applied, and
     photos that a person excluded are left out. Items are in order of their ids.
 
-    `split` is one of train, val, test, or all; with `fold`, the photos of that fold (``split="test"``), or of all others
-    (``split="train"``). Raises NotFoundError, InvalidDatasetError also where no photo is left, and UsageError.
+    `split` is one of train, val, test, or all; with `fold`, the photos of that fold (``split="test"``), or of all
+    others (``split="train"``). Raises NotFoundError, InvalidDatasetError also where no photo is left, and UsageError.
 
         >>> from torch.utils.data import DataLoader
         >>> from torchvision.transforms import v2

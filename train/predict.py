@@ -39,7 +39,7 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One photo to locate: what its row is called (text that is safe to print), and the file or the image that holds its pixels."""
+    """One photo to locate: what its row is called, as text that is safe to print, and the file or image itself."""
 
     name: str
     content: Path | Image.Image

@@ -29,16 +29,21 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def test_items_are_image_place_and_id(dataset: Dataset) -> None:
     photos = PhotoDataset(dataset, split="all")
     frame = dataset.frame().sort_values("id").reset_index(drop=True)
-    assert photos.ids == frame["id"].tolist() and len(photos) == 24
+    assert photos.ids == frame["id"].tolist()
+    assert len(photos) == 24
     image, metres, photo_id = photos[3]
     east_m, north_m = FRAME.to_local(frame["lon"][3], frame["lat"][3])
     assert photo_id == frame["id"][3]
-    assert image.shape == (3, 64, 48) and image.dtype == torch.float32 and image.min() >= 0 and image.max() <= 1
+    assert image.shape == (3, 64, 48)
+    assert image.dtype == torch.float32
+    assert image.min() >= 0
+    assert image.max() <= 1
     assert metres.tolist() == pytest.approx([float(east_m), float(north_m)], abs=0.01)
     # red grows to the east by 1.2 of 255 per metre
     assert float(image[0].mean()) * 255 == pytest.approx((float(east_m) + 100) * 1.2, abs=3)
     degrees = PhotoDataset(dataset, split="all", target="degrees")[3][1]
-    assert degrees.dtype == torch.float64 and degrees.tolist() == [frame["lon"][3], frame["lat"][3]]
+    assert degrees.dtype == torch.float64
+    assert degrees.tolist() == [frame["lon"][3], frame["lat"][3]]
 
 
 def test_splits_and_folds_share_no_photo_and_lose_none(dataset: Dataset) -> None:
@@ -46,7 +51,8 @@ def test_splits_and_folds_share_no_photo_and_lose_none(dataset: Dataset) -> None
     assert sum(map(len, parts)) == 24 == len(set().union(*parts))
     for fold in range(3):
         held_out, rest = (PhotoDataset(dataset, split=name, fold=fold).ids for name in ("test", "train"))
-        assert len(held_out) == 8 and sorted(held_out + rest) == PhotoDataset(dataset, split="all").ids
+        assert len(held_out) == 8
+        assert sorted(held_out + rest) == PhotoDataset(dataset, split="all").ids
 
 
 def test_corrections_hold(dataset: Dataset, tmp_path: Path) -> None:
@@ -61,8 +67,15 @@ def test_corrections_hold(dataset: Dataset, tmp_path: Path) -> None:
     assert photos.targets[photos.ids.index(second)].tolist() == pytest.approx([5.0, -7.0], abs=0.01)
 
 
+def copied(photos: PhotoDataset) -> PhotoDataset:
+    """Return the dataset as a worker process that was spawned gets it."""
+    copy = pickle.loads(pickle.dumps(photos))  # noqa: S301  our own bytes
+    assert isinstance(copy, PhotoDataset)
+    return copy
+
+
 def test_a_stock_loader_with_workers_gives_what_the_dataset_gives(dataset: Dataset) -> None:
-    photos = pickle.loads(pickle.dumps(PhotoDataset(dataset, split="train", transform=SMALL)))  # as spawn hands it over
+    photos = copied(PhotoDataset(dataset, split="train", transform=SMALL))
     loader = DataLoader(photos, batch_size=5, num_workers=2)
     batches = list(loader)
     ids = [photo_id for _, _, batch in batches for photo_id in batch]

@@ -52,8 +52,10 @@ def test_a_file_that_cannot_be_read_is_a_row_with_a_sentence(model: Model, tmp_p
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"nothing")
     broken, good = model.locate([bad, colour_photo(0.0, 0.0)])
-    assert broken.lon is None and broken.error == "not an image in a format that can be read"
-    assert good.error is None and good.lon is not None
+    assert broken.lon is None
+    assert broken.error == "not an image in a format that can be read"
+    assert good.error is None
+    assert good.lon is not None
 
 
 def test_what_is_no_photo_is_refused(model: Model) -> None:
