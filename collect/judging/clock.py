@@ -16,7 +16,7 @@ from img2gps.types import Photo
 __all__ = ["ClockOffset", "Witness", "find_clock_offset", "witnesses_of"]
 
 _NEAR_M: Final = 25.0  # a phone's fix and a receiver's track agree within this
-_LEAST: Final = 4
+_LEAST: Final = 3
 _SHARE: Final = 0.7  # of the photos that must agree; positions of phones go wrong
 _RIVAL: Final = 0.75  # another offset that explains this share of the best one's photos makes it doubtful
 _RIVAL_S: Final = 30.0

@@ -255,11 +255,13 @@ def witnesses(track: Track, offset_s: float, *, count: int = 20, wrong: int = 0,
 MISSING = [Unplaced(captured_at=NOON, by_camera=True, device="d")]
 
 
-@given(st.integers(0, 40), st.floats(-40_000, 40_000))
-def test_a_found_offset_is_right(seed: int, offset_s: float) -> None:
+@given(st.integers(0, 149), st.floats(-40_000, 40_000), st.integers(2, 24))
+def test_a_found_offset_is_right(seed: int, offset_s: float, count: int) -> None:
     track = random_walk(seed)
-    found = find_clock_offset(Tracks(lines=(track,)), witnesses(track, offset_s, wrong=3, seed=seed), MISSING)
-    assert found.offset_s is None or abs(found.offset_s - offset_s) <= 5.0
+    told = witnesses(track, offset_s, count=count, wrong=count // 6, seed=seed)
+    found = find_clock_offset(Tracks(lines=(track,)), told, MISSING)
+    allowed_s = 10.0 if count >= 6 else 30.0  # a few fixes, each 4 m off, tell less
+    assert found.offset_s is None or abs(found.offset_s - offset_s) <= allowed_s
 
 
 def test_most_walks_tell_their_offset() -> None:
