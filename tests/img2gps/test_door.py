@@ -36,9 +36,8 @@ def test_every_public_name_is_there_and_only_those_are_listed(name: str) -> None
 def test_names_for_the_type_checker_are_those_of_all(name: str) -> None:
     tree = ast.parse((ROOT / name / "__init__.py").read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
-    typed = {
-        alias.asname or alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    typed = {alias.asname or alias.name for node in imports for alias in node.names} - {"__version__"}
     assert typed == set(importlib.import_module(name).__all__) - {"__version__"}
 
 
@@ -76,11 +75,8 @@ def test_files_of_the_working_folder_are_not_taken_for_ours(start: list[str], tm
     words = [str(script)] if start == ["script"] else [sys.executable, *start]
     # installed or not, the packages are found where this test has found them, and not in the working folder
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    for arguments in (
-        ["--help"],
-        ["train", "nothing-here"],
-        ["simulate", "out", "--photos", "1", "--size", "64", "--jobs", "1"],
-    ):
+    simulate_one = ["simulate", "out", "--photos", "1", "--size", "64", "--jobs", "1"]
+    for arguments in (["--help"], ["train", "nothing-here"], simulate_one):
         result = subprocess.run(
             [*words, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
@@ -100,9 +96,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         from collect.api import split
 
         split("quad", val=12, test=12, folds=2)
-        train(
-            "quad", preset="quick", epochs=1, size=32, name="quick-001", model="timm/test_efficientnet", weights="none"
-        )
+        tiny = {"model": "timm/test_efficientnet", "weights": "none", "epochs": 1, "size": 32}
+        train("quad", preset="quick", name="quick-001", **tiny)
     Image.new("RGB", (64, 48)).save(folder / "IMG_0042.jpg")
     write_site(folder / "square.geojson")
     return folder
