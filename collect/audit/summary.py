@@ -151,13 +151,11 @@ def _labels(figures: dict[str, Any]) -> list[str]:
         if accuracy["median_m"] is not None
         else "Reported accuracy: unknown for all photos"
     )
-    zoneless = figures["conditions"]["clock_without_zone"]
     moved = f", moved by a median of {as_metres(corrections['moved_median_m'])}" if corrections["move"] else ""
     return [
         floor,
         f"Doubtful positions: {_flagged(figures, _DOUBTFUL_POSITIONS) or 'none flagged'}",
         *([f"Doubtful times: {times}"] if (times := _flagged(figures, _DOUBTFUL_TIMES)) else []),
-        *([f"Clock times without a zone: {zoneless:,} (time_zone in the site file tells it)"] if zoneless else []),
         f"Looked at by a person: {as_percent(corrections['share'])}{moved}",
     ]
 

@@ -111,7 +111,6 @@ class Intake:
                 f"{format_count(self._labels_differ, 'label')} did not fit where photos of the dataset stand, and "
                 "changed nothing: `img2gps label DATASET --import FILE` takes a CSV of source_name, lon and lat over."
             )
-        self._note_lost_zones(photos)
         limit_m = self._rules.max_accuracy_m
         vague = 0 if limit_m is None else sum((photo.gps_accuracy_m or 0.0) > limit_m for photo in photos)
         if vague:
@@ -124,15 +123,6 @@ class Intake:
     def accepted(self) -> list[Photo]:
         """The photos of this input that the dataset has, those of earlier ingests among them."""
         return [self._ledger.photos[photo_id] for photo_id in sorted(self._accepted)]
-
-    def _note_lost_zones(self, photos: Sequence[Photo]) -> None:
-        """Say of photos whose clock was read, but in no zone, what would tell it."""
-        lost = sum(photo.captured_at is None and photo.clock_local is not None for photo in photos)
-        if lost and self._rules.site.zone is None:
-            self._outcomes.notes.append(
-                f"{format_count(lost, 'photo')} with a clock time but no zone: name `time_zone` in the properties of "
-                "the site file, and give it by --site."
-            )
 
     def drop_superseded(self) -> None:
         """Forget rejections of bytes that no source holds any more: the file was copied again or edited."""
