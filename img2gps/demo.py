@@ -149,6 +149,11 @@ def _script(photos: int, held_out: int, seed: int) -> list[tuple[str, str]]:
         ),
         ("Score both on the held-out walks, in metres.", f"evaluate {_RUNS}/resnet18"),
         ("", f"evaluate {_RUNS}/quick"),
+        ("Is the site covered, what can be trusted, and where should the next walk lead?", f"audit {_DATASET}"),
+        (
+            f"Which positions should a person look at first? `img2gps label {_DATASET}` shows them on a map in the browser.",
+            f"label {_DATASET} --queue",
+        ),
     ]
 
 
