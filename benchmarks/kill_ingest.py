@@ -1,6 +1,10 @@
-"""Does ingest survive anything? The long version of tests/collect/test_interruptions.py and test_exif.py.
+"""Does ingest survive anything? The long version of test_interruptions.py, test_exif.py and test_signals.py.
 
-Usage: python benchmarks/kill_ingest.py [--kills 200] [--faults] [--mutations 10000] [--truncations] [--json]
+With --signals: SIGINT, SIGTERM, SIGHUP and SIGKILL to the parent alone and to its group, in turn to an ingest, a
+training and a label server; counted are processes left after 5 s, tracebacks, reruns that differ, lost corrections.
+
+Usage: python benchmarks/kill_ingest.py [--kills 200] [--signals 200 --seed 0] [--faults] [--mutations 10000]
+           [--truncations] [--json]
 """
 
 import argparse
@@ -19,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from interruptions import fail_every_operation, kill_at_random_moments
 from photos import EAST_CAMPUS, photo_bytes, write_site
+from signals import TRIALS, sweep
 
 from collect.ingesting.photo_file import FileTask, ReadSettings, read_file
 from collect.judging.rules import Rules
@@ -83,6 +88,8 @@ def main() -> None:
     """Run what was asked for and print it; exits with 1 where anything was wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--signals", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faults", action="store_true")
     parser.add_argument("--mutations", type=int, default=0)
     parser.add_argument("--truncations", action="store_true")
@@ -94,6 +101,8 @@ def main() -> None:
         started = time.monotonic()
         if arguments.kills:
             figures["kills"] = kill_at_random_moments(folder / "kills", kills=arguments.kills)
+        if arguments.signals:
+            figures["signals"] = sweep(folder / "signals", TRIALS, count=arguments.signals, seed=arguments.seed)
         if arguments.faults:
             figures["faults"] = fail_every_operation(folder / "faults")
         if arguments.mutations:
@@ -108,7 +117,19 @@ def main() -> None:
         for key, value in figures.items():
             print(f"{key}: {value}")
     wrong = {"accepted at a wrong position", "accepted with pixels missing"}
-    sys.exit(any(wrong & set(value) for value in figures.values() if isinstance(value, dict)))
+    bad = {
+        "left",
+        "tracebacks",
+        "semaphores",
+        "other_codes",
+        "reruns_unequal",
+        "damaged",
+        "lost_corrections",
+        "temporary",
+    }
+    stopped = figures.get("signals", {})
+    failed = any(found.get(name) for found in stopped.values() for name in bad)
+    sys.exit(failed or any(wrong & set(value) for value in figures.values() if isinstance(value, dict)))
 
 
 if __name__ == "__main__":

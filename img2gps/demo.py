@@ -115,6 +115,7 @@ def closing_block(report: DemoReport) -> str:
         "",
         f"Dataset  {report.dataset}",
         f"Runs     {report.folder}/{_RUNS}/resnet18 and {report.folder}/{_RUNS}/quick",
+        f"Audit    {report.dataset}/audit/report.html",
         f"Report   {report.folder}/{_RUNS}/quick/evaluations/{_DATASET}-test/report.html",
         "",
         "Now your own photos (originals, copied by cable or AirDrop; your site's outline as GeoJSON):",
@@ -149,6 +150,11 @@ def _script(photos: int, held_out: int, seed: int) -> list[tuple[str, str]]:
         ),
         ("Score both on the held-out walks, in metres.", f"evaluate {_RUNS}/resnet18"),
         ("", f"evaluate {_RUNS}/quick"),
+        ("Is the site covered, what can be trusted, and where should the next walk lead?", f"audit {_DATASET}"),
+        (
+            f"Which positions to look at first? `img2gps label {_DATASET}` shows them on a map, in the browser.",
+            f"label {_DATASET} --queue",
+        ),
     ]
 
 

@@ -118,6 +118,13 @@ def append_record(path: Path, record: Mapping[str, Any]) -> None:
     append_line(path, json.dumps(line, allow_nan=False, separators=(",", ":")))
 
 
+def replace_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Replace a JSON-lines file in one step, each line with a digest of itself."""
+    lines = [dict(record) | {_DIGEST: _record_digest(record)} for record in records]
+    text = "".join(json.dumps(line, allow_nan=False, separators=(",", ":")) + "\n" for line in lines)
+    write_atomic(path, text.encode("utf-8"))
+
+
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """Return the complete lines of a JSON-lines file; a last line cut by a crash is left out.
 

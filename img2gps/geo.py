@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from pyproj import Geod, Transformer
 
-__all__ = ["FloatArray", "LocalFrame", "geocentric_m", "geodesic_m"]
+__all__ = ["FloatArray", "LocalFrame", "azimuth_deg", "geocentric_m", "geodesic_m"]
 
 FloatArray = NDArray[np.float64]
 
@@ -31,6 +31,12 @@ def geodesic_m(lon_a: ArrayLike, lat_a: ArrayLike, lon_b: ArrayLike, lat_b: Arra
     lons_a, lats_a, lons_b, lats_b = (np.ascontiguousarray(array).ravel() for array in arrays)
     distance: Any = _geod().inv(lons_a, lats_a, lons_b, lats_b)[2]
     return np.asarray(distance, dtype=np.float64).reshape(arrays[0].shape)
+
+
+def azimuth_deg(lon_a: float, lat_a: float, lon_b: float, lat_b: float) -> float:
+    """Return the direction of the geodesic from the first point to the second, 0 to 360 degrees east of north."""
+    direction: float = _geod().inv(lon_a, lat_a, lon_b, lat_b)[0]
+    return direction % 360.0
 
 
 def geocentric_m(lon: ArrayLike, lat: ArrayLike) -> FloatArray:

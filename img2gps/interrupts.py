@@ -5,13 +5,14 @@ program started stays ignored: `nohup` and shells that start programs in the bac
 """
 
 import contextlib
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import FrameType
 from typing import Final
 
-__all__ = ["STOPPING", "held_back", "interruptible"]
+__all__ = ["STOPPING", "children_deaf", "held_back", "interruptible"]
 
 STOPPING: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -64,3 +65,39 @@ def held_back() -> Iterator[None]:
         if not _State.depth and _State.waiting:
             _State.waiting = False
             raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def children_deaf(numbers: Collection[int] = STOPPING) -> Iterator[None]:
+    """Block signals while the block runs: processes started meanwhile inherit that, so they are the parent's to answer.
+
+    They reach the whole group of processes, and one that is still importing would answer with a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        _start_tracker()
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_tracker() -> None:
+    """Start multiprocessing's own process now: starting it later would unblock signals again.
+
+    When this process was killed, it removes the semaphores that are left, and would print a warning about them.
+    """
+    from multiprocessing import resource_tracker
+
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (before, "ignore:resource_tracker:UserWarning")))
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before

@@ -106,14 +106,18 @@ class Site:
 
     def distance_m(self, lon: float, lat: float) -> float:
         """Return the metres from a position to the polygon; 0 inside or on the boundary."""
+        return float(geodesic_m(float(self._near(lon)), lat, *self.nearest(lon, lat)))
+
+    def nearest(self, lon: float, lat: float) -> tuple[float, float]:
+        """Return the place (lon, lat) of the polygon nearest to a position: itself inside or on the boundary."""
         point = Point(float(self._near(lon)), lat)
         if self.polygon.covers(point):
-            return 0.0
+            return point.x, point.y
         # Longitudes are shrunk by cos(latitude) so that the nearest boundary point is the nearest in metres.
         shrink = max(math.cos(math.radians(lat)), 1e-6)
         scaled = affinity.scale(self.polygon, xfact=shrink, yfact=1.0, origin=(0, 0))
         nearest = nearest_points(scaled, Point(point.x * shrink, lat))[0]
-        return float(geodesic_m(point.x, lat, nearest.x / shrink, nearest.y))
+        return nearest.x / shrink, nearest.y
 
     def relation(self, lon: float, lat: float, accuracy_m: float | None = None) -> tuple[SiteRelation, float]:
         """Return how a position in degrees lies to the site, and its distance from the polygon in metres.

@@ -22,7 +22,8 @@ from img2gps.cli import run as img2gps
 from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset
 from img2gps.manifest import photos_of, read_table
-from train.config import TrainConfig, changed
+from train.config import TrainConfig
+from train.config_values import changed
 from train.presets import preset
 from train.session import start_run
 
@@ -185,7 +186,7 @@ def _forge_tensors(path: Path, generator: random.Random) -> None:
         lambda: tensor[..., None].clone(),
         lambda: tensor.flatten()[:1].clone(),
         lambda: tensor.to(torch.float16),
-        lambda: torch.full_like(tensor, float("nan")) if tensor.is_floating_point() else tensor[:0].clone(),
+        lambda: torch.full_like(tensor, float("nan")) if tensor.is_floating_point() else tensor.flatten()[:0].clone(),
         lambda: torch.zeros(0),
     ]
     if generator.random() < 0.2:

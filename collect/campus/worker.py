@@ -1,6 +1,5 @@
 """Renders photos into files, in this process or in several; what a file holds depends on its task alone."""
 
-import contextlib
 import math
 import multiprocessing
 import os
@@ -21,7 +20,7 @@ from collect.campus.scene import Scene, set_scene
 from collect.campus.spoil import spoil_bytes, spoil_exif
 from collect.campus.walks import Shot, Walk
 from collect.campus.world import World, build_world
-from img2gps.interrupts import STOPPING
+from img2gps.interrupts import STOPPING, children_deaf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,29 +53,17 @@ def write_all(campus: Campus, tasks: Sequence[Task], jobs: int) -> Iterator[int]
             yield _write_chunk(campus, chunk)
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(chunks)), mp_context=spawn, initializer=_start_worker) as pool:
+    with children_deaf([number for number in STOPPING if number != signal.SIGTERM]):
+        pool = ProcessPoolExecutor(min(jobs, len(chunks)), mp_context=spawn, initializer=_start_worker)
+        # not `map`, which cancels what is left: the pool then stumbles over it where its processes are ended
+        written = [pool.submit(_write_chunk, campus, chunk) for chunk in chunks]
+    with pool:
         try:
-            with _children_deaf_to_interrupts():
-                written = pool.map(_write_chunk, [campus] * len(chunks), chunks)
-            yield from written
+            yield from (future.result() for future in written)
         except BaseException:  # nobody waits for the rest
-            pool.shutdown(wait=False, cancel_futures=True)
             for child in multiprocessing.active_children():
                 child.terminate()
             raise
-
-
-@contextlib.contextmanager
-def _children_deaf_to_interrupts() -> Iterator[None]:
-    """Block Ctrl-C and a closing terminal while processes start, which inherit that: it is the parent's to answer."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [number for number in STOPPING if number != signal.SIGTERM])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker() -> None:

@@ -25,12 +25,17 @@ img2gps ingest images campus --site campus.geojson --labels labels.csv""",
 @click.option("--short-side", type=click.IntRange(min=64), help="Pixels of the working copies [default: 512].")
 @click.option("--rehash", is_flag=True, help="Read every file, also those that look unchanged.")
 @click.option("--allow-shrink", is_flag=True, help="Let a new --site leave over a tenth of the photos outside.")
+@click.option(
+    "--keep-positions",
+    is_flag=True,
+    help="Write exact positions of photos off the site into rejected.csv. Without it: distance and direction.",
+)
 @dry_run_option
 @strict_option
 @config_option
 @json_option
-def ingest(photos: tuple[Path, ...], dataset: Path, short_side: int | None, rehash: bool, dry_run: bool, strict: bool,
-           as_json: bool, **shared: object) -> None:  # fmt: skip
+def ingest(photos: tuple[Path, ...], dataset: Path, short_side: int | None, rehash: bool, allow_shrink: bool,
+           keep_positions: bool, dry_run: bool, strict: bool, as_json: bool, **shared: object) -> None:  # fmt: skip
     """Take PHOTOS (files or folders) into DATASET; photos that cannot be used are rejected with a reason.
 
     The originals are never changed. Running it again over the same photos changes nothing.
@@ -38,7 +43,15 @@ def ingest(photos: tuple[Path, ...], dataset: Path, short_side: int | None, reha
     from collect.ingesting.closing import close
     from collect.ingesting.run import ingest as run
 
-    options = options_of(shared, short_side_px=short_side, rehash=rehash, dry_run=dry_run, command=command_line())
+    options = options_of(
+        shared,
+        short_side_px=short_side,
+        rehash=rehash,
+        allow_shrink=allow_shrink,
+        keep_positions=keep_positions,
+        dry_run=dry_run,
+        command=command_line(),
+    )
     outcomes = run(photos, dataset, options)
     title = f"{dataset} (dry run: nothing was written)" if dry_run else f"{dataset}"
     close(outcomes, title=title, as_json=as_json, strict=strict)

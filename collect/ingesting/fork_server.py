@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import threading
 from collections.abc import Iterator, Mapping
 from multiprocessing import forkserver
@@ -10,7 +9,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, Final
 
 from collect.ingesting.served import PARENT
-from img2gps.interrupts import STOPPING
+from img2gps.interrupts import children_deaf
 
 __all__ = ["ServedContext", "start_server"]
 
@@ -24,7 +23,6 @@ _VARIABLES: Final = {
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
 }
-_NO_LEAKS: Final = "ignore:resource_tracker:UserWarning"
 _ONE_AT_A_TIME: Final = threading.Lock()
 
 
@@ -52,11 +50,9 @@ class ServedContext(ForkServerContext):
 @contextlib.contextmanager
 def _as_it_should_start() -> Iterator[None]:
     variables = dict(_VARIABLES)
-    # of a process that was killed, multiprocessing's tracker removes the semaphores, and would warn about them
-    variables["PYTHONWARNINGS"] = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), _NO_LEAKS)))
     if threading.current_thread() is threading.main_thread():
         variables[PARENT] = str(os.getpid())
-    with _ONE_AT_A_TIME, _environment(variables), _deaf_to_interrupts():
+    with _ONE_AT_A_TIME, _environment(variables), children_deaf():
         forkserver.set_forkserver_preload(list(_PRELOADED))
         yield
 
@@ -73,13 +69,3 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Block what asks to end: a process started meanwhile inherits that, so that it is the parent's to answer."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

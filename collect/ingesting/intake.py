@@ -48,7 +48,8 @@ class Intake:
         beside = {sidecar.path for file in files for sidecar in file.sidecars}
         self._outcomes.sidecars = sum(file.path in beside for file in files) if beside else 0
         for file, label in zip(files, labels, strict=True):
-            seen = None if rehash else self._ledger.sources.get(file.path)
+            key = self._ledger.source_key(file.path)
+            seen = None if rehash else self._ledger.sources.get(key)
             if file.left_out is not None:
                 self._outcomes.leave_out(file.name, file.left_out)
             elif file.obstacle is not None:
@@ -57,6 +58,8 @@ class Intake:
                 self._reject(Rejection(path=file.name, reason="unreadable", detail=file.unlistable), None)
             elif seen is None or seen.status != file.status or not self._settle_known(file, seen, label):
                 unread.append((file, label))
+            elif len(name := file.name.encode()) > len(seen.path) and name.endswith(b"/" + seen.path):
+                self._ledger.sources[key] = replace(seen, path=name)  # an earlier version's, or found in a folder of it
         return unread
 
     def _forget_folders(self, files: Sequence[FoundFile]) -> None:
@@ -208,18 +211,20 @@ class Intake:
 
     def _remember(self, task: FileTask, reading: Reading) -> None:
         """Enter a file into the index of sources."""
-        before = self._ledger.sources.get(task.path)
+        key = self._ledger.source_key(task.path)
+        before = self._ledger.sources.get(key)
         if before is not None and before.outcome == "rejected" and before.sha256 not in (None, reading.sha256):
             self._superseded.add(str(before.sha256))
         if reading.status is None:  # it could not be opened: nothing to recognise it by
-            self._ledger.sources.pop(task.path, None)
+            self._ledger.sources.pop(key, None)
             return
         if reading.sha256 is not None or isinstance(reading.outcome, Skipped):
             self._ledger.rejected.pop(f"name:{safe_text(task.name)}", None)
         size, mtime_ns, inode = reading.status
         outcome = reading.outcome
         rejection = outcome if isinstance(outcome, Rejection) else None
-        self._ledger.sources[task.path] = SeenSource(
+        self._ledger.sources[key] = SeenSource(
+            path=task.name.encode(),
             size=size,
             mtime_ns=mtime_ns,
             inode=inode,

@@ -21,8 +21,9 @@ from collect.ingesting.copies import CopyStore
 from collect.ingesting.outside import check_shrinking, read_outside, write_outside
 from collect.ingesting.rejected import RejectedFile, read_rejected, write_rejected
 from collect.ingesting.site_change import finish_site_change, prepare_site_change
-from collect.ingesting.sources import SeenSource, read_sources, write_sources
+from collect.ingesting.sources import SeenSource, holds_whole_paths, read_sources, source_key, write_sources
 from collect.judging.flags import with_flags
+from collect.judging.off_site import coarse_detail
 from collect.judging.rules import place
 from collect.judging.timeline import Decisions, decisions_of, has_own_times, timed
 from collect.judging.times import by_new_zone
@@ -69,6 +70,7 @@ class Ledger:
         self.sources: dict[bytes, SeenSource] = {}
         self.outside: dict[str, Photo] = {}
         self.notes: list[str] = []
+        self.keep_positions = False
         self._copies = CopyStore(dataset.photos_path) if dataset else None
         self._written_site = info.site_sha256
         self._photos_changed = False
@@ -81,11 +83,15 @@ class Ledger:
         self._kept_splits = dict(info.kept_splits)
 
     @classmethod
-    def load(cls, dataset: Dataset, *, read_only: bool = False) -> "Ledger":
-        """Return the ledger of an existing dataset. Raises InvalidDatasetError where one of its files is damaged."""
+    def load(cls, dataset: Dataset, *, read_only: bool = False, keep_positions: bool = False) -> "Ledger":
+        """Return the ledger of an existing dataset. Raises InvalidDatasetError where one of its files is damaged.
+
+        Unless `keep_positions`, its rejections lose the exact positions off the site that they name.
+        """
         table, info = read_table(dataset.manifest_path)
         dataset.tell_changed_site(info)
         ledger = cls(site=dataset.site(), info=info, dataset=None if read_only else dataset)
+        ledger.keep_positions = keep_positions
         photos = photos_of(table)
         ledger.photos = {photo.id: photo for photo in photos}
         ledger._written_outside = read_outside(dataset)
@@ -94,15 +100,34 @@ class Ledger:
         # rows of a commit that never reached its manifest
         ledger.rejected = {key: row for key, row in ledger._written_rejected.items() if key not in ledger.photos}
         try:
-            ledger.sources = read_sources(dataset.sources_path)
+            ledger.sources = read_sources(dataset.sources_path, salt=info.device_salt)
+            rewrite = holds_whole_paths(dataset.sources_path)
         except InvalidDatasetError:
             ledger.notes.append("The index of sources was damaged and is rebuilt: every source is read again.")
             if not read_only:
                 dataset.sources_path.unlink()
-        ledger._written_sources = dict(ledger.sources)
+            rewrite = False
+        ledger._written_sources = {} if rewrite else dict(ledger.sources)
+        if not keep_positions:
+            ledger._forget_positions()
         finished = _finished_ingests(dataset)
         ledger._ungrouped = any(photo.ingest not in finished for photo in photos)  # an ingest was killed midway
         return ledger
+
+    def source_key(self, path: bytes) -> bytes:
+        """Return what an absolute path is known by in `sources`."""
+        return source_key(path, self.info.device_salt)
+
+    def _forget_positions(self) -> None:
+        """Take the exact positions of an earlier version out of what is told of rejected files."""
+        for key, row in self.rejected.items():
+            coarse = coarse_detail(row.reason, row.detail, self.site)
+            if coarse != row.detail:
+                self.rejected[key] = dataclasses.replace(row, detail=coarse)
+        for place_key, seen in self.sources.items():
+            coarse = coarse_detail(seen.reason or "", seen.detail or "", self.site)
+            if coarse != (seen.detail or ""):
+                self.sources[place_key] = dataclasses.replace(seen, detail=coarse)
 
     def accept(self, photo: Photo, temporary: str | None) -> None:
         """Take a photo in; its working copy goes to its place, and a rejection of the same bytes is forgotten."""
@@ -133,7 +158,7 @@ class Ledger:
             photo.id: photo if new_zone is None else by_new_zone(photo, old_zone, new_zone)
             for photo in (*self.photos.values(), *self.outside.values())
         }
-        placed = {photo_id: place(photo, site) for photo_id, photo in retimed.items()}
+        placed = {photo_id: place(photo, site, exact=self.keep_positions) for photo_id, photo in retimed.items()}
         fell = [photo for photo in self.photos.values() if isinstance(placed[photo.id], Rejection)]
         if fell and not allow_shrink:
             nearest_m = min(site.distance_m(photo.lon, photo.lat) for photo in fell)

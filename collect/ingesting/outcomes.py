@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from collect.judging.unplaced import Unplaced
+from collect.reading.facts import CLOCK_DOUBTFUL
 from collect.reading.left_out import LEFT_OUT
 from img2gps.reasons import FLAGS, REASONS
 from img2gps.text import safe_text
@@ -75,7 +76,8 @@ class Outcomes:
         """Count the flags of the accepted photos of this input, and their clock times without a zone."""
         for photo in photos:
             self.flags.update(photo.flags)
-            self.without_zone += photo.captured_at is None and photo.clock_local is not None
+            named = photo.clock_local is None or CLOCK_DOUBTFUL in photo.traits  # a zone that no site file tells
+            self.without_zone += photo.captured_at is None and not named
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts under the keys of the ``--json`` contract, reasons and flags in their usual order."""

@@ -16,6 +16,7 @@ from collect.ingesting.chunks import chunks_of
 from collect.ingesting.copies import sweep_temporary_files
 from collect.ingesting.intake import Intake, Labelled
 from collect.ingesting.ledger import Ledger, empty_info
+from collect.ingesting.log import log_ingest
 from collect.ingesting.opening import check_free_space, is_fresh, make_dataset, mend_dataset, require_site
 from collect.ingesting.outcomes import Outcomes
 from collect.ingesting.photo_file import FileTask, Reading, ReadSettings, read_file, read_files
@@ -30,7 +31,6 @@ from img2gps import __version__
 from img2gps.console import say
 from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
-from img2gps.files import append_record
 from img2gps.imaging import WORKING_SHORT_SIDE_PX
 from img2gps.interrupts import held_back
 from img2gps.progress import bar
@@ -52,7 +52,7 @@ class IngestOptions:
     `allow_shrink` lets a new polygon leave over a tenth of the photos outside.
     `short_side_px` is the working copies' (None: the dataset's own). `jobs` of 0 reads in this process, where a file
     that crashes the decoder takes everything with it: for debugging. `include_hidden` takes trash, unfinished files
-    and thumbnails in, too.
+    and thumbnails in, too. `keep_positions` lets details of rejections name exact positions of photos off the site.
     """
 
     site: str | Path | None = None
@@ -66,6 +66,7 @@ class IngestOptions:
     rehash: bool = False
     allow_shrink: bool = False
     include_hidden: bool = False
+    keep_positions: bool = False
     dry_run: bool = False
     command: str = "ingest"
 
@@ -94,6 +95,7 @@ def ingest(photos: Sequence[Path], root: Path, options: IngestOptions) -> Outcom
             device_salt=ledger.info.device_salt,
             track=track,
             max_accuracy_m=options.max_accuracy_m,
+            keep_positions=options.keep_positions,
         )
         settings = ReadSettings(
             rules=rules,
@@ -179,13 +181,13 @@ def _opened(root: Path, site: Site | None, options: IngestOptions) -> Iterator[L
         yield (
             Ledger(site=new_site, info=empty_info(new_site, short_side_px))
             if new_site is not None
-            else Ledger.load(Dataset.open(root), read_only=True)
+            else Ledger.load(Dataset.open(root), read_only=True, keep_positions=options.keep_positions)
         )
         return
     dataset = make_dataset(root, new_site, short_side_px) if new_site is not None else Dataset.open(root)
     with dataset.lock():
         mend_dataset(dataset)
-        ledger = Ledger.load(dataset)
+        ledger = Ledger.load(dataset, keep_positions=options.keep_positions)
         if options.short_side_px not in (None, ledger.info.short_side_px):
             raise UsageError(
                 f"The working copies of this dataset have a short side of {ledger.info.short_side_px} px, "
@@ -311,7 +313,7 @@ def _log(ledger: Ledger, outcomes: Outcomes, started: datetime, options: IngestO
         "site": {"name": ledger.info.site_name, "sha256": ledger.info.site_sha256},
         "versions": {"img2gps": __version__, "python": platform.python_version(), "Pillow": PIL.__version__},
     }
-    append_record(ledger.dataset.ingests_path, line)
+    log_ingest(ledger.dataset.ingests_path, line)
 
 
 def ingest_id(started: datetime) -> str:

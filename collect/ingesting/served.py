@@ -28,6 +28,10 @@ def _end_with(parent: int) -> None:
 def _begin_worker() -> None:
     """Make a process that was just forked off the server end with it, and answer to the pool that stops it."""
     _end_with(_SERVER)
+    # a pool that is stopped while a process of it starts has nothing left for that to begin with
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 

@@ -1,27 +1,36 @@
 """The index of sources: what was seen where, so that an unchanged file need not be read again.
 
 An index and no more: every entry is believed only as far as the manifest bears it out, and the file can be deleted.
+The file names no folder above the inputs: a path is relative to its input, and `place`, a salted hash of the whole
+path, tells the files of several inputs apart and recognises one of them.
 """
 
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from img2gps.errors import InvalidDatasetError
+from img2gps.files import sha256_bytes
 from img2gps.tables import DamagedTableError, load_table, save_table
 from img2gps.text import safe_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SeenSource", "read_sources", "write_sources"]
+__all__ = ["SeenSource", "holds_whole_paths", "read_sources", "source_key", "write_sources"]
+
+_KEY_DIGITS: Final = 32
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SeenSource:
-    """One file as it was last read. `judged` is the digest of the rules that a rejection was judged by."""
+    """One file as it was last read. `judged` is the digest of the rules that a rejection was judged by.
 
+    `path` is relative to the input that the file was found in.
+    """
+
+    path: bytes
     size: int
     mtime_ns: int
     inode: int
@@ -43,6 +52,8 @@ def _schema() -> "pa.Schema":
     text, number = pa.string(), pa.int64()
     return pa.schema(
         [
+            # null in files of before, whose paths are absolute
+            pa.field("place", pa.binary()),
             pa.field("path", pa.binary(), nullable=False),
             *(pa.field(name, number, nullable=False) for name in ("size", "mtime_ns")),
             # inodes of some file systems use all 64 bits
@@ -54,10 +65,39 @@ def _schema() -> "pa.Schema":
     )
 
 
-def read_sources(path: Path) -> dict[bytes, SeenSource]:
-    """Return the index by absolute path, empty where there is none. Raises InvalidDatasetError where it is damaged."""
+def source_key(path: bytes, salt: str) -> bytes:
+    """Return what an absolute path is known by in the index: a hash of it, salted so that datasets do not share it."""
+    return sha256_bytes(b"\0".join((b"source", salt.encode(), path)))[:_KEY_DIGITS].encode()
+
+
+def read_sources(path: Path, *, salt: str = "") -> dict[bytes, SeenSource]:
+    """Return the index by `source_key`, empty where there is none. Raises InvalidDatasetError where it is damaged.
+
+    `salt` makes the keys of a file of before, which holds absolute paths; of each of these the name alone is kept.
+    """
     if not path.exists():
         return {}
+    columns = _read(path).to_pydict()
+    places, paths = columns.pop("place"), columns.pop("path")
+    names = list(columns)
+    index = {}
+    for place, name, *row in zip(places, paths, *columns.values(), strict=True):
+        key, shown = (source_key(name, salt), name.rpartition(b"/")[2]) if place is None else (place, name)
+        index[key] = SeenSource(path=shown, **dict(zip(names, row, strict=True)))
+    return index
+
+
+def holds_whole_paths(path: Path) -> bool:
+    """Return whether an index that can be read was written by an earlier version, with absolute paths."""
+    import pyarrow.parquet as pq
+
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return "place" not in pq.read_schema(file).names
+
+
+def _read(path: Path) -> "pa.Table":
     try:
         stored = load_table(path, schema=_schema())
         if stored.intact is False:
@@ -66,19 +106,15 @@ def read_sources(path: Path) -> dict[bytes, SeenSource]:
         raise InvalidDatasetError(
             f"{safe_path(path)} is damaged: delete it; the next ingest reads the sources anew."
         ) from error
-    columns: dict[str, list[Any]] = stored.table.to_pydict()
-    paths = columns.pop("path")
-    names = list(columns)
-    rows = zip(*columns.values(), strict=True)
-    return {path: SeenSource(**dict(zip(names, row, strict=True))) for path, row in zip(paths, rows, strict=True)}
+    return stored.table
 
 
 def write_sources(path: Path, sources: Mapping[bytes, SeenSource]) -> None:
     """Replace the index in one step, ordered by path."""
     import pyarrow as pa
 
-    ordered = sorted(sources)
+    ordered = sorted(sources, key=lambda key: (sources[key].path, key))
     names = [field.name for field in dataclasses.fields(SeenSource)]
-    columns: dict[str, list[Any]] = {name: [getattr(sources[path], name) for path in ordered] for name in names}
-    table = pa.table({"path": ordered, **columns}, schema=_schema())
+    columns: dict[str, list[Any]] = {name: [getattr(sources[key], name) for key in ordered] for name in names}
+    table = pa.table({"place": ordered, **columns}, schema=_schema())
     save_table(path, table)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from collect.judging.declination import with_true_heading
 from collect.judging.gpx import Track, Tracks
 from collect.judging.labels import Label
+from collect.judging.off_site import off_site, without_digits
 from collect.judging.sequence import Decision
 from collect.judging.times import capture_time, local_to_utc
 from collect.judging.unplaced import BY_CAMERA, Unplaced
@@ -33,18 +34,24 @@ _SWAPPED: Final = {"labels": _LABEL_SWAPPED, "gpx": _LABEL_SWAPPED.replace("the 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What photos are judged against. `device_salt` is the hash of the dataset's first site."""
+    """What photos are judged against. `device_salt` is the hash of the dataset's first site.
+
+    `keep_positions` lets details name the exact position of a photo off the site.
+    """
 
     site: Site
     device_salt: str
     track: Track | Tracks | None = None
     max_accuracy_m: float | None = None
+    keep_positions: bool = False
 
     def digest(self, label: Label | None, sidecars: Sequence[Sidecar] = ()) -> str:
         """Return a hash of what verdicts depend on beside the file: when it changes, rejections are judged again."""
         track = (self.track.sha256, self.track.clock_offset_s) if self.track else None
         parts = [_RULES_VERSION, self.site.sha256, track, self.max_accuracy_m, label.digest if label else None]
         parts += [[sidecar.kind, sidecar.state] for sidecar in sidecars]
+        if self.keep_positions:
+            parts.append("keep positions")
         return sha256_bytes(canonical_json(parts))[:16]
 
 
@@ -77,7 +84,8 @@ def judge(facts: Facts, source: Source, rules: Rules, label: Label | None = None
     taken = _capture_time(facts, rules, label)
     position, origin = _position(facts, rules, label, taken)
     if isinstance(position, PositionProblem):
-        rejection = Rejection(path=source.name, reason=position.reason, detail=position.detail)
+        detail = position.detail if rules.keep_positions else without_digits(position.detail)
+        rejection = Rejection(path=source.name, reason=position.reason, detail=detail)
         unplaced = Unplaced(
             captured_at=taken.captured_at,
             by_camera=taken.source in BY_CAMERA,
@@ -118,18 +126,21 @@ def judge(facts: Facts, source: Source, rules: Rules, label: Label | None = None
         model=facts.model,
         traits=facts.traits,
     )
-    placed = place(with_true_heading(photo), rules.site)
+    placed = place(with_true_heading(photo), rules.site, exact=rules.keep_positions)
     if isinstance(placed, Photo) and _too_vague(accuracy_m, rules.max_accuracy_m):
         detail = f"{accuracy_m:.0f} m reported, {rules.max_accuracy_m:g} m allowed"
         placed = Rejection(path=source.name, reason="accuracy_too_low", detail=detail)
     return Verdict(outcome=placed, disagreement_m=_disagreement_m(facts, label))
 
 
-def place(photo: Photo, site: Site) -> Photo | Rejection:
-    """Return `photo` with its relation to `site`, or the rejection of one that lies outside."""
-    relation, distance_m = site.relation(photo.lon, photo.lat, photo.gps_accuracy_m)
+def place(photo: Photo, site: Site, *, exact: bool = False) -> Photo | Rejection:
+    """Return `photo` with its relation to `site`, or the rejection of one that lies outside.
+
+    `exact` lets the rejection name its position.
+    """
+    relation, _ = site.relation(photo.lon, photo.lat, photo.gps_accuracy_m)
     if relation == "outside":
-        detail = f"{distance_m:,.0f} m outside {site.name}, at lat {photo.lat:.6f}, lon {photo.lon:.6f}"
+        detail = off_site(site, photo.lon, photo.lat, exact=exact)
         if site.holds_swapped(photo.lon, photo.lat):
             detail = f"{_SWAPPED.get(photo.gps_source, _SITE_SWAPPED)}; {detail}"
         return Rejection(path=photo.source_name, reason="outside_site", detail=detail)

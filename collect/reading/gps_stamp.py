@@ -7,7 +7,7 @@ from typing import Any, Final
 from PIL.ExifTags import GPS
 
 from collect.reading.gps_tags import number
-from img2gps.clock import clock_text, read_clock, read_day
+from img2gps.clock import clock_text, is_blank, read_clock, read_day
 from img2gps.exif import Tags
 
 __all__ = ["has_stamp", "stamp_of"]
@@ -18,7 +18,7 @@ _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2}(?:\.\d+)?)\s*(?:z|utc)
 
 def has_stamp(gps: Tags) -> bool:
     """Return whether both the day and the clock of a GPS time are written, whatever they say."""
-    return bool(clock_text(gps.get(GPS.GPSDateStamp))) and gps.get(GPS.GPSTimeStamp) not in (None, "", ())
+    return not is_blank(clock_text(gps.get(GPS.GPSDateStamp))) and gps.get(GPS.GPSTimeStamp) not in (None, "", ())
 
 
 def stamp_of(gps: Tags) -> datetime | None:

@@ -11,6 +11,7 @@ from datasets import as_schema
 from ingest_runs import fingerprint, rows, run_ingest
 from photos import FIRST_PHOTO_AT, write_photo, write_site, write_walk
 
+from collect.audit.audit import audit_dataset
 from collect.doctor import diagnose
 from collect.judging.declination import declination_deg, with_true_heading
 from collect.split import split_dataset
@@ -97,6 +98,9 @@ def test_a_clock_without_a_zone_is_kept_until_the_site_names_one(tmp_path: Path)
     photo = one(tmp_path, site=nowhere, taken_at=datetime(2024, 5, 6, 9, 0, 0, 250_000), fix_age_s=None)
     assert (photo.captured_at, photo.clock_local) == (None, "2024-05-06T09:00:00.250000")
     assert "time_unknown" in photo.flags
+    assert run_ingest(tmp_path / "in", tmp_path / "ds").without_zone == 1
+    figures = audit_dataset(Dataset.open(tmp_path / "ds")).figures
+    assert figures["conditions"]["clock_without_zone"] == 1
     causes = [finding.cause for finding in diagnose([tmp_path / "in"], site=nowhere, jobs=0).findings]
     assert any("clock time without a zone" in cause for cause in causes)
     (tmp_path / "in/a.jpg").unlink()
@@ -150,6 +154,8 @@ def test_spelled_times_of_files(written: str, offset: str | None, hour: int | No
     photo = one(tmp_path, taken_at=None, exif=tags)
     expected = None if hour is None else datetime(2024, 5, 6, hour, tzinfo=UTC)
     assert (photo.captured_at, "time_unknown" in photo.flags) == (expected, hour is None)
+    outcomes = run_ingest(tmp_path / "in", tmp_path / "ds")
+    assert outcomes.without_zone == 0  # the site names its zone; it does not mend an offset
 
 
 @pytest.mark.parametrize(

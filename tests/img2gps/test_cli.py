@@ -300,10 +300,13 @@ def test_closed_pipe_is_no_error() -> None:
     assert process.returncode == 0
 
 
-def test_an_ingest_is_recorded_as_a_line_that_a_shell_takes_again(tmp_path: Path) -> None:
-    folder = tmp_path / "monday's walk"
-    write_walk(folder, 2, size=(32, 24))
-    words = ["ingest", str(folder), str(tmp_path / "ds"), "--site", str(write_site(tmp_path / "site.geojson"))]
+def test_an_ingest_is_recorded_as_a_line_that_a_shell_takes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_walk(tmp_path / "monday's walk", 2, size=(32, 24))
+    write_site(tmp_path / "site.geojson")
+    words = ["ingest", "monday's walk", "ds", "--site", "site.geojson"]
     assert cli.run([*words, "--jobs", "1"]) == 0
     record = read_json_lines(tmp_path / "ds/ingests.jsonl")[-1]
     assert shlex.split(record["command"]) == ["img2gps", *words, "--jobs", "1"]

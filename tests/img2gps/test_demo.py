@@ -63,6 +63,7 @@ def test_the_whole_demo_prints_its_figures_and_nothing_else(tmp_path: Path, capf
         assert report["runs"][name]["rmse_m"] > 0
         assert (out / f"runs/{name}/evaluations/quad-test/report.html").is_file()
     assert report["runs"]["quick"]["rmse_m"] < report["runs"]["quick"]["mean_predictor"]["rmse_m"]
+    assert (out / "quad/audit/report.html").is_file()
     ingest = read_json_lines(out / "quad/ingests.jsonl")[-1]
     assert ingest["command"] == "img2gps ingest campus/photos quad --site penn-engineering-quad"
 
@@ -80,6 +81,17 @@ def test_every_command_of_the_demo_is_one_that_a_user_can_type(tmp_path: Path) -
         if name != "ingest":  # its photos exist only once they are rendered
             command.make_context(name, arguments, parent=click.Context(cli.cli))
     assert all(option(words, "--seed") == "5" for words in commands if words[0] in ("simulate", "split", "train"))
+
+
+def test_the_demo_shows_what_to_look_at_and_opens_no_browser() -> None:
+    lines = [line for _, line in demo._script(240, 60, 0)]
+    shown = lines[-2:]
+    assert shown == ["audit quad", "label quad --queue"]
+    for line in shown:
+        name, *arguments = line.split()
+        command = cli.cli.get_command(click.Context(cli.cli), name)
+        assert command is not None
+        command.make_context(name, arguments, parent=click.Context(cli.cli))
 
 
 @given(photos=st.integers(60, 2000))

@@ -13,10 +13,12 @@ from img2gps.dataset import Dataset
 from img2gps.errors import RunLockedError
 from img2gps.locks import hold
 from img2gps.metrics import metrics_of
+from tests.browser import chromium, open_report
 from tests.evaluating import SPLITS, ColourReader, dataset_of, folds_run_of, run_of, walks
 from train import loading
 from train.evaluation import evaluate as evaluating
-from train.evaluation.evaluate import Evaluation, evaluate_run
+from train.evaluation.comparison_page import comparison_path
+from train.evaluation.evaluate import Evaluation, evaluate_run, evaluate_runs
 from train.evaluation.summary import figures_table, headline, next_steps, remarks, walks_table
 
 Reading = Callable[..., None]
@@ -94,6 +96,13 @@ def test_the_command_compares_runs_and_names_what_is_missing(
     printed = json.loads(capsys.readouterr().out)
     assert [document["run"] for document in printed["runs"]] == ["a", "b"]
     assert printed["comparisons"][0]["sentence"].startswith("The median error of b")
+    page = Path(printed["report"])
+    assert page.parent == tmp_path / "runs" / "a" / "evaluations" / "quad-folds"
+    html = page.read_text(encoding="utf-8")
+    for comparison in printed["comparisons"]:
+        assert comparison["sentence"] in html
+        low, high = comparison["intervals"]["rmse_m"]
+        assert f"{low:+.1f} m to {high:+.1f} m".replace("-", "−") in html.replace("\u202f", " ")
     assert run_command(["evaluate", *runs]) == 0
     assert "RMSE of b" in capsys.readouterr().out
     assert run_command(["evaluate", str(tmp_path / "nothing")]) == 3
@@ -119,3 +128,19 @@ def test_two_evaluations_write_one_after_the_other(
         with pytest.raises(RunLockedError, match="another evaluation"):
             evaluate_run(run.root)
         assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.browser
+def test_the_page_of_a_comparison_fits_a_phone(
+    tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluating, "_write", lambda *_: None)
+    runs = [folds_run_of(tmp_path, dataset, name=name, shift_m=shift).root for name, shift in (("a", 0), ("b", 9))]
+    evaluations, _ = evaluate_runs(runs)
+    with chromium() as browser:
+        for width in (390, 1280):
+            phone = {"viewport": {"width": width, "height": 844}, "color_scheme": "dark"}
+            with open_report(browser, comparison_path(evaluations), **phone) as page:
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+                inner = "[...document.querySelectorAll('.scroll')].every(one => one.scrollWidth <= one.clientWidth)"
+                assert page.evaluate(inner)

@@ -1,3 +1,5 @@
+import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -5,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from img2gps.cli import run as img2gps
 from img2gps.errors import DeviceError, Img2GPSError, NotFoundError, RunLockedError, UsageError
+from tests.browser import chromium, open_report
 from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
 from train import session
 from train.data import read_photos, select_split
@@ -16,6 +20,7 @@ from train.presets import preset
 from train.run import RunFolder
 from train.study import runs as study_runs
 from train.study.grid import Cell, parse_axes, study_cells
+from train.study.report import write_study
 from train.study.results import study_result
 from train.study.runs import StudyRun, held_study, run_study, study_folder, whole_failure
 
@@ -261,3 +266,28 @@ def test_a_study_that_is_trained_is_trained_by_one_process(tmp_path: Path, capsy
     assert run_study(root, cells, folder)[0].failure is None
     with RunFolder(root=folder / cells[0].name).lock():  # a finished one may be read
         assert run_study(root, cells, folder)[0].failure is None
+
+
+@pytest.mark.browser
+def test_the_page_of_a_study_fits_a_phone_and_has_a_map_for_dark_pages(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 30, val=20).root
+    cells = study_cells(tiny_config(epochs=1), {"lr": (1e-3, 1e-2), "batch_size": (8, 16)}, seeds=2)
+    runs = run_study(root, cells, tmp_path / "study")
+    path = write_study(tmp_path / "study", root, runs, study_result(root, runs))
+    shown: list[str] = []
+    with chromium() as browser:
+        for scheme in ("light", "dark"):
+            phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme}
+            with open_report(browser, path, **phone) as page:
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+                inner = "[...document.querySelectorAll('.scroll')].every(one => one.scrollWidth <= one.clientWidth)"
+                assert page.evaluate(inner)
+                shown.append(page.evaluate("document.querySelector('#places img').currentSrc"))
+    pictures = [Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))) for source in shown]
+    assert shown[0] != shown[1]
+    for picture, is_dark in zip(pictures, (False, True), strict=True):
+        pixels = np.asarray(picture.convert("RGBA"))
+        assert pixels[0, 0, 3] == 0  # the page's own ground shows through
+        ink = pixels[pixels[..., 3] == 255][:, :3].mean(axis=1)
+        assert (np.quantile(ink, 0.9) > 180) == is_dark
+    assert np.asarray(Image.open(tmp_path / "study/study/plots/positions.png").convert("RGBA"))[0, 0, 3] == 255

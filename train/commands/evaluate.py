@@ -15,6 +15,7 @@ from img2gps.console import (
     print_text,
     say,
 )
+from img2gps.text import safe_path
 
 __all__ = ["evaluate"]
 
@@ -57,9 +58,10 @@ def evaluate(
     """Score runs on photos whose place is known: errors in metres with intervals, beside the mean position.
 
     Several runs are compared in pairs on the same photos. Writes predictions.parquet, evaluation.json, plots and
-    report.html to RUN/evaluations.
+    report.html to RUN/evaluations, of several runs a page that compares them, too.
     """
     from train.evaluation import summary
+    from train.evaluation.comparison_page import comparison_path
     from train.evaluation.document import contract_of
     from train.evaluation.evaluate import evaluate_runs
 
@@ -67,7 +69,8 @@ def evaluate(
     if as_json:
         documents = [contract_of(evaluation.document) for evaluation in evaluations]
         pairs = [comparison.to_dict() for comparison in comparisons]
-        print_json(documents[0] if len(documents) == 1 else {"runs": documents, "comparisons": pairs})
+        page = {"report": str(comparison_path(evaluations))} if comparisons else {}
+        print_json(documents[0] if len(documents) == 1 else {"runs": documents, "comparisons": pairs} | page)
         return
     for evaluation in evaluations:
         print_text(summary.headline(evaluation.document))
@@ -79,6 +82,8 @@ def evaluate(
     for comparison in comparisons:
         print_text(comparison.sentence("rmse_m"))
         print_text(comparison.sentence("median_m"))
-    for evaluation in evaluations:
-        for step in summary.next_steps(evaluation.document):
-            say(step)
+    if comparisons:
+        say(f"See the runs side by side: {safe_path(comparison_path(evaluations))}")
+    steps = [step for evaluation in evaluations for step in summary.next_steps(evaluation.document)]
+    for step in dict.fromkeys(steps):  # what helps one run may help the other
+        say(step)

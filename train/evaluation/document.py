@@ -68,7 +68,7 @@ def evaluation_document(
         "intervals_from": {"unit": clusters.unit, "count": clusters.count, "level": LEVEL},
         "mean_predictor": metrics_of(references.errors_m["mean_predictor"]).to_dict(),
         "skill": skill,
-        "against_mean": against_mean(skill["rmse_m"]),
+        "against_mean": against_mean(skill.get("rmse_m") or {}),
         "frame": _frame(references, clusters),
         "per_walk": per_walk,
         "per_day": per_day,

@@ -116,12 +116,20 @@ def evaluate_runs(
     device: str = "auto",
     write: bool = True,
 ) -> tuple[list[Evaluation], list[Comparison]]:
-    """Evaluate every run and compare each pair on the photos that all of them were scored on."""
+    """Evaluate every run and compare each pair on the photos that all of them were scored on.
+
+    With `write`, the page of the comparison lies beside the first run's (`train.evaluation.comparison_page`).
+    """
     evaluations = [
         evaluate_run(path, on=on, split=split, force=force, abstain_m=abstain_m, device=device, write=write)
         for path in paths
     ]
-    return evaluations, compare_evaluations(evaluations)
+    comparisons = compare_evaluations(evaluations)
+    if write and comparisons:
+        from train.evaluation.comparison_page import write_comparison
+
+        write_comparison(evaluations, comparisons)
+    return evaluations, comparisons
 
 
 def compare_evaluations(evaluations: Sequence[Evaluation]) -> list[Comparison]:

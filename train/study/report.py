@@ -1,6 +1,8 @@
 """A study on paper: study.json, study.md to paste, plots, and one offline page."""
 
 import base64
+import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["write_study"]
 
 _TEMPLATE: Final = Path(__file__).parent / "study.j2"
-_TRUTH, _ANSWER = "#1b6ca8", "#d1495b"
+_LINES: Final = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+# ink, truth, prediction: those of `report.css` on its light and dark grounds
+_INKS: Final = {
+    "paper": ("#000000", "#1b6ca8", "#d1495b"),
+    "light": ("#1b1f24", "#1b6ca8", "#d1495b"),
+    "dark": ("#e8eaed", "#6cb2f0", "#f0995a"),
+}
 
 
 def write_study(folder: Path, root: Path, runs: Sequence[StudyRun], result: StudyResult) -> Path:
@@ -31,10 +39,9 @@ def write_study(folder: Path, root: Path, runs: Sequence[StudyRun], result: Stud
     study = folder / "study"
     write_json(study / "study.json", jsonable(result.to_dict() | {"dataset": str(root)}))
     write_atomic(study / "study.md", study_markdown(root, result).encode())
-    pictures = _map_of_best(runs, result)
-    if pictures is not None:
-        write_atomic(study / "plots" / "positions.png", lambda file: pictures.savefig(file, format="png", dpi=130))
-    position = study / "plots" / "positions.png"
+    positions = _maps_of_best(runs, result)
+    if positions:
+        write_atomic(study / "plots" / "positions.png", positions["paper"])
     html = render_page(
         _TEMPLATE,
         title=f"Study on {safe_text(root.name)}",
@@ -43,7 +50,7 @@ def write_study(folder: Path, root: Path, runs: Sequence[StudyRun], result: Stud
         verdicts=_verdict_rows(result),
         failures=[f"{setting.name}: {text}" for setting in result.settings for text in setting.failures],
         charts=_charts(runs),
-        positions=base64.b64encode(position.read_bytes()).decode() if position.is_file() else None,
+        positions={name: base64.b64encode(picture).decode() for name, picture in positions.items()},
         provenance=_provenance(folder, root, runs),
         metres=as_metres,
     )
@@ -120,28 +127,39 @@ def _curve(name: str, runs: Sequence[StudyRun], key: str) -> Series:
     return Series(name=name, x=epochs, y=table.mean(axis=0).tolist(), **(band if len(values) > 1 else {}))
 
 
-def _map_of_best(runs: Sequence[StudyRun], result: StudyResult) -> "Figure | None":
-    """Draw truth and prediction of the best setting's first seed, latitude over longitude: bias shows as clustering."""
+def _maps_of_best(runs: Sequence[StudyRun], result: StudyResult) -> dict[str, bytes]:
+    """Return a map of the best setting's first seed as PNG: on white, and clear for light and dark."""
     if result.best is None:
-        return None
-    from matplotlib.figure import Figure
+        return {}
+    from matplotlib import rc_context
 
     chosen = next(run for run in runs if run.failure is None and run.cell.setting == result.best.name)
+    maps: dict[str, bytes] = {}
+    for name, (ink, truth, answer) in _INKS.items():
+        lines: dict[Any, Any] = dict.fromkeys(_LINES, ink)
+        with rc_context(lines | {"axes.facecolor": "none"}):
+            buffer = io.BytesIO()
+            _map(chosen, truth, answer).savefig(buffer, format="png", dpi=130, transparent=name != "paper")
+        maps[name] = buffer.getvalue()
+    return maps
+
+
+def _map(chosen: StudyRun, truth: str, answer: str) -> "Figure":
+    """Draw truth and prediction, latitude over longitude: bias shows as clustering."""
+    from matplotlib.figure import Figure
+
     rows = chosen.predictions()
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.scatter(rows["lon"], rows["lat"], s=12, c=_TRUTH, alpha=0.6, linewidths=0, label="truth")
+    axes.scatter(rows["lon"], rows["lat"], s=12, c=truth, alpha=0.6, linewidths=0, label="truth")
     axes.scatter(
-        rows["pred_lon"], rows["pred_lat"], s=14, c=_ANSWER, alpha=0.6, linewidths=0, marker="^", label="prediction"
+        rows["pred_lon"], rows["pred_lat"], s=14, c=answer, alpha=0.6, linewidths=0, marker="^", label="prediction"
     )
     axes.set_aspect(1 / np.cos(np.radians(float(rows["lat"].mean()))))
     axes.ticklabel_format(useOffset=False)
     axes.tick_params(axis="x", rotation=30)
-    axes.set(
-        xlabel="longitude (degrees)",
-        ylabel="latitude (degrees)",
-        title=f"{chosen.cell.setting}, seed {chosen.cell.seed}",
-    )
+    title = textwrap.fill(f"{chosen.cell.setting}, seed {chosen.cell.seed}", 70)
+    axes.set(xlabel="longitude (degrees)", ylabel="latitude (degrees)", title=title)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
