@@ -129,7 +129,7 @@ def _runs(cases: Sequence[_Case]) -> list[list[int]]:
 def _decide_run(run: Sequence[_Case], zone: ZoneInfo | None) -> list[Decision]:
     vouched = any(_agree(case) for case in run)
     for case in run:
-        case.found = _compared(case, is_trusted=vouched or case.evidence.offset_min is not None)
+        case.found = _compared(case, is_vouched=vouched)
     kinds = {case.found.kind for case in run if case.found is not None and case.found.believed == "clock"}
     error_s = _steady_error_s(run)
     if not kinds - {None, "stamp"}:
@@ -145,15 +145,20 @@ def _agree(case: _Case) -> bool:
     return gps is not None and clock is not None and abs((clock - gps).total_seconds()) <= _VOUCHING_S
 
 
-def _compared(case: _Case, *, is_trusted: bool) -> Comparison | None:
+def _compared(case: _Case, *, is_vouched: bool) -> Comparison | None:
     found = case.evidence
     if found.gps is None:
         return Comparison(believed="clock", kind="stamp") if found.is_stamped else None
     if found.local is None:
         return Comparison(believed="gps")
     return compare(
-        local=found.local, clock=case.clock, offset_min=case.offset_min, gps=found.gps, is_trusted=is_trusted
-    )  # fmt: skip
+        local=found.local,
+        clock=case.clock,
+        offset_min=case.offset_min,
+        gps=found.gps,
+        is_vouched=is_vouched,
+        is_trusted=is_vouched or found.offset_min is not None,
+    )
 
 
 def _kind(case: _Case) -> Kind | None:

@@ -51,12 +51,19 @@ class Comparison:
 
 
 def compare(
-    *, local: datetime, clock: datetime | None, offset_min: int | None, gps: datetime, is_trusted: bool
+    *,
+    local: datetime,
+    clock: datetime | None,
+    offset_min: int | None,
+    gps: datetime,
+    is_vouched: bool,
+    is_trusted: bool,
 ) -> Comparison:
     """Return which of two times is believed.
 
     `local` is the clock's naive time, `clock` the same in UTC (None: its zone is unknown), `offset_min` what was taken
-    off for that. `is_trusted` where the file names the offset, or a fix beside it shows that the zone is right.
+    off for that. `is_vouched` where a fix of a photo beside it agrees with the clock, `is_trusted` also where the file
+    names the offset.
     """
     if clock is None:
         return _without_zone(local, gps)
@@ -64,7 +71,7 @@ def compare(
     weeks = round(ahead_s / _WEEKS_S)
     if weeks and abs(ahead_s - weeks * _WEEKS_S) <= _WIDEST_ZONE_S:
         return Comparison(believed="clock", kind="weeks", age_s=ahead_s - weeks * _WEEKS_S, weeks=weeks)
-    if is_never_set(local, gps):
+    if is_never_set(local, gps) and not is_vouched:
         return Comparison(believed="gps", kind="unset")
     if gps.year < _FIRST_STAMP_YEAR or (_is_midnight(gps) and abs(ahead_s) > STALE_AGE_S):
         return Comparison(believed="clock", kind="stamp")

@@ -105,6 +105,17 @@ def test_a_fix_that_agrees_vouches_for_the_clock_of_the_others() -> None:
     assert [decision.kind for decision in decide(walk, BERLIN)] == ["zone", None]
 
 
+def test_a_walk_on_new_year_s_day_is_no_clock_that_was_never_set() -> None:
+    new_year = datetime(2024, 1, 1, 12, 0, tzinfo=UTC)
+    walk = [
+        evidence(new_year, offset_min=60, gps=new_year - timedelta(seconds=2)),
+        evidence(new_year + timedelta(minutes=1), offset_min=60, gps=new_year + timedelta(days=999)),
+    ]
+    decisions = decide(walk, BERLIN)
+    assert [decision.captured_at for decision in decisions] == [new_year, new_year + timedelta(minutes=1)]
+    assert [decision.kind for decision in decisions] == [None, "far"]
+
+
 def test_without_any_zone_a_receiver_s_lost_weeks_are_added() -> None:
     decision = alone(evidence(written=False, gps=TRUTH - ROLLOVER), None)
     assert (decision.captured_at, decision.source, decision.kind) == (TRUTH, "gps", "weeks")
@@ -239,6 +250,10 @@ def _in_doubt(moment: datetime, zone: ZoneInfo | None) -> bool:
     return any(_offset_min(moment + timedelta(hours=hours), zone) != _offset_min(moment, zone) for hours in (-3, 3))
 
 
+def _since_midnight(truth: datetime) -> timedelta:
+    return truth - truth.replace(hour=0, minute=0, second=0)
+
+
 def _stamp(truth: datetime, kind: str, offset_min: int) -> datetime | None:
     return {
         "right": truth,
@@ -246,7 +261,8 @@ def _stamp(truth: datetime, kind: str, offset_min: int) -> datetime | None:
         "local": truth + timedelta(minutes=offset_min),
         "day": truth - timedelta(days=1),
         "years": truth + timedelta(days=2222, hours=5),
-        "zero": truth.replace(hour=0, minute=0, second=0),
+        # so near to midnight it is as good as right
+        "zero": truth if _since_midnight(truth) <= timedelta(seconds=10) else truth - _since_midnight(truth),
     }.get(kind)
 
 
