@@ -20,7 +20,7 @@ from img2gps.site import load_site
 from img2gps.text import join_words, safe_path, safe_text
 from img2gps.types import Photo
 
-__all__ = ["Check", "Finding", "Report", "diagnose", "environment", "sentences"]
+__all__ = ["Check", "Diagnosis", "Finding", "diagnose", "environment", "sentences"]
 
 _DISK_LOW_BYTES: Final = 1 << 30
 _FOLDERS_SHOWN: Final = 4
@@ -48,7 +48,7 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Diagnosis:
     """Everything the doctor found."""
 
     environment: tuple[Check, ...]
@@ -57,7 +57,7 @@ class Report:
     usable: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report for ``doctor --json``."""
+        """Return the plain values of ``doctor --json``."""
         return dataclasses.asdict(self)
 
 
@@ -211,18 +211,18 @@ def _heif_check() -> Check:
 
 def diagnose(
     photos: Sequence[Path], *, site: str | Path | None = None, jobs: int = 1, include_hidden: bool = False
-) -> Report:
+) -> Diagnosis:
     """Return why the photos below `photos` would fail, folder by folder; without a site, positions go unjudged.
 
     Raises NotFoundError where a path does not exist.
     """
     checks = tuple(environment(photos[0] if photos else None))
     if not photos:
-        return Report(environment=checks)
+        return Diagnosis(environment=checks)
     outcomes, accepted = examine(photos, IngestOptions(site=site, jobs=jobs, include_hidden=include_hidden))
     zone = load_site(site).zone if site is not None else None
     unopened = {file.name for file in discover(photos) if file.obstacle is not None}
-    return Report(
+    return Diagnosis(
         environment=checks,
         findings=tuple(_findings(outcomes, accepted, decisions_of(accepted, zone), unopened)),
         files=outcomes.found,

@@ -18,7 +18,7 @@ import numpy as np
 
 from collect.campus import receiver, spoil
 from collect.campus.arrays import Doubles, generator
-from collect.campus.phone import ALTITUDE_M, Fix
+from collect.campus.phone import ALTITUDE_M, PhoneFix
 from collect.campus.walks import Place, Shot, plan_walks, take_photos
 from collect.campus.worker import Campus, Task, world_of, write_all
 from img2gps.errors import UsageError
@@ -185,7 +185,7 @@ def _task(site: Site, out: Path, number: int, capture: _Capture, gps_noise_m: fl
     east, north = shot.camera.east_m + capture.error[0], shot.camera.north_m + capture.error[1]
     longitude, latitude = site.frame.to_lonlat(east, north)
     accuracy_m = receiver.reported_accuracy_m(rng, gps_noise_m) if shot.walk.device.reports_accuracy else None
-    fix = Fix(
+    fix = PhoneFix(
         latitude=float(latitude),
         longitude=float(longitude),
         accuracy_m=accuracy_m,

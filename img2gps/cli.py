@@ -6,6 +6,7 @@ Commands come from the entry-point group ``img2gps.commands``, so that another p
 import io
 import os
 import sys
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -70,7 +71,9 @@ class CommandGroup(click.RichGroup):
         return loaded
 
 
+@cache
 def _entry_points() -> dict[str, EntryPoint]:
+    """Return the commands of all installed packages; looking through these takes longer than all else of a help."""
     return {entry.name: entry for entry in entry_points(group="img2gps.commands")}
 
 

@@ -11,7 +11,7 @@ from collect.audit.coverage import cell_table, holes, shares
 from collect.audit.grid import Grid, make_grid, read_shapes, walkable
 from collect.audit.label_quality import accuracy, corrections, flag_counts, rejection_counts
 from collect.audit.leakage import leakage_table
-from collect.audit.subject import Subject
+from collect.audit.photo_arrays import PhotoArrays
 from collect.audit.walk_files import write_geojson, write_gpx
 from collect.audit.walk_list import Stop, route_length_m, walk_list
 from img2gps.dataset import Dataset, frame_info
@@ -62,7 +62,7 @@ def audit_dataset(
     used = frame[frame["label_state"] != "exclude"].reset_index(drop=True)
     site = _audited(dataset.site(), used)
     blocked = read_shapes(buildings, site) if buildings else None
-    subject = Subject(frame=used, site=site)
+    subject = PhotoArrays(frame=used, site=site)
     area = walkable(site, blocked)
     grid = make_grid(area, cell_m)
     cells = cell_table(subject, grid)
@@ -79,7 +79,7 @@ def audit_dataset(
         "conditions": conditions(subject),
         "evenness": evenness(subject, grid),
         "accuracy": accuracy(subject),
-        "corrections": corrections(Subject(frame=frame, site=site)),
+        "corrections": corrections(PhotoArrays(frame=frame, site=site)),
         "flags": flag_counts(subject),
         "leakage": leakage,
         "rejections": rejection_counts(dataset.rejected_path),
@@ -136,7 +136,7 @@ def _audited(site: Site, frame: "gpd.GeoDataFrame") -> Site:
     return site.around(frame["lon"], frame["lat"], margin_m=_MARGIN_M)
 
 
-def _headline(subject: Subject, cells: dict[str, Any], leakage: list[dict[str, Any]]) -> dict[str, Any]:
+def _headline(subject: PhotoArrays, cells: dict[str, Any], leakage: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the counts and the figures that the gate knows, under the keys of the contract."""
     stored = next((row for row in leakage if row["stored"]), None)
     names, counts = np.unique(subject.splits.astype(str), return_counts=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect.audit.grid import Grid
-from collect.audit.subject import SECTORS, Subject
+from collect.audit.photo_arrays import SECTORS, PhotoArrays
 from img2gps.geo import FloatArray
 from img2gps.sun import sun_elevation_deg
 
@@ -27,7 +27,7 @@ _SEASONS: Final = ("winter", "spring", "summer", "autumn")
 Numbers = NDArray[np.int64]
 
 
-def conditions(subject: Subject) -> dict[str, Any]:
+def conditions(subject: PhotoArrays) -> dict[str, Any]:
     """Return counts of photos by local hour, sun elevation, season, device and heading, the unknown ones apart.
 
     `time_unknown` counts photos whose moment nothing tells, `clock_without_zone` those of them that have a clock time:
@@ -53,7 +53,7 @@ def conditions(subject: Subject) -> dict[str, Any]:
     }
 
 
-def evenness(subject: Subject, grid: Grid) -> dict[str, Any]:
+def evenness(subject: PhotoArrays, grid: Grid) -> dict[str, Any]:
     """Return how evenly photos lie over the site's cells, and how far each device and split is from the whole.
 
     `gini` is 0 where every cell has equally many photos and near 1 where one has all. Per device and split: the share
@@ -77,7 +77,7 @@ def _by_sun(elevation_deg: FloatArray) -> dict[str, int]:
     return counts | ({"unknown": unknown} if unknown else {})
 
 
-def _by_season(subject: Subject) -> dict[str, int]:
+def _by_season(subject: PhotoArrays) -> dict[str, int]:
     known = subject.days >= 0
     months = subject.days[known].astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
     turn = np.where(subject.frame["lat"].to_numpy(dtype=np.float64)[known] < 0, 2, 0)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from collect.audit.grid import Grid
-from collect.audit.subject import Subject
+from collect.audit.photo_arrays import PhotoArrays
 from img2gps.geo import FloatArray
 
 __all__ = ["ENOUGH_HEADINGS", "ENOUGH_PHOTOS", "ENOUGH_WALKS", "cell_table", "holes", "shares"]
@@ -23,7 +23,7 @@ _SAMPLE_POINTS: Final = 40_000
 Numbers = NDArray[np.int64]
 
 
-def cell_table(subject: Subject, grid: Grid) -> dict[str, Any]:
+def cell_table(subject: PhotoArrays, grid: Grid) -> dict[str, Any]:
     """Return the cells as parallel lists: south-west corners, counts of photos, walks, days, headings, last visit.
 
     `headings` counts the heading sectors (of eight) that photos with a known heading look into, `sectors` lists them
@@ -61,7 +61,7 @@ def shares(cells: dict[str, Any]) -> dict[str, float]:
     return {key: sum(value >= least for value in cells[column]) / count for key, (column, least) in asked.items()}
 
 
-def holes(subject: Subject, area: BaseGeometry) -> dict[str, Any]:
+def holes(subject: PhotoArrays, area: BaseGeometry) -> dict[str, Any]:
     """Return the distances in metres from points of the site to the nearest photo: median, P95, the largest and where.
 
     The points are a grid over the area (at most 40,000), so the largest hole is known to the grid's `step_m`.
@@ -95,7 +95,7 @@ def _distinct(cell: Numbers, values: Numbers, size: int) -> Numbers:
     return np.asarray(np.bincount(pairs[:, 0], minlength=size), dtype=np.int64)
 
 
-def _last_visits(subject: Subject, cell: Numbers, size: int) -> list[str | None]:
+def _last_visits(subject: PhotoArrays, cell: Numbers, size: int) -> list[str | None]:
     taken = subject.frame["captured_at"].dt.as_unit("us")
     seconds = np.where(taken.isna(), -np.inf, taken.astype("int64") / 1e6)
     latest = np.full(size, -np.inf)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from collect.audit.subject import Subject
+from collect.audit.photo_arrays import PhotoArrays
 from img2gps.errors import InvalidDatasetError
 from img2gps.geo import FloatArray
 from img2gps.reasons import FLAGS, REASONS
@@ -19,7 +19,7 @@ _CORRECTED: Final = ("move", "unsure", "exclude", "confirm")
 _SETTLED: Final = ("move", "confirm")
 
 
-def accuracy(subject: Subject) -> dict[str, Any]:
+def accuracy(subject: PhotoArrays) -> dict[str, Any]:
     """Return the reported accuracy in metres, overall and per device, and the share of photos without one.
 
     The median is the floor below which no model can honestly be measured on these labels.
@@ -30,7 +30,7 @@ def accuracy(subject: Subject) -> dict[str, Any]:
     return {**_figures(reported), "devices": rows}
 
 
-def corrections(subject: Subject) -> dict[str, Any]:
+def corrections(subject: PhotoArrays) -> dict[str, Any]:
     """Return how many labels people looked at, the share that was moved, and how far (metres)."""
     states = Counter(state for state in subject.frame["label_state"] if state)
     moved_m = subject.frame["moved_m"].to_numpy(dtype=np.float64)
@@ -46,7 +46,7 @@ def corrections(subject: Subject) -> dict[str, Any]:
     }
 
 
-def flag_counts(subject: Subject) -> dict[str, int]:
+def flag_counts(subject: PhotoArrays) -> dict[str, int]:
     """Return the number of photos with each flag, zeros included, of labels that nobody moved or confirmed."""
     open_ = ~subject.frame["label_state"].isin(_SETTLED)
     counts = Counter(flag for flags in subject.frame["flags"][open_] for flag in flags)

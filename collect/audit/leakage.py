@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from collect.audit.subject import Subject
+from collect.audit.photo_arrays import PhotoArrays
 from collect.near_duplicates import Pairs, near_duplicate_pairs, parse_hashes
 from collect.split import METHODS
 from collect.split_assign import assign, layout_of
@@ -25,7 +25,9 @@ _MAX_DISTANCES: Final = 2_000_000
 Splits = NDArray[np.object_]
 
 
-def leakage_table(subject: Subject, photos: Sequence[Photo], options: dict[str, Any] | None) -> list[dict[str, Any]]:
+def leakage_table(
+    subject: PhotoArrays, photos: Sequence[Photo], options: dict[str, Any] | None
+) -> list[dict[str, Any]]:
     """Return a row for the stored split (where it holds photos out) and one for what each way of splitting would give.
 
     `photos` are those of the frame with their positions of ingest, `options` those of the stored split; the others are
@@ -52,7 +54,7 @@ def leakage_table(subject: Subject, photos: Sequence[Photo], options: dict[str, 
     return rows
 
 
-def leakage_of(subject: Subject, splits: Splits, pairs: Pairs) -> dict[str, Any]:
+def leakage_of(subject: PhotoArrays, splits: Splits, pairs: Pairs) -> dict[str, Any]:
     """Return what a split leaks; `splits` has shape (N,), `pairs` are near-duplicates, shape (P, 2).
 
     `within_m`: the share of val and test photos with a training photo within so many metres, `within_m_same_walk`: with
@@ -100,7 +102,7 @@ def _nearest_m(points_m: FloatArray, rows: NDArray[np.int64], trained: NDArray[n
     return np.asarray(found, dtype=np.float64)
 
 
-def _nearest_alike_m(subject: Subject, rows: NDArray[np.int64], trained: NDArray[np.int64]) -> FloatArray:
+def _nearest_alike_m(subject: PhotoArrays, rows: NDArray[np.int64], trained: NDArray[np.int64]) -> FloatArray:
     """Return, per row, the metres to the nearest training photo whose heading differs by 45 degrees at most.
 
     Infinite beyond the largest radius. The number of neighbours looked at grows until each row is decided.

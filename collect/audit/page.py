@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from collect.audit.leakage import RADII_M
 from collect.audit.page_data import backdrop, report_data
-from collect.audit.subject import SECTOR_DEG, SECTORS
+from collect.audit.photo_arrays import SECTOR_DEG, SECTORS
 from collect.audit.walk_list import SECTOR_NAMES
 from img2gps.dataset import Dataset
 from img2gps.files import write_atomic

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from collect.audit.coverage import ENOUGH_HEADINGS, ENOUGH_PHOTOS, ENOUGH_WALKS
 from collect.audit.grid import Grid
-from collect.audit.subject import SECTOR_DEG, SECTORS, Subject
+from collect.audit.photo_arrays import SECTOR_DEG, SECTORS, PhotoArrays
 from img2gps.geo import FloatArray
 from img2gps.text import join_words
 
@@ -52,7 +52,7 @@ class Stop:
         return dataclasses.asdict(self) | {"headings_deg": list(self.headings_deg)}
 
 
-def walk_list(subject: Subject, grid: Grid, cells: dict[str, Any], *, stops: int = 24) -> list[Stop]:
+def walk_list(subject: PhotoArrays, grid: Grid, cells: dict[str, Any], *, stops: int = 24) -> list[Stop]:
     """Return up to `stops` places of the next walk in visiting order; none where every cell has all it needs.
 
     A cell's need is what it lacks of 3 photos, 2 walks and 4 headings, each 0..1, with half of its neighbours' need
@@ -168,7 +168,7 @@ def _missing_headings(bits: int, grid: Grid, cell: int) -> tuple[float, ...]:
     return tuple(sector * SECTOR_DEG for sector in wanted) or (0.0,)
 
 
-def _start_hour(subject: Subject, grid: Grid, chosen: list[int]) -> int:
+def _start_hour(subject: PhotoArrays, grid: Grid, chosen: list[int]) -> int:
     """Return the start whose three hours have the fewest photos near the stops, then on the whole site."""
     from scipy.spatial import cKDTree
 
@@ -190,7 +190,7 @@ def _arrivals(points_m: FloatArray, start_hour: int) -> list[int]:
     return [int(start_hour + second // 3600) % 24 for second in seconds.tolist()]
 
 
-def _nearest_photo_m(subject: Subject, points_m: FloatArray) -> FloatArray | None:
+def _nearest_photo_m(subject: PhotoArrays, points_m: FloatArray) -> FloatArray | None:
     from scipy.spatial import cKDTree
 
     if not len(subject):

@@ -1,6 +1,7 @@
 """The blocks of a generated campus: the grid, the buildings on it, the street fronts and the paths between."""
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -18,6 +19,7 @@ PAVINGS = ("brick", "slabs", "pavers", "cobbles", "gravel")
 
 Placed: TypeAlias = tuple[Polygon, float, int]
 Parts: TypeAlias = list[tuple[BaseGeometry, float]]
+Shape: TypeAlias = Callable[[np.random.Generator, Polygon], Parts]
 
 
 def grid_lines(rng: np.random.Generator, upright: Polygon) -> tuple[list[LineString], list[LineString]]:
@@ -71,7 +73,7 @@ def choose_lawns(rng: np.random.Generator, blocks: list[Polygon]) -> tuple[list[
 def place_buildings(rng: np.random.Generator, blocks: list[Polygon]) -> list[Placed]:
     """One building per block, of one or two parts: footprint, height and design (the block's number)."""
     placed: list[Placed] = []
-    shapes = (_bar, _ell, _horseshoe, _twins, _with_tower)
+    shapes: tuple[Shape, ...] = (lambda _, block: _bar(block), _ell, _horseshoe, _twins, _with_tower)
     start = int(rng.integers(len(shapes)))
     for number, block in enumerate(blocks):
         height_m = float(rng.uniform(9, 19))
@@ -89,8 +91,7 @@ def _fractions(block: Polygon, x0: float, y0: float, x1: float, y1: float) -> Po
     return box(west + x0 * width, south + y0 * depth, west + x1 * width, south + y1 * depth)
 
 
-def _bar(rng: np.random.Generator, block: Polygon) -> Parts:
-    del rng
+def _bar(block: Polygon) -> Parts:
     return [(_fractions(block, 0.0, 0.06, 1.0, 0.94), 1.0)]
 
 

@@ -1,4 +1,4 @@
-"""The camera: where a photo is taken from, and how the ground plane and upright things project into it."""
+"""The viewpoint: where a photo is taken from, and how the ground plane and upright things project into it."""
 
 import math
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from collect.campus.arrays import Doubles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Camera:
+class Viewpoint:
     """A pinhole camera `eye_m` above the ground.
 
     `heading_deg` is clockwise from north. Pitch (up is positive) and roll are small and shift the image instead of
@@ -41,7 +41,7 @@ class Camera:
         """Unit vector (east, north) to the right of the heading."""
         return math.cos(math.radians(self.heading_deg)), -math.sin(math.radians(self.heading_deg))
 
-    def scaled(self, long_side_px: int) -> "Camera":
+    def scaled(self, long_side_px: int) -> "Viewpoint":
         """The same camera with a sensor whose longer side has `long_side_px` pixels."""
         factor = long_side_px / max(self.width, self.height)
         return replace(self, width=round(self.width * factor), height=round(self.height * factor))

@@ -41,10 +41,10 @@ def paint(design: Design, length_m: float, eaves_m: float, rng: np.random.Genera
     height_m = eaves_m + ROOF_M[design.archetype.roof]
     canvas = Canvas(length_m, height_m, design.wall)
     kind = design.archetype
-    ornament.ARTICULATIONS[kind.articulation](canvas, design, eaves_m, rng)
+    ornament.articulate(kind.articulation, canvas, design, eaves_m, rng)
     _draw_windows(canvas, design, eaves_m, rng)
     if length_m > NARROW_M:
-        ornament.GROUNDS[kind.ground](canvas, design, eaves_m, rng)
+        ornament.draw_ground_floor(kind.ground, canvas, design, rng)
         _draw_features(canvas, design, eaves_m, rng, side)
     _draw_roof(canvas, design, eaves_m)
     pixels = canvas.pixels()

@@ -1,7 +1,6 @@
 """What facades carry besides windows: articulation of the wall, ground floors and features such as signs and murals."""
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import numpy as np
 
@@ -9,40 +8,34 @@ from collect.campus.arrays import Colour, jitter, shade
 from collect.campus.canvas import MASONRY, SMOOTH, Canvas
 from collect.campus.designs import ACCENTS, Design
 
-Drawer: TypeAlias = Callable[[Canvas, Design, float, np.random.Generator], None]
-
 DOOR_M = 1.1
 
 
-def quoins(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def quoins(canvas: Canvas, design: Design, eaves_m: float) -> None:
     """Corner stones, long and short by turns."""
-    del rng
     for k in range(int(eaves_m / 0.5)):
         width = 0.9 if k % 2 else 0.55
         for x in (0.0, canvas.length_m - width):
             canvas.rect(x, k * 0.5, x + width, k * 0.5 + 0.44, design.trim)
 
 
-def courses(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def courses(canvas: Canvas, design: Design, eaves_m: float) -> None:
     """Deep horizontal joints below and a string course at each floor."""
-    del rng
     for y in np.arange(0.6, design.storey_m, 0.6):
         canvas.rect(0, y, canvas.length_m, y + 0.09, shade(design.wall, 0.6))
     for y in np.arange(design.storey_m, eaves_m, design.storey_m):
         canvas.rect(0, y - 0.15, canvas.length_m, y + 0.15, design.trim)
 
 
-def piers(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def piers(canvas: Canvas, design: Design, eaves_m: float) -> None:
     """Upright piers between the bays."""
-    del rng
     for x in np.arange(0, canvas.length_m, design.bay_m):
         canvas.rect(x - 0.3, 0, x + 0.3, eaves_m, shade(design.wall, 1.15), MASONRY)
         canvas.rect(x + 0.3, 0, x + 0.42, eaves_m, shade(design.wall, 0.6), MASONRY)
 
 
-def buttresses(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def buttresses(canvas: Canvas, design: Design, eaves_m: float) -> None:
     """Stepped buttresses between the bays."""
-    del rng
     for x in np.arange(0, canvas.length_m + 0.1, design.bay_m):
         for half, top in ((0.6, 0.35), (0.42, 0.65), (0.26, 0.92)):
             canvas.rect(x - half, 0, x + half, eaves_m * top, shade(design.wall, 1.2), MASONRY)
@@ -56,9 +49,8 @@ def stripes(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Gener
         canvas.rect(0, y, canvas.length_m, y + step * 0.7, design.trim, MASONRY)
 
 
-def checker(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def checker(canvas: Canvas, design: Design, eaves_m: float) -> None:
     """A chequered belt of light and dark squares at each floor."""
-    del rng
     for y in np.arange(design.storey_m - 0.5, eaves_m, design.storey_m):
         for k in range(int(canvas.length_m / 0.5) + 1):
             colour = design.trim if k % 2 else shade(design.wall, 0.6)
@@ -66,9 +58,8 @@ def checker(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Gener
             canvas.rect(k * 0.5 + 0.5, y + 0.5, k * 0.5 + 1.0, y + 1.0, colour)
 
 
-def columns(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def columns(canvas: Canvas, design: Design, eaves_m: float) -> None:
     """Giant columns with capitals, lit from one side."""
-    del rng
     for x in np.arange(0.6, canvas.length_m, design.bay_m):
         for k, light in enumerate((0.75, 0.95, 1.1, 1.0, 0.7)):
             canvas.rect(x - 0.5 + 0.2 * k, 0.8, x - 0.3 + 0.2 * k, eaves_m - 0.8, shade(design.trim, light))
@@ -96,10 +87,6 @@ def fins(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generato
         canvas.rect(x + 0.16, design.storey_m, x + 0.3, eaves_m - 0.4, shade(design.wall, 0.55))
 
 
-def _nothing(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
-    del canvas, design, eaves_m, rng
-
-
 def _door(canvas: Canvas, x: float, width: float, height: float, design: Design) -> None:
     canvas.rect(x - width / 2 - 0.2, 0, x + width / 2 + 0.2, height + 0.25, design.trim)
     canvas.rect(x - width / 2, 0, x + width / 2, height, design.accent, SMOOTH)
@@ -113,18 +100,16 @@ def _spread(canvas: Canvas, gap_m: float, rng: np.random.Generator) -> list[floa
     return [float(x) for x in np.arange(rng.uniform(1.8, max(1.9, gap_m * 0.8)), canvas.length_m - 1.5, gap_m)]
 
 
-def stoops(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def stoops(canvas: Canvas, design: Design, rng: np.random.Generator) -> None:
     """House doors under small roofs."""
-    del eaves_m
     for x in _spread(canvas, 9.5, rng):
         canvas.rect(x - 1.1, 0, x + 1.1, 3.1, design.wall, MASONRY)
         _door(canvas, x, DOOR_M, 2.3, design)
         canvas.polygon([(x - 1.1, 2.6), (x + 1.1, 2.6), (x, 3.3)], design.trim)
 
 
-def arcade(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def arcade(canvas: Canvas, design: Design) -> None:
     """An arcade in deep shadow."""
-    del eaves_m, rng
     half, spring = design.bay_m * 0.36, design.storey_m * 0.5
     for x in np.arange(design.bay_m / 2, canvas.length_m - half, design.bay_m):
         canvas.disc(x, spring, half + 0.3, design.trim)
@@ -133,9 +118,8 @@ def arcade(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Genera
         canvas.rect(x - 0.5, 0, x + 0.5, 2.2, shade(design.accent, 0.5), SMOOTH)
 
 
-def shops(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def shops(canvas: Canvas, design: Design, rng: np.random.Generator) -> None:
     """Shop windows under striped awnings, each shop in a colour of its own."""
-    del eaves_m
     width = float(rng.uniform(4.5, 6.5))
     for x in np.arange(0.4, canvas.length_m - width + 0.3, width):
         colour = ACCENTS[int(rng.integers(len(ACCENTS)))]
@@ -147,9 +131,8 @@ def shops(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generat
             canvas.rect(left, 2.3, left + (width - 0.4) / 8, 3.0, colour if k % 2 else (236, 232, 222))
 
 
-def lobby(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def lobby(canvas: Canvas, design: Design, rng: np.random.Generator) -> None:
     """A glazed lobby behind slim posts with one broad entrance."""
-    del eaves_m
     canvas.rect(0, 0, canvas.length_m, 3.3, shade(design.glass, 0.6), SMOOTH)
     canvas.rect(0, 3.3, canvas.length_m, 3.7, design.trim)
     for x in np.arange(0, canvas.length_m, 1.8):
@@ -159,18 +142,16 @@ def lobby(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generat
     canvas.rect(x - 1.6, 0, x + 1.6, 2.6, (196, 200, 190), SMOOTH)
 
 
-def pilotis(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def pilotis(canvas: Canvas, design: Design) -> None:
     """An open, dark ground floor between round posts."""
-    del eaves_m, rng
     canvas.rect(0, 0, canvas.length_m, 3.1, (50, 50, 52), SMOOTH)
     for x in np.arange(0.5, canvas.length_m, design.bay_m):
         canvas.rect(x - 0.28, 0, x, 3.1, shade(design.wall, 1.1))
         canvas.rect(x, 0, x + 0.28, 3.1, shade(design.wall, 0.7))
 
 
-def portal(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def portal(canvas: Canvas, design: Design, rng: np.random.Generator) -> None:
     """One large arched entrance, its arch in rings."""
-    del eaves_m
     x = canvas.length_m * rng.uniform(0.25, 0.75)
     for ring in range(4):
         radius = 2.3 - 0.35 * ring
@@ -182,9 +163,8 @@ def portal(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Genera
     canvas.line(x, 0, x, 3.5, 0.08, (30, 28, 26))
 
 
-def docks(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def docks(canvas: Canvas, design: Design, rng: np.random.Generator) -> None:
     """Wide roller doors with numbers."""
-    del eaves_m
     for k, x in enumerate(_spread(canvas, 11.0, rng)):
         canvas.rect(x - 2.0, 0, x + 2.0, 3.4, shade(design.accent, 0.9))
         for y in np.arange(0.3, 3.4, 0.3):
@@ -192,9 +172,8 @@ def docks(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generat
         canvas.text(x, 2.1, str(k + 1), 1.6, (240, 240, 236))
 
 
-def steps(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def steps(canvas: Canvas, design: Design, rng: np.random.Generator) -> None:
     """A flight of steps up to a tall door."""
-    del eaves_m
     x = canvas.length_m * rng.uniform(0.35, 0.65)
     canvas.rect(x - 1.3, 1.0, x + 1.3, 4.6, design.trim)
     canvas.rect(x - 0.95, 1.0, x + 0.95, 4.2, design.accent, SMOOTH)
@@ -202,20 +181,39 @@ def steps(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generat
         canvas.rect(x - 3.0 + 0.25 * k, 0.2 * k, x + 3.0 - 0.25 * k, 0.2 * k + 0.2, shade(design.trim, 0.75 + 0.08 * k))
 
 
-def plinth(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+def plinth(canvas: Canvas, design: Design, rng: np.random.Generator) -> None:
     """A dark base with a recessed entrance."""
-    del eaves_m
     canvas.rect(0, 0, canvas.length_m, 1.2, shade(design.wall, 0.55), MASONRY)
     x = canvas.length_m * rng.uniform(0.2, 0.8)
     canvas.rect(x - 2.4, 0, x + 2.4, 3.6, shade(design.accent, 0.5))
     _door(canvas, x, 1.8, 2.6, design)
 
 
-ARTICULATIONS: dict[str, Drawer] = {
-    "none": _nothing, "quoins": quoins, "courses": courses, "piers": piers, "buttresses": buttresses,
-    "stripes": stripes, "checker": checker, "columns": columns, "frame": frame, "fins": fins,
+_REGULAR: dict[str, Callable[[Canvas, Design, float], None]] = {
+    "quoins": quoins, "courses": courses, "piers": piers, "buttresses": buttresses, "checker": checker,
+    "columns": columns,
 }  # fmt: skip
-GROUNDS: dict[str, Drawer] = {
-    "stoops": stoops, "arcade": arcade, "shops": shops, "lobby": lobby, "pilotis": pilotis, "portal": portal,
-    "docks": docks, "steps": steps, "plinth": plinth,
+_VARIED: dict[str, Callable[[Canvas, Design, float, np.random.Generator], None]] = {
+    "stripes": stripes, "frame": frame, "fins": fins,
 }  # fmt: skip
+_OPEN_GROUNDS: dict[str, Callable[[Canvas, Design], None]] = {"arcade": arcade, "pilotis": pilotis}
+_GROUNDS: dict[str, Callable[[Canvas, Design, np.random.Generator], None]] = {
+    "stoops": stoops, "shops": shops, "lobby": lobby, "portal": portal, "docks": docks, "steps": steps,
+    "plinth": plinth,
+}  # fmt: skip
+
+
+def articulate(name: str, canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+    """Draw the articulation of that name over the whole wall; "none" draws nothing."""
+    if name in _REGULAR:
+        _REGULAR[name](canvas, design, eaves_m)
+    elif name != "none":
+        _VARIED[name](canvas, design, eaves_m, rng)
+
+
+def draw_ground_floor(name: str, canvas: Canvas, design: Design, rng: np.random.Generator) -> None:
+    """Draw the ground floor of that name."""
+    if name in _OPEN_GROUNDS:
+        _OPEN_GROUNDS[name](canvas, design)
+    else:
+        _GROUNDS[name](canvas, design, rng)

@@ -7,7 +7,7 @@ import numpy as np
 
 from collect.campus import tiles
 from collect.campus.arrays import Bytes, Doubles, Floats, Ints, Mask
-from collect.campus.camera import Camera
+from collect.campus.camera import Viewpoint
 from collect.campus.canvas import PIXELS_PER_M
 from collect.campus.facade import Facade
 from collect.campus.light import Light
@@ -50,7 +50,7 @@ def haze(depth_m: Doubles | Floats, light: Light) -> Floats:
     return np.asarray(1 - np.exp2(-depth_m / light.weather.haze_m), np.float32)
 
 
-def paint_walls(view: Floats, depth: Floats, scene: Scene, camera: Camera, hits: Hits) -> Ints:
+def paint_walls(view: Floats, depth: Floats, scene: Scene, camera: Viewpoint, hits: Hits) -> Ints:
     """Paint what is seen of each wall into `view` (3, height, width), its distance into `depth` (height, width).
 
     Returns the row of the highest painted pixel of each column, `camera.height` where there is none.
@@ -66,7 +66,7 @@ def paint_walls(view: Floats, depth: Floats, scene: Scene, camera: Camera, hits:
     return highest
 
 
-def _seen(scene: Scene, camera: Camera, hits: Hits, facades: list[Facade]) -> _Seen:
+def _seen(scene: Scene, camera: Viewpoint, hits: Hits, facades: list[Facade]) -> _Seen:
     horizon = camera.horizon_rows()
     with np.errstate(invalid="ignore"):
         tops = horizon - camera.focal_px * (_heights(facades, hits) - camera.eye_m) / hits.depth_m
@@ -112,7 +112,7 @@ def _paint(
     view: Floats,
     depth: Floats,
     scene: Scene,
-    camera: Camera,
+    camera: Viewpoint,
     hits: Hits,
     facades: list[Facade],
     seen: _Seen,
@@ -158,7 +158,7 @@ class _Columns:
     texels_per_m: Floats
 
 
-def _texels(camera: Camera, facades: list[Facade], seen: _Seen, up: Floats, *, smoothly: bool) -> Packed:
+def _texels(camera: Viewpoint, facades: list[Facade], seen: _Seen, up: Floats, *, smoothly: bool) -> Packed:
     """The texels of the facades at the pixels of `seen`, `up` metres above the ground."""
     spans, columns = seen.spans, _columns(camera, facades, seen)
     down = spans.each(columns.bottom)
@@ -178,7 +178,7 @@ def _texels(camera: Camera, facades: list[Facade], seen: _Seen, up: Floats, *, s
     return blend(first, second, spans.repeated(weight_of(across - left)))
 
 
-def _columns(camera: Camera, facades: list[Facade], seen: _Seen) -> _Columns:
+def _columns(camera: Viewpoint, facades: list[Facade], seen: _Seen) -> _Columns:
     textures = [facade.texture for facade in facades]
     levels = np.array([len(texture.start) for texture in textures])
     level = np.minimum(_level(seen, PIXELS_PER_M / camera.focal_px), levels[seen.wall] - 1)
@@ -205,7 +205,7 @@ def _read(facades: list[Facade], seen: _Seen, place: Ints) -> Packed:
     return found
 
 
-def _masonry(camera: Camera, facades: list[Facade], seen: _Seen, up: Floats, shown: Bytes) -> Floats:
+def _masonry(camera: Viewpoint, facades: list[Facade], seen: _Seen, up: Floats, shown: Bytes) -> Floats:
     """The factor of the masonry's texture, where it is `shown` (0..255), faded out with distance."""
     spans, pile = seen.spans, tiles.masonry_tiles()
     kinds = np.array([tiles.MASONRIES.index(facade.masonry) for facade in facades])

@@ -7,7 +7,7 @@ import numpy as np
 
 from collect.campus import tiles
 from collect.campus.arrays import Bytes, Colour, Doubles, Floats, Ints
-from collect.campus.camera import Camera
+from collect.campus.camera import Viewpoint
 from collect.campus.ground import GROUND_PPM, SHADOW_PPM, SURFACES
 from collect.campus.light import Light
 from collect.campus.paint import haze
@@ -39,7 +39,7 @@ class _ByDepth:
     pile: Ints
 
 
-def paint_ground(view: Floats, scene: Scene, camera: Camera, nearest_m: Doubles) -> Ints:
+def paint_ground(view: Floats, scene: Scene, camera: Viewpoint, nearest_m: Doubles) -> Ints:
     """Paint the ground in front of walls `nearest_m` away per column (inf without one) into `view` (3, height, width).
 
     Returns the row of the highest painted pixel of each column.
@@ -73,7 +73,7 @@ def paint_ground(view: Floats, scene: Scene, camera: Camera, nearest_m: Doubles)
     return spans.first
 
 
-def _raster_places(scene: Scene, camera: Camera, spans: Spans, far: Floats) -> tuple[Floats, Floats]:
+def _raster_places(scene: Scene, camera: Viewpoint, spans: Spans, far: Floats) -> tuple[Floats, Floats]:
     """Metres to the right of and below the first pixel of the ground's rasters, kept within them."""
     frame, slopes = scene.world.ground.frame, camera.slopes()
     here = frame.to_raster(np.array(camera.east_m), np.array(camera.north_m))
@@ -98,7 +98,7 @@ def _cells(raster: Bytes, x: Floats, y: Floats, ppm: int) -> Bytes:
     return raster.reshape(-1).take(cell)
 
 
-def _by_depth(light: Light, camera: Camera, steps: int) -> _ByDepth:
+def _by_depth(light: Light, camera: Viewpoint, steps: int) -> _ByDepth:
     far = camera.focal_px * camera.eye_m / ((np.arange(steps) + 0.5) / STEPS_PER_ROW)
     crowd = tiles.TILE_PPM * far / camera.focal_px * np.sqrt(np.maximum(1, far / camera.eye_m / 2))
     level = np.clip(np.round(np.log2(crowd)), 0, tiles.LEVELS - 1).astype(np.intp)

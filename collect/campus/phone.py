@@ -19,7 +19,7 @@ ALTITUDE_M = 21.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fix:
+class PhoneFix:
     """What the phone believes about where and when: degrees, metres, true heading; `captured_at` in UTC."""
 
     latitude: float
@@ -45,7 +45,7 @@ def store(pixels: Bytes, device: Device, exif: dict[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def exif_of(device: Device, fix: Fix, zone: tzinfo) -> dict[str, Any]:
+def exif_of(device: Device, fix: PhoneFix, zone: tzinfo) -> dict[str, Any]:
     """The EXIF that `device` writes for a photo, as the dictionary that piexif takes."""
     local = fix.captured_at.astimezone(zone)
     offset = local.strftime("%z")
@@ -65,7 +65,7 @@ def exif_of(device: Device, fix: Fix, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-def _gps(device: Device, fix: Fix) -> dict[int, Any]:
+def _gps(device: Device, fix: PhoneFix) -> dict[int, Any]:
     at = fix.captured_at - timedelta(seconds=fix.fix_lag_s)
     heading = fix.heading_deg if device.heading_ref == "T" else fix.heading_deg - DECLINATION_DEG
     gps: dict[int, Any] = {

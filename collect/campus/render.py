@@ -7,7 +7,7 @@ import numpy as np
 
 from collect.campus import sprites
 from collect.campus.arrays import Doubles, Floats
-from collect.campus.camera import Camera
+from collect.campus.camera import Viewpoint
 from collect.campus.paint import haze, paint_walls
 from collect.campus.paving import paint_ground
 from collect.campus.scene import PERSON_M, Scene
@@ -28,7 +28,7 @@ class View:
     depth_m: Floats
 
 
-def render(scene: Scene, camera: Camera) -> View:
+def render(scene: Scene, camera: Viewpoint) -> View:
     """Render the view of `camera`."""
     colours = np.zeros((3, camera.height, camera.width), np.float32)
     depth = np.full((camera.height, camera.width), np.inf, np.float32)
@@ -43,7 +43,7 @@ def render(scene: Scene, camera: Camera) -> View:
     return View(colours=colours.transpose(1, 2, 0), depth_m=depth)
 
 
-def _billboards(scene: Scene, camera: Camera, nearest_m: Doubles) -> Iterator[Patch]:
+def _billboards(scene: Scene, camera: Viewpoint, nearest_m: Doubles) -> Iterator[Patch]:
     """Trees, lamps and people in view, scaled to their distance."""
     season = scene.light.season.name
     plan = scene.world.plan
@@ -56,7 +56,7 @@ def _billboards(scene: Scene, camera: Camera, nearest_m: Doubles) -> Iterator[Pa
         yield from _stand(sprites.person(int(variant)), camera, east, north, PERSON_M * (0.93 + 0.012 * (variant % 10)))
 
 
-def _near(things: Doubles, camera: Camera, nearest_m: Doubles, half_m: float) -> Doubles:
+def _near(things: Doubles, camera: Viewpoint, nearest_m: Doubles, half_m: float) -> Doubles:
     """The rows of `things`, about `half_m` metres to each side, that are ahead, in view and not hidden by walls.
 
     `nearest_m` is the distance of the nearest wall per column.
@@ -75,7 +75,7 @@ def _near(things: Doubles, camera: Camera, nearest_m: Doubles, half_m: float) ->
     return things[in_reach[in_view][open_m > ahead]]
 
 
-def _stand(sprite: sprites.Sprite, camera: Camera, east: float, north: float, height_m: float) -> Iterator[Patch]:
+def _stand(sprite: sprites.Sprite, camera: Viewpoint, east: float, north: float, height_m: float) -> Iterator[Patch]:
     """The cut of a sprite that falls inside the image, at the size it has there; none where it has left it."""
     ahead, right = camera.ahead_and_right(np.array([east]), np.array([north]))
     far, scale = float(ahead[0]), camera.focal_px / float(ahead[0])
@@ -96,7 +96,7 @@ def _stand(sprite: sprites.Sprite, camera: Camera, east: float, north: float, he
     yield Patch(pixels=texture[rows[:, None], columns], left=left, top=top, depth_m=far)
 
 
-def _solids(scene: Scene, camera: Camera, nearest_m: Doubles) -> Iterator[Patch]:
+def _solids(scene: Scene, camera: Viewpoint, nearest_m: Doubles) -> Iterator[Patch]:
     """Cars and benches in view."""
     for east, north, angle, colour in _near(scene.cars, camera, nearest_m, 2.3):
         yield from _solid(car(CAR_COLOURS[int(colour)]), camera, east, north, angle)
@@ -104,7 +104,7 @@ def _solids(scene: Scene, camera: Camera, nearest_m: Doubles) -> Iterator[Patch]
         yield from _solid(bench(), camera, east, north, angle)
 
 
-def _solid(faces: tuple[Face, ...], camera: Camera, east: float, north: float, angle: float) -> Iterator[Patch]:
+def _solid(faces: tuple[Face, ...], camera: Viewpoint, east: float, north: float, angle: float) -> Iterator[Patch]:
     patch = draw(faces, camera, east, north, angle)
     if patch is not None:
         yield patch

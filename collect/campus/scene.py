@@ -10,7 +10,7 @@ from collect.campus.light import Light
 from collect.campus.sky import paint_sky
 from collect.campus.solids import CAR_COLOURS
 from collect.campus.sprites import PEOPLE
-from collect.campus.world import World
+from collect.campus.world import CampusWorld
 
 PERSON_M = 1.74
 
@@ -23,7 +23,7 @@ class Scene:
     and a variant; they wander from photo to photo.
     """
 
-    world: World
+    world: CampusWorld
     light: Light
     sky: Floats
     shadows: Bytes
@@ -31,7 +31,7 @@ class Scene:
     people: Doubles
 
 
-def set_scene(world: World, light: Light, seed: int, walk: int) -> Scene:
+def set_scene(world: CampusWorld, light: Light, seed: int, walk: int) -> Scene:
     """The campus on walk number `walk`."""
     rng = generator(seed, "scene", walk)
     bays = world.plan.parking
@@ -47,7 +47,7 @@ def set_scene(world: World, light: Light, seed: int, walk: int) -> Scene:
     )
 
 
-def _people(rng: np.random.Generator, world: World) -> Doubles:
+def _people(rng: np.random.Generator, world: CampusWorld) -> Doubles:
     """People on the paths, about one each 32 m."""
     spots = []
     for path in world.plan.footpaths:

@@ -8,9 +8,9 @@ that takes few photos keeps to few sights, spread over the site, so that each is
 import numpy as np
 
 from collect.campus.arrays import Doubles
-from collect.campus.camera import Camera
+from collect.campus.camera import Viewpoint
 from collect.campus.walls import Walls, cast
-from collect.campus.world import World
+from collect.campus.world import CampusWorld
 
 SIGHT_GAP_M = 24.0
 DIRECTIONS = 16
@@ -19,7 +19,7 @@ FEWEST_SIGHTS = 10
 BEST_DISTANCE_M = 13.0
 
 
-def find_sights(world: World) -> Doubles:
+def find_sights(world: CampusWorld) -> Doubles:
     """(n, 3): east, north in metres and heading in degrees, about each `SIGHT_GAP_M` along every path."""
     sights = []
     for path in world.plan.footpaths:
@@ -32,7 +32,7 @@ def find_sights(world: World) -> Doubles:
     return np.array(sights)
 
 
-def team_sights(world: World, photos: int) -> Doubles:
+def team_sights(world: CampusWorld, photos: int) -> Doubles:
     """The sights that a team visits to take `photos` photos, (n, 3) as of `find_sights`.
 
     One in the middle, then always the farthest from those chosen: fewer photos visit the first of the same sights.
@@ -53,7 +53,7 @@ def appeal(walls: Walls, east_m: float, north_m: float, heading_deg: float) -> f
 
     The campus counts for more than the street fronts around it.
     """
-    camera = Camera(east_m=east_m, north_m=north_m, heading_deg=heading_deg, view_deg=56, width=24, height=18)
+    camera = Viewpoint(east_m=east_m, north_m=north_m, heading_deg=heading_deg, view_deg=56, width=24, height=18)
     hits = cast(walls, camera)
     if len(hits.wall) == 0:
         return 0.0

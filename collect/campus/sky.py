@@ -3,7 +3,7 @@
 import numpy as np
 
 from collect.campus.arrays import Floats, Ints, smooth_noise
-from collect.campus.camera import Camera
+from collect.campus.camera import Viewpoint
 from collect.campus.light import Light
 from collect.campus.spans import Spans
 
@@ -36,7 +36,7 @@ def _glow(light: Light) -> Floats:
     return np.asarray(0.5 * np.exp(-away / 14) + 0.9 * np.exp(-((away / 3) ** 2)), np.float32)
 
 
-def paint_visible_sky(view: Floats, panorama: Floats, camera: Camera, below: Ints) -> None:
+def paint_visible_sky(view: Floats, panorama: Floats, camera: Viewpoint, below: Ints) -> None:
     """Paint the sky into `view` (3, height, width) above the rows `below` of each column."""
     slopes, columns = camera.slopes(), np.arange(camera.width)
     spans = Spans(column=columns, first=np.zeros_like(columns), last=below)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from collect.campus.arrays import Bytes, Colour, Doubles, shade
-from collect.campus.camera import Camera
+from collect.campus.camera import Viewpoint
 
 OVERSAMPLING = 2
 NEAREST_CORNER_M = 0.4
@@ -120,7 +120,7 @@ def _board(x0: float, x1: float, y: float, z0: float, z1: float, colour: Colour)
     return Face(corners=np.array([(x0, y, z0), (x1, y, z0), (x1, y, z1), (x0, y, z1)]), colour=colour)
 
 
-def draw(faces: tuple[Face, ...], camera: Camera, east: float, north: float, angle: float) -> Patch | None:
+def draw(faces: tuple[Face, ...], camera: Viewpoint, east: float, north: float, angle: float) -> Patch | None:
     """Draw a thing that stands at (east, north) and points `angle` radians counter-clockwise from east.
 
     None where it is out of view or so close that a corner is behind the camera.
@@ -148,7 +148,7 @@ def _painting_order(faces: tuple[Face, ...], depths: list[Doubles], near_side: i
 
 
 def _rasterise(
-    faces: tuple[Face, ...], order: list[int], places: list[Doubles], camera: Camera, depth_m: float
+    faces: tuple[Face, ...], order: list[int], places: list[Doubles], camera: Viewpoint, depth_m: float
 ) -> Patch | None:
     """Paint the faces, corners at `places` (column, row), in `order`; those that lie flat are a little brighter."""
     low, high = np.concatenate(places).min(axis=0), np.concatenate(places).max(axis=0)

@@ -8,12 +8,12 @@ from statistics import NormalDist
 import numpy as np
 
 from collect.campus.arrays import Doubles, Ints, generator
-from collect.campus.camera import Camera
+from collect.campus.camera import Viewpoint
 from collect.campus.develop import Exposure
 from collect.campus.devices import DEVICES, Device
 from collect.campus.light import WEATHERS, Light, light_at
 from collect.campus.sights import appeal, team_sights
-from collect.campus.world import World
+from collect.campus.world import CampusWorld
 
 PHOTOS_PER_WALK = 30
 PACE_M_PER_S = 1.25
@@ -65,7 +65,7 @@ class Shot:
     number: int
     walk: Walk
     captured_at: datetime
-    camera: Camera
+    camera: Viewpoint
     exposure: Exposure
     burst: int | None
 
@@ -148,7 +148,7 @@ def _varied(normal: Doubles, exposure: Exposure, spread: Spread) -> Exposure:
     )
 
 
-def take_photos(world: World, walks: tuple[Walk, ...], photos: int, seed: int) -> tuple[Shot, ...]:
+def take_photos(world: CampusWorld, walks: tuple[Walk, ...], photos: int, seed: int) -> tuple[Shot, ...]:
     """`photos` shots in all, spread evenly over `walks`; the walks share the work of visiting the team's sights."""
     sights = team_sights(world, photos)
     visits = np.zeros(len(sights))
@@ -175,7 +175,7 @@ def _itinerary(rng: np.random.Generator, sights: Doubles, visits: Doubles, stops
 
 
 def _shots_of(
-    rng: np.random.Generator, world: World, sights: Doubles, walk: Walk, bursts: list[int], first: int
+    rng: np.random.Generator, world: CampusWorld, sights: Doubles, walk: Walk, bursts: list[int], first: int
 ) -> list[Shot]:
     """The shots of a walk from sight to sight, a burst at each; their numbers begin at `first`."""
     ways = np.hypot(*np.diff(sights[:, :2], axis=0, prepend=sights[:1, :2]).T) * DETOUR
@@ -209,7 +209,7 @@ def _burst_sizes(rng: np.random.Generator, count: int) -> list[int]:
     return sizes
 
 
-def _aim(rng: np.random.Generator, world: World, sight: Doubles, device: Device) -> Camera:
+def _aim(rng: np.random.Generator, world: CampusWorld, sight: Doubles, device: Device) -> Viewpoint:
     """Stand near the sight and look at it, or now and then somewhere else where something can be seen."""
     portrait = bool(rng.random() < device.portrait_share)
     spot = sight[:2] + rng.normal(0, SPOT_SPREAD_M, 2)
@@ -219,7 +219,7 @@ def _aim(rng: np.random.Generator, world: World, sight: Doubles, device: Device)
     if rng.random() < STRAY_LOOK_SHARE:
         others = rng.uniform(0, 360, 8)
         heading = max(others, key=lambda other: _worth(world, spot, other))
-    return Camera(
+    return Viewpoint(
         east_m=float(spot[0]),
         north_m=float(spot[1]),
         heading_deg=float((heading + rng.normal(0, HEADING_SPREAD_DEG)) % 360),
@@ -232,11 +232,11 @@ def _aim(rng: np.random.Generator, world: World, sight: Doubles, device: Device)
     )
 
 
-def _worth(world: World, spot: Doubles, heading_deg: float) -> float:
+def _worth(world: CampusWorld, spot: Doubles, heading_deg: float) -> float:
     return appeal(world.walls, float(spot[0]), float(spot[1]), heading_deg)
 
 
-def _shaken(rng: np.random.Generator, camera: Camera) -> Camera:
+def _shaken(rng: np.random.Generator, camera: Viewpoint) -> Viewpoint:
     """Nearly the same pose, a moment later."""
     return replace(
         camera,

@@ -7,7 +7,7 @@ import numpy as np
 from shapely.geometry.polygon import orient
 
 from collect.campus.arrays import Doubles, Ints, Mask
-from collect.campus.camera import Camera
+from collect.campus.camera import Viewpoint
 from collect.campus.plan import Building
 
 NEAREST_M = 0.15
@@ -67,7 +67,7 @@ def walls_of(buildings: tuple[Building, ...]) -> Walls:
     )
 
 
-def cast(walls: Walls, camera: Camera) -> Hits:
+def cast(walls: Walls, camera: Viewpoint) -> Hits:
     """Meet every column of `camera` with every wall that faces it."""
     towards = walls.start - (camera.east_m, camera.north_m)
     facing = np.sum(towards * walls.normals, axis=1) < 0
@@ -90,7 +90,7 @@ def cast(walls: Walls, camera: Camera) -> Hits:
     )
 
 
-def _in_view(walls: Walls, camera: Camera) -> Mask:
+def _in_view(walls: Walls, camera: Viewpoint) -> Mask:
     """Walls with an end ahead of the camera and not wholly to one side of what it sees."""
     ends = walls.start + walls.along * walls.length_m[:, None]
     ahead0, right0 = camera.ahead_and_right(*walls.start.T)

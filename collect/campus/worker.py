@@ -14,12 +14,12 @@ from pathlib import Path
 
 from collect.campus.arrays import Bytes, generator
 from collect.campus.develop import develop
-from collect.campus.phone import Fix, exif_of, store
+from collect.campus.phone import PhoneFix, exif_of, store
 from collect.campus.render import render
 from collect.campus.scene import Scene, set_scene
 from collect.campus.spoil import spoil_bytes, spoil_exif
 from collect.campus.walks import Shot, Walk
-from collect.campus.world import World, build_world
+from collect.campus.world import CampusWorld, build_world
 from img2gps.interrupts import STOPPING, children_deaf
 
 
@@ -39,7 +39,7 @@ class Task:
 
     target: Path
     shot: Shot
-    fix: Fix
+    fix: PhoneFix
     fault: str | None
 
 
@@ -102,7 +102,7 @@ def picture(campus: Campus, shot: Shot) -> Bytes:
 
 
 @lru_cache(maxsize=1)
-def world_of(campus: Campus) -> World:
+def world_of(campus: Campus) -> CampusWorld:
     """The campus, built once in each process."""
     return build_world(campus.site_wkb, campus.seed)
 

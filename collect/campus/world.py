@@ -18,7 +18,7 @@ ARM_M = 1.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class CampusWorld:
     """What stands on the campus whoever walks there and whenever."""
 
     seed: int
@@ -44,7 +44,7 @@ class World:
         return clear and self.plan.outline.contains(point)
 
 
-def build_world(site_wkb: bytes, seed: int) -> World:
+def build_world(site_wkb: bytes, seed: int) -> CampusWorld:
     """Build the campus inside the polygon `site_wkb` (local metres). Raises ValueError where it has no room for one."""
     plan = lay_out(wkb.loads(site_wkb), seed)
-    return World(seed=seed, plan=plan, ground=lay_ground(plan, seed), walls=walls_of(plan.buildings))
+    return CampusWorld(seed=seed, plan=plan, ground=lay_ground(plan, seed), walls=walls_of(plan.buildings))

@@ -11,7 +11,7 @@ from collect.ingesting.outcomes import Outcomes
 from collect.ingesting.photo_file import FileTask, Reading, Skipped
 from collect.ingesting.rejected import RejectedFile
 from collect.ingesting.sources import SeenSource
-from collect.judging.labels import Label
+from collect.judging.labels import LabelRow
 from collect.judging.rules import Rules
 from collect.reading.discover import FoundFile
 from img2gps.geo import geodesic_m
@@ -20,7 +20,7 @@ from img2gps.types import Photo, Rejection
 
 __all__ = ["Intake", "Labelled"]
 
-Labelled = tuple[FoundFile, Label | None]
+Labelled = tuple[FoundFile, LabelRow | None]
 
 _SAME_M: Final = 0.1
 
@@ -41,7 +41,9 @@ class Intake:
         self._placed = False
         self._labels_differ = 0
 
-    def recognise(self, files: Sequence[FoundFile], labels: Sequence[Label | None], *, rehash: bool) -> list[Labelled]:
+    def recognise(
+        self, files: Sequence[FoundFile], labels: Sequence[LabelRow | None], *, rehash: bool
+    ) -> list[Labelled]:
         """Settle the files that need not be read, and return the others."""
         unread: list[Labelled] = []
         self._forget_folders(files)
@@ -134,7 +136,7 @@ class Intake:
             for digest in self._superseded - held:
                 self._ledger.rejected.pop(digest, None)
 
-    def _settle_known(self, file: FoundFile, seen: SeenSource, label: Label | None) -> bool:
+    def _settle_known(self, file: FoundFile, seen: SeenSource, label: LabelRow | None) -> bool:
         """Count a file that the index knows; False where the index is not borne out or the rules have changed."""
         digest = seen.sha256
         if seen.outcome == "skipped":
@@ -184,7 +186,7 @@ class Intake:
         self._accepted.add(photo.id)
         return True
 
-    def _compare(self, known: Photo, label: Label | None) -> None:
+    def _compare(self, known: Photo, label: LabelRow | None) -> None:
         """Count a label that differs from where a photo of the dataset stands: rows change by corrections alone."""
         if label is not None and label.position is not None:
             apart_m = float(geodesic_m(known.lon, known.lat, *label.position))

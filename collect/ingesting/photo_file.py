@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from PIL import Image, UnidentifiedImageError
 
-from collect.judging.labels import Label
+from collect.judging.labels import LabelRow
 from collect.judging.rules import Rules, Source, judge
 from collect.judging.unplaced import Unplaced
 from collect.reading.beside import with_what_stands_beside
@@ -57,7 +57,7 @@ class FileTask:
 
     path: bytes
     name: str
-    label: Label | None = None
+    label: LabelRow | None = None
     again: bool = False
     twin: bytes | None = None
     sidecars: tuple[Sidecar, ...] = ()

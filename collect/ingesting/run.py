@@ -23,7 +23,7 @@ from collect.ingesting.photo_file import FileTask, Reading, ReadSettings, read_f
 from collect.ingesting.workers import Failure, Settings, prepare_workers, process_items
 from collect.judging.clock import find_clock_offset, witnesses_of
 from collect.judging.gpx import Tracks, read_tracks
-from collect.judging.labels import Label, Labels, NamedFile, capitalised, merge_labels, read_labels
+from collect.judging.labels import LabelRow, Labels, NamedFile, capitalised, merge_labels, read_labels
 from collect.judging.rules import Rules
 from collect.judging.unplaced import track_notes
 from collect.reading.discover import FoundFile, check_inputs, discover
@@ -251,14 +251,14 @@ def _keep(ledger: Ledger, outcomes: Outcomes) -> None:
         say(f"{count} in {safe_path(ledger.dataset.root)}: run the same command again for the rest.")
 
 
-def _labelled(files: Sequence[FoundFile], labels: Sequence[Labels], outcomes: Outcomes) -> list[Label | None]:
+def _labelled(files: Sequence[FoundFile], labels: Sequence[Labels], outcomes: Outcomes) -> list[LabelRow | None]:
     """Return the label of each file; what is no regular file has none and makes no name ambiguous.
 
     Of several label files, the later one stands before the earlier. What a person should know goes to `outcomes`.
     """
     regular = [file for file in files if file.obstacle is None and file.unlistable is None]
     named = [NamedFile(name=file.name, size=file.size, path=file.path) for file in regular]
-    merged: list[Label | None] = [None] * len(named)
+    merged: list[LabelRow | None] = [None] * len(named)
     if labels:
         outcomes.unused_labels = []
     for table in labels:

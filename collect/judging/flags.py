@@ -23,6 +23,7 @@ __all__ = ["with_flags"]
 _POOR_ACCURACY_M: Final = 100.0
 _POOR_DOP: Final = 20.0  # "poor" on the usual scale of dilution of precision
 # Of GPSProcessingMethod (Exif 2.32, 4.6.6: GPS, CELLID, WLAN, MANUAL) and of Android's location providers
+_SATELLITES: Final = re.compile(r"\bGPS\b|GNSS|FUSED")
 _NO_SATELLITES: Final = re.compile(r"NETWORK|CELL|WLAN|WI-?FI|MANUAL")
 _BY_CLOCK: Final = ("exif_offset", "site_zone")
 _STALE_RUN_PHOTOS: Final = 3
@@ -59,7 +60,7 @@ def _flagged(photo: Photo, decision: Decision, *, repeated: bool, too_fast: bool
         "accuracy_unknown": photo.gps_accuracy_m is None,
         "stale_fix": repeated or old_fix,
         "void_fix": photo.gps_status == "V",
-        "network_fix": photo.gps_method is not None and bool(_NO_SATELLITES.search(photo.gps_method)),
+        "network_fix": _is_without_satellites(photo.gps_method or ""),
         "poor_accuracy": (photo.gps_accuracy_m or 0.0) > _POOR_ACCURACY_M,
         "poor_geometry": (photo.gps_dop or 0.0) > _POOR_DOP,
         "quantised_gps": _is_quantised(photo.lat) and _is_quantised(photo.lon),
@@ -72,6 +73,10 @@ def _flagged(photo: Photo, decision: Decision, *, repeated: bool, too_fast: bool
     }
     flags = tuple(code for code in FLAGS if conditions[code])
     return photo if photo.flags == flags else dataclasses.replace(photo, flags=flags)
+
+
+def _is_without_satellites(method: str) -> bool:
+    return bool(_NO_SATELLITES.search(method)) and not _SATELLITES.search(method)
 
 
 def _is_quantised(degrees: float) -> bool:

@@ -15,7 +15,7 @@ from collect.tables.rows import Row
 from img2gps.files import canonical_json, sha256_bytes, sha256_file
 from img2gps.text import format_count, safe_text
 
-__all__ = ["Label", "Labels", "NamedFile", "capitalised", "merge_labels", "read_labels"]
+__all__ = ["LabelRow", "Labels", "NamedFile", "capitalised", "merge_labels", "read_labels"]
 
 _ISO: Final = ": write times as 2025-06-02T14:30:00"
 _SHOWN: Final = 3
@@ -24,7 +24,7 @@ _SAME_DEG: Final = 1e-9
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
+class LabelRow:
     """One row: degrees (None where both cells are empty, NaN with a `complaint`), and what else it says.
 
     `captured_at` is aware where the row gives an offset, else naive: local time at the site. `file` is the name of the
@@ -75,14 +75,14 @@ class Labels:
     `coarse` counts the positions that a spreadsheet has rounded, and `example` is one of them.
     """
 
-    by_name: Mapping[str, Label]
+    by_name: Mapping[str, LabelRow]
     notes: tuple[str, ...] = ()
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
     absolute: frozenset[str] = frozenset()
     coarse: int = 0
-    example: Label | None = None
+    example: LabelRow | None = None
 
-    def match(self, files: Sequence[NamedFile]) -> tuple[list[Label | None], list[str]]:
+    def match(self, files: Sequence[NamedFile]) -> tuple[list[LabelRow | None], list[str]]:
         """Return the label of each file and notes for a person; see `NameBook` for which name means which file.
 
         A name that several different files answer to is nobody's label, unless it is the whole path of one of them:
@@ -94,7 +94,7 @@ class Labels:
             key = book.key(file.name, os.fsdecode(file.path))
             if key is not None:
                 claimants.setdefault(self.aliases.get(key, key), []).append(number)
-        found: list[Label | None] = [None] * len(files)
+        found: list[LabelRow | None] = [None] * len(files)
         ambiguous: dict[str, int] = {}
         moved: list[str] = []
         for key, numbers in claimants.items():
@@ -109,7 +109,7 @@ class Labels:
                 ambiguous[key] = without
         return found, [*_ambiguity_notes(ambiguous), *_moved_note(moved), *self._unused_note(set(claimants))]
 
-    def unused(self, found: Sequence[Label | None]) -> list[str]:
+    def unused(self, found: Sequence[LabelRow | None]) -> list[str]:
         """Return the names whose label no file took, in the order of the file."""
         taken = {id(label) for label in found if label is not None}
         return [name for name, label in self.by_name.items() if id(label) not in taken]
@@ -178,12 +178,12 @@ def read_labels(path: Path, *, file: str = "") -> Labels:
 
     Raises NotFoundError where there is none, UsageError naming the column that is missing.
     """
-    by_name: dict[str, Label] = {}
+    by_name: dict[str, LabelRow] = {}
     notes: list[str] = []
     unread: Counter[str] = Counter()
     others: dict[str, str] = {}
     absolute: set[str] = set()
-    coarse: list[Label] = []
+    coarse: list[LabelRow] = []
     for row in read_table(path, option="--labels").rows:
         key = normal(row.names[0]) if row.names else ""
         if not key:
@@ -216,7 +216,7 @@ def read_labels(path: Path, *, file: str = "") -> Labels:
     )
 
 
-def merge_labels(earlier: Label | None, later: Label | None) -> tuple[Label | None, bool]:
+def merge_labels(earlier: LabelRow | None, later: LabelRow | None) -> tuple[LabelRow | None, bool]:
     """Return one label of two files' for the same photo, and whether they place it differently.
 
     What the later file says stands; what it leaves open, the earlier fills in.
@@ -244,14 +244,14 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _same_place(one: Label, other: Label) -> bool:
+def _same_place(one: LabelRow, other: LabelRow) -> bool:
     if one.position is None or other.position is None or one.complaint or other.complaint:
         return one.complaint == other.complaint and one.position == other.position
     return all(abs(a - b) <= _SAME_DEG for a, b in zip(one.position, other.position, strict=True))
 
 
-def _label(row: Row, file: str) -> Label:
-    return Label(
+def _label(row: Row, file: str) -> LabelRow:
+    return LabelRow(
         row=row.row,
         lon=math.nan if row.complaint else row.lon,
         lat=math.nan if row.complaint else row.lat,

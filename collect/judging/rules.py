@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from collect.judging.declination import with_true_heading
 from collect.judging.gpx import Track, Tracks
-from collect.judging.labels import Label
+from collect.judging.labels import LabelRow
 from collect.judging.off_site import off_site, without_digits
 from collect.judging.sequence import Decision
 from collect.judging.times import capture_time, local_to_utc
@@ -45,7 +45,7 @@ class Rules:
     max_accuracy_m: float | None = None
     keep_positions: bool = False
 
-    def digest(self, label: Label | None, sidecars: Sequence[Sidecar] = ()) -> str:
+    def digest(self, label: LabelRow | None, sidecars: Sequence[Sidecar] = ()) -> str:
         """Return a hash of what verdicts depend on beside the file: when it changes, rejections are judged again."""
         track = (self.track.sha256, self.track.clock_offset_s) if self.track else None
         parts = [_RULES_VERSION, self.site.sha256, track, self.max_accuracy_m, label.digest if label else None]
@@ -76,7 +76,7 @@ class Verdict:
     unplaced: Unplaced | None = None
 
 
-def judge(facts: Facts, source: Source, rules: Rules, label: Label | None = None) -> Verdict:
+def judge(facts: Facts, source: Source, rules: Rules, label: LabelRow | None = None) -> Verdict:
     """Return the photo (without its working copy's values) or the rejection.
 
     A label's position wins over the EXIF's, which wins over the track's: a person gave it on purpose.
@@ -148,7 +148,7 @@ def place(photo: Photo, site: Site, *, exact: bool = False) -> Photo | Rejection
 
 
 def _position(
-    facts: Facts, rules: Rules, label: Label | None, taken: Decision
+    facts: Facts, rules: Rules, label: LabelRow | None, taken: Decision
 ) -> tuple[Position | PositionProblem, GpsSource]:
     if label is not None and label.position is not None:
         if label.complaint:
@@ -177,7 +177,7 @@ def _in_range(position: Position, origin: str) -> Position | PositionProblem:
     return position
 
 
-def _capture_time(facts: Facts, rules: Rules, label: Label | None) -> Decision:
+def _capture_time(facts: Facts, rules: Rules, label: LabelRow | None) -> Decision:
     """Return the photo's own time, else one from beside its EXIF, else the label's."""
     zone = rules.site.zone
     taken = capture_time(facts, zone)
@@ -202,13 +202,13 @@ def _by_other(moment: datetime, source: TimeSource | None, zone: ZoneInfo | None
     )
 
 
-def _heading(facts: Facts, label: Label | None) -> tuple[float | None, HeadingRef | None]:
+def _heading(facts: Facts, label: LabelRow | None) -> tuple[float | None, HeadingRef | None]:
     if label is not None and label.heading_deg is not None:
         return label.heading_deg, "T"
     return facts.heading_deg, facts.heading_ref
 
 
-def _device(facts: Facts, label: Label | None, salt: str) -> str:
+def _device(facts: Facts, label: LabelRow | None, salt: str) -> str:
     """Return a pseudonym of the phone: the same for one phone in every dataset that began with the same site."""
     identity = (label.device,) if label is not None and label.device else (facts.make, facts.model, facts.serial)
     return sha256_bytes(canonical_json([salt, *identity]))[:16]
@@ -218,7 +218,7 @@ def _too_vague(accuracy_m: float | None, limit_m: float | None) -> bool:
     return limit_m is not None and accuracy_m is not None and accuracy_m > limit_m
 
 
-def _disagreement_m(facts: Facts, label: Label | None) -> float | None:
+def _disagreement_m(facts: Facts, label: LabelRow | None) -> float | None:
     if label is None or label.position is None or not isinstance(facts.position, Position):
         return None
     if isinstance(_in_range(facts.position, ""), PositionProblem):

@@ -12,18 +12,18 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from collect.judging.repeated_hour import later_passes
-from collect.judging.two_times import STALE_AGE_S, Comparison, Kind, compare, is_never_set
+from collect.judging.two_times import STALE_AGE_S, ClockComparison, Kind, compare, is_never_set
 from img2gps.types import TimeSource
 from img2gps.walks import WALK_GAP_S
 
-__all__ = ["Decision", "Evidence", "decide"]
+__all__ = ["Decision", "TimeEvidence", "decide"]
 
 _VOUCHING_S: Final = 60.0
 _STEADY_S: Final = 2.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class TimeEvidence:
     """What a file says of its time: see `img2gps.types.Photo`; `order` is its name, in which cameras count up.
 
     `is_doubtful` where the offset is written and cannot be read, `is_stamped` where a GPS time is, readable or not.
@@ -54,14 +54,14 @@ class Decision:
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class _Case:
-    evidence: Evidence
+    evidence: TimeEvidence
     clock: datetime | None
     offset_min: int | None
-    found: Comparison | None = None
+    found: ClockComparison | None = None
     is_repeated: bool = False
 
 
-def decide(evidence: Sequence[Evidence], zone: ZoneInfo | None) -> list[Decision]:
+def decide(evidence: Sequence[TimeEvidence], zone: ZoneInfo | None) -> list[Decision]:
     """Return the decision of each photo of one device at a site whose clocks follow `zone` (None: unknown)."""
     cases = _cases(evidence, zone)
     decisions = {
@@ -72,7 +72,7 @@ def decide(evidence: Sequence[Evidence], zone: ZoneInfo | None) -> list[Decision
     return [decisions[number] for number in range(len(cases))]
 
 
-def _cases(evidence: Sequence[Evidence], zone: ZoneInfo | None) -> list[_Case]:
+def _cases(evidence: Sequence[TimeEvidence], zone: ZoneInfo | None) -> list[_Case]:
     by_zone = [found for found in evidence if _is_by_zone(found, zone)]
     later, repeated = _passes(by_zone, zone)
     cases = []
@@ -82,11 +82,11 @@ def _cases(evidence: Sequence[Evidence], zone: ZoneInfo | None) -> list[_Case]:
     return cases
 
 
-def _is_by_zone(found: Evidence, zone: ZoneInfo | None) -> bool:
+def _is_by_zone(found: TimeEvidence, zone: ZoneInfo | None) -> bool:
     return zone is not None and found.local is not None and found.offset_min is None and not found.is_doubtful
 
 
-def _passes(by_zone: Sequence[Evidence], zone: ZoneInfo | None) -> tuple[set[int], set[int]]:
+def _passes(by_zone: Sequence[TimeEvidence], zone: ZoneInfo | None) -> tuple[set[int], set[int]]:
     """Return which photos were taken in the second pass of a repeated hour, and which in either, by identity."""
     if zone is None or not by_zone:
         return set(), set()
@@ -95,7 +95,7 @@ def _passes(by_zone: Sequence[Evidence], zone: ZoneInfo | None) -> tuple[set[int
     return {id(by_zone[row]) for row in later}, {id(by_zone[row]) for row in repeated}
 
 
-def _clock_of(found: Evidence, zone: ZoneInfo | None, *, fold: int) -> tuple[datetime | None, int | None]:
+def _clock_of(found: TimeEvidence, zone: ZoneInfo | None, *, fold: int) -> tuple[datetime | None, int | None]:
     if found.local is None:
         return None, found.offset_min
     if found.is_doubtful:
@@ -129,7 +129,7 @@ def _runs(cases: Sequence[_Case]) -> list[list[int]]:
 def _decide_run(run: Sequence[_Case], zone: ZoneInfo | None) -> list[Decision]:
     vouched = any(_agree(case) for case in run)
     for case in run:
-        case.found = _compared(case, is_trusted=vouched or case.evidence.offset_min is not None)
+        case.found = _compared(case, is_vouched=vouched)
     kinds = {case.found.kind for case in run if case.found is not None and case.found.believed == "clock"}
     error_s = _steady_error_s(run)
     if not kinds - {None, "stamp"}:
@@ -145,15 +145,20 @@ def _agree(case: _Case) -> bool:
     return gps is not None and clock is not None and abs((clock - gps).total_seconds()) <= _VOUCHING_S
 
 
-def _compared(case: _Case, *, is_trusted: bool) -> Comparison | None:
+def _compared(case: _Case, *, is_vouched: bool) -> ClockComparison | None:
     found = case.evidence
     if found.gps is None:
-        return Comparison(believed="clock", kind="stamp") if found.is_stamped else None
+        return ClockComparison(believed="clock", kind="stamp") if found.is_stamped else None
     if found.local is None:
-        return Comparison(believed="gps")
+        return ClockComparison(believed="gps")
     return compare(
-        local=found.local, clock=case.clock, offset_min=case.offset_min, gps=found.gps, is_trusted=is_trusted
-    )  # fmt: skip
+        local=found.local,
+        clock=case.clock,
+        offset_min=case.offset_min,
+        gps=found.gps,
+        is_vouched=is_vouched,
+        is_trusted=is_vouched or found.offset_min is not None,
+    )
 
 
 def _kind(case: _Case) -> Kind | None:

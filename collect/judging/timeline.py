@@ -8,7 +8,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from collect.judging.declination import with_true_heading
-from collect.judging.sequence import Decision, Evidence, decide
+from collect.judging.sequence import Decision, TimeEvidence, decide
 from collect.reading.facts import CLOCK_DOUBTFUL, STAMP_UNREADABLE
 from img2gps.types import Photo, TimeSource
 
@@ -55,8 +55,8 @@ def timed(photo: Photo, decisions: Decisions) -> Photo:
     return with_true_heading(dataclasses.replace(photo, **times))
 
 
-def _evidence(photo: Photo) -> Evidence:
-    return Evidence(
+def _evidence(photo: Photo) -> TimeEvidence:
+    return TimeEvidence(
         order=photo.source_name,
         local=None if photo.clock_local is None else datetime.fromisoformat(photo.clock_local),
         offset_min=photo.clock_offset_min,

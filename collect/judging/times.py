@@ -8,7 +8,7 @@ import dataclasses
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from collect.judging.sequence import Decision, Evidence, decide
+from collect.judging.sequence import Decision, TimeEvidence, decide
 from collect.judging.timeline import has_own_times
 from collect.reading.facts import CLOCK_DOUBTFUL, STAMP_UNREADABLE, Facts
 from img2gps.types import Photo
@@ -22,7 +22,7 @@ def capture_time(facts: Facts, zone: ZoneInfo | None) -> Decision:
     The photos around it may change that (`collect.judging.timeline`).
     """
     stamped = facts.gps_time is not None or STAMP_UNREADABLE in facts.traits
-    evidence = Evidence(
+    evidence = TimeEvidence(
         local=facts.local_time,
         offset_min=facts.utc_offset_min,
         gps=facts.gps_time,

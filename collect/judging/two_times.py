@@ -10,7 +10,7 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-__all__ = ["DISAGREEMENTS", "STALE_AGE_S", "Comparison", "Kind", "compare", "is_never_set"]
+__all__ = ["DISAGREEMENTS", "STALE_AGE_S", "ClockComparison", "Kind", "compare", "is_never_set"]
 
 Kind = Literal["weeks", "zone", "day", "ahead", "far", "unset", "stamp", "clock"]
 
@@ -41,7 +41,7 @@ _RESET: Final = timedelta(days=2)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ClockComparison:
     """`kind` is None where the times agree, or the fix is merely old. `age_s` is the fix's age, its shift taken off."""
 
     believed: Literal["gps", "clock"]
@@ -51,23 +51,30 @@ class Comparison:
 
 
 def compare(
-    *, local: datetime, clock: datetime | None, offset_min: int | None, gps: datetime, is_trusted: bool
-) -> Comparison:
+    *,
+    local: datetime,
+    clock: datetime | None,
+    offset_min: int | None,
+    gps: datetime,
+    is_vouched: bool,
+    is_trusted: bool,
+) -> ClockComparison:
     """Return which of two times is believed.
 
     `local` is the clock's naive time, `clock` the same in UTC (None: its zone is unknown), `offset_min` what was taken
-    off for that. `is_trusted` where the file names the offset, or a fix beside it shows that the zone is right.
+    off for that. `is_vouched` where a fix of a photo beside it agrees with the clock, `is_trusted` also where the file
+    names the offset.
     """
     if clock is None:
         return _without_zone(local, gps)
     ahead_s = (clock - gps).total_seconds()
     weeks = round(ahead_s / _WEEKS_S)
     if weeks and abs(ahead_s - weeks * _WEEKS_S) <= _WIDEST_ZONE_S:
-        return Comparison(believed="clock", kind="weeks", age_s=ahead_s - weeks * _WEEKS_S, weeks=weeks)
-    if is_never_set(local, gps):
-        return Comparison(believed="gps", kind="unset")
+        return ClockComparison(believed="clock", kind="weeks", age_s=ahead_s - weeks * _WEEKS_S, weeks=weeks)
+    if is_never_set(local, gps) and not is_vouched:
+        return ClockComparison(believed="gps", kind="unset")
     if gps.year < _FIRST_STAMP_YEAR or (_is_midnight(gps) and abs(ahead_s) > STALE_AGE_S):
-        return Comparison(believed="clock", kind="stamp")
+        return ClockComparison(believed="clock", kind="stamp")
     return _shifted(ahead_s, 60.0 * (offset_min or 0), is_trusted=is_trusted)
 
 
@@ -81,36 +88,36 @@ def is_never_set(local: datetime, gps: datetime | None = None) -> bool:
     return local.year < _FIRST_PHONE_YEAR or since_new_year < _RESET
 
 
-def _without_zone(local: datetime, gps: datetime) -> Comparison:
+def _without_zone(local: datetime, gps: datetime) -> ClockComparison:
     ahead_s = (local.replace(tzinfo=UTC) - gps).total_seconds()
     weeks = round(ahead_s / _WEEKS_S)
     if weeks and abs(ahead_s - weeks * _WEEKS_S) <= _WIDEST_ZONE_S + _DAY_S:
-        return Comparison(believed="gps", kind="weeks", weeks=weeks)
+        return ClockComparison(believed="gps", kind="weeks", weeks=weeks)
     if is_never_set(local, gps):
-        return Comparison(believed="gps", kind="unset")
+        return ClockComparison(believed="gps", kind="unset")
     if abs(ahead_s) > _WIDEST_ZONE_S + _OLDEST_FIX_S:
-        return Comparison(believed="gps", kind="far")
-    return Comparison(believed="gps")
+        return ClockComparison(believed="gps", kind="far")
+    return ClockComparison(believed="gps")
 
 
-def _shifted(ahead_s: float, offset_s: float, *, is_trusted: bool) -> Comparison:
+def _shifted(ahead_s: float, offset_s: float, *, is_trusted: bool) -> ClockComparison:
     """Return the comparison of times less than some years apart; `ahead_s` is clock minus GPS."""
     believed: Literal["gps", "clock"] = "clock" if is_trusted else "gps"
     if abs(ahead_s) <= STALE_AGE_S:
-        return Comparison(believed="gps", age_s=ahead_s)
+        return ClockComparison(believed="gps", age_s=ahead_s)
     zone_s = _zone_shift(ahead_s, offset_s, is_trusted=is_trusted)
     if zone_s is not None:
-        return Comparison(believed=believed, kind="zone", age_s=ahead_s - zone_s)
+        return ClockComparison(believed=believed, kind="zone", age_s=ahead_s - zone_s)
     for day_s in (_DAY_S, -_DAY_S):
         if _is_rest(ahead_s - day_s):
-            return Comparison(believed=believed, kind="day", age_s=ahead_s - day_s)
+            return ClockComparison(believed=believed, kind="day", age_s=ahead_s - day_s)
     if ahead_s > _OLDEST_FIX_S:
-        return Comparison(believed=believed, kind="far")
+        return ClockComparison(believed=believed, kind="far")
     if ahead_s > 0:
-        return Comparison(believed="gps", age_s=ahead_s)
+        return ClockComparison(believed="gps", age_s=ahead_s)
     slow = ahead_s >= -_SLOW_CLOCK_S
     kind: Kind = "ahead" if ahead_s >= -_OLDEST_FIX_S else "far"
-    return Comparison(believed="gps" if slow else believed, kind=kind)
+    return ClockComparison(believed="gps" if slow else believed, kind=kind)
 
 
 def _zone_shift(ahead_s: float, offset_s: float, *, is_trusted: bool) -> float | None:

@@ -23,7 +23,7 @@ from collect.label.actions import (
     undo_lines,
 )
 from collect.label.layers import to_geojson
-from collect.label.predictions import Prediction, read_predictions
+from collect.label.predictions import FoldPrediction, read_predictions
 from collect.label.queue import Suspicion
 from collect.label.ranking import Ranking, stamp_of
 from collect.label.standing import WORTH_LOOKING, WRONG_M, Standing, standing_of, verdicts
@@ -62,7 +62,7 @@ class LabelDesk:
         by: str,
         buildings: "list[BaseGeometry] | None" = None,
         paths: "list[BaseGeometry] | None" = None,
-        predictions: dict[str, Prediction] | None = None,
+        predictions: dict[str, FoldPrediction] | None = None,
     ) -> None:
         self.dataset = dataset
         self.by = by

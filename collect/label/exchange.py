@@ -20,7 +20,7 @@ from img2gps.text import safe_path, safe_text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ImportReport", "Problem", "export_corrections", "import_corrections"]
+__all__ = ["ImportProblem", "ImportReport", "export_corrections", "import_corrections"]
 
 _SAME_M: Final = 0.05
 _WAYPOINT_TOLERANCE: Final = timedelta(seconds=1)
@@ -29,7 +29,7 @@ _ID: Final = re.compile(r"[0-9a-f]{64}")  # what else a column `id` may hold: th
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class ImportProblem:
     """One entry that was not taken over, and why, in words."""
 
     where: str
@@ -43,9 +43,9 @@ class ImportReport:
     found: int
     applied: int
     unchanged: int
-    conflicts: tuple[Problem, ...]
-    unmatched: tuple[Problem, ...]
-    unusable: tuple[Problem, ...]
+    conflicts: tuple[ImportProblem, ...]
+    unmatched: tuple[ImportProblem, ...]
+    unusable: tuple[ImportProblem, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
@@ -58,9 +58,9 @@ class _Sorting:
 
     wanted: dict[str, tuple[Entry, Label]] = dataclasses.field(default_factory=dict)
     unchanged: int = 0
-    conflicts: list[Problem] = dataclasses.field(default_factory=list)
-    unmatched: list[Problem] = dataclasses.field(default_factory=list)
-    unusable: list[Problem] = dataclasses.field(default_factory=list)
+    conflicts: list[ImportProblem] = dataclasses.field(default_factory=list)
+    unmatched: list[ImportProblem] = dataclasses.field(default_factory=list)
+    unusable: list[ImportProblem] = dataclasses.field(default_factory=list)
 
 
 def import_corrections(desk: LabelDesk, path: Path, *, replace: bool = False) -> ImportReport:
@@ -204,10 +204,10 @@ def _stands(label: Label, row: dict[Any, Any]) -> tuple[float, float]:
     return label.lon, label.lat
 
 
-def _match(entries: list[Entry], photos: "pd.DataFrame") -> tuple[list[tuple[str, Entry]], list[Problem]]:
+def _match(entries: list[Entry], photos: "pd.DataFrame") -> tuple[list[tuple[str, Entry]], list[ImportProblem]]:
     """Return (photo id, entry) pairs, photos on a GPX track among them, and the entries without a photo."""
     matched: list[tuple[str, Entry]] = []
-    unmatched: list[Problem] = []
+    unmatched: list[ImportProblem] = []
     ids = set(photos["id"])
     by_name = _ids_by_name(entries, photos)
     times = sorted(
@@ -297,8 +297,8 @@ def _between(line: list[tuple[datetime, float, float]], time: datetime) -> tuple
     return min(time - t0, t1 - time), lon0 + share * (lon1 - lon0), lat0 + share * (lat1 - lat0)
 
 
-def _problem(entry: Entry, text: str) -> Problem:
-    return Problem(where=entry.where, text=text)
+def _problem(entry: Entry, text: str) -> ImportProblem:
+    return ImportProblem(where=entry.where, text=text)
 
 
 def _iso(time: Any) -> str:

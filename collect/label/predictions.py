@@ -11,7 +11,7 @@ from img2gps.geo import FloatArray, LocalFrame
 from img2gps.tables import read_rows
 from img2gps.text import safe_path
 
-__all__ = ["Prediction", "PredictionEvidence", "prediction_evidence", "read_predictions"]
+__all__ = ["FoldPrediction", "PredictionEvidence", "prediction_evidence", "read_predictions"]
 
 _NEEDED: Final = ("id", "pred_lon", "pred_lat")
 _RADII: Final = ("radius_50_m", "radius_90_m")
@@ -23,7 +23,7 @@ _DEFAULT_LABEL_NOISE_M: Final = 9.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
+class FoldPrediction:
     """Where a model places a photo it was not trained on (degrees), and its discs of 50 % and 90 % in metres."""
 
     lon: float
@@ -41,7 +41,7 @@ class PredictionEvidence:
     log_ratio: FloatArray
 
 
-def read_predictions(run: Path) -> dict[str, Prediction]:
+def read_predictions(run: Path) -> dict[str, FoldPrediction]:
     """Return the out-of-fold prediction of each photo id of ``run/folds/predictions.parquet``.
 
     Raises NotFoundError where there is no such run, UsageError where it has no folds, InvalidCheckpointError where the
@@ -58,7 +58,7 @@ def read_predictions(run: Path) -> dict[str, Prediction]:
     columns = _read_columns(path)
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return {
-        str(row["id"]): Prediction(
+        str(row["id"]): FoldPrediction(
             lon=float(row["pred_lon"]),
             lat=float(row["pred_lat"]),
             **{name: _finite(row.get(name)) for name in _RADII},
@@ -87,7 +87,7 @@ def _finite(value: Any) -> float | None:
 
 
 def prediction_evidence(
-    predictions: list[Prediction | None], position_m: FloatArray, label_noise_m: FloatArray, frame: LocalFrame
+    predictions: list[FoldPrediction | None], position_m: FloatArray, label_noise_m: FloatArray, frame: LocalFrame
 ) -> PredictionEvidence:
     """Return how each label agrees with its prediction, weighed by the model's own uncertainty.
 
@@ -119,7 +119,7 @@ def prediction_evidence(
     return PredictionEvidence(**filled)
 
 
-def _honest_spread(predictions: list[Prediction], distance_m: FloatArray, label_noise_m: FloatArray) -> FloatArray:
+def _honest_spread(predictions: list[FoldPrediction], distance_m: FloatArray, label_noise_m: FloatArray) -> FloatArray:
     """Return the standard deviation per axis of label minus prediction, scaled so that half lie within the promise."""
     stated = np.array([_stated_spread(prediction) for prediction in predictions])
     usual = float(np.median(distance_m)) / _HALF
@@ -129,7 +129,7 @@ def _honest_spread(predictions: list[Prediction], distance_m: FloatArray, label_
     return np.asarray(np.maximum(spread * np.clip(factor, 0.5, 4.0), 1.0), dtype=np.float64)
 
 
-def _stated_spread(prediction: Prediction) -> float:
+def _stated_spread(prediction: FoldPrediction) -> float:
     stated = [
         radius / scale
         for radius, scale in ((prediction.radius_50_m, _HALF), (prediction.radius_90_m, _NINE_TENTHS))

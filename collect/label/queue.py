@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from collect.label.layers import depth_inside_m
-from collect.label.predictions import Prediction, PredictionEvidence, prediction_evidence
+from collect.label.predictions import FoldPrediction, PredictionEvidence, prediction_evidence
 from collect.label.standing import probability
 from collect.label.track import GROSS_SHARE, TrackEvidence, track_evidence
 from img2gps.geo import FloatArray, LocalFrame
@@ -71,7 +71,7 @@ def rank_labels(
     local: LocalFrame,
     *,
     buildings: "list[BaseGeometry]",
-    predictions: Mapping[str, Prediction],
+    predictions: Mapping[str, FoldPrediction],
     shift: float = 0.0,
     progress: Callable[[int], None] | None = None,
 ) -> list[Suspicion]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from shapely.geometry.base import BaseGeometry
 
-    from collect.label.predictions import Prediction
+    from collect.label.predictions import FoldPrediction
     from img2gps.geo import LocalFrame
 
 __all__ = ["Ranking", "Stamp", "stamp_of"]
@@ -27,7 +27,7 @@ class Ranking:
     """The newest ranking. Safe to call from several threads: the second waits for the first one's answer."""
 
     def __init__(
-        self, local: "LocalFrame", buildings: "list[BaseGeometry]", predictions: "Mapping[str, Prediction]"
+        self, local: "LocalFrame", buildings: "list[BaseGeometry]", predictions: "Mapping[str, FoldPrediction]"
     ) -> None:
         self._rank_labels = partial(rank_labels, local=local, buildings=buildings, predictions=predictions)
         self._lock = threading.Lock()

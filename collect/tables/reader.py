@@ -19,7 +19,7 @@ from collect.tables.rows import Row, best_name, row_of
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.text import safe_path, safe_text
 
-__all__ = ["Table", "read_table"]
+__all__ = ["LabelTable", "read_table"]
 
 _MOST_BYTES: Final = 64 << 20
 _HEADER_WITHIN: Final = 30
@@ -29,14 +29,14 @@ _SEPARATOR: Final = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class LabelTable:
     """The rows of a file in order. `where` is the file for a person."""
 
     where: str
     rows: tuple[Row, ...]
 
 
-def read_table(path: Path, *, option: str) -> Table:
+def read_table(path: Path, *, option: str) -> LabelTable:
     """Return the rows of a file of positions given to `option`.
 
     Raises NotFoundError, or UsageError where the file as a whole cannot be read: what is missing, and what to do.
@@ -52,8 +52,8 @@ def read_table(path: Path, *, option: str) -> Table:
         raise UsageError(f"Cannot read the label file {where}: {error.strerror}.") from error
     try:
         if is_geo_txt(decoded.text):
-            return Table(where=where, rows=tuple(geo_rows(decoded, where)))
-        return Table(where=where, rows=tuple(_rows(decoded, where)))
+            return LabelTable(where=where, rows=tuple(geo_rows(decoded, where)))
+        return LabelTable(where=where, rows=tuple(_rows(decoded, where)))
     except csv.Error as error:
         raise UsageError(f"{where} is not a CSV file ({error}): save it as CSV, UTF-8.") from error
 

@@ -17,7 +17,7 @@ from collect.audit.conditions import conditions, evenness
 from collect.audit.coverage import cell_table, holes, shares
 from collect.audit.grid import MAX_CELLS, make_grid, read_shapes, walkable
 from collect.audit.label_quality import accuracy, corrections, flag_counts, rejection_counts
-from collect.audit.subject import Subject, sectors_of
+from collect.audit.photo_arrays import PhotoArrays, sectors_of
 from img2gps.corrections import Correction, append_corrections
 from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.site import Site
@@ -27,8 +27,8 @@ from tests.datasets import FRAME, NOON, box_site, make_dataset, make_photo
 SITE = box_site(100, 60)
 
 
-def subject_of(tmp_path: Path, photos: Sequence[Photo], site: Site = SITE) -> Subject:
-    return Subject(frame=make_dataset(tmp_path / "quad", photos, site=site).frame(), site=site)
+def subject_of(tmp_path: Path, photos: Sequence[Photo], site: Site = SITE) -> PhotoArrays:
+    return PhotoArrays(frame=make_dataset(tmp_path / "quad", photos, site=site).frame(), site=site)
 
 
 def test_cells_tile_the_site() -> None:
@@ -221,7 +221,7 @@ def test_corrections_say_how_far_labels_moved(tmp_path: Path) -> None:
         Correction(photo_id=photos[1].id, action="confirm", **fields),
     ]
     append_corrections(dataset.corrections_path, lines)
-    found = corrections(Subject(frame=dataset.frame(), site=SITE))
+    found = corrections(PhotoArrays(frame=dataset.frame(), site=SITE))
     assert (found["photos"], found["share"], found["move"], found["confirm"]) == (2, 0.5, 1, 1)
     assert found["moved_share"] == 0.25
     assert found["moved_median_m"] == pytest.approx(12.0, abs=0.01)
@@ -251,7 +251,7 @@ def test_flags_of_labels_that_a_person_settled_are_not_counted(tmp_path: Path) -
     fields = {"at": "2025-06-03T00:00:00Z", "by": "me", "from_lon": photos[0].lon, "from_lat": photos[0].lat}
     lines = [Correction(photo_id=photos[n].id, action=("confirm", "unsure")[n], **fields) for n in range(2)]
     append_corrections(dataset.corrections_path, lines)
-    assert flag_counts(Subject(frame=dataset.frame(), site=SITE))["stale_fix"] == 2
+    assert flag_counts(PhotoArrays(frame=dataset.frame(), site=SITE))["stale_fix"] == 2
 
 
 def test_hours_that_nothing_tells_are_counted_as_utc(tmp_path: Path) -> None:

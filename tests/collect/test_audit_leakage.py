@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collect.audit.leakage import leakage_of, leakage_table
-from collect.audit.subject import Subject
+from collect.audit.photo_arrays import PhotoArrays
 from collect.groups import assign_groups
 from img2gps.geo import geodesic_m
 from img2gps.types import Photo
@@ -21,8 +21,8 @@ SITE = box_site()
 NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 
 
-def subject_of(root: Path, photos: Sequence[Photo]) -> Subject:
-    return Subject(frame=make_dataset(root, photos, grouped=True).frame(), site=SITE)
+def subject_of(root: Path, photos: Sequence[Photo]) -> PhotoArrays:
+    return PhotoArrays(frame=make_dataset(root, photos, grouped=True).frame(), site=SITE)
 
 
 def split_photo(name: str, split: str, east_m: float, **fields: object) -> Photo:

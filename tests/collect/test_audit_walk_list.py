@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from collect.audit.audit import audit_dataset
 from collect.audit.coverage import cell_table
 from collect.audit.grid import Grid, make_grid, walkable
-from collect.audit.subject import Subject
+from collect.audit.photo_arrays import PhotoArrays
 from collect.audit.walk_files import stop_title, write_geojson, write_gpx
 from collect.audit.walk_list import Stop, route_length_m, shortest_order, walk_list
 from collect.groups import assign_groups
@@ -25,7 +25,7 @@ SITE = box_site(100, 60)
 
 
 def stops_of(tmp_path: Path, photos: list[Photo], stops: int = 24) -> list[Stop]:
-    subject = Subject(frame=make_dataset(tmp_path / "quad", assign_groups(photos), site=SITE).frame(), site=SITE)
+    subject = PhotoArrays(frame=make_dataset(tmp_path / "quad", assign_groups(photos), site=SITE).frame(), site=SITE)
     grid = make_grid(walkable(SITE, None), 10.0)
     return walk_list(subject, grid, cell_table(subject, grid), stops=stops)
 
@@ -75,7 +75,7 @@ def test_an_empty_dataset_gets_a_first_walk(tmp_path: Path) -> None:
 def test_missing_headings_are_those_farthest_from_the_taken(tmp_path: Path) -> None:
     site = box_site(8, 8)
     photos = assign_groups([make_photo(f"p{n}", 1.0, 1.0, heading_deg=0.0) for n in range(2)])
-    subject = Subject(frame=make_dataset(tmp_path / "quad", photos, site=site).frame(), site=site)
+    subject = PhotoArrays(frame=make_dataset(tmp_path / "quad", photos, site=site).frame(), site=site)
     grid = Grid(size_m=20.0, columns=np.array([0]), rows=np.array([0]), spots_m=np.array([[2.0, 2.0]]))
     (stop,) = walk_list(subject, grid, cell_table(subject, grid))
     assert stop.headings_deg[0] == stop.heading_deg == 180.0

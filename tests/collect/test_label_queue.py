@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from collect.label.desk import LabelDesk, open_desk
-from collect.label.predictions import Prediction, prediction_evidence, read_predictions
+from collect.label.predictions import FoldPrediction, prediction_evidence, read_predictions
 from collect.label.queue import Suspicion
 from collect.label.track import track_evidence
 from img2gps.corrections import Correction, append_corrections
@@ -149,7 +149,7 @@ def test_models_that_did_not_see_a_photo_are_heard(tmp_path: Path) -> None:
     for index, photo in enumerate(photos):
         east, north = FRAME.to_local(photo.lon, photo.lat)
         lon, lat = FRAME.to_lonlat(east + rng.normal(0, 5), north + rng.normal(0, 5) - (110 if index == 17 else 0))
-        predictions[photo.id] = Prediction(lon=float(lon), lat=float(lat), radius_50_m=6.0, radius_90_m=11.0)
+        predictions[photo.id] = FoldPrediction(lon=float(lon), lat=float(lat), radius_50_m=6.0, radius_90_m=11.0)
     dataset = labelled_dataset(tmp_path / "quad", photos)
     queue = LabelDesk(dataset, by="kim", predictions=predictions).queue()
     assert queue[0].photo_id == photos[17].id
@@ -159,11 +159,11 @@ def test_models_that_did_not_see_a_photo_are_heard(tmp_path: Path) -> None:
 
 def test_an_uncertain_model_accuses_nobody() -> None:
     position = np.zeros((40, 2))
-    sure = [Prediction(lon=FRAME.origin_lon + 1e-6, lat=FRAME.origin_lat, radius_50_m=5.0)] * 39
+    sure = [FoldPrediction(lon=FRAME.origin_lon + 1e-6, lat=FRAME.origin_lat, radius_50_m=5.0)] * 39
     far = {"lon": FRAME.origin_lon, "lat": FRAME.origin_lat + 6e-4}
     noise = np.full(40, 5.0)
     ratios = [
-        prediction_evidence([*sure, Prediction(**far, radius_50_m=radius)], position, noise, FRAME).log_ratio[-1]
+        prediction_evidence([*sure, FoldPrediction(**far, radius_50_m=radius)], position, noise, FRAME).log_ratio[-1]
         for radius in (5.0, 60.0)
     ]
     assert ratios[0] > 1 > ratios[1]
@@ -197,4 +197,4 @@ def test_predictions_come_from_the_folds_of_a_run(tmp_path: Path) -> None:
         read_predictions(tmp_path / "run")
     rows = {"id": ["a", "b"], "pred_lon": [1.0, float("nan")], "pred_lat": [2.0, 2.0], "radius_50_m": [None, 3.0]}
     pq.write_table(pa.table(rows), target)
-    assert read_predictions(tmp_path / "run") == {"a": Prediction(lon=1.0, lat=2.0)}
+    assert read_predictions(tmp_path / "run") == {"a": FoldPrediction(lon=1.0, lat=2.0)}

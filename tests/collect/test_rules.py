@@ -10,7 +10,7 @@ from photos import write_site
 
 from collect.judging.flags import with_flags
 from collect.judging.gpx import Track, read_track
-from collect.judging.labels import Label, NamedFile, read_labels
+from collect.judging.labels import LabelRow, NamedFile, read_labels
 from collect.judging.rules import Rules, Source, Verdict, judge
 from collect.judging.times import capture_time
 from collect.reading.facts import Facts, Position, PositionProblem
@@ -29,17 +29,17 @@ def site(tmp_path: Path) -> Site:
     return load_site(write_site(tmp_path / "site.geojson"))
 
 
-def verdict(site: Site, facts: Facts, label: Label | None = None, **rules: Any) -> Verdict:
+def verdict(site: Site, facts: Facts, label: LabelRow | None = None, **rules: Any) -> Verdict:
     return judge(facts, SOURCE, Rules(site=site, device_salt="salt", **rules), label)
 
 
-def accepted(site: Site, facts: Facts, label: Label | None = None, **rules: Any) -> Photo:
+def accepted(site: Site, facts: Facts, label: LabelRow | None = None, **rules: Any) -> Photo:
     outcome = verdict(site, facts, label, **rules).outcome
     assert isinstance(outcome, Photo)
     return outcome
 
 
-def reason(site: Site, facts: Facts, label: Label | None = None, **rules: Any) -> str:
+def reason(site: Site, facts: Facts, label: LabelRow | None = None, **rules: Any) -> str:
     outcome = verdict(site, facts, label, **rules).outcome
     assert isinstance(outcome, Rejection)
     return outcome.reason
@@ -71,12 +71,12 @@ def test_accuracy_is_judged_only_where_it_is_known(site: Site) -> None:
 )
 def test_impossible_positions_are_never_called_outside(site: Site, lon: float, lat: float, expected: str) -> None:
     assert reason(site, Facts(position=Position(lon=lon, lat=lat))) == expected
-    assert reason(site, Facts(position=HERE), Label(row=2, lon=lon, lat=lat)) == expected
+    assert reason(site, Facts(position=HERE), LabelRow(row=2, lon=lon, lat=lat)) == expected
 
 
 def test_a_label_stands_before_the_exif_and_the_distance_is_told(site: Site) -> None:
-    near = Label(row=2, lon=8.0001, lat=50.0002)
-    far = Label(row=2, lon=8.0001, lat=50.0011, accuracy_m=3.0, heading_deg=10.0, device="X")
+    near = LabelRow(row=2, lon=8.0001, lat=50.0002)
+    far = LabelRow(row=2, lon=8.0001, lat=50.0011, accuracy_m=3.0, heading_deg=10.0, device="X")
     assert verdict(site, Facts(position=HERE), near).disagreement_m is None
     result = verdict(site, Facts(position=HERE, accuracy_m=8.0, heading_deg=90.0), far)
     assert result.disagreement_m == pytest.approx(111, abs=1)
@@ -87,14 +87,14 @@ def test_a_label_stands_before_the_exif_and_the_distance_is_told(site: Site) -> 
 
 
 def test_a_label_rescues_what_has_no_position(site: Site) -> None:
-    label = Label(row=2, lon=8.0, lat=50.0, captured_at=datetime(2024, 7, 1, 14, 0, 0))
+    label = LabelRow(row=2, lon=8.0, lat=50.0, captured_at=datetime(2024, 7, 1, 14, 0, 0))
     photo = accepted(site, Facts(position=PositionProblem(reason="no_exif")), label)
     assert (photo.captured_at, photo.utc_offset_min, photo.time_source) == (NOON, 120, "labels")
 
 
 def test_naive_label_times_without_a_zone_still_order_walks(tmp_path: Path) -> None:
     site = load_site(write_site(tmp_path / "site.geojson", time_zone=None))
-    label = Label(row=2, lon=8.0, lat=50.0, captured_at=datetime(2024, 7, 1, 12, 0, 0))
+    label = LabelRow(row=2, lon=8.0, lat=50.0, captured_at=datetime(2024, 7, 1, 12, 0, 0))
     photo = accepted(site, Facts(position=PositionProblem(reason="no_exif")), label)
     assert (photo.captured_at, photo.utc_offset_min, photo.time_source) == (NOON, None, "labels")
 

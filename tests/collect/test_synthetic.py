@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, ImageOps
 from PIL.Image import Exif
 
 from collect.campus.devices import DEVICES, Device
-from collect.campus.phone import Fix, store
+from collect.campus.phone import PhoneFix, store
 from collect.campus.phone import exif_of as written_exif
 from collect.campus.spoil import KINDS
 from collect.synthetic import TRUTH_COLUMNS, simulate
@@ -55,7 +55,7 @@ def gps_of(out: Path, row: dict[str, str]) -> dict[int, object]:
 
 def exif_written_by(device: Device) -> dict[str, Any]:
     moment = datetime(2025, 4, 5, 14, tzinfo=UTC)
-    fix = Fix(
+    fix = PhoneFix(
         latitude=39.95,
         longitude=-75.19,
         accuracy_m=5.0,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely.geometry import Polygon, box
 
-from collect.campus.camera import Camera
+from collect.campus.camera import Viewpoint
 from collect.campus.light import WEATHERS, Light, light_at
 from collect.campus.plan import Building
 from collect.campus.receiver import drift, held_inside
@@ -42,7 +42,7 @@ def scene() -> Scene:
     return replace(full, world=replace(full.world, plan=bare), cars=full.cars[:0], people=full.people[:0])
 
 
-def facing_a_wall(scene: Scene, distance_m: float) -> tuple[Camera, int]:
+def facing_a_wall(scene: Scene, distance_m: float) -> tuple[Viewpoint, int]:
     """A camera straight in front of the middle of a wall with nothing in between, and the wall's number."""
     walls = scene.world.walls
     for wall in np.flatnonzero(walls.on_site & (walls.length_m > 12)):
@@ -50,7 +50,7 @@ def facing_a_wall(scene: Scene, distance_m: float) -> tuple[Camera, int]:
             walls.start[wall] + walls.along[wall] * walls.length_m[wall] / 2 + walls.normals[wall] * distance_m
         )
         heading = np.degrees(np.arctan2(-walls.normals[wall][0], -walls.normals[wall][1]))
-        camera = Camera(east_m=east, north_m=north, heading_deg=heading % 360, width=160, height=120)
+        camera = Viewpoint(east_m=east, north_m=north, heading_deg=heading % 360, width=160, height=120)
         hits = cast(walls, camera)
         middle = hits.depth_m[:, 80]
         if hits.wall[np.argmin(middle)] == wall and middle.min() == pytest.approx(distance_m, abs=0.05):
@@ -91,7 +91,7 @@ def test_no_pixel_is_left_unpainted(scene: Scene) -> None:
     rng = np.random.default_rng(0)
     for path in scene.world.plan.footpaths[:4]:
         spot = path.line.interpolate(0.4, normalized=True)
-        camera = Camera(
+        camera = Viewpoint(
             east_m=spot.x, north_m=spot.y, heading_deg=rng.uniform(0, 360), roll_deg=1.5, width=160, height=120
         )
         colours = render(scene, camera).colours
@@ -103,7 +103,7 @@ def test_a_nearer_wall_hides_a_farther_one_and_back_walls_are_never_seen() -> No
     near = Building(footprint=box(-5, 10, 5, 15), height_m=6, design=0, on_site=True)
     far = Building(footprint=box(-20, 30, 20, 35), height_m=20, design=1, on_site=True)
     walls = walls_of((near, far))
-    hits = cast(walls, Camera(east_m=0, north_m=0, heading_deg=0, width=64, height=48))
+    hits = cast(walls, Viewpoint(east_m=0, north_m=0, heading_deg=0, width=64, height=48))
     assert set(walls.design[hits.wall].tolist()) == {0, 1}
     assert len(hits.wall) == 2
     assert np.sort(hits.depth_m[:, 32]) == pytest.approx([10, 30])
@@ -123,7 +123,7 @@ def test_a_thing_in_front_of_a_wall_hides_it_and_one_behind_does_not_show(scene:
 
 
 def test_a_parked_car_is_as_large_as_its_distance_says() -> None:
-    camera = Camera(east_m=0, north_m=0, heading_deg=0)
+    camera = Viewpoint(east_m=0, north_m=0, heading_deg=0)
     patch = draw(car(CAR_COLOURS[0]), camera, 0, 12, 0.0)
     assert patch is not None
     width = np.flatnonzero((patch.pixels[..., 3] > 128).any(axis=0))

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collect.judging.sequence import Decision, Evidence, decide
+from collect.judging.sequence import Decision, TimeEvidence, decide
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 TRUTH = datetime(2024, 6, 12, 12, 10, 30, tzinfo=UTC)
 ROLLOVER = timedelta(weeks=1024)
+
+TimedWalk = tuple[list[datetime], list[TimeEvidence], ZoneInfo | None]
 
 
 def evidence(
@@ -23,10 +25,10 @@ def evidence(
     written: bool = True,
     name: str = "",
     stamped: bool = False,
-) -> Evidence:
+) -> TimeEvidence:
     """Return the times of a photo taken at `truth`, its clock off by an error, its offset written or not."""
     local = (truth + timedelta(minutes=offset_min or 0) + clock_error).replace(tzinfo=None)
-    return Evidence(
+    return TimeEvidence(
         order=name,
         local=local,
         offset_min=offset_min if written else None,
@@ -35,7 +37,7 @@ def evidence(
     )
 
 
-def alone(found: Evidence, zone: ZoneInfo | None = BERLIN) -> Decision:
+def alone(found: TimeEvidence, zone: ZoneInfo | None = BERLIN) -> Decision:
     return decide([found], zone)[0]
 
 
@@ -79,14 +81,14 @@ def test_an_old_fix_is_no_contradiction(age_s: int) -> None:
 )
 @pytest.mark.parametrize("offset_min", [None, 120])
 def test_a_clock_that_was_never_set_gives_way_to_the_gps(set_to: datetime, offset_min: int | None) -> None:
-    decision = alone(Evidence(local=set_to, offset_min=offset_min, gps=TRUTH, is_stamped=True))
+    decision = alone(TimeEvidence(local=set_to, offset_min=offset_min, gps=TRUTH, is_stamped=True))
     assert (decision.captured_at, decision.source, decision.kind) == (TRUTH, "gps", "unset")
 
 
 def test_a_clock_that_was_never_set_alone_is_no_time() -> None:
     for local in (datetime(1970, 1, 1), datetime(2000, 1, 1, 0, 3)):
-        assert alone(Evidence(local=local, offset_min=0)).captured_at is None
-    assert alone(Evidence(local=datetime(2012, 1, 1, 0, 3), offset_min=0)).captured_at is not None
+        assert alone(TimeEvidence(local=local, offset_min=0)).captured_at is None
+    assert alone(TimeEvidence(local=datetime(2012, 1, 1, 0, 3), offset_min=0)).captured_at is not None
 
 
 def test_a_clock_of_the_site_s_zone_alone_does_not_outdo_the_gps() -> None:
@@ -105,13 +107,24 @@ def test_a_fix_that_agrees_vouches_for_the_clock_of_the_others() -> None:
     assert [decision.kind for decision in decide(walk, BERLIN)] == ["zone", None]
 
 
+def test_a_walk_on_new_year_s_day_is_no_clock_that_was_never_set() -> None:
+    new_year = datetime(2024, 1, 1, 12, 0, tzinfo=UTC)
+    walk = [
+        evidence(new_year, offset_min=60, gps=new_year - timedelta(seconds=2)),
+        evidence(new_year + timedelta(minutes=1), offset_min=60, gps=new_year + timedelta(days=999)),
+    ]
+    decisions = decide(walk, BERLIN)
+    assert [decision.captured_at for decision in decisions] == [new_year, new_year + timedelta(minutes=1)]
+    assert [decision.kind for decision in decisions] == [None, "far"]
+
+
 def test_without_any_zone_a_receiver_s_lost_weeks_are_added() -> None:
     decision = alone(evidence(written=False, gps=TRUTH - ROLLOVER), None)
     assert (decision.captured_at, decision.source, decision.kind) == (TRUTH, "gps", "weeks")
 
 
 def test_an_offset_that_cannot_be_read_is_not_replaced_by_the_site_s_zone() -> None:
-    doubtful = Evidence(local=datetime(2024, 6, 12, 10, 0), is_doubtful=True)
+    doubtful = TimeEvidence(local=datetime(2024, 6, 12, 10, 0), is_doubtful=True)
     assert alone(doubtful).captured_at is None
 
 
@@ -145,12 +158,12 @@ def test_a_clock_that_is_off_alike_at_every_fix_is_off_in_between() -> None:
 # --- the hour that autumn repeats
 
 
-def autumn(*minutes: int, names: bool = True, gps: dict[int, datetime] | None = None) -> list[Evidence]:
+def autumn(*minutes: int, names: bool = True, gps: dict[int, datetime] | None = None) -> list[TimeEvidence]:
     """Return photos taken the given minutes after 00:00 UTC of 27 October 2024, when Berlin goes from 2 to 1 hours."""
     start = datetime(2024, 10, 27, tzinfo=UTC)
     moments = [start + timedelta(minutes=minute) for minute in minutes]
     return [
-        Evidence(
+        TimeEvidence(
             order=f"IMG_{at + 7}.jpg" if names else "photo.jpg",
             local=moment.astimezone(BERLIN).replace(tzinfo=None),
             gps=(gps or {}).get(at),
@@ -179,7 +192,7 @@ def test_the_order_of_the_walk_tells_the_repeated_hour(minutes: tuple[int, ...],
 
 def test_names_that_do_not_count_up_tell_nothing() -> None:
     walk = autumn(-30, 5, 70, 200)
-    shuffled = [Evidence(order=name, local=found.local) for name, found in zip("dbca", walk, strict=True)]
+    shuffled = [TimeEvidence(order=name, local=found.local) for name, found in zip("dbca", walk, strict=True)]
     decisions = decide(shuffled, BERLIN)
     assert [decision.captured_at.minute for decision in decisions if decision.captured_at] == [30, 5, 10, 20]
     assert decisions[2].captured_at == datetime(2024, 10, 27, 0, 10, tzinfo=UTC)
@@ -189,7 +202,7 @@ def test_names_that_do_not_count_up_tell_nothing() -> None:
 
 
 @st.composite
-def walks(draw: st.DrawFn) -> tuple[list[datetime], list[Evidence], ZoneInfo | None]:
+def walks(draw: st.DrawFn) -> TimedWalk:
     """Return a walk's true times, what its files say, and the site's zone.
 
     The clock is right, or off with two right fixes at least to tell it: nobody could know otherwise.
@@ -239,6 +252,10 @@ def _in_doubt(moment: datetime, zone: ZoneInfo | None) -> bool:
     return any(_offset_min(moment + timedelta(hours=hours), zone) != _offset_min(moment, zone) for hours in (-3, 3))
 
 
+def _since_midnight(truth: datetime) -> timedelta:
+    return truth - truth.replace(hour=0, minute=0, second=0)
+
+
 def _stamp(truth: datetime, kind: str, offset_min: int) -> datetime | None:
     return {
         "right": truth,
@@ -246,12 +263,15 @@ def _stamp(truth: datetime, kind: str, offset_min: int) -> datetime | None:
         "local": truth + timedelta(minutes=offset_min),
         "day": truth - timedelta(days=1),
         "years": truth + timedelta(days=2222, hours=5),
-        "zero": truth.replace(hour=0, minute=0, second=0),
+        # so near to midnight it is as good as right
+        "zero": truth if _since_midnight(truth) <= timedelta(seconds=10) else truth - _since_midnight(truth),
     }.get(kind)
 
 
 @given(walks())
-def test_no_time_is_a_second_off_unless_flagged(walk: tuple[list[datetime], list[Evidence], ZoneInfo | None]) -> None:
+def test_no_time_is_a_second_off_unless_flagged(
+    walk: TimedWalk,
+) -> None:
     truths, photos, zone = walk
     for truth, photo, decision in zip(truths, photos, decide(photos, zone), strict=True):
         if decision.captured_at is None or decision.kind is not None or decision.is_repeated:
@@ -262,9 +282,7 @@ def test_no_time_is_a_second_off_unless_flagged(walk: tuple[list[datetime], list
 
 
 @given(walks(), st.randoms())
-def test_the_order_in_which_photos_come_decides_nothing(
-    walk: tuple[list[datetime], list[Evidence], ZoneInfo | None], random: object
-) -> None:
+def test_the_order_in_which_photos_come_decides_nothing(walk: TimedWalk, random: object) -> None:
     _, photos, zone = walk
     straight = dict(zip((photo.order for photo in photos), decide(photos, zone), strict=True))
     shuffled = list(photos)

@@ -170,6 +170,7 @@ def test_spelled_times_of_files(written: str, offset: str | None, hour: int | No
         ({GPS.GPSDOP: (999, 10)}, {}, "poor_geometry"),
         ({GPS.GPSStatus: b"A", GPS.GPSProcessingMethod: b"ASCII\0\0\0GPS", GPS.GPSDOP: (19, 1)}, {}, None),
         ({GPS.GPSProcessingMethod: b"ASCII\0\0\0fused"}, {"accuracy_m": 65.0}, None),
+        ({GPS.GPSProcessingMethod: b"ASCII\0\0\0GPS,NETWORK"}, {}, None),
     ],
 )
 def test_doubtful_fixes_are_kept_and_flagged(

@@ -148,6 +148,19 @@ def test_the_help_groups_the_commands(capsys: pytest.CaptureFixture[str]) -> Non
     assert "─ Commands ─" not in said  # every command has a group
 
 
+def test_the_help_looks_for_commands_among_the_packages_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def counted(*, group: str) -> object:
+        asked.append(group)
+        return entry_points(group=group)
+
+    monkeypatch.setattr(cli, "entry_points", counted)
+    cli._entry_points.cache_clear()
+    assert cli.run(["--help"]) == 0
+    assert asked == ["img2gps.commands"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_help_names_the_environment_variable_of_each_option(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     command = cli.cli.get_command(click.Context(cli.cli), name)

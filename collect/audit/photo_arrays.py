@@ -14,7 +14,7 @@ from img2gps.site import Site
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SECTORS", "SECTOR_DEG", "Subject", "sectors_of"]
+__all__ = ["SECTORS", "SECTOR_DEG", "PhotoArrays", "sectors_of"]
 
 SECTORS = 8
 SECTOR_DEG = 360.0 / SECTORS
@@ -23,7 +23,7 @@ Numbers = NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Subject:
+class PhotoArrays:
     """A frame of `Dataset.frame` and its site; every array has one entry per photo, shape (N,).
 
     Positions are the corrected ones. Without slots: the arrays are computed once, on first use.
