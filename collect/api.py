@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 from img2gps.dataset import Dataset
 
 if TYPE_CHECKING:
-    from collect.audit.audit import AuditResult
-    from collect.doctor import Report
-    from collect.ingesting.outcomes import Outcomes
-    from collect.split import SplitResult
-    from collect.synthetic import SimulationReport
-    from collect.verify import Verification
+    from collect.auditing.audit import AuditResult
+    from collect.doctor import Diagnosis
+    from collect.ingestion.outcomes import Outcomes
+    from collect.simulation.simulate import SimulationReport
+    from collect.splits.split import SplitResult
+    from collect.verification import Verification
 
 __all__ = ["audit", "doctor", "ingest", "simulate", "split", "validate", "verify"]
 
@@ -48,8 +48,8 @@ def ingest(
         ...     outcomes.rejected.values())
         True
     """
-    from collect.ingesting.run import IngestOptions
-    from collect.ingesting.run import ingest as run
+    from collect.ingestion.pipeline import IngestOptions
+    from collect.ingestion.pipeline import ingest as run
 
     options = IngestOptions(
         site=site,
@@ -87,8 +87,8 @@ def validate(
     >>> validate("campus/photos", site="penn-engineering-quad").new > 0
     True
     """
-    from collect.ingesting.run import IngestOptions
-    from collect.ingesting.run import validate as run
+    from collect.ingestion.pipeline import IngestOptions
+    from collect.ingestion.pipeline import validate as run
 
     options = IngestOptions(
         site=site,
@@ -123,7 +123,7 @@ def split(
         >>> sorted({photo.split for photo in result.photos})
         ['test', 'train', 'val']
     """
-    from collect.split import split_dataset
+    from collect.splits.split import split_dataset
 
     numbers = None if folds is None else str(folds)
     return split_dataset(_opened(dataset), by=by, val=val, test=test, folds=numbers, seed=seed, dry_run=dry_run)
@@ -149,7 +149,7 @@ def audit(
         >>> 0 <= result.figures["coverage"] <= 1
         True
     """
-    from collect.audit.audit import audit_dataset, write_audit
+    from collect.auditing.audit import audit_dataset, write_audit
 
     result = audit_dataset(_opened(dataset), cell_m=cell_m, buildings=_path(buildings), stops=stops)
     if write:
@@ -166,12 +166,12 @@ def verify(dataset: Dataset | str | Path) -> "Verification":
         >>> verify("quad").problems
         ()
     """
-    from collect.verify import verify_dataset
+    from collect.verification import verify_dataset
 
     return verify_dataset(dataset.root if isinstance(dataset, Dataset) else Path(dataset))
 
 
-def doctor(photos: Paths = (), *, site: str | Path | None = None, jobs: int = 1) -> "Report":
+def doctor(photos: Paths = (), *, site: str | Path | None = None, jobs: int = 1) -> "Diagnosis":
     """Check the environment, and say for each folder of photos what is wrong: what ``img2gps doctor`` does."""
     from collect.doctor import diagnose
 
@@ -198,7 +198,7 @@ def simulate(
         >>> simulate("practice", photos=12, size=96, jobs=1).kinds["good"]
         12
     """
-    from collect.synthetic import simulate as render
+    from collect.simulation.simulate import simulate as render
     from img2gps.site import load_site
 
     return render(

@@ -10,11 +10,11 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from collect.ingesting.outcomes import Outcomes
-from collect.ingesting.run import IngestOptions, examine
-from collect.judging.timeline import Decisions, decisions_of
-from collect.judging.two_times import DISAGREEMENTS
+from collect.ingestion.outcomes import Outcomes
+from collect.ingestion.pipeline import IngestOptions, examine
 from collect.reading.discover import discover
+from collect.validation.timeline import Decisions, decisions_of
+from collect.validation.two_times import DISAGREEMENTS
 from img2gps import __version__
 from img2gps.site import load_site
 from img2gps.text import join_words, safe_path, safe_text

@@ -17,15 +17,15 @@ import pytest
 from ingest_runs import run_ingest
 from photos import write_photo, write_walk
 
-from collect.split import split_dataset
+from collect.splits.split import split_dataset
 from img2gps.cli import run as img2gps
 from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset
 from img2gps.manifest import photos_of, read_table
-from train.config import TrainConfig
-from train.config_values import changed
-from train.presets import preset
-from train.session import start_run
+from train.config.presets import preset
+from train.config.schema import TrainConfig
+from train.config.values import changed
+from train.training.session import start_run
 
 Kind = Literal["flip", "zero", "cut", "forge"]
 Verdict = Literal["refused", "same", "named", "different", "traceback"]
@@ -120,7 +120,7 @@ def make_scene(root: Path, *, photos: int = 24) -> Scene:
 def without_drawing() -> Iterator[None]:
     """Leave out what is drawn and reads no file: it takes longer than everything else."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("train.curves.draw_curves", lambda _run: None)
+        patch.setattr("train.training.curves.draw_curves", lambda _run: None)
         patch.setattr("train.evaluation.evaluate.write_plots", lambda *_: None)
         patch.setattr("train.evaluation.page.write_report", lambda *_, **__: None)
         yield

@@ -11,7 +11,7 @@ from typing import Any
 
 from shapely.geometry import Polygon
 
-from collect.groups import assign_groups
+from collect.splits.groups import assign_groups
 from img2gps.dataset import Dataset
 from img2gps.files import canonical_json, sha256_bytes, write_json
 from img2gps.geo import LocalFrame

@@ -12,12 +12,12 @@ from img2gps.dataset import Dataset
 from img2gps.geo import LocalFrame
 from img2gps.types import Photo
 from tests.datasets import DAY, FRAME, NOON, line, make_dataset, make_walk
-from train.config import TrainConfig
-from train.data import read_photos, select_fold, select_split
-from train.localizer import Estimate
-from train.pixels import PixelSpec
-from train.predictions import predictions_frame, write_predictions
-from train.run import RunFolder, RunInfo, photo_rows
+from train.config.pixel_spec import PixelSpec
+from train.config.schema import TrainConfig
+from train.data.training_data import read_photos, select_fold, select_split
+from train.inference.predictions import predictions_frame, write_predictions
+from train.models.localizer import Estimate
+from train.runs.folder import RunFolder, RunInfo, photo_rows
 
 HALF_SIDE_M = 100.0
 

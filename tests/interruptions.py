@@ -17,10 +17,10 @@ import pytest
 from ingest_runs import rows, run_ingest
 from photos import write_photo, write_site, write_walk
 
-from collect.ingesting.outside import read_outside
-from collect.ingesting.rejected import read_rejected
-from collect.ingesting.sources import read_sources
-from collect.verify import verify_dataset
+from collect.ingestion.outside import read_outside
+from collect.ingestion.rejected import read_rejected
+from collect.ingestion.sources import read_sources
+from collect.verification import verify_dataset
 from img2gps.dataset import Dataset
 
 

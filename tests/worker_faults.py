@@ -39,7 +39,7 @@ def _one(item: str, folder: Path) -> str:
 
 def modules(_items: Sequence[str], _folder: str) -> list[str]:
     """Return the heavy modules that a worker has loaded once it can read photos."""
-    import collect.ingesting.photo_file  # noqa: F401
+    import collect.ingestion.photo_reader  # noqa: F401
 
     return [",".join(name for name in ("torch", "geopandas", "pandas", "matplotlib") if name in sys.modules)]
 

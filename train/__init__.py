@@ -10,9 +10,9 @@ from img2gps.lazy import lazy_names
 
 if TYPE_CHECKING:
     from train.api import ablate, compare, evaluate, predict, resume, train
-    from train.config import TrainConfig
-    from train.model import Model, load_model
-    from train.photo_dataset import PhotoDataset
+    from train.config.schema import TrainConfig
+    from train.data.photo_dataset import PhotoDataset
+    from train.inference.model import Model, load_model
 
 __all__ = [
     "Model",
@@ -30,6 +30,6 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     dict.fromkeys(("ablate", "compare", "evaluate", "predict", "resume", "train"), "train.api")
-    | dict.fromkeys(("Model", "load_model"), "train.model")
-    | {"PhotoDataset": "train.photo_dataset", "TrainConfig": "train.config"},
+    | dict.fromkeys(("Model", "load_model"), "train.inference.model")
+    | {"PhotoDataset": "train.data.photo_dataset", "TrainConfig": "train.config.schema"},
 )

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal
 from img2gps.dataset import Dataset
 
 if TYPE_CHECKING:
-    from train.config import TrainConfig
+    from train.config.schema import TrainConfig
     from train.evaluation.compare import Comparison
     from train.evaluation.evaluate import Evaluation
-    from train.predict import Prediction
-    from train.run import RunFolder
+    from train.inference.predict import Prediction
+    from train.runs.folder import RunFolder
     from train.study.results import StudyResult
 
 __all__ = ["ablate", "compare", "evaluate", "predict", "resume", "train"]
@@ -38,10 +38,10 @@ def train(
         >>> run.best.is_dir()
         True
     """
-    from train.config import TrainConfig
-    from train.config_values import changed
-    from train.options import resolve
-    from train.session import start_run
+    from train.config.options import resolve
+    from train.config.schema import TrainConfig
+    from train.config.values import changed
+    from train.training.session import start_run
 
     if isinstance(config, TrainConfig):
         chosen: TrainConfig = changed(config, fields, where="train()")
@@ -53,7 +53,7 @@ def train(
 
 def resume(run: str | Path, *, epochs: int | None = None) -> "RunFolder":
     """Go on with a run where it was cut off, or for longer with `epochs`: what ``img2gps train --resume`` does."""
-    from train.session import resume_run
+    from train.training.session import resume_run
 
     return resume_run(Path(run), epochs=epochs)
 
@@ -98,8 +98,8 @@ def predict(
 
     Raises NotFoundError, InvalidCheckpointError, DeviceError, and UsageError for `walks` of a model of points alone.
     """
-    from train.loading import load_localizer
-    from train.predict import find_photos, predict_files
+    from train.inference.load import load_localizer
+    from train.inference.predict import find_photos, predict_files
 
     inputs = [photos] if isinstance(photos, str | Path) else photos
     localizer = load_localizer(Path(run), device=device)
@@ -122,7 +122,7 @@ def ablate(
     `axes` are fields of the config with the values to compare, such as ``{"lr": [1e-3, 3e-3]}``; `fields` are the same
     for all runs. A study goes on where it was interrupted. Raises UsageError, NotFoundError, InvalidDatasetError.
     """
-    from train.options import study_base
+    from train.config.options import study_base
     from train.study.grid import study_cells
     from train.study.report import write_study
     from train.study.results import study_result

@@ -47,9 +47,9 @@ def audit(
 
     Writes audit/report.html, audit.json, walk-list.gpx and walk-list.geojson into the dataset.
     """
-    from collect.audit.audit import audit_dataset, write_audit
-    from collect.audit.gate import check_gate, parse_thresholds
-    from collect.audit.summary import summary_lines
+    from collect.auditing.audit import audit_dataset, write_audit
+    from collect.auditing.gate import check_gate, parse_thresholds
+    from collect.auditing.summary import summary_lines
     from img2gps.dataset import Dataset
 
     thresholds = parse_thresholds(fail_under) if fail_under is not None else {}

@@ -40,8 +40,8 @@ def ingest(photos: tuple[Path, ...], dataset: Path, short_side: int | None, reha
 
     The originals are never changed. Running it again over the same photos changes nothing.
     """
-    from collect.ingesting.closing import close
-    from collect.ingesting.run import ingest as run
+    from collect.ingestion.pipeline import ingest as run
+    from collect.ingestion.report import close
 
     options = options_of(
         shared,

@@ -71,7 +71,7 @@ def simulate(
     OUT/photos is what a phone would hold, OUT/truth.csv says where each was really taken. The photos are rendered: they
     are for practice, tests and benchmarks, and say nothing about a real site.
     """
-    from collect.synthetic import simulate as run
+    from collect.simulation.simulate import simulate as run
     from img2gps.progress import bar
     from img2gps.site import load_site
 

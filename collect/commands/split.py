@@ -43,7 +43,7 @@ def split(
     With the options of the stored split, only photos that came since are assigned; with others it is drawn anew.
     Photos that were excluded with `img2gps label` are left out.
     """
-    from collect.split import split_dataset
+    from collect.splits.split import split_dataset
     from img2gps.dataset import Dataset
 
     result = split_dataset(Dataset.open(dataset), by=by, val=val, test=test, folds=folds, seed=seed, dry_run=dry_run)

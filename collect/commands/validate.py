@@ -20,8 +20,8 @@ def validate(photos: tuple[Path, ...], strict: bool, as_json: bool, **shared: ob
 
     Pixels are decoded only where the structure of a file leaves doubt, which makes it many times faster than an ingest.
     """
-    from collect.ingesting.closing import close
-    from collect.ingesting.run import validate as run
+    from collect.ingestion.pipeline import validate as run
+    from collect.ingestion.report import close
 
     outcomes = run(photos, options_of(shared, command="validate"))
     close(outcomes, title="Validation", as_json=as_json, strict=strict)

@@ -9,8 +9,8 @@ import pytest
 from ingest_runs import rows, run_ingest
 from PIL import Image
 
-from collect.ingesting.run import IngestOptions, ingest, validate
-from collect.verify import verify_dataset
+from collect.ingestion.pipeline import IngestOptions, ingest, validate
+from collect.verification import verify_dataset
 
 DATA = Path(os.environ.get("IMG2GPS_REAL_DATA", "nowhere"))
 pytestmark = [

@@ -103,3 +103,97 @@ sys.exit(code)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stderr.strip().splitlines()[-1] == "[]"
     assert "ingest" in result.stdout
+
+
+# The floors of docs/architecture.md, from the top down: a room may import what lies below it, never what lies above or
+# beside it. Rooms of one floor stand in one tuple.
+FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "collect": (
+        ("commands",),
+        ("api",),
+        ("verification", "doctor"),
+        ("ingestion", "auditing", "label"),
+        ("validation", "splits"),
+        ("reading", "simulation"),
+        ("layers", "tables"),
+    ),
+    "collect.simulation": (
+        ("simulate",),
+        ("worker",),
+        ("rendering",),
+        ("phones",),
+        ("campus",),
+        ("facades",),
+        ("drawing",),
+        ("arrays",),
+    ),
+    "train": (
+        ("commands",),
+        ("api", "verification"),
+        ("study",),
+        ("evaluation", "training"),
+        ("inference",),
+        ("models",),
+        ("runs",),
+        ("data",),
+        ("config", "runtime"),
+    ),
+    "train.models": (
+        ("registry",),
+        ("probe",),
+        ("network",),
+        ("restoring",),
+        ("localizer", "pretrained", "familiarity", "walks", "strangers"),
+        ("backbones", "evidence", "calibration"),
+        ("distribution", "conformal"),
+        ("grid",),
+    ),
+    "train.models.probe": (
+        ("fit",),
+        ("state",),
+        ("model",),
+        ("site_model",),
+        ("finetune",),
+        ("heads",),
+        ("features",),
+        ("covisibility",),
+    ),
+}
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_every_part_of_a_room_has_its_floor(room: str) -> None:
+    folder = ROOT.joinpath(*room.split("."))
+    parts = {path.stem for path in folder.iterdir() if path.suffix == ".py" and path.stem != "__init__"}
+    parts |= {path.name for path in folder.iterdir() if path.is_dir() and any(path.rglob("*.py"))}
+    assert parts == {part for floor in FLOORS[room] for part in floor}
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_no_arrow_between_the_parts_of_a_room_runs_up_or_sideways(room: str) -> None:
+    height = {part: -number for number, floor in enumerate(FLOORS[room]) for part in floor}
+    wrong = []
+    for path in modules(room.replace(".", "/")):
+        importer = module_name(path)
+        if importer == room:
+            continue  # the door of a package names what lies behind it
+        own = part_of(importer, room)
+        for imported in every_import(path):
+            other = part_of(imported, room)
+            if other in height and other != own and height[other] >= height[own]:
+                wrong.append(f"{importer} imports {imported}")
+    assert not wrong, "\n".join(wrong)
+
+
+def part_of(name: str, room: str) -> str:
+    """Return which part of `room` a module belongs to, nothing where it is not of the room."""
+    return name.removeprefix(f"{room}.").split(".")[0] if name.startswith(f"{room}.") else ""
+
+
+def every_import(path: Path) -> Iterator[str]:
+    """Yield the full names of everything that `path` imports, inside functions and for type checkers, too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

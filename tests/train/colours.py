@@ -14,9 +14,9 @@ from PIL import Image
 from img2gps.dataset import Dataset
 from img2gps.types import Photo
 from tests.datasets import FRAME, NOON, make_dataset, make_photo
-from train.config import TrainConfig
-from train.config_values import changed
-from train.presets import preset
+from train.config.presets import preset
+from train.config.schema import TrainConfig
+from train.config.values import changed
 
 # the smallest networks of torchvision's and timm's catalogues that have convolutions and BatchNorm
 TINY = "timm/test_efficientnet"
@@ -58,7 +58,7 @@ def _store(dataset: Dataset, photo: Photo) -> Photo:
 
 def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the drawing of curves out, which takes longer than training a tiny network; test_predict draws them."""
-    monkeypatch.setattr("train.curves.draw_curves", lambda _run: None)
+    monkeypatch.setattr("train.training.curves.draw_curves", lambda _run: None)
 
 
 def tiny_config(**values: object) -> TrainConfig:

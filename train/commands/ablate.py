@@ -71,12 +71,12 @@ def ablate(
     more values or seeds add their runs.
     """
     from img2gps.interrupts import interruptible
-    from train.options import study_base
-    from train.session import RUNS
+    from train.config.options import study_base
     from train.study.grid import parse_axes, study_cells
     from train.study.report import write_study
     from train.study.results import study_result
     from train.study.runs import plan_study, run_study, study_folder, whole_failure
+    from train.training.session import RUNS
 
     shared = {"device": device, "threads": threads}
     grid = parse_axes(axes, assignments)

@@ -20,7 +20,7 @@ from img2gps.errors import RejectedFilesError, UsageError
 from img2gps.text import format_count
 
 if TYPE_CHECKING:
-    from train.predict import Prediction
+    from train.inference.predict import Prediction
 
 __all__ = ["predict", "tell_unfamiliar"]
 
@@ -68,9 +68,9 @@ def predict(
     at most ten minutes apart are located together, as those of somebody on foot: far better where there are several. A
     walk elsewhere looks sure of itself then, and is not always found out.
     """
-    from train.loading import load_localizer
-    from train.predict import find_photos, predict_files
-    from train.reporting import predictions_csv, predictions_geojson, predictions_json, table_rows, write_text
+    from train.inference.load import load_localizer
+    from train.inference.output import predictions_csv, predictions_geojson, predictions_json, table_rows, write_text
+    from train.inference.predict import find_photos, predict_files
 
     on_stdout = [target for target in (csv_path, geojson_path) if target is not None and str(target) == "-"]
     if len(on_stdout) + as_json > 1:
@@ -100,9 +100,9 @@ def predict(
 
 def tell_worth(run: Path, found: "list[Prediction]") -> None:
     """Say what the model's familiarity can tell, and where its run was not better than the mean position."""
-    from train.loading import stated
-    from train.run import open_run
-    from train.telling import familiarity_sentence, scored_sentence
+    from train.inference.load import stated
+    from train.runs.folder import open_run
+    from train.runs.remarks import familiarity_sentence, scored_sentence
 
     if any(prediction.familiarity is not None for prediction in found):
         say(familiarity_sentence(stated(run, "familiarity_power")))
@@ -113,8 +113,8 @@ def tell_worth(run: Path, found: "list[Prediction]") -> None:
 
 def tell_unfamiliar(found: "list[Prediction]", *, walks: bool) -> None:
     """Say how many photos are unlike the site, and what that may mean where they are more than chance makes them."""
-    from train.localizer import UNFAMILIAR_BELOW
-    from train.reporting import is_unfamiliar
+    from train.inference.output import is_unfamiliar
+    from train.models.localizer import UNFAMILIAR_BELOW
 
     located = sum(prediction.error is None for prediction in found)
     unfamiliar = sum(map(is_unfamiliar, found))

@@ -67,10 +67,10 @@ def train(
     epoch; --resume goes on from there.
     """
     from img2gps.interrupts import interruptible
-    from train.distributed import leads
-    from train.options import resolve
-    from train.run import NO_PHOTOS
-    from train.session import plan, resume_plan, resume_run, start_run, summary
+    from train.config.options import resolve
+    from train.runs.folder import NO_PHOTOS
+    from train.runtime.distributed import leads
+    from train.training.session import plan, resume_plan, resume_run, start_run, summary
 
     with interruptible():
         if resume is not None:

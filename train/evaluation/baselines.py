@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from img2gps.geo import FloatArray
-from train.pixels import PixelSpec, read_pixels
+from train.config.pixel_spec import PixelSpec
+from train.data.preprocessing import read_pixels
 
 __all__ = [
     "THUMBNAIL_LIMIT",

@@ -24,11 +24,12 @@ from train.evaluation.bootstrap import (
     interval,
 )
 from train.evaluation.references import REFERENCES, ReferenceErrors
-from train.evaluation.together import walks_together
-from train.telling import against_mean
+from train.evaluation.whole_walks import walks_together
+from train.runs.remarks import against_mean
 
 if TYPE_CHECKING:
     import pandas as pd
+from train.models.conformal import LEVELS
 
 __all__ = ["CONTRACT", "contract_of", "evaluation_document"]
 
@@ -127,7 +128,7 @@ def _uncertainty(scores: "pd.DataFrame", clusters: Clusters, abstain_m: float | 
     familiar = calibration.familiar_figures(errors, familiarity, clusters) if known else None
     coverage = [
         calibration.coverage(errors, radius, level, clusters)
-        for radius, level in zip((radius_50, radius_90), calibration.LEVELS, strict=True)
+        for radius, level in zip((radius_50, radius_90), LEVELS, strict=True)
     ]
     answered = (
         None if abstain_m is None else calibration.abstention(errors, radius_90, familiarity, abstain_m, clusters)

@@ -18,12 +18,12 @@ from train.evaluation.baselines import THUMBNAIL_LIMIT
 from train.evaluation.bootstrap import clusters_of
 from train.evaluation.compare import Comparison, compare_pairs
 from train.evaluation.document import evaluation_document
-from train.evaluation.figures import write_plots
+from train.evaluation.evaluation_set import Subject, choose_subject
+from train.evaluation.plots import write_plots
 from train.evaluation.references import reference_errors
 from train.evaluation.scores import scores_frame
-from train.evaluation.subject import Subject, choose_subject
-from train.evaluation.together import stretches_of
-from train.predictions import PREDICTION_COLUMNS, predictions_frame, write_predictions
+from train.evaluation.whole_walks import stretches_of
+from train.inference.predictions import PREDICTION_COLUMNS, predictions_frame, write_predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,8 +162,8 @@ def compare_evaluations(evaluations: Sequence[Evaluation]) -> list[Comparison]:
 def _predictions(subject: Subject, device: str) -> "pd.DataFrame":
     if subject.predictions is not None:
         return subject.predictions
-    from train.loading import load_localizer
-    from train.locating import locate_with_walks
+    from train.inference.load import load_localizer
+    from train.inference.locate import locate_with_walks
 
     localizer = load_localizer(subject.path, device=device)
     rows = subject.rows
@@ -184,7 +184,7 @@ def _predictions(subject: Subject, device: str) -> "pd.DataFrame":
 
 def _familiarity_power(subject: Subject) -> dict[str, Any] | None:
     """Return what the familiarity of the run's model finds out, of the mean over its folds; None: not known."""
-    from train.loading import stated
+    from train.inference.load import stated
 
     folds = sorted(set(subject.rows["fold"])) if subject.predictions is not None else [None]
     powers = [stated(subject.path, "familiarity_power", fold=fold) for fold in folds]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from img2gps.geo import FloatArray, LocalFrame, geodesic_m
+from train.data.preprocessing import UnreadableImageError
 from train.evaluation import baselines
-from train.pixels import UnreadableImageError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from typing import Any, Final
 from img2gps.metrics import WITHIN_M
 from img2gps.text import format_count, join_words
 from train.evaluation.strata import ENOUGH_ALONE
-from train.telling import familiarity_sentence, mean_position_sentence
+from train.runs.remarks import familiarity_sentence, mean_position_sentence
 
 __all__ = ["Table", "figures_beside", "figures_table", "headline", "next_steps", "remarks", "walks_table"]
 

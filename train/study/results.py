@@ -9,7 +9,7 @@ import numpy as np
 
 from img2gps.geo import FloatArray
 from img2gps.metrics import metrics_of
-from train.data import read_photos, select_split
+from train.data.training_data import read_photos, select_split
 from train.evaluation.bootstrap import LEVEL, Clusters, clusters_of
 from train.evaluation.compare import Comparison, compare_errors
 from train.study.grid import settings_of

@@ -22,19 +22,19 @@ from img2gps.files import canonical_json, sha256_bytes
 from img2gps.locks import hold, is_held
 from img2gps.progress import stderr
 from img2gps.text import format_duration, safe_path, safe_text
-from train.checkpoint import STATE, read_checkpoint
-from train.config import TrainConfig
-from train.config_values import changed, config_of
-from train.data import DatasetPhotos, Photos, TrainingData, read_photos, select_split
-from train.devices import pick_device, use_threads
-from train.distributed import started_processes
-from train.loading import load_localizer
-from train.locating import locate_files
-from train.methods import check_model
-from train.predictions import predictions_frame, read_predictions, write_predictions
-from train.run import RunFolder, RunInfo
-from train.session import resume_run, start_run
+from train.config.schema import TrainConfig
+from train.config.values import changed, config_of
+from train.data.training_data import DatasetPhotos, Photos, TrainingData, read_photos, select_split
+from train.inference.load import load_localizer
+from train.inference.locate import locate_files
+from train.inference.predictions import predictions_frame, read_predictions, write_predictions
+from train.models.registry import check_model
+from train.runs.checkpoint import STATE, read_checkpoint
+from train.runs.folder import RunFolder, RunInfo
+from train.runtime.devices import pick_device, use_threads
+from train.runtime.distributed import started_processes
 from train.study.grid import Cell
+from train.training.session import resume_run, start_run
 
 if TYPE_CHECKING:
     import pandas as pd

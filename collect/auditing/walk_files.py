@@ -1,0 +1,49 @@
+"""The walk list as files that phones and maps open: GPX and GeoJSON."""
+
+from pathlib import Path
+from typing import Any
+
+from collect.auditing.walk_list import SECTOR_NAMES, Stop
+from img2gps.files import write_atomic, write_json
+
+__all__ = ["stop_title", "write_geojson", "write_gpx"]
+
+
+def stop_title(stop: Stop) -> str:
+    """Return ``03 look NE, E``: sorts by visiting order in every app, and says what to do."""
+    names = ", ".join(SECTOR_NAMES[round(heading / 45.0) % 8] for heading in stop.headings_deg)
+    return f"{stop.order:02d} look {names}"
+
+
+def write_gpx(path: Path, stops: list[Stop], *, name: str) -> None:
+    """Write GPX 1.1: the stops as waypoints in visiting order, and as one route."""
+    import gpxpy.gpx
+
+    document = gpxpy.gpx.GPX()
+    document.name = name
+    document.creator = "img2gps"
+    route = gpxpy.gpx.GPXRoute(name=name)
+    for stop in stops:
+        text = f"{stop.why}; about {stop.hour:02d}:00"
+        title = stop_title(stop)
+        document.waypoints.append(gpxpy.gpx.GPXWaypoint(stop.lat, stop.lon, name=title, description=text))
+        route.points.append(gpxpy.gpx.GPXRoutePoint(stop.lat, stop.lon, name=title, description=text))
+    document.routes.append(route)
+    write_atomic(path, document.to_xml(version="1.1").encode("utf-8"))
+
+
+def write_geojson(path: Path, stops: list[Stop], *, name: str) -> None:
+    """Write a GeoJSON FeatureCollection: a point per stop in visiting order, then the route as a line."""
+    features: list[dict[str, Any]] = [
+        {
+            "type": "Feature",
+            "properties": {"name": stop_title(stop), **stop.to_dict()},
+            "geometry": {"type": "Point", "coordinates": [stop.lon, stop.lat]},
+        }
+        for stop in stops
+    ]
+    if len(stops) > 1:
+        way = [[stop.lon, stop.lat] for stop in stops]
+        line = {"type": "LineString", "coordinates": way}
+        features.append({"type": "Feature", "properties": {"name": name}, "geometry": line})
+    write_json(path, {"type": "FeatureCollection", "features": features})

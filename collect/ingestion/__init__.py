@@ -1,0 +1,1 @@
+"""Photos come in: scanned, read by workers, judged, stored, committed."""

@@ -1,0 +1,79 @@
+"""Files to read, in chunks for the workers, and which of them a validation must compare."""
+
+import hashlib
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Final
+
+from collect.ingestion.intake import Labelled
+from collect.ingestion.photo_reader import READ_FLAGS, FileTask
+from collect.reading.discover import FoundFile
+
+__all__ = ["chunks_of"]
+
+_CHUNK_FILES: Final = 16
+_CHUNK_BYTES: Final = 12 << 20
+_ROUNDS_LEFT: Final = 3
+_END_BYTES: Final = 4096
+
+
+def chunks_of(work: Sequence[Labelled], *, again: bool, hash_all: bool, jobs: int) -> Iterator[list[FileTask]]:
+    """Yield the tasks in chunks for `jobs` workers: small files travel together, large ones alone.
+
+    Towards the end chunks grow smaller, so that all workers end at about the same time (guided self-scheduling:
+    Polychronopoulos and Kuck, IEEE Transactions on Computers C-36, 1987).
+
+    Unless `hash_all` (nothing is stored), each names the file that it may be a copy of. Pixels are then hardly ever
+    read, so that size matters less.
+    """
+    twins = None if hash_all else _possible_twins([file for file, _ in work])
+    limit = _CHUNK_BYTES if hash_all else 4 * _CHUNK_BYTES
+    chunk: list[FileTask] = []
+    size = 0
+    left = sum(file.size for file, _ in work)
+    for file, label in work:
+        twin = None if twins is None else twins.get(file.path, file.path)
+        task = FileTask(path=file.path, name=file.name, label=label, again=again, twin=twin, sidecars=file.sidecars)
+        chunk.append(task)
+        size += file.size
+        if size >= min(limit, left / (_ROUNDS_LEFT * max(1, jobs))) or len(chunk) >= _CHUNK_FILES:
+            yield chunk
+            left -= size
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _possible_twins(files: Sequence[FoundFile]) -> dict[bytes, bytes]:
+    """Return, for files that share size, beginning and end with an earlier one, the path of the first such."""
+    twins: dict[bytes, bytes] = {}
+    for group in _groups(files, lambda file: file.size):
+        for first, *others in _groups(group, _ends):
+            twins.update((file.path, first.path) for file in others)
+    return twins
+
+
+def _groups(files: Iterable[FoundFile], key: Callable[[FoundFile], Hashable]) -> list[list[FoundFile]]:
+    groups: dict[Hashable, list[FoundFile]] = defaultdict(list)
+    for file in files:
+        groups[key(file)].append(file)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _ends(file: FoundFile) -> bytes:
+    """Return a digest of the first and last bytes of a file, empty where it cannot be read."""
+    try:
+        descriptor = os.open(file.path, READ_FLAGS)
+    except OSError:
+        return b""
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
+        tail = os.pread(descriptor, _END_BYTES, max(0, file.size - _END_BYTES))
+        return hashlib.blake2b(os.pread(descriptor, _END_BYTES, 0) + tail, digest_size=16).digest()
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)

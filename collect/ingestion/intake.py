@@ -1,0 +1,240 @@
+"""From readings to outcomes: which file is new, which is known, which bytes came twice, what stands in a conflict."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from collect.ingestion.dataset_writer import DatasetWriter
+from collect.ingestion.outcomes import Outcomes
+from collect.ingestion.photo_reader import FileTask, Reading, Skipped
+from collect.ingestion.rejected import RejectedFile
+from collect.ingestion.sources import SeenSource
+from collect.reading.discover import FoundFile
+from collect.validation.labels import LabelRow
+from collect.validation.rules import Rules
+from img2gps.geo import geodesic_m
+from img2gps.text import format_count, safe_text
+from img2gps.types import Photo, Rejection
+
+__all__ = ["Intake", "Labelled"]
+
+Labelled = tuple[FoundFile, LabelRow | None]
+
+_SAME_M: Final = 0.1
+
+
+class Intake:
+    """Takes files in, in the order of the walk, so that the same input always ends the same way."""
+
+    def __init__(
+        self, *, ledger: DatasetWriter, rules: Rules, outcomes: Outcomes, ingest: str, started: datetime
+    ) -> None:
+        self._writer = ledger
+        self._rules = rules
+        self._outcomes = outcomes
+        self._ingest = ingest
+        self._started = started
+        self._seen: set[str] = set()
+        self._accepted: set[str] = set()
+        self._superseded: set[str] = set()
+        self._lost_rows: list[Labelled] = []
+        self._placed = False
+        self._labels_differ = 0
+
+    def recognise(
+        self, files: Sequence[FoundFile], labels: Sequence[LabelRow | None], *, rehash: bool
+    ) -> list[Labelled]:
+        """Settle the files that need not be read, and return the others."""
+        unread: list[Labelled] = []
+        self._forget_folders(files)
+        beside = {sidecar.path for file in files for sidecar in file.sidecars}
+        self._outcomes.sidecars = sum(file.path in beside for file in files) if beside else 0
+        for file, label in zip(files, labels, strict=True):
+            key = self._writer.source_key(file.path)
+            seen = None if rehash else self._writer.sources.get(key)
+            if file.left_out is not None:
+                self._outcomes.leave_out(file.name, file.left_out)
+            elif file.obstacle is not None:
+                self._outcomes.skip(file.name)
+            elif file.unlistable is not None:
+                self._reject(Rejection(path=file.name, reason="unreadable", detail=file.unlistable), None)
+            elif seen is None or seen.status != file.status or not self._settle_known(file, seen, label):
+                unread.append((file, label))
+            elif len(name := file.name.encode()) > len(seen.path) and name.endswith(b"/" + seen.path):
+                self._writer.sources[key] = replace(seen, path=name)  # an earlier version's, or found in a folder of it
+        return unread
+
+    def _forget_folders(self, files: Sequence[FoundFile]) -> None:
+        """Forget that a folder could not be listed: something was found below it."""
+        unlisted = {key for key, row in self._writer.rejected.items() if key.startswith("name:") and row.detail}
+        if not unlisted:
+            return
+        for file in files:
+            if file.unlistable is None:
+                for folder in PurePosixPath(file.name).parents:
+                    if (key := f"name:{safe_text(folder.as_posix())}") in unlisted:
+                        self._writer.rejected.pop(key, None)
+
+    def take(self, task: FileTask, reading: Reading) -> None:
+        """Settle a file that was read."""
+        outcome, digest = reading.outcome, reading.sha256
+        self._placed = False
+        known = digest in self._writer.photos
+        if reading.disagreement_m is not None and not known:
+            self._outcomes.notes.append(
+                f"{safe_text(task.name)}: the label lies {reading.disagreement_m:,.0f} m from its EXIF position; the "
+                "label stands."
+            )
+        self._outcomes.notes += [f"{safe_text(task.name)}: {note}." for note in reading.notes]
+        if isinstance(outcome, Skipped):
+            self._outcomes.skip(task.name)
+        elif digest is not None and self._is_duplicate(digest, outcome):
+            self._outcomes.duplicate += 1
+            self._report_conflict(task, digest)
+        elif isinstance(outcome, Rejection):
+            self._reject(outcome, digest)
+            if reading.unplaced is not None:
+                self._outcomes.unplaced.append(reading.unplaced)
+        elif not self._accept(task, outcome, reading):
+            return
+        if reading.temporary is not None and not self._placed:
+            Path(reading.temporary).unlink(missing_ok=True)
+        self._remember(task, reading)
+        self._writer.commit_if_due()
+
+    def rewritten(self) -> list[Labelled]:
+        """Return the files whose working copy is stored but whose row is not: they are read again."""
+        lost, self._lost_rows = self._lost_rows, []
+        return lost
+
+    def finish(self) -> None:
+        """Count the flags of the photos of this input, and say what was not taken over of what they were given."""
+        photos = self.accepted
+        self._outcomes.count_flags(photos)
+        if self._labels_differ:
+            self._outcomes.notes.append(
+                f"{format_count(self._labels_differ, 'label')} did not fit where photos of the dataset stand, and "
+                "changed nothing: `img2gps label DATASET --import FILE` takes a CSV of source_name, lon and lat over."
+            )
+        limit_m = self._rules.max_accuracy_m
+        vague = 0 if limit_m is None else sum((photo.gps_accuracy_m or 0.0) > limit_m for photo in photos)
+        if vague:
+            self._outcomes.notes.append(
+                f"{format_count(vague, 'photo')} came before with an accuracy worse than --max-accuracy, and stay: "
+                "ingest into a new folder to leave them out."
+            )
+
+    @property
+    def accepted(self) -> list[Photo]:
+        """The photos of this input that the dataset has, those of earlier ingests among them."""
+        return [self._writer.photos[photo_id] for photo_id in sorted(self._accepted)]
+
+    def drop_superseded(self) -> None:
+        """Forget rejections of bytes that no source holds any more: the file was copied again or edited."""
+        if self._superseded:
+            held = {seen.sha256 for seen in self._writer.sources.values()}
+            for digest in self._superseded - held:
+                self._writer.rejected.pop(digest, None)
+
+    def _settle_known(self, file: FoundFile, seen: SeenSource, label: LabelRow | None) -> bool:
+        """Count a file that the index knows; False where the index is not borne out or the rules have changed."""
+        digest = seen.sha256
+        if seen.outcome == "skipped":
+            self._outcomes.skip(file.name)
+            return True
+        in_manifest = digest in self._writer.photos
+        if not in_manifest and (seen.outcome == "accepted" or seen.judged != self._rules.digest(label, file.sidecars)):
+            return False
+        if digest is not None and digest in self._seen:
+            self._outcomes.duplicate += 1
+        elif in_manifest and digest is not None:
+            self._outcomes.unchanged += 1
+            self._accepted.add(digest)
+            self._compare(self._writer.photos[digest], label)
+        else:
+            self._reject(
+                Rejection(path=file.name, reason=seen.reason or "unreadable", detail=seen.detail or ""), digest
+            )
+        if digest is not None:
+            self._seen.add(digest)
+        return True
+
+    def _is_duplicate(self, digest: str, outcome: Photo | Rejection) -> bool:
+        """Return whether these bytes came before; one copy that is accepted makes up for others that were not."""
+        if digest not in self._seen:
+            return False
+        return isinstance(outcome, Rejection) or digest in self._accepted
+
+    def _accept(self, task: FileTask, photo: Photo, reading: Reading) -> bool:
+        known = self._writer.photos.get(photo.id)
+        if known is not None:
+            self._outcomes.unchanged += 1
+            self._compare(known, task.label)
+            self._writer.refresh(photo)
+            if known.photo_sha256 == photo.photo_sha256:  # its copy had gone
+                self._writer.put_copy(known, reading.temporary)
+                self._placed = True
+        elif not photo.photo_sha256 and self._writer.dataset is not None:
+            self._lost_rows.append((FoundFile(path=task.path, name=task.name, sidecars=task.sidecars), task.label))
+            return False
+        else:
+            self._outcomes.new += 1
+            stamped = replace(photo, source_name=task.name, ingested_at=self._started, ingest=self._ingest)
+            self._writer.accept(stamped, reading.temporary)
+            self._placed = True
+        self._seen.add(photo.id)
+        self._accepted.add(photo.id)
+        return True
+
+    def _compare(self, known: Photo, label: LabelRow | None) -> None:
+        """Count a label that differs from where a photo of the dataset stands: rows change by corrections alone."""
+        if label is not None and label.position is not None:
+            apart_m = float(geodesic_m(known.lon, known.lat, *label.position))
+            self._labels_differ += not apart_m <= _SAME_M
+
+    def _reject(self, rejection: Rejection, digest: str | None) -> None:
+        self._outcomes.reject(rejection)
+        if digest is not None:
+            self._seen.add(digest)
+        if digest not in self._writer.photos:
+            self._writer.reject(RejectedFile.of(rejection, digest))
+
+    def _report_conflict(self, task: FileTask, digest: str) -> None:
+        first = self._writer.photos.get(digest)
+        position = task.label.position if task.label is not None else None
+        if first is None or position is None or first.gps_source != "labels":
+            return
+        apart_m = float(geodesic_m(first.lon, first.lat, *position))
+        if apart_m > _SAME_M:
+            self._outcomes.notes.append(
+                f"{safe_text(task.name)} holds the same bytes as {safe_text(first.source_name)}, but its label lies "
+                f"{apart_m:,.1f} m away: the label of {safe_text(first.source_name)} stands."
+            )
+
+    def _remember(self, task: FileTask, reading: Reading) -> None:
+        """Enter a file into the index of sources."""
+        key = self._writer.source_key(task.path)
+        before = self._writer.sources.get(key)
+        if before is not None and before.outcome == "rejected" and before.sha256 not in (None, reading.sha256):
+            self._superseded.add(str(before.sha256))
+        if reading.status is None:  # it could not be opened: nothing to recognise it by
+            self._writer.sources.pop(key, None)
+            return
+        if reading.sha256 is not None or isinstance(reading.outcome, Skipped):
+            self._writer.rejected.pop(f"name:{safe_text(task.name)}", None)
+        size, mtime_ns, inode = reading.status
+        outcome = reading.outcome
+        rejection = outcome if isinstance(outcome, Rejection) else None
+        self._writer.sources[key] = SeenSource(
+            path=task.name.encode(),
+            size=size,
+            mtime_ns=mtime_ns,
+            inode=inode,
+            sha256=reading.sha256,
+            outcome="rejected" if rejection else "skipped" if isinstance(outcome, Skipped) else "accepted",
+            reason=rejection.reason if rejection else None,
+            detail=rejection.detail if rejection else None,
+            judged=self._rules.digest(task.label, task.sidecars) if rejection else None,
+        )

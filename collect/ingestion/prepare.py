@@ -1,0 +1,120 @@
+"""Finding, making and mending the dataset folder before an ingest writes to it."""
+
+import errno
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from collect.ingestion.dataset_writer import empty_info
+from collect.ingestion.photo_store import sweep_temporary_files
+from collect.ingestion.site_change import finish_site_change, site_bytes
+from collect.reading.discover import FoundFile
+from img2gps.dataset import Dataset
+from img2gps.errors import InvalidDatasetError, UsageError
+from img2gps.files import TEMPORARY_PREFIX, fsync_folder, sha256_bytes, write_atomic
+from img2gps.manifest import read_table, write_manifest
+from img2gps.site import Site, packaged_sites
+from img2gps.text import safe_path
+
+__all__ = ["check_free_space", "is_fresh", "make_dataset", "mend_dataset"]
+
+_COPY_BYTES_AT_512_PX = 120_000  # measured: 60 to 130 kB for 512 x 683 px of a campus at quality 90
+_OTHER_BYTES = 4 << 20
+
+
+def is_fresh(root: Path) -> bool:
+    """Return whether `root` is absent or holds nothing that an ingest would have to respect.
+
+    Raises UsageError where it is something else than a dataset.
+    """
+    if not root.exists():
+        return True
+    if not root.is_dir():
+        raise UsageError(f"{safe_path(root)} is a file: give the folder of a dataset, or a new one.")
+    names = {entry.name for entry in root.iterdir() if not entry.name.startswith((TEMPORARY_PREFIX, ".lock"))}
+    if {"site.geojson", "manifest.parquet"} <= names:
+        return False
+    if names <= {"manifest.parquet"}:  # empty, or killed while it was made
+        return True
+    if "site.geojson" in names:
+        raise InvalidDatasetError(
+            f"{safe_path(root)} lacks its manifest.parquet: restore it from a backup, or ingest into a new folder."
+        )
+    raise UsageError(f"{safe_path(root)} is a folder with other files in it: give a dataset, or a new or empty folder.")
+
+
+def require_site(root: Path, site: Site | None) -> Site:
+    """Return the site for a new dataset. Raises UsageError where none was given."""
+    if site is None:
+        names = ", ".join(packaged_sites())
+        raise UsageError(
+            f"{safe_path(root)} is new: say with --site which site it is for (a GeoJSON file, or {names})."
+        )
+    return site
+
+
+def make_dataset(root: Path, site: Site, short_side_px: int) -> Dataset:
+    """Make an empty dataset; a folder that does not exist yet appears complete or not at all."""
+    if root.exists():
+        _fill(Dataset(root=root), site, short_side_px)
+        return Dataset(root=root)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    sweep_drafts(root)
+    draft = root.parent / f"{_draft_prefix(root)}{os.getpid()}-{uuid4().hex}"
+    try:
+        _fill(Dataset(root=draft), site, short_side_px)
+        draft.rename(root)
+    except BaseException as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        # another ingest may have been first
+        if not isinstance(error, OSError) or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    fsync_folder(root.parent)
+    return Dataset(root=root)
+
+
+def sweep_drafts(root: Path) -> None:
+    """Delete the drafts of this dataset beside it that processes left which were killed."""
+    for draft in root.parent.glob(f"{_draft_prefix(root)}*"):
+        number = draft.name.removeprefix(_draft_prefix(root)).partition("-")[0]
+        if number.isdecimal() and not _is_running(int(number)):
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _draft_prefix(root: Path) -> str:
+    return f"{TEMPORARY_PREFIX}{sha256_bytes(os.fsencode(root.name))[:16]}-"
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # a signal of 0 would end the process there
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _fill(dataset: Dataset, site: Site, short_side_px: int) -> None:
+    write_manifest(dataset.manifest_path, [], empty_info(site, short_side_px))
+    write_atomic(dataset.site_path, site_bytes(site))
+
+
+def mend_dataset(dataset: Dataset) -> None:
+    """Finish what a killed ingest left: temporary files, a change of site. The caller holds the lock."""
+    sweep_temporary_files(dataset.root)
+    finish_site_change(dataset, read_table(dataset.manifest_path)[1].site_sha256)
+
+
+def check_free_space(root: Path, files: Sequence[FoundFile], short_side_px: int) -> None:
+    """Raise OSError (ENOSPC) where the working copies of `files` would not fit, before any work is done."""
+    copy_bytes = _COPY_BYTES_AT_512_PX * (short_side_px / 512) ** 2
+    needed = sum(min(file.size, copy_bytes) for file in files) + _OTHER_BYTES
+    free = shutil.disk_usage(next(folder for folder in (root, *root.absolute().parents) if folder.exists())).free
+    if needed > free:
+        message = f"Too little free space: about {needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free"
+        raise OSError(errno.ENOSPC, message, os.fspath(root))

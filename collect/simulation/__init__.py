@@ -1,0 +1,1 @@
+"""A generated campus, walked through with simulated phones: photos for practice, tests and benchmarks."""

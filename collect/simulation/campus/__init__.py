@@ -1,0 +1,1 @@
+"""What stands on a generated campus: blocks, walls, trees, ground."""

@@ -1,0 +1,50 @@
+"""The built campus: its plan with ground, walls and facades, each painted when it is first seen."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from shapely import wkb
+from shapely.geometry import Point
+
+from collect.simulation.arrays import Doubles, generator
+from collect.simulation.campus.ground import Ground, lay_ground
+from collect.simulation.campus.layout import lay_out
+from collect.simulation.campus.plan import CampusPlan
+from collect.simulation.campus.walls import Walls, walls_of
+from collect.simulation.facades.designs import design_of
+from collect.simulation.facades.facade import Facade, paint
+
+ARM_M = 1.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampusWorld:
+    """What stands on the campus whoever walks there and whenever."""
+
+    seed: int
+    plan: CampusPlan
+    ground: Ground
+    walls: Walls
+    _painted: dict[int, Facade] = field(default_factory=dict)
+
+    def facade(self, wall: int) -> Facade:
+        """The facade of wall number `wall`."""
+        if wall not in self._painted:
+            number = int(self.walls.design[wall])
+            side = wall - int(np.argmax(self.walls.design == number))
+            length, eaves = float(self.walls.length_m[wall]), float(self.walls.eaves_m[wall])
+            rng = generator(self.seed, "facade", wall)
+            self._painted[wall] = paint(design_of(self.seed, number), length, eaves, rng, side)
+        return self._painted[wall]
+
+    def walkable(self, spot: Doubles) -> bool:
+        """Whether one can stand at `spot` (east, north): on the site and an arm's length away from walls."""
+        point = Point(spot[0], spot[1])
+        clear = all(building.footprint.distance(point) > ARM_M for building in self.plan.buildings)
+        return clear and self.plan.outline.contains(point)
+
+
+def build_world(site_wkb: bytes, seed: int) -> CampusWorld:
+    """Build the campus inside the polygon `site_wkb` (local metres). Raises ValueError where it has no room for one."""
+    plan = lay_out(wkb.loads(site_wkb), seed)
+    return CampusWorld(seed=seed, plan=plan, ground=lay_ground(plan, seed), walls=walls_of(plan.buildings))

@@ -1,0 +1,1 @@
+"""Drawing in perspective: camera, canvas, spans of pixels, light."""

@@ -1,0 +1,1 @@
+"""The looks of buildings: designs, windows, ornament, texture."""

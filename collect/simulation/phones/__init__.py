@@ -1,0 +1,1 @@
+"""Who walks and with what: walks, views, phones, receivers, damaged files."""

@@ -1,0 +1,1 @@
+"""Which photos must stay together, and which train, validate and test."""

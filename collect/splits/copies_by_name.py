@@ -1,0 +1,91 @@
+"""Copies and edits of one photo, known by their names: ``IMG_E7.JPG`` is an edit of ``IMG_7.HEIC``.
+
+iOS writes edits as ``IMG_E7``, Google Photos as ``IMG_7-edited``, Samsung as ``IMG_7(1)`` or ``IMG_7 (edited)``,
+Android's editor as ``IMG_7~2``; a live photo gives one name two endings. A name alone proves nothing (two phones count
+alike, and start again at 1): folder, time and camera must not contradict it.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import combinations, pairwise
+from typing import Final
+
+import numpy as np
+
+from collect.splits.near_duplicates import Pairs
+from img2gps.types import Photo
+
+__all__ = ["pairs_by_name", "plain_name"]
+
+_SAME_MOMENT_S: Final = 1.0
+_FAMILY: Final = 16  # in larger families only neighbours in time are compared
+_EDIT_OF_IOS: Final = re.compile(r"(img_)e(\d+)")
+_SUFFIX: Final = re.compile(
+    r"(?P<stem>.+?)(?:[-_ ]?\(?edited\)?|-bearbeitet|-modifié|-editado|~\d+|[-_ ]cover|-edit)+", re.DOTALL
+)
+_NUMBERED: Final = re.compile(r"(?P<stem>.+?) ?\((?P<number>\d+)\)", re.DOTALL)
+
+
+def plain_name(source_name: str) -> tuple[str, bool]:
+    """Return folder and name of the photo that a file may be a copy of, lower case, and whether it is numbered."""
+    folder, _, file = source_name.lower().rpartition("/")
+    stem, is_numbered = file.rpartition(".")[0] or file, False
+    for _ in range(3):  # IMG_7-edited(1)
+        numbered, edited = _NUMBERED.fullmatch(stem), _SUFFIX.fullmatch(stem)
+        is_numbered |= numbered is not None
+        match = numbered or edited
+        if match is None:
+            break
+        stem = match["stem"]
+    ios = _EDIT_OF_IOS.fullmatch(stem)
+    return f"{folder}/{ios[1] + ios[2] if ios else stem}", is_numbered
+
+
+def pairs_by_name(photos: Sequence[Photo]) -> Pairs:
+    """Return pairs of rows that connect the copies and edits of each photo."""
+    families: dict[str, list[int]] = defaultdict(list)
+    numbered: set[int] = set()
+    for row, photo in enumerate(photos):
+        name, is_numbered = plain_name(photo.source_name)
+        families[name].append(row)
+        if is_numbered:
+            numbered.add(row)
+    pairs = [pair for family in families.values() if len(family) > 1 for pair in _pairs(photos, family, numbered)]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def _pairs(photos: Sequence[Photo], family: list[int], numbered: set[int]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of a family of names that neither time nor camera contradicts.
+
+    A photo without a time joins where all others agree on one, or have none, and its name is no mere number.
+    """
+    timed = [row for row in family if photos[row].captured_at is not None]
+    is_one = all(_same_moment(photos[timed[0]], photos[row]) for row in timed)
+    candidates = combinations(family, 2) if len(family) <= _FAMILY else pairwise(family)
+    for first, second in candidates:
+        one, other = photos[first], photos[second]
+        if one.captured_at is None or other.captured_at is None:
+            agree = is_one and not numbered & {row for row in (first, second) if photos[row].captured_at is None}
+        else:
+            agree = _same_moment(one, other)
+        if agree and _same_camera(one, other):
+            yield first, second
+
+
+def _same_moment(one: Photo, other: Photo) -> bool:
+    """Return whether two photos were taken at once, by the camera's clock where both files have one."""
+    if one.clock_local and other.clock_local:
+        apart = datetime.fromisoformat(one.clock_local) - datetime.fromisoformat(other.clock_local)
+    else:
+        assert one.captured_at is not None
+        assert other.captured_at is not None
+        apart = one.captured_at - other.captured_at
+    return abs(apart.total_seconds()) <= _SAME_MOMENT_S
+
+
+def _same_camera(one: Photo, other: Photo) -> bool:
+    """Return whether two photos name the same camera, as far as both name one."""
+    pairs = [(getattr(one, name), getattr(other, name)) for name in ("make", "model")]
+    return all(first is None or second is None or first == second for first, second in pairs)

@@ -1,0 +1,129 @@
+"""The next walk, and the files it is carried in."""
+
+import dataclasses
+import itertools
+import json
+from pathlib import Path
+
+import gpxpy
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collect.auditing.audit import audit_dataset
+from collect.auditing.coverage import cell_table
+from collect.auditing.grid import Grid, make_grid, walkable
+from collect.auditing.photo_arrays import PhotoArrays
+from collect.auditing.walk_files import stop_title, write_geojson, write_gpx
+from collect.auditing.walk_list import Stop, route_length_m, shortest_order, walk_list
+from collect.splits.groups import assign_groups
+from img2gps.types import Photo
+from tests.datasets import NOON, box_site, line, make_dataset, make_photo, make_walk
+
+SITE = box_site(100, 60)
+
+
+def stops_of(tmp_path: Path, photos: list[Photo], stops: int = 24) -> list[Stop]:
+    subject = PhotoArrays(frame=make_dataset(tmp_path / "quad", assign_groups(photos), site=SITE).frame(), site=SITE)
+    grid = make_grid(walkable(SITE, None), 10.0)
+    return walk_list(subject, grid, cell_table(subject, grid), stops=stops)
+
+
+def length_m(points_m: np.ndarray, order: list[int]) -> float:
+    return float(np.linalg.norm(np.diff(points_m[order], axis=0), axis=1).sum())
+
+
+def test_it_leads_to_where_nothing_is(tmp_path: Path) -> None:
+    rich = [make_photo(f"p{n}-{h}", 10.0 * n - 45, north, heading_deg=45.0 * h, device=f"d{h % 2}")
+            for n in range(5) for north in (-25.0, -15.0, -5.0, 5.0, 15.0, 25.0) for h in range(4)]  # fmt: skip
+    rich = [dataclasses.replace(photo, id=f"{number:064x}") for number, photo in enumerate(rich)]
+    stops = stops_of(tmp_path, rich, stops=6)
+    assert len(stops) == 6
+    assert all(stop.east_m > 0 for stop in stops)
+    assert all(stop.why == "no photo yet" for stop in stops)
+    assert sorted(stop.rank for stop in stops) == list(range(1, 7))
+    assert [stop.order for stop in stops] == list(range(1, 7))
+    assert all(stop.nearest_photo_m is not None and stop.nearest_photo_m > 0 for stop in stops)
+
+
+def test_it_starts_in_the_largest_hole(tmp_path: Path) -> None:
+    """Cells without any photo lack all alike: what tells them apart is how far a photo is."""
+    along = [make_photo(f"p{n}", 10.0 * n - 45, -25.0) for n in range(10)]
+    first = min(stops_of(tmp_path, along, stops=8), key=lambda stop: stop.rank)
+    assert first.north_m > 15
+    assert first.nearest_photo_m is not None
+    assert first.nearest_photo_m >= 45
+
+
+def test_of_deep_holes_the_deepest_comes_first(tmp_path: Path) -> None:
+    site = box_site(1000, 1000)
+    photos = [make_photo(f"p{n}", 10.0 * n - 400, -400.0) for n in range(10)]
+    audit = audit_dataset(make_dataset(tmp_path / "quad", assign_groups(photos), site=site))
+    first = min(audit.stops, key=lambda stop: stop.rank)
+    assert first.nearest_photo_m == pytest.approx(audit.figures["holes"]["largest_m"], abs=10)
+
+
+def test_an_empty_dataset_gets_a_first_walk(tmp_path: Path) -> None:
+    stops = stops_of(tmp_path, [])
+    assert 10 <= len(stops) <= 24
+    assert stops[0].nearest_photo_m is None
+    assert len(stops[0].headings_deg) == 4
+    assert sorted(stops[0].headings_deg) in ([0, 90, 180, 270], [45, 135, 225, 315])
+
+
+def test_missing_headings_are_those_farthest_from_the_taken(tmp_path: Path) -> None:
+    site = box_site(8, 8)
+    photos = assign_groups([make_photo(f"p{n}", 1.0, 1.0, heading_deg=0.0) for n in range(2)])
+    subject = PhotoArrays(frame=make_dataset(tmp_path / "quad", photos, site=site).frame(), site=site)
+    grid = Grid(size_m=20.0, columns=np.array([0]), rows=np.array([0]), spots_m=np.array([[2.0, 2.0]]))
+    (stop,) = walk_list(subject, grid, cell_table(subject, grid))
+    assert stop.headings_deg[0] == stop.heading_deg == 180.0
+    assert set(stop.headings_deg[1:]) == {90.0, 270.0}
+    assert stop.why == "2 of 3 photos, 1 of 2 walks and 1 of 4 headings"
+
+
+def test_the_hour_is_one_that_lacks_photos(tmp_path: Path) -> None:
+    morning = make_walk("am", places=line((-45, -25), (45, 25), 30), start=NOON.replace(hour=12))  # 08:00 local
+    assert stops_of(tmp_path, morning)[0].hour == 11
+
+
+def test_nothing_missing_is_no_walk(tmp_path: Path) -> None:
+    everywhere = [
+        make_photo(f"{n}-{m}-{h}", 10.0 * n - 45, 10.0 * m - 25, heading_deg=90.0 * h, device=f"d{h % 2}")
+        for n in range(10) for m in range(6) for h in range(4)
+    ]  # fmt: skip
+    assert stops_of(tmp_path, everywhere) == []
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10_000), st.integers(1, 7))
+def test_the_order_is_short(seed: int, count: int) -> None:
+    points_m = np.random.default_rng(seed).uniform(0, 100, (count, 2))
+    order = shortest_order(points_m)
+    assert sorted(order) == list(range(count))
+    best_m = min(length_m(points_m, list(other)) for other in itertools.permutations(range(count)))
+    assert length_m(points_m, order) <= 1.25 * best_m + 1e-9
+
+
+def test_files_hold_the_stops_in_order_and_the_route(tmp_path: Path) -> None:
+    stops = stops_of(tmp_path, [], stops=5)
+    write_gpx(tmp_path / "walk.gpx", stops, name="Next walk on box & co")
+    document = gpxpy.parse((tmp_path / "walk.gpx").read_text(encoding="utf-8"))
+    assert [point.name for point in document.waypoints] == [stop_title(stop) for stop in stops]
+    assert [(point.latitude, point.longitude) for point in document.routes[0].points] == [
+        (stop.lat, stop.lon) for stop in stops
+    ]
+    write_geojson(tmp_path / "walk.geojson", stops, name="Next walk")
+    features = json.loads((tmp_path / "walk.geojson").read_text(encoding="utf-8"))["features"]
+    assert [feature["geometry"]["type"] for feature in features] == ["Point"] * 5 + ["LineString"]
+    assert features[0]["geometry"]["coordinates"] == [stops[0].lon, stops[0].lat]
+    assert features[0]["properties"]["order"] == 1
+    assert route_length_m(stops) > 0
+
+
+def test_no_stops_are_a_valid_file(tmp_path: Path) -> None:
+    write_gpx(tmp_path / "walk.gpx", [], name="none")
+    assert gpxpy.parse((tmp_path / "walk.gpx").read_text(encoding="utf-8")).waypoints == []
+    write_geojson(tmp_path / "walk.geojson", [], name="none")
+    assert json.loads((tmp_path / "walk.geojson").read_text(encoding="utf-8"))["features"] == []

@@ -1,0 +1,1 @@
+"""Photos of a dataset as tensors: decoded once, prepared, varied, with their targets."""

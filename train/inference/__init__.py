@@ -1,0 +1,1 @@
+"""A trained model answers: load it, locate photos and walks, write the answers."""

@@ -1,0 +1,224 @@
+"""Photos in, positions out: any photo through the preprocessing that training used, by itself or with its walk."""
+
+import dataclasses
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from img2gps.errors import Img2GPSError, InvalidCheckpointError, InvalidDatasetError
+from img2gps.exif import Capture
+from img2gps.geo import FloatArray
+from img2gps.progress import Advance, bar, stderr
+from img2gps.text import format_count, safe_path, safe_text
+from img2gps.walks import walk_numbers, walk_rows
+from train.config.pixel_spec import PixelSpec
+from train.data.preprocessing import Pixels, UnreadableImageError, read_photo
+from train.models.evidence import Evidence
+from train.models.localizer import Estimate, Localizer, WalkLocalizer
+from train.runtime.devices import naming_memory
+
+__all__ = ["locate_each", "locate_each_walk", "locate_files", "locate_with_walks", "walks_of"]
+
+_MORE_MEMORY: Final = "close other programs, or use another --device"
+_ALONE_AT_ONCE: Final = 256
+
+Part = TypeVar("Part")
+PhotoContent = Path | Image.Image
+
+
+def locate_files(localizer: Localizer, paths: Sequence[Path], *, batch_size: int = 32) -> Estimate:
+    """Return the positions of N photos, arrays of shape (N,). Raises InvalidDatasetError for an unreadable one."""
+    estimate, errors = locate_each(localizer, paths, batch_size=batch_size)
+    _refuse_unread(paths, errors)
+    return estimate
+
+
+@naming_memory(_MORE_MEMORY)
+def locate_each(
+    localizer: Localizer, paths: Sequence[PhotoContent], *, batch_size: int = 32
+) -> tuple[Estimate, list[str | None]]:
+    """Return the positions of N files or images and, of each, None or why it cannot be read (it is then at NaN)."""
+    with bar("Locating", len(paths)) as advance:
+        parts, found = _seen(paths, localizer.pixels, localizer.locate, batch_size=batch_size, advance=advance)
+    return _spread(Estimate.concatenate(parts), [not isinstance(one, str) for one in found]), _errors(found)
+
+
+@naming_memory(_MORE_MEMORY)
+def locate_each_walk(
+    localizer: WalkLocalizer, paths: Sequence[PhotoContent], *, batch_size: int = 32
+) -> tuple[Estimate, list[str | None]]:
+    """Return what `locate_each` returns, the photos of a walk located together.
+
+    Walks are told by the cameras and capture times that the files name (`walks_of`).
+    """
+    with bar("Locating", len(paths)) as advance:
+        parts, found = _seen(paths, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
+    captures = [one for one in found if not isinstance(one, str)]
+    walks, seconds = walks_of(captures)
+    company = walk_rows(walks, seconds)
+    _tell_company(company, len(captures))
+    if not parts:
+        return _spread(Estimate.concatenate([]), [False] * len(found)), _errors(found)
+    evidence = Evidence.cat(parts)
+    rest = _others(company, len(captures))
+    together = []
+    for rows in company:
+        own = evidence.take(torch.from_numpy(rows))
+        together.append(localizer.estimate_walk(own, localizer.estimate(own), seconds[rows]))
+    alone = localizer.estimate(evidence.take(torch.from_numpy(rest)))
+    together.append(dataclasses.replace(alone, company=np.ones(len(rest))))
+    estimate = Estimate.concatenate(together).take(np.argsort(np.concatenate([*company, rest])))
+    return _spread(estimate, [not isinstance(one, str) for one in found]), _errors(found)
+
+
+@naming_memory(_MORE_MEMORY)
+def locate_with_walks(
+    localizer: Localizer, paths: Sequence[Path], *, walks: NDArray[Any], seconds: FloatArray, batch_size: int = 32
+) -> tuple[Estimate, Estimate | None]:
+    """Return the positions of N photos, each by itself and with the others of its walk; None where the model cannot.
+
+    `walks` (N,) names the walks, `seconds` (N,) are capture times, NaN where unknown. Raises InvalidDatasetError for
+    an unreadable photo.
+    """
+    if not isinstance(localizer, WalkLocalizer):
+        return locate_files(localizer, paths, batch_size=batch_size), None
+    company = walk_rows(walks, seconds)
+    rest = _others(company, len(paths))
+    # a walk at a time: a site's distributions of all photos may not fit into memory
+    alone, together = [], []
+    with bar("Locating", len(paths)) as advance:
+        for rows in [*company, *np.split(rest, list(range(_ALONE_AT_ONCE, len(rest), _ALONE_AT_ONCE)))]:
+            own = [paths[row] for row in rows.tolist()]
+            parts, found = _seen(own, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
+            _refuse_unread(own, _errors(found))
+            if not parts:
+                continue
+            evidence = Evidence.cat(parts)
+            alone.append(localizer.estimate(evidence))
+            by_itself = dataclasses.replace(alone[-1], company=np.ones(len(rows)))
+            together.append(
+                localizer.estimate_walk(evidence, alone[-1], seconds[rows]) if len(alone) <= len(company) else by_itself
+            )
+    order = np.argsort(np.concatenate([*company, rest]))
+    return Estimate.concatenate(alone).take(order), Estimate.concatenate(together).take(order)
+
+
+def walks_of(captures: Sequence[Capture]) -> tuple[NDArray[np.int64], FloatArray]:
+    """Return the number of each photo's walk and its time in seconds by the camera's clock, NaN where unknown, (N,).
+
+    Cameras that call themselves the same, or nothing, count as one.
+    """
+    cameras = np.asarray([repr(dataclasses.astuple(capture.camera)) for capture in captures], dtype=np.str_)
+    # the clock's zone does not matter: only the time between two photos does
+    times = [capture.local_time and capture.local_time.replace(tzinfo=UTC).timestamp() for capture in captures]
+    seconds = np.asarray([math.nan if time is None else time for time in times], dtype=np.float64)
+    order = np.lexsort((seconds, cameras))
+    walks = np.empty(len(captures), dtype=np.int64)
+    walks[order] = walk_numbers(cameras[order], seconds[order])
+    return walks, seconds
+
+
+def _others(company: Sequence[NDArray[np.int64]], count: int) -> NDArray[np.int64]:
+    """Return the rows of `count` that are not among those of `company`."""
+    return np.setdiff1d(np.arange(count), np.concatenate([np.empty(0, dtype=np.int64), *company]))
+
+
+def _tell_company(company: Sequence[NDArray[np.int64]], count: int) -> None:
+    """Say how many of `count` photos are located together, and why the others are not."""
+    together = sum(map(len, company))
+    parts = [f"{format_count(together, 'photo')} located together on {format_count(len(company), 'walk')}"]
+    if together < count:
+        alone = format_count(count - together, "photo")
+        parts.append(f"{alone} alone: no capture time in the EXIF, or no other photo within ten minutes")
+    if count:
+        stderr().print(f"{', '.join(parts if company else parts[1:])}.", markup=False)
+
+
+def _refuse_unread(paths: Sequence[Path], errors: Sequence[str | None]) -> None:
+    for path, error in zip(paths, errors, strict=True):
+        if error is not None:
+            raise InvalidDatasetError(f"{safe_path(path)} cannot be read ({error}): run `img2gps verify`.")
+
+
+def _errors(found: Sequence[Capture | str]) -> list[str | None]:
+    return [one if isinstance(one, str) else None for one in found]
+
+
+def _seen(
+    paths: Sequence[PhotoContent],
+    spec: PixelSpec,
+    look: Callable[[torch.Tensor], Part],
+    *,
+    batch_size: int,
+    advance: Advance,
+) -> tuple[list[Part], list[Capture | str]]:
+    """Return what `look` makes of the readable files, batch by batch, and per file its capture or why it has none."""
+    parts: list[Part] = []
+    found: list[Capture | str] = []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.", category=UserWarning)  # of a corrupt EXIF: it has no time
+        for batch in _decoded_batches(paths, spec, batch_size):
+            images = [one[0] for one in batch if not isinstance(one, str)]
+            found += [one if isinstance(one, str) else one[1] for one in batch]
+            if images:
+                parts.append(_looked(look, torch.from_numpy(np.stack(images))))
+            advance(len(batch))
+    return parts, found
+
+
+def _looked(look: Callable[[torch.Tensor], Part], images: torch.Tensor) -> Part:
+    """Return what a model makes of photos. Raises InvalidCheckpointError where it was put together of what is not one.
+
+    Sums of a checkpoint can be forged: its numbers are then of the right names and shapes, and of no use.
+    """
+    try:
+        return look(images)
+    except (Img2GPSError, OSError, torch.OutOfMemoryError):
+        raise
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = safe_text(str(error), limit=120)
+        raise InvalidCheckpointError(f"The model does not work ({reason}): train again.") from error
+
+
+def _decoded_batches(
+    paths: Sequence[PhotoContent], spec: PixelSpec, batch_size: int
+) -> Iterator[list[tuple[Pixels, Capture] | str]]:
+    """Yield batches of photos, or the reason for a file without; the next batch decodes while one is in use."""
+
+    def read(path: PhotoContent) -> tuple[Pixels, Capture] | str:
+        try:
+            return read_photo(path, spec)
+        except UnreadableImageError as error:
+            return str(error)
+
+    # Pillow decodes outside the interpreter lock: threads are enough
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        starts = range(0, len(paths), batch_size)
+        waiting = [pool.submit(read, path) for path in paths[:batch_size]]
+        for start in starts:
+            ready = waiting
+            waiting = [pool.submit(read, path) for path in paths[start + batch_size : start + 2 * batch_size]]
+            yield [future.result() for future in ready]
+
+
+def _spread(estimate: Estimate, given: list[bool]) -> Estimate:
+    """Return the estimate with a row for every file, NaN where none was given."""
+    if all(given):
+        return estimate
+    columns: dict[str, Any] = {}
+    for field in dataclasses.fields(Estimate):
+        values = getattr(estimate, field.name)
+        if values is not None:
+            columns[field.name] = np.full(len(given), np.nan)
+            columns[field.name][given] = values
+    return Estimate(**columns)

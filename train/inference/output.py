@@ -1,0 +1,102 @@
+"""Predictions as text that people and other programs read: table, CSV, JSON, GeoJSON."""
+
+import csv
+import dataclasses
+import io
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from img2gps.files import write_atomic
+from train.inference.predict import Prediction
+from train.models.localizer import UNFAMILIAR_BELOW
+
+__all__ = [
+    "is_sure",
+    "is_unfamiliar",
+    "predictions_csv",
+    "predictions_geojson",
+    "predictions_json",
+    "table_rows",
+    "write_text",
+]
+
+
+def is_sure(prediction: Prediction, abstain_m: float | None) -> bool | None:
+    """Return whether the 90 % region is within `abstain_m`, and the photo familiar.
+
+    None where nothing was asked or the model has no regions.
+    """
+    if abstain_m is None or prediction.radius_90_m is None:
+        return None
+    return prediction.radius_90_m <= abstain_m and not is_unfamiliar(prediction)
+
+
+def is_unfamiliar(prediction: Prediction) -> bool:
+    """Return whether the photo, or its walk, looks less like the site than nearly all that is taken there."""
+    return prediction.familiarity is not None and prediction.familiarity < UNFAMILIAR_BELOW
+
+
+def predictions_json(predictions: Iterable[Prediction], *, abstain_m: float | None = None) -> list[dict[str, Any]]:
+    """Return the rows of the ``predict --json`` contract; ``sure`` is added where `abstain_m` was given."""
+    rows: list[dict[str, Any]] = []
+    for prediction in predictions:
+        sure = {} if abstain_m is None else {"sure": is_sure(prediction, abstain_m)}
+        rows.append(dataclasses.asdict(prediction) | sure)
+    return rows
+
+
+def predictions_csv(predictions: Sequence[Prediction], *, abstain_m: float | None = None) -> str:
+    """Return the rows as CSV with a header."""
+    rows = predictions_json(predictions, abstain_m=abstain_m)
+    columns = [field.name for field in dataclasses.fields(Prediction)] + ([] if abstain_m is None else ["sure"])
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def predictions_geojson(predictions: Iterable[Prediction], *, abstain_m: float | None = None) -> str:
+    """Return the located photos as a GeoJSON FeatureCollection of points, [lon, lat]; unread files are left out."""
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Point", "coordinates": [row.pop("lon"), row.pop("lat")]},
+            "properties": {name: value for name, value in row.items() if name != "error"},
+        }
+        for row in predictions_json(predictions, abstain_m=abstain_m)
+        if row["error"] is None
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features}, allow_nan=False) + "\n"
+
+
+def table_rows(predictions: Iterable[Prediction], *, abstain_m: float | None = None) -> list[tuple[str, ...]]:
+    """Return the rows of the table: file, latitude, longitude, both radii, a remark."""
+    rows: list[tuple[str, ...]] = []
+    for prediction in predictions:
+        remark = prediction.error or _remark(prediction, abstain_m)
+        position = (_number(prediction.lat, 6), _number(prediction.lon, 6))
+        radii = (_number(prediction.radius_50_m, 0), _number(prediction.radius_90_m, 0))
+        rows.append((prediction.file, *position, *radii, remark))
+    return rows
+
+
+def _remark(prediction: Prediction, abstain_m: float | None) -> str:
+    if is_unfamiliar(prediction):
+        return "unlike the site"
+    return "not sure" if is_sure(prediction, abstain_m) is False else ""
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write `text` to a file in one step, or to stdout where `target` is ``-``."""
+    if str(target) == "-":
+        sys.stdout.write(text)
+    else:
+        write_atomic(target, text.encode("utf-8", "backslashreplace"))
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,94 @@
+"""How far the regions of a model must be stretched so that they hold what they claim."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Final, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from train.data.training_data import Photos
+from train.models.conformal import LEVELS, fit_inflation
+from train.models.distribution import region_radii
+from train.models.grid import Cells
+
+__all__ = ["FEWEST_TO_CALIBRATE", "Calibration", "inner_parts"]
+
+_TEMPERS: Final = 0.1 * 15 ** (np.arange(38) / 27)  # to 4.1: whole walks are often too little sure of themselves
+_LABEL_SIGMA_M: Final = 8.0  # typical error of a phone's position between buildings
+FEWEST_TO_CALIBRATE: Final = 20
+_INNER_PARTS: Final = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Exponent on the distribution and factors on the radii of its regions, and what they were fitted on.
+
+    Without calibration photos all are one and `photos` is 0.
+    """
+
+    temper: float = 1.0
+    inflation_50: float = 1.0
+    inflation_90: float = 1.0
+    photos: int = 0
+    by: str = "none"
+
+    def radii(self, log_probs: Tensor, cells: Cells, point: Tensor) -> Tensor:
+        """Return the radii (N, 2), 50 % and 90 %, around `point` (N, 2); the second is never the smaller."""
+        radii = region_radii(F.softmax(log_probs * self.temper, dim=1), cells, point, LEVELS)
+        stretched = radii * radii.new_tensor([self.inflation_50, self.inflation_90])
+        return stretched.cummax(dim=1).values
+
+    @classmethod
+    def fit(cls, log_probs: Tensor, cells: Cells, xy: Tensor, answer: Callable[[Tensor], Tensor], *, by: str) -> Self:
+        """Return the calibration on photos at `xy` (N, 2) that no head was fitted on.
+
+        The exponent makes the labels most likely, the factors are conformal (`fit_inflation`). With fewer
+        than 20 photos nothing can be said and nothing is changed.
+        """
+        if len(xy) < FEWEST_TO_CALIBRATE:
+            return cls()
+        temper = _likeliest(log_probs, cells, xy)
+        point = answer(log_probs)
+        error = torch.linalg.vector_norm(point - xy, dim=1).cpu().double().numpy()
+        radii = cls(temper=temper).radii(log_probs, cells, point).cpu().double().numpy()
+        factors = [fit_inflation(radii[:, k], error, level) for k, level in enumerate(LEVELS)]
+        return cls(temper=temper, inflation_50=factors[0], inflation_90=factors[1], photos=len(xy), by=by)
+
+
+def _likeliest(log_probs: Tensor, cells: Cells, xy: Tensor) -> float:
+    """Return the exponent under which labels, blurred by their own error, are most likely.
+
+    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    """
+    blur = torch.softmax(-torch.cdist(xy, cells.centres).square() / (2 * _LABEL_SIGMA_M**2), dim=1)
+    scores = [
+        float((F.softmax(log_probs * temper, dim=1) * blur).sum(dim=1).clamp(min=1e-12).log().mean())
+        for temper in _TEMPERS.tolist()
+    ]
+    return float(_TEMPERS[int(np.argmax(scores))])
+
+
+def inner_parts(photos: Photos) -> tuple[NDArray[np.int64], str] | None:
+    """Return a part number per photo (N,), whole walks together, and what was kept together.
+
+    Whole groups take the place of walks where there is only one walk; None where there is only one group.
+    """
+    for name, units in (("walk", photos.walk), ("group", photos.group)):
+        numbers, counts = np.unique(units, return_inverse=True, return_counts=True)[1:]
+        if len(counts) > 1:
+            return _balanced(counts)[numbers.reshape(-1)], name
+    return None
+
+
+def _balanced(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a part per unit, the largest first, each into the part that holds least so far."""
+    held = np.zeros(min(_INNER_PARTS, len(counts)), dtype=np.int64)
+    part = np.zeros(len(counts), dtype=np.int64)
+    for unit in np.argsort(-counts, kind="stable"):
+        part[unit] = held.argmin()
+        held[part[unit]] += counts[unit]
+    return part

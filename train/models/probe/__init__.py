@@ -1,0 +1,1 @@
+"""Frozen features, compared and read by small heads."""

@@ -1,0 +1,1 @@
+"""From pixels to features: pooled, local, whitened, cached."""

@@ -1,0 +1,1 @@
+"""The last stages of a probe's network learn the site."""

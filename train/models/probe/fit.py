@@ -1,0 +1,219 @@
+"""Models of method ``probe``: frozen features and light heads, trained in a minute without a GPU."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from img2gps.errors import UsageError
+from img2gps.geo import FloatArray, geodesic_m
+from img2gps.metrics import metrics_of
+from img2gps.progress import bar, stderr
+from img2gps.walks import walk_rows
+from train.config.schema import ProbeConfig
+from train.config.values import config_of
+from train.data.pixel_cache import cached_pixels, check_pixels
+from train.data.training_data import Photos, TrainingData
+from train.models.calibration import FEWEST_TO_CALIBRATE, Calibration, inner_parts
+from train.models.evidence import Evidence
+from train.models.familiarity import Familiarity, Power
+from train.models.grid import Cells, site_cells
+from train.models.localizer import UNFAMILIAR_BELOW
+from train.models.probe.covisibility import Poses
+from train.models.probe.features.extractor import CHUNK, FeatureExtractor, Features
+from train.models.probe.features.feature_cache import features_path
+from train.models.probe.finetune.augmented_views import check_looks
+from train.models.probe.finetune.extractor import FinetunedExtractor
+from train.models.probe.heads.ensemble import head_names
+from train.models.probe.model import ProbeLocalizer, make_extractor, points_of
+from train.models.probe.site_model import DatasetFeatures, SiteModel, held_out_evidence, steps_in_all
+from train.models.probe.state import restore_probe, save_probe
+from train.models.restoring import whole
+from train.models.strangers import STRANGERS, mixed_views
+from train.models.walks import WalkSmoother
+from train.runs.checkpoint import Checkpoint, write_checkpoint
+from train.runs.folder import RunFolder
+from train.runtime.distributed import world
+
+__all__ = ["check_probe", "fit_probe"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Unseen:
+    """N photos that a model had not learned from, to calibrate it on: their places (N, 2) and what it makes of them.
+
+    They are the validation photos, or training photos held out of models of their own; `by` says which.
+    """
+
+    photos: Photos
+    xy: Tensor
+    cells: Cells
+    evidence: Evidence
+    by: str
+
+
+def fit_probe(
+    config: ProbeConfig,
+    data: TrainingData,
+    run: RunFolder,
+    *,
+    device: torch.device,
+    resume: Checkpoint | None = None,
+) -> ProbeLocalizer:
+    """Fit heads on frozen features of `data` and leave metrics and checkpoints in `run` (`registry.fit_model`).
+
+    There are no epochs to resume at: a run that was cut off is fitted again, one that was not is read back.
+    The model is a function of config, data, device, thread count and torch alone.
+    """
+    if resume is not None and _made_with(resume, config):
+        localizer = whole(resume, restore_probe, device=device)
+        if world().leads:
+            for folder in (run.best, run.last):  # one of them may be damaged
+                write_checkpoint(folder, tensors=resume.tensors, state=resume.state)
+        return localizer
+    started = time.perf_counter()
+    head_names(config.heads)
+    extractor = make_extractor(config, device)
+    dataset_features = DatasetFeatures.of(data.source, config, extractor, device)
+    localizer, judged = _fitted(config, data, dataset_features, extractor, device)
+    figures = _figures(localizer, data, judged) | {"seconds": round(time.perf_counter() - started, 3)}
+    if world().leads:  # every process of a distributed run fits the same model
+        run.cut_metrics(0)
+        run.append_metrics(figures)
+        save_probe(localizer, data, run, figures)
+    return localizer
+
+
+def _made_with(checkpoint: Checkpoint, config: ProbeConfig) -> bool:
+    """Return whether a checkpoint is of a model of this very config."""
+    try:
+        return config_of(checkpoint.state.get("config", {})) == config
+    except UsageError:
+        return False
+
+
+def check_probe(config: ProbeConfig, parts: Sequence[TrainingData], *, device: torch.device) -> None:
+    """Raise what `fit_probe` would before it fits (`train.models.registry.check_model`)."""
+    head_names(config.heads)
+    source = parts[0].source
+    extractor = make_extractor(config, device)
+    blank = torch.zeros(1, 3, config.pixels.height, config.pixels.width, dtype=torch.uint8)
+    extractor(blank)
+    if config.tune_epochs:
+        check_looks(source, FinetunedExtractor.of(extractor.last, scale=config.tune_scale), blank)
+    if not features_path(source, config, device).is_file():
+        check_pixels(source, config.pixels)
+
+
+def _fitted(
+    config: ProbeConfig,
+    data: TrainingData,
+    dataset_features: DatasetFeatures,
+    extractor: FeatureExtractor,
+    device: torch.device,
+) -> tuple[ProbeLocalizer, Features | None]:
+    """Return the model, and the features of the validation photos, if there are any."""
+    own, poses = _selected(dataset_features, data, data.train, device)
+    cells = site_cells(_positions(data.train), size_m=config.cell_m, reach_m=config.reach_m).to(device)
+    judges = data.val if data.val is not None and len(data.val) >= FEWEST_TO_CALIBRATE else None
+    parts = inner_parts(data.train) if judges is None else None
+    smoother = WalkSmoother.around(cells)  # of the squares, which are the same whatever the cells stand for
+    steps = steps_in_all(len(poses), None if parts is None else parts[0], config)
+    with bar("Fitting heads", steps) as advance:
+        model = SiteModel.fit(own, poses, cells, config, frozen=extractor.last, advance=advance)
+        unseen = None
+        if judges is not None:
+            others, truth = _selected(dataset_features, data, judges, device)
+            unseen = Unseen(photos=judges, xy=truth.xy, cells=cells, evidence=model.evidence(others), by="val")
+        elif parts is not None:
+            blind = cells.middles  # the cells stand for the very positions that are held out here
+            held_out = held_out_evidence(own, poses, parts[0], blind, config, frozen=extractor.last, advance=advance)
+            unseen = Unseen(photos=data.train, xy=poses.xy, cells=blind, evidence=held_out, by=parts[1])
+    if unseen is None:
+        calibrations, familiarity = (Calibration(), Calibration()), Familiarity.fit(torch.empty(0, device=device))
+    else:
+        calibrations, familiarity = _calibrated(unseen, smoother, config), Familiarity.fit(unseen.evidence.similarity)
+    if not calibrations[0].photos:
+        stderr().print("Too few photos to calibrate the radii on: they are the distribution's own, and hold less.")
+    if model.backbone_extractor is not None:
+        extractor.add(model.backbone_extractor)
+    localizer = ProbeLocalizer(
+        extractor=extractor,
+        ensemble=model.ensemble,
+        calibration=calibrations[0],
+        walk_calibration=calibrations[1],
+        walk_smoother=smoother,
+        familiarity=familiarity,
+        config=config,
+        frame=data.source.frame,
+        device=device,
+    )
+    localizer = _with_power(localizer, data)
+    return localizer, None if data.val is None else model.features(
+        _selected(dataset_features, data, data.val, device)[0]
+    )
+
+
+def _with_power(localizer: ProbeLocalizer, data: TrainingData) -> ProbeLocalizer:
+    """Return the model with what its familiarity finds out, where it has one."""
+    if not len(localizer.familiarity.held_out):
+        return localizer
+    config = localizer.config
+    views = mixed_views(
+        cached_pixels(data.source, config.pixels), data.source.rows(data.train), count=STRANGERS, seed=config.seed
+    )
+    with bar("Asking for views of nowhere", len(views)) as advance:
+        found = []
+        for images in torch.split(views, CHUNK):
+            found.append(localizer.familiarity.of(localizer.evidence(images).similarity))
+            advance(len(images))
+    probs = np.concatenate([part for part in found if part is not None])
+    power = Power.of(probs, below=UNFAMILIAR_BELOW, seed=config.seed)
+    return dataclasses.replace(localizer, familiarity=dataclasses.replace(localizer.familiarity, power=power))
+
+
+def _selected(
+    dataset_features: DatasetFeatures, data: TrainingData, photos: Photos, device: torch.device
+) -> tuple[DatasetFeatures, Poses]:
+    """Return what was seen of some photos and where they were taken, features and places on the device."""
+    rows = torch.from_numpy(data.source.rows(photos))
+    return dataset_features.take(rows).to(device), Poses.of(photos, device)
+
+
+def _calibrated(unseen: Unseen, smoother: WalkSmoother, config: ProbeConfig) -> tuple[Calibration, Calibration]:
+    """Return the calibration of photos alone, and of those that have company on their walk, located together.
+
+    The first is the second, too, where too few have company.
+    """
+
+    def answer(log_probs: Tensor) -> Tensor:
+        return points_of(log_probs, unseen.cells, config)[config.answer]
+
+    log_probs, photos, xy = unseen.evidence.log_probs, unseen.photos, unseen.xy
+    alone = Calibration.fit(log_probs, unseen.cells, xy, answer, by=unseen.by)
+    company = [torch.from_numpy(rows).to(xy.device) for rows in walk_rows(photos.walk, photos.captured_s)]
+    if sum(map(len, company)) < FEWEST_TO_CALIBRATE:
+        return alone, alone
+    walks = [smoother.log_probs(log_probs[rows], photos.captured_s[rows.cpu().numpy()]) for rows in company]
+    return alone, Calibration.fit(torch.cat(walks), unseen.cells, xy[torch.cat(company)], answer, by=unseen.by)
+
+
+def _figures(localizer: ProbeLocalizer, data: TrainingData, judged: Features | None) -> dict[str, Any]:
+    """Return the line of metrics: the errors on the validation photos, if there are any, and the calibration."""
+    calibration = dataclasses.asdict(localizer.calibration)
+    figures: dict[str, Any] = {"epoch": 1} | {f"calibration/{name}": value for name, value in calibration.items()}
+    if data.val is None or judged is None:
+        return figures
+    estimate = localizer.estimate(localizer.evidence_of(judged))
+    lon, lat = localizer.frame.to_lonlat(estimate.east_m, estimate.north_m)
+    metrics = metrics_of(geodesic_m(data.val.lon, data.val.lat, lon, lat))
+    figures |= {"val/rmse_m": metrics.rmse_m, "val/mean_m": metrics.mean_m}
+    return figures | {"val/median_m": metrics.median_m, "val/p90_m": metrics.p90_m}
+
+
+def _positions(photos: Photos) -> FloatArray:
+    return np.stack([photos.east_m, photos.north_m], axis=1)

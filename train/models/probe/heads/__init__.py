@@ -1,0 +1,1 @@
+"""From features to a distribution over the site's cells."""

@@ -1,0 +1,130 @@
+"""Where the site's photos that look most alike were taken, as a density over the cells."""
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Final, Self
+
+import torch
+from torch import Tensor
+
+from train.config.schema import ProbeConfig
+from train.models.evidence import Evidence
+from train.models.grid import Cells
+from train.models.probe.features.descriptors import Descriptors
+
+__all__ = ["Neighbours"]
+
+_BANDS: Final = 6  # local vectors match within a sixth of the rows, rounded up: a floor is not matched with the sky
+_APART: Final = -4.0
+_LEAST_SPREAD: Final = 1e-6
+_FAMILIAR: Final = 5  # photos that must look alike for a view to be known: one may do so by chance
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbours:
+    """The G training photos as a head (`train.models.probe.heads.ensemble.Head`).
+
+    A photo is compared with all of them by pooled features, with the best by their grids too: both ways,
+    each local vector with its best match in about the same row (chamfer similarity). Where a network looks at several
+    sizes, the middle of one photo at each larger size is compared with the whole of the other at the smallest,
+    and the other way round: the better of the two counts. So a view is found again from nearer or farther away.
+    The positions of the most similar are spread by a Gaussian kernel and weighted by the softmax of similarity.
+    """
+
+    gallery: Descriptors
+    xy: Tensor
+    cells: Cells
+    config: ProbeConfig
+
+    @classmethod
+    def fit(cls, photos: Descriptors, xy: Tensor, cells: Cells, config: ProbeConfig) -> Self:
+        """Return the head of training photos at `xy` (G, 2) metres."""
+        return cls(gallery=photos, xy=xy, cells=cells, config=config)
+
+    @torch.inference_mode()
+    def evidence(self, photos: Descriptors) -> Evidence:
+        """Return log shares of the cells, (N, C), and how alike the best of the gallery look, (N,)."""
+        scores, index, similarity = self._shortlisted(photos)
+        best, place = scores.topk(min(self.config.neighbours, scores.shape[1]), dim=1)
+        weights = torch.softmax(best / self.config.temperature, dim=1)
+        distance = torch.cdist(self.xy[index.gather(1, place)], self.cells.centres)
+        kernels = torch.softmax(-distance.square() / (2 * self.config.bandwidth_m**2), dim=2)
+        probs = torch.einsum("nk,nkc->nc", weights, kernels)
+        return Evidence(log_probs=torch.log(probs + self.config.floor / len(self.cells)), similarity=similarity)
+
+    def _shortlisted(self, photos: Descriptors) -> tuple[Tensor, Tensor, Tensor]:
+        """Return scores (N, S) of the best of the gallery, their indices (N, S), and how alike these look, (N,).
+
+        Scores compare the gallery for one photo, the similarity compares photos with each other.
+        """
+        cosine = photos.pooled @ self.gallery.pooled.T
+        similarity = cosine.topk(min(_FAMILIAR, cosine.shape[1]), dim=1).values.mean(dim=1)
+        pooled = _standard(cosine)
+        if not self.gallery.local:
+            return *pooled.topk(min(self.config.neighbours, pooled.shape[1]), dim=1), similarity
+        chosen, index = pooled.topk(min(self.config.shortlist, pooled.shape[1]), dim=1)
+        kinds: list[Tensor] = []
+        for queries, others in zip(photos.local, self.gallery.local, strict=True):
+            kinds += _local_similarities(queries, others, index)
+        similarity = similarity + torch.stack([kind.amax(dim=1) for kind in kinds]).mean(dim=0)
+        return torch.stack([chosen, *map(_standard, kinds)]).mean(dim=0), index, similarity
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the gallery as named tensors."""
+        local = {
+            f"local.{k}.{level}": grid for k, grids in enumerate(self.gallery.local) for level, grid in enumerate(grids)
+        }
+        return {"xy": self.xy, "pooled": self.gallery.pooled, **local}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], cells: Cells, config: ProbeConfig) -> Self:
+        """Return the head of `tensors()`. Raises KeyError where one is missing."""
+        levels = dict(Counter(name.split(".")[1] for name in tensors if name.startswith("local.")))
+        local = tuple(
+            tuple(tensors[f"local.{k}.{level}"] for level in range(levels[str(k)])) for k in range(len(levels))
+        )
+        gallery = Descriptors(pooled=tensors["pooled"], local=local)
+        return cls(gallery=gallery, xy=tensors["xy"], cells=cells, config=config)
+
+
+def _local_similarities(queries: tuple[Tensor, ...], others: tuple[Tensor, ...], index: Tensor) -> Iterator[Tensor]:
+    """Return the kinds of similarity (N, S) of N photos to those of the gallery at `index` (N, S), by one network.
+
+    `queries` and `others` have the middles of grids and, last, a whole one (see `Descriptors`).
+    """
+    *query_middles, query_wholes = queries
+    *other_middles, other_wholes = others
+    if not query_middles:  # among several sizes, pooled features compare wholes well enough
+        yield _chamfers(query_wholes, other_wholes, index)
+    for query_middle, other_middle in zip(query_middles, other_middles, strict=True):
+        nearer = _chamfers(query_wholes, other_middle, index)
+        farther = _chamfers(query_middle, other_wholes, index)
+        yield torch.maximum(nearer, farther)
+
+
+def _chamfers(queries: Tensor, others: Tensor, index: Tensor) -> Tensor:
+    return torch.stack([chamfer(query, others[near]) for query, near in zip(queries, index, strict=True)])
+
+
+def chamfer(query: Tensor, others: Tensor) -> Tensor:
+    """Return the similarity of one grid (rows, columns, k) to S others (S, rows, columns, k), shape (S,).
+
+    The mean over local vectors of the squared cosine to the best match, at most a sixth of the rows (rounded up) away,
+    both ways and summed. After Razavian et al., "Visual Instance Retrieval with Deep Convolutional Networks",
+    2016 (best match per local patch), with the square from Tolias et al., "Selective match kernels", 2016.
+    """
+    rows, columns, width = query.shape
+    row = torch.arange(rows, device=query.device).repeat_interleave(columns)
+    apart = torch.where((row[:, None] - row[None]).abs() > math.ceil(rows / _BANDS), _APART, 0.0)
+    own = query.reshape(-1, width).float()
+    cosine = (others.reshape(-1, width).float() @ own.T).view(len(others), len(row), len(row)) + apart
+    there, back = cosine.amax(dim=2), cosine.amax(dim=1)
+    return there.clamp(min=0).square().mean(dim=1) + back.clamp(min=0).square().mean(dim=1)
+
+
+def _standard(similarity: Tensor) -> Tensor:
+    """Return similarities (N, S) with mean 0 and spread 1 per photo, so that kinds can be added."""
+    centred = similarity - similarity.mean(dim=1, keepdim=True)
+    return centred / similarity.std(dim=1, keepdim=True, correction=0).clamp(min=_LEAST_SPREAD)

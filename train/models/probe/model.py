@@ -1,0 +1,132 @@
+"""A probe: heads over frozen features, ready to locate photos."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from img2gps.geo import FloatArray, LocalFrame
+from train.config.pixel_spec import PixelSpec
+from train.config.schema import ProbeConfig
+from train.models.calibration import Calibration
+from train.models.distribution import mean_point, median_point, mode_point
+from train.models.evidence import Evidence
+from train.models.familiarity import Familiarity, walk_familiarity
+from train.models.grid import Cells
+from train.models.localizer import Estimate
+from train.models.probe.features.extractor import CHUNK, FeatureExtractor, Features
+from train.models.probe.finetune.extractor import FinetunedExtractor
+from train.models.probe.heads.ensemble import Ensemble
+from train.models.walks import WalkSmoother, evidence_weights
+
+__all__ = ["ProbeLocalizer", "make_extractor", "points_of"]
+
+_COLUMNS: Final = (
+    *("east_m", "north_m", "mean_east_m", "mean_north_m", "mode_east_m", "mode_north_m"),
+    *("radius_50_m", "radius_90_m"),
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeLocalizer:
+    """Heads over frozen features, a `WalkLocalizer`: a distribution over the site for every photo."""
+
+    extractor: FeatureExtractor
+    ensemble: Ensemble
+    calibration: Calibration
+    walk_calibration: Calibration
+    """Of photos that were located with the others of their walk."""
+    walk_smoother: WalkSmoother
+    familiarity: Familiarity
+    config: ProbeConfig
+    frame: LocalFrame
+    device: torch.device
+
+    @property
+    def pixels(self) -> PixelSpec:
+        """The images it takes."""
+        return self.config.pixels
+
+    def locate(self, images: Tensor) -> Estimate:
+        """Return the positions of a uint8 RGB batch of shape (N, 3, height, width)."""
+        return self.estimate(self.evidence(images))
+
+    def evidence(self, images: Tensor) -> Evidence:
+        """Return what a uint8 RGB batch of N photos shows, over the model's cells."""
+        return self.evidence_of(self.extractor(images))
+
+    def evidence_of(self, features: Features) -> Evidence:
+        """Return what photos show whose features are known."""
+        count = len(features)
+        filled = [self.ensemble.evidence(features.take(rows)) for rows, _ in _chunks(count)]
+        if not filled:
+            nothing = torch.empty(0, len(self.ensemble.cells), device=self.device)
+            return Evidence(log_probs=nothing, similarity=nothing[:, 0])
+        whole = Evidence.cat(filled)  # of the chunks only the last is filled up
+        return Evidence(log_probs=whole.log_probs[:count], similarity=whole.similarity[:count])
+
+    def estimate(self, evidence: Evidence) -> Estimate:
+        """Return the positions of N photos, each by itself."""
+        estimate = self._estimate(evidence.log_probs, self.calibration)
+        return dataclasses.replace(estimate, familiarity=self.familiarity.of(evidence.similarity))
+
+    def estimate_walk(self, evidence: Evidence, alone: Estimate, seconds: FloatArray) -> Estimate:
+        """Return the positions of the photos of one walk, located together (`train.models.localizer.WalkLocalizer`)."""
+        whole_walk = self._estimate(self.walk_smoother.log_probs(evidence.log_probs, seconds), self.walk_calibration)
+        familiarity = alone.familiarity
+        if familiarity is not None and alone.radius_90_m is not None:
+            apart_m = np.hypot(alone.east_m - whole_walk.east_m, alone.north_m - whole_walk.north_m)
+            walk = walk_familiarity(familiarity, apart_m <= alone.radius_90_m, evidence_weights(seconds))
+            familiarity = np.full(len(seconds), walk)
+        company = np.full(len(seconds), float(len(seconds)))
+        return dataclasses.replace(whole_walk, familiarity=familiarity, company=company)
+
+    def _estimate(self, log_probs: Tensor, calibration: Calibration) -> Estimate:
+        parts = [
+            self._columns(log_probs[filled.to(log_probs.device)], calibration)[:count]
+            for filled, count in _chunks(len(log_probs))
+        ]
+        columns = torch.cat(parts).cpu().double().numpy() if parts else np.empty((0, len(_COLUMNS)))
+        return Estimate(**{name: columns[:, k] for k, name in enumerate(_COLUMNS)})
+
+    @torch.inference_mode()
+    def _columns(self, log_probs: Tensor, calibration: Calibration) -> Tensor:
+        """Return the numbers of `_COLUMNS` for N photos, (N, 8)."""
+        cells = self.ensemble.cells
+        points = points_of(log_probs, cells, self.config)
+        answer = points[self.config.answer]
+        return torch.cat([answer, points["mean"], points["mode"], calibration.radii(log_probs, cells, answer)], dim=1)
+
+
+def _chunks(count: int) -> Iterator[tuple[Tensor, int]]:
+    """Yield rows in chunks of one size and how many of each are meant.
+
+    Each is filled up with its first row: the same arithmetic for a photo, whatever comes with it.
+    """
+    for rows in torch.split(torch.arange(count), CHUNK):
+        if len(rows):
+            yield torch.cat([rows, rows[:1].expand(CHUNK - len(rows))]), len(rows)
+
+
+def points_of(log_probs: Tensor, cells: Cells, config: ProbeConfig) -> dict[str, Tensor]:
+    """Return the points that may stand for a distribution over N photos, each (N, 2): mean, median, mode."""
+    probs = log_probs.exp()
+    return {
+        "mean": mean_point(probs, cells),
+        "median": median_point(probs, cells),
+        "mode": mode_point(probs, cells, bandwidth_m=config.bandwidth_m),
+    }
+
+
+def make_extractor(config: ProbeConfig, device: torch.device, *, with_weights: bool = True) -> FeatureExtractor:
+    """Return the extractor of a config; without weights it waits for those of a checkpoint."""
+    torch.manual_seed(config.seed)  # backbones without weights are random features, the same for the same seed
+    extractor = FeatureExtractor(config.model, config.pixels, own_statistics=config.own_statistics)
+    if with_weights:
+        extractor.load_weights(config.weights)
+    elif config.tune_epochs:
+        extractor.add(FinetunedExtractor.of(extractor.last, scale=config.tune_scale))
+    return extractor.to(memory_format=torch.channels_last).to(device)
