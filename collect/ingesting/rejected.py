@@ -53,8 +53,8 @@ def read_rejected(path: Path) -> dict[str, RejectedFile]:
                 RejectedFile(**{name: row[name] for name in _COLUMNS if name != "remedy"})
                 for row in csv.DictReader(file)
             ]
-        if any(row.reason not in REASONS for row in rows):
-            raise ValueError
+        if any(row.reason not in REASONS or None in dataclasses.astuple(row) for row in rows):
+            raise ValueError  # a row that was cut short lacks its last columns
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise InvalidDatasetError(
             f"{safe_path(path)} is damaged: delete it and ingest the rejected photos again."

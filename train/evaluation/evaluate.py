@@ -224,6 +224,7 @@ def _thumbnail_paths(subject: Subject) -> tuple[list[Path] | None, list[Path] | 
     source = subject.training_dataset
     if source is None or len(subject.rows) + len(subject.training) > THUMBNAIL_LIMIT:
         return None, None
+    source.tell_changed_copies(subject.training["id"], subject.training["photo_sha256"])
     training = [source.photo_path(photo_id) for photo_id in subject.training["id"]]
     scored = [subject.dataset.photo_path(photo_id) for photo_id in subject.rows["id"]]
     return (scored, training) if all(path.is_file() for path in (*scored, *training)) else (None, None)
