@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from collect.ingestion.outside import read_outside
-from collect.ingestion.rejected import read_rejected
+from collect.ingestion.rejected import is_changed, read_rejected
 from collect.ingestion.site_change import pending_site
 from collect.ingestion.sources import read_sources
 from img2gps.corrections import file_text, read_corrections
@@ -134,6 +134,9 @@ def corrections_problems(dataset: Dataset) -> Iterator[Problem]:
 
 def _side_files(dataset: Dataset) -> Iterator[Problem]:
     """Check the files beside the manifest."""
+    if is_changed(dataset.rejected_path):
+        remedy = "restore it, or delete it and ingest the rejected photos again"
+        yield Problem(where="rejected.csv", what="it was changed after it was written", remedy=remedy)
     yield from corrections_problems(dataset)
     try:
         read_outside(dataset)

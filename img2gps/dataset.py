@@ -169,8 +169,6 @@ class Dataset:
         frame.attrs["manifest"] = json.dumps(dataclasses.asdict(info))
         return frame
 
-    read_frame = frame
-
 
 def _correct(data: "pd.DataFrame", latest: Mapping[str, Correction]) -> None:
     """Give the manifest's rows the corrected columns (see `Dataset.frame`), whole columns at once."""

@@ -24,6 +24,7 @@ __all__ = [
     "append_record",
     "canonical_json",
     "changed_files",
+    "csv_bytes",
     "drop_incomplete_line",
     "fsync_folder",
     "read_json_lines",
@@ -105,11 +106,16 @@ def write_json(target: Path, value: object) -> None:
 
 def write_csv(target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
     """Replace `target` with a CSV of `columns`."""
+    write_atomic(target, csv_bytes(columns, rows))
+
+
+def csv_bytes(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> bytes:
+    """Return a CSV of `columns`, UTF-8; what cannot be encoded is escaped."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomic(target, text.getvalue().encode("utf-8", "backslashreplace"))
+    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def append_record(path: Path, record: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from collect.auditing.label_quality import accuracy, corrections, flag_counts, r
 from collect.auditing.leakage import leakage_table
 from collect.auditing.photo_arrays import PhotoArrays
 from collect.auditing.walk_files import write_geojson, write_gpx
-from collect.auditing.walk_list import Stop, route_length_m, walk_list
+from collect.auditing.walk_list import Stop, route_length_m, route_minutes, walk_list
 from img2gps.dataset import Dataset, frame_info
 from img2gps.errors import UsageError
 from img2gps.files import write_json
@@ -29,6 +29,7 @@ __all__ = ["AuditResult", "audit_dataset", "write_audit"]
 DEFAULT_CELL_M: Final = 10.0
 _PLANE_DEG: Final = 5.0
 _MARGIN_M: Final = 100.0
+_IN_BUILDINGS: Final = "Stops may lie inside buildings: give --buildings FILE.geojson, and none does."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,8 @@ def audit_dataset(
         "rejections": rejection_counts(dataset.rejected_path),
         "walk_list": [stop.to_dict() for stop in walk],
         "walk_list_m": route_length_m(walk),
+        "walk_list_minutes": route_minutes(walk),
+        "walk_list_warning": _IN_BUILDINGS if walk and blocked is None else None,
     }
     return AuditResult(
         dataset=dataset, site=site, frame=used, grid=grid, stops=walk, figures=figures, buildings=blocked

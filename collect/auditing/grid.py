@@ -33,9 +33,16 @@ class Grid:
     rows: Numbers
     spots_m: FloatArray
     """A place inside each cell's part of the site, shape (C, 2): where to send somebody."""
+    parts: FloatArray | None = None
+    """The share of each square that can be stood on, shape (C,); None where all of each can."""
 
     def __len__(self) -> int:
         return len(self.columns)
+
+    @property
+    def shares(self) -> FloatArray:
+        """The share of each square that can be stood on, 0..1, shape (C,): the rest is another's ground."""
+        return np.ones(len(self)) if self.parts is None else self.parts
 
     @property
     def corners_m(self) -> FloatArray:
@@ -91,6 +98,7 @@ def make_grid(area: BaseGeometry, size_m: float) -> Grid:
         columns=grid_columns[kept].astype(np.int64),
         rows=grid_rows[kept].astype(np.int64),
         spots_m=np.stack([shapely.get_x(spots), shapely.get_y(spots)], axis=1),
+        parts=np.minimum(areas_m2[enough] / size_m**2, 1.0),
     )
 
 

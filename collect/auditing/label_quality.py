@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from collect.auditing.photo_arrays import PhotoArrays
+from collect.ingestion.rejected import tell_changed
 from img2gps.errors import InvalidDatasetError
 from img2gps.geo import FloatArray
 from img2gps.reasons import FLAGS, REASONS
@@ -60,6 +61,7 @@ def rejection_counts(path: Path) -> dict[str, int]:
     """
     if not path.exists():
         return {}
+    tell_changed(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:
             counts = Counter(row.get("reason", "") for row in csv.DictReader(file))

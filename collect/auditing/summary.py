@@ -189,9 +189,11 @@ def _next_walk(figures: dict[str, Any]) -> list[str]:
     if not stops:
         return ["Next walk: every cell has what it needs."]
     first = stops[0]
-    way = as_metres(figures["walk_list_m"], 0)
+    way, minutes = as_metres(figures["walk_list_m"], 0), figures["walk_list_minutes"]
+    time = f"about {format_count(round(minutes), 'minute')} with the photos"
     return [
-        f"Next walk: {format_count(len(stops), 'stop')}, {way} on foot, start about {first['hour']:02d}:00",
+        f"Next walk: {format_count(len(stops), 'stop')}, {way} on foot, {time}, start about {first['hour']:02d}:00",
+        *([figures["walk_list_warning"]] if figures["walk_list_warning"] else []),
         *(
             f"  {stop['order']:>2}. {stop['lat']:.6f}, {stop['lon']:.6f}  look "
             f"{' '.join(SECTOR_NAMES[round(heading / 45) % 8] for heading in stop['headings_deg']):<11}  {stop['why']}"

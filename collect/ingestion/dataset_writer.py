@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from collect.ingestion.outside import check_shrinking, read_outside, write_outside
 from collect.ingestion.photo_store import CopyStore
-from collect.ingestion.rejected import RejectedFile, read_rejected, write_rejected
+from collect.ingestion.rejected import RejectedFile, read_rejected, tell_changed, write_rejected
 from collect.ingestion.site_change import finish_site_change, prepare_site_change
 from collect.ingestion.sources import SeenSource, holds_whole_paths, read_sources, source_key, write_sources
 from collect.splits.groups import assign_groups
@@ -96,6 +96,7 @@ class DatasetWriter:
         ledger.photos = {photo.id: photo for photo in photos}
         ledger._written_outside = read_outside(dataset)
         ledger.outside = {key: row for key, row in ledger._written_outside.items() if key not in ledger.photos}
+        tell_changed(dataset.rejected_path)
         ledger._written_rejected = read_rejected(dataset.rejected_path)
         # rows of a commit that never reached its manifest
         ledger.rejected = {key: row for key, row in ledger._written_rejected.items() if key not in ledger.photos}

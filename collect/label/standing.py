@@ -64,7 +64,7 @@ def probability(score: float, shift: float = 0.0) -> float:
 
 
 def verdicts(frame: "pd.DataFrame") -> dict[str, bool]:
-    """Return for each photo that a person moved or confirmed whether its label was wrong (see `Dataset.read_frame`)."""
+    """Return for each photo that a person moved or confirmed whether its label was wrong (see `Dataset.frame`)."""
     judged = frame[frame["label_state"].isin(("move", "confirm"))]
     return dict(zip(judged["id"], (judged["moved_m"] >= WRONG_M).tolist(), strict=True))
 

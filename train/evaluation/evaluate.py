@@ -200,7 +200,7 @@ def _training_walks(subject: Subject) -> int | None:
     """Return on how many walks the photos of training were taken, None where their dataset is not at hand."""
     if subject.training_dataset is None:
         return None
-    frame = subject.training_dataset.read_frame()
+    frame = subject.training_dataset.frame()
     return int(frame.loc[frame["id"].isin(set(subject.training["id"])), "walk"].nunique())
 
 
@@ -224,6 +224,7 @@ def _thumbnail_paths(subject: Subject) -> tuple[list[Path] | None, list[Path] | 
     source = subject.training_dataset
     if source is None or len(subject.rows) + len(subject.training) > THUMBNAIL_LIMIT:
         return None, None
+    source.tell_changed_copies(subject.training["id"], subject.training["photo_sha256"])
     training = [source.photo_path(photo_id) for photo_id in subject.training["id"]]
     scored = [subject.dataset.photo_path(photo_id) for photo_id in subject.rows["id"]]
     return (scored, training) if all(path.is_file() for path in (*scored, *training)) else (None, None)

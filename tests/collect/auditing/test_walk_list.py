@@ -8,13 +8,15 @@ from pathlib import Path
 import gpxpy
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collect.auditing.audit import audit_dataset
+from collect.auditing.audit import audit_dataset, write_audit
 from collect.auditing.coverage import cell_table
 from collect.auditing.grid import Grid, make_grid, walkable
 from collect.auditing.photo_arrays import PhotoArrays
+from collect.auditing.summary import summary_lines
+from collect.auditing.walk_choice import choose
 from collect.auditing.walk_files import stop_title, write_geojson, write_gpx
 from collect.auditing.walk_list import Stop, route_length_m, shortest_order, walk_list
 from collect.splits.groups import assign_groups
@@ -104,6 +106,85 @@ def test_the_order_is_short(seed: int, count: int) -> None:
     assert sorted(order) == list(range(count))
     best_m = min(length_m(points_m, list(other)) for other in itertools.permutations(range(count)))
     assert length_m(points_m, order) <= 1.25 * best_m + 1e-9
+
+
+def near_outline(stops: list[Stop], half_m: float) -> float:
+    return float(np.mean([max(abs(stop.east_m), abs(stop.north_m)) >= half_m - 10 for stop in stops]))
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 1000), photos=st.integers(0, 60))
+def test_it_does_not_hug_the_outline(tmp_path_factory: pytest.TempPathFactory, seed: int, photos: int) -> None:
+    """Wherever the photos are: the middle gives most, and who photographs there passes by the margin's neighbours."""
+    site = box_site(200, 200)
+    places = np.random.default_rng(seed).uniform(-40, 40, (photos, 2))
+    rows = assign_groups([make_photo(f"p{n}", *place) for n, place in enumerate(places.tolist())])
+    audit = audit_dataset(make_dataset(tmp_path_factory.mktemp("quad") / "ds", rows, site=site))
+    assert len(audit.stops) == 24
+    assert near_outline(audit.stops, 100) <= 0.25  # a fifth of the cells, and most of what is far from photos
+
+
+def test_second_walks_and_headings_of_visited_cells_count(tmp_path: Path) -> None:
+    """The west half has all it needs, the east has photos of one walk that look one way: nothing is unvisited."""
+    rich = [(n, m, h, f"d{h % 2}") for n in range(5) for m in range(6) for h in range(4)]
+    poor = [(n, m, 0, "d0") for n in range(5, 10) for m in range(6) for _ in range(3)]
+    photos = [
+        make_photo(f"p{number}", 10.0 * n - 45, 10.0 * m - 25, heading_deg=90.0 * h, device=device)
+        for number, (n, m, h, device) in enumerate(rich + poor)
+    ]
+    stops = stops_of(tmp_path, photos, stops=5)
+    assert len(stops) == 5
+    assert all(stop.east_m > 0 for stop in stops)
+    assert {stop.why for stop in stops} == {"1 of 2 walks and 1 of 4 headings"}
+
+
+def test_a_cell_counts_by_its_share_of_the_ground() -> None:
+    columns, rows = (axis.ravel() for axis in np.meshgrid(np.arange(3), np.arange(1)))
+    spots_m = np.stack([columns * 10.0 + 5, rows * 10.0 + 5], axis=1)
+    grid = Grid(size_m=10.0, columns=columns, rows=rows, spots_m=spots_m, parts=np.array([0.3, 0.3, 1.0]))
+    empty: dict[str, list[int]] = {"photos": [0] * 3, "walks": [0] * 3, "headings": [0] * 3}
+    assert choose(grid, empty, np.array([60.0, 40.0, 40.0]), 1) == [2]
+    assert choose(dataclasses.replace(grid, parts=None), empty, np.array([60.0, 40.0, 40.0]), 1) == [0]
+
+
+def test_a_near_place_comes_before_an_equal_one_far_away() -> None:
+    columns = np.array([0, 8, 60])
+    grid = Grid(size_m=10.0, columns=columns, rows=np.zeros(3, dtype=np.int64),
+                spots_m=np.stack([columns * 10.0 + 5, np.full(3, 5.0)], axis=1))  # fmt: skip
+    empty: dict[str, list[int]] = {"photos": [0] * 3, "walks": [0] * 3, "headings": [0] * 3}
+    assert choose(grid, empty, np.array([90.0, 80.0, 80.0]), 3) == [0, 1, 2]
+
+
+def test_the_ways_are_counted_in_minutes(tmp_path: Path) -> None:
+    audit = audit_dataset(make_dataset(tmp_path / "quad", assign_groups([make_photo("p", 0.0, 0.0)]), site=SITE))
+    minutes = [stop.minutes for stop in audit.stops]
+    assert minutes[0] == 0.0
+    assert minutes == sorted(minutes)
+    whole = audit.figures["walk_list_m"] / 1.2 / 60 + len(audit.stops) * 40 / 60
+    assert audit.figures["walk_list_minutes"] == pytest.approx(whole, abs=0.11)
+    assert {"minutes", "hour", "why", "missing"} <= audit.figures["walk_list"][0].keys()
+
+
+def test_stops_may_be_inside_buildings_unless_these_are_given(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "quad", assign_groups([make_photo("p", -45.0, -25.0)]), site=SITE)
+    house_m = np.array([(-30, -25), (40, -25), (40, 25), (-30, 25), (-30, -25)], dtype=np.float64)
+    lon, lat = SITE.frame.to_lonlat(house_m[:, 0], house_m[:, 1])
+    house = {"type": "Polygon", "coordinates": [list(map(list, zip(lon.tolist(), lat.tolist(), strict=True)))]}
+    (tmp_path / "houses.geojson").write_text(json.dumps(house))
+
+    def inside(stops: list[Stop]) -> int:
+        return sum(-30 < stop.east_m < 40 and -25 < stop.north_m < 25 for stop in stops)
+
+    without = audit_dataset(dataset)
+    assert inside(without.stops) > 0
+    text = "\n".join(summary_lines(without.figures, width=80))
+    assert "may lie inside buildings" in text
+    assert "may lie inside buildings" in write_audit(without).read_text(encoding="utf-8")
+    known = audit_dataset(dataset, buildings=tmp_path / "houses.geojson")
+    assert known.figures["walk_list_warning"] is None
+    assert inside(known.stops) == 0
+    assert "inside buildings" not in "\n".join(summary_lines(known.figures, width=80))
+    assert "inside buildings" not in write_audit(known).read_text(encoding="utf-8")
 
 
 def test_files_hold_the_stops_in_order_and_the_route(tmp_path: Path) -> None:

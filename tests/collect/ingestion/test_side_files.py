@@ -136,7 +136,9 @@ def test_two_inputs_with_equal_names_are_told_apart(tmp_path: Path) -> None:
 def test_side_files_of_before_are_read_and_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, root = with_home(tmp_path / "annas-pictures"), tmp_path / "ds"
     run_ingest(folder, root)
-    before = fingerprint(root)
+    # the digests of rejected.csv name the file before, too
+    without = ("ingests.jsonl", ".lock", "rejected.sha256")
+    before = fingerprint(root, without=without)
     age(root, folder, tmp_path / "square.geojson")
     monkeypatch.setattr("collect.ingestion.photo_reader._load", None)  # no file is read
     old = fingerprint(root)
@@ -144,7 +146,7 @@ def test_side_files_of_before_are_read_and_written_anew(tmp_path: Path, monkeypa
     assert fingerprint(root) == old
     assert run_ingest(folder, root).unchanged == 2
     assert_tells_nothing(root)
-    assert fingerprint(root) == before
+    assert fingerprint(root, without=without) == before
 
 
 def test_side_files_of_before_are_written_anew_by_an_ingest_of_another_folder(tmp_path: Path) -> None:
