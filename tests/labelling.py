@@ -19,7 +19,7 @@ import uvicorn
 from PIL import Image
 from playwright.sync_api import Page
 
-from collect.label.desk import LabelDesk
+from collect.label.labelling import Labelling
 from collect.label.opening import Opening
 from collect.label.security import Policy, policy_for
 from collect.label.server import create_app
@@ -89,8 +89,8 @@ class Client:
 
 
 @contextlib.contextmanager
-def running_server(desk: LabelDesk | Opening, host: str = "127.0.0.1") -> Iterator[Client]:
-    """Serve a desk from a thread; `host` decides the policy, the socket is on the loopback address all the same."""
+def running_server(dataset: Labelling | Opening, host: str = "127.0.0.1") -> Iterator[Client]:
+    """Serve a dataset from a thread; `host` decides the policy, the socket is on the loopback address all the same."""
     import socket
 
     with socket.socket() as listener:
@@ -98,7 +98,7 @@ def running_server(desk: LabelDesk | Opening, host: str = "127.0.0.1") -> Iterat
         listener.listen(16)
         port = listener.getsockname()[1]
         policy = policy_for(host, port)
-        config = uvicorn.Config(create_app(desk, policy), log_level="error", lifespan="off", ws="none")
+        config = uvicorn.Config(create_app(dataset, policy), log_level="error", lifespan="off", ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

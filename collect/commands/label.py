@@ -13,7 +13,7 @@ from img2gps.errors import UsageError
 from img2gps.text import format_count, safe_path
 
 if TYPE_CHECKING:
-    from collect.label.desk import LabelDesk
+    from collect.label.labelling import Labelling
 
 __all__ = ["label"]
 
@@ -75,11 +75,11 @@ def label(
     # The queue inverts many small matrices: more threads than one only wait for each other, tenfold on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-    def opens() -> "LabelDesk":
+    def opens() -> "Labelling":
         """Open the dataset, which takes a second of imports alone."""
-        from collect.label.desk import open_desk
+        from collect.label.labelling import open_labelling
 
-        return open_desk(dataset, by=by, run=run, buildings=buildings, paths=paths)
+        return open_labelling(dataset, by=by, run=run, buildings=buildings, paths=paths)
 
     if import_path or export_path or show_queue:
         _report(opens(), import_path, export_path, show_queue, replace=replace, as_json=as_json)
@@ -92,7 +92,7 @@ def label(
 
 
 def _report(
-    desk: "LabelDesk",
+    labelling: "Labelling",
     import_path: Path | None,
     export_path: Path | None,
     show_queue: bool,
@@ -105,7 +105,7 @@ def _report(
 
     document: dict[str, object] = {}
     if import_path:
-        report = import_corrections(desk, import_path, replace=replace)
+        report = import_corrections(labelling.store, import_path, replace=replace)
         document["import"] = report.to_dict()
         say(
             f"{safe_path(import_path)}: {report.applied} taken over, {report.unchanged} as they were, "
@@ -118,19 +118,19 @@ def _report(
             rows = [(kind, problem.where, problem.text) for kind, problem in problems]
             print_table("Not taken over", ("what", "where", "why"), rows)
     if export_path:
-        count = export_corrections(desk, export_path)
+        count = export_corrections(labelling.store, export_path)
         document["export"] = {"file": safe_path(export_path), "corrections": count}
         say(f"{format_count(count, 'correction')} written to {safe_path(export_path)}.")
     if show_queue:
-        document |= _print_queue(desk, as_json=as_json)
+        document |= _print_queue(labelling, as_json=as_json)
     if as_json:
         print_json(document)
 
 
-def _print_queue(desk: "LabelDesk", *, as_json: bool) -> dict[str, object]:
+def _print_queue(labelling: "Labelling", *, as_json: bool) -> dict[str, object]:
     """Print the head of the queue as a table, and return all of it as plain values."""
-    entries = desk.queue_rows()
-    photos, standing = len(desk.ids), desk.standing()
+    entries = labelling.queue.rows()
+    photos, standing = len(labelling.store.newest.ids), labelling.queue.standing()
     if not as_json:
         shown = entries[: max(_SHOWN, round(photos / 10))]
         rows = [
@@ -155,7 +155,7 @@ def _print_queue(desk: "LabelDesk", *, as_json: bool) -> dict[str, object]:
 
 
 def _serve(
-    dataset: Path, opens: "Callable[[], LabelDesk]", host: str, port: int, *, no_open: bool, as_json: bool
+    dataset: Path, opens: "Callable[[], Labelling]", host: str, port: int, *, no_open: bool, as_json: bool
 ) -> None:
     """Serve the page until Ctrl-C; it is there before the dataset is read."""
     from collect.label.opening import Opening

@@ -17,7 +17,7 @@ from collect.label.opening import Opening
 from img2gps.errors import DatasetLockedError, Img2GPSError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from collect.label.desk import LabelDesk, Outcome
+    from collect.label.store import LabelStore, Outcome
 
 __all__ = ["routes"]
 
@@ -43,7 +43,7 @@ class _Json(Response):
 
 
 def routes(opening: Opening) -> list[Route]:
-    """Return the routes over one desk; all but the page itself and the progress wait until it is open."""
+    """Return the routes over one dataset; all but the page itself and the progress wait until it is open."""
 
     def page(_request: Request) -> Response:
         return _packaged("page.html")
@@ -52,20 +52,20 @@ def routes(opening: Opening) -> list[Route]:
         return _packaged(request.path_params["name"])
 
     def photo(request: Request) -> Response:
-        path = opening.desk().photo_file(request.path_params["photo_id"])
+        path = opening.labelling().page.photo_file(request.path_params["photo_id"])
         return FileResponse(path, media_type="image/jpeg") if path else _error(404, "There is no such photo.")
 
     def progress(_request: Request) -> Response:
         return _Json(opening.progress())
 
     def dataset(_request: Request) -> Response:
-        return _answer(lambda: opening.desk().describe())
+        return _answer(lambda: opening.labelling().page.describe())
 
     def labels(_request: Request) -> Response:
-        return _answer(lambda: {photo_id: shown(label) for photo_id, label in opening.desk().labels().items()})
+        return _answer(lambda: opening.labelling().page.labels())
 
     def queue(_request: Request) -> Response:
-        return _answer(lambda: [dataclasses.asdict(suspicion) for suspicion in opening.desk().queue()])
+        return _answer(lambda: [dataclasses.asdict(suspicion) for suspicion in opening.labelling().queue.suspicions()])
 
     async def corrections(request: Request) -> Response:
         """Answer a POST of changes or of an undo; a body that is not JSON is a 400."""
@@ -98,8 +98,8 @@ def _packaged(name: str) -> Response:
 def _correct(opening: Opening, body: Any) -> Response:
     """Carry a request out: ``{"changes": [...], "why", "batch"}``, or ``{"undo": batch or null, "batch"}``."""
 
-    def act(desk: "LabelDesk") -> "Outcome":
-        """Return what the desk made of the request. Raises UsageError for one that makes no sense."""
+    def act(store: "LabelStore") -> "Outcome":
+        """Return what the store made of the request. Raises UsageError for one that makes no sense."""
         if not isinstance(body, dict) or ("undo" in body) == ("changes" in body):
             raise UsageError("A request holds either `changes` or `undo`.")
         batch = body.get("batch") or new_batch()
@@ -107,14 +107,14 @@ def _correct(opening: Opening, body: Any) -> Response:
         if not all(value is None or (isinstance(value, str) and _BATCH.fullmatch(value)) for value in (batch, undone)):
             raise UsageError("The name of a batch is 8 to 64 letters, digits or dashes.")
         if "undo" in body:
-            return desk.undo(undone, batch=batch)
-        return desk.apply(parse_changes(body["changes"]), why=clean_why(body.get("why")), batch=batch)
+            return store.undo(undone, batch=batch)
+        return store.apply(parse_changes(body["changes"]), why=clean_why(body.get("why")), batch=batch)
 
     try:
-        desk = opening.desk()
-        outcome = act(desk)
+        store = opening.labelling().store
+        outcome = act(store)
         touched = outcome.stale or tuple(line.photo_id for line in outcome.written)
-        labels = desk.labels()
+        labels = store.labels()
     except Img2GPSError as error:
         return _error(_status(error), str(error))
     except OSError as error:  # a read-only folder, a full disk

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from collect.label.actions import Label, too_long
-from collect.label.desk import LabelDesk
 from collect.label.entries import Entry, read_entries, write_entries
+from collect.label.store import LabelStore, position_complaint
 from collect.tables.names import NameBook, is_absolute, normal, shared_end
 from img2gps.corrections import Action
 from img2gps.errors import UsageError
 from img2gps.geo import geodesic_m
+from img2gps.site import Site
 from img2gps.text import safe_path, safe_text
 
 if TYPE_CHECKING:
@@ -63,29 +64,34 @@ class _Sorting:
     unusable: list[ImportProblem] = dataclasses.field(default_factory=list)
 
 
-def import_corrections(desk: LabelDesk, path: Path, *, replace: bool = False) -> ImportReport:
+def import_corrections(store: LabelStore, path: Path, *, replace: bool = False) -> ImportReport:
     """Take corrections over from a CSV, GeoJSON or GPX file, in one action that one undo takes back.
 
     Entries find their photo by id, by source name, and in GPX files also by time. An entry that differs from a
     correction the dataset has already is a conflict and left alone, unless `replace`. Raises UsageError or
     NotFoundError for the file, DatasetLockedError where another process is writing.
     """
-    desk.refresh()
+    photos = store.refresh().frame
     entries = read_entries(path)
-    photos = desk.frame
     matched, unmatched = _match(entries, photos)
     piles = _Sorting(unmatched=unmatched)
     rows = {row["id"]: row for row in photos.to_dict("records")}
-    current = desk.labels()
-    twice = _ambiguous(matched, rows, desk)
+    current = store.labels()
+    twice = _ambiguous(matched, rows, store.site)
     for photo_id, entry in matched:
         _sort(
-            piles, entry, rows[photo_id], current.get(photo_id, Label()), desk, replace=replace, twice=photo_id in twice
+            piles,
+            entry,
+            rows[photo_id],
+            current.get(photo_id, Label()),
+            store.site,
+            replace=replace,
+            twice=photo_id in twice,
         )
     afters = {photo_id: after for photo_id, (_, after) in piles.wanted.items()}
     fallback = f"imported from {safe_text(path.name, limit=80)}"
     why = {photo_id: entry.why if entry.why.strip() else fallback for photo_id, (entry, _) in piles.wanted.items()}
-    overtaken = desk.apply_import(afters, why, replace=replace)
+    overtaken = store.apply_import(afters, why, replace=replace)
     piles.conflicts += [_problem(piles.wanted[photo_id][0], "it was corrected just now") for photo_id in overtaken]
     return ImportReport(
         found=len(matched) + len(unmatched),
@@ -97,17 +103,16 @@ def import_corrections(desk: LabelDesk, path: Path, *, replace: bool = False) ->
     )
 
 
-def export_corrections(desk: LabelDesk, path: Path) -> int:
+def export_corrections(store: LabelStore, path: Path) -> int:
     """Write every photo with a correction to a CSV, GeoJSON or GPX file and return how many there are.
 
     Raises UsageError for a file in the dataset's own folder, whose files this must never replace.
     """
-    if path.resolve().is_relative_to(desk.dataset.root.resolve()):
+    if path.resolve().is_relative_to(store.dataset.root.resolve()):
         raise UsageError(f"{safe_path(path)} lies in the dataset itself: name a file outside its folder.")
-    desk.refresh()
-    labels = desk.labels()
+    frame, labels = store.refresh().frame, store.labels()
     rows = []
-    for row in desk.frame.to_dict("records"):
+    for row in frame.to_dict("records"):
         label = labels.get(row["id"])
         if label is None or not label.state:
             continue
@@ -128,10 +133,10 @@ def export_corrections(desk: LabelDesk, path: Path) -> int:
 
 
 def _sort(
-    piles: _Sorting, entry: Entry, row: dict[Any, Any], label: Label, desk: LabelDesk, *, replace: bool, twice: bool
+    piles: _Sorting, entry: Entry, row: dict[Any, Any], label: Label, site: Site, *, replace: bool, twice: bool
 ) -> None:
     """Put one matched entry on its pile."""
-    complaint = _complaint(entry, desk)
+    complaint = _complaint(entry, site)
     if complaint:
         piles.unusable.append(_problem(entry, complaint))
         return
@@ -149,19 +154,19 @@ def _sort(
         piles.wanted[row["id"]] = (entry, after)
 
 
-def _ambiguous(matched: list[tuple[str, Entry]], rows: Mapping[str, dict[Any, Any]], desk: LabelDesk) -> set[str]:
+def _ambiguous(matched: list[tuple[str, Entry]], rows: Mapping[str, dict[Any, Any]], site: Site) -> set[str]:
     """Return the photos that a file names more than once and not alike."""
     first: dict[str, Label] = {}
     found = set()
     for photo_id, entry in matched:
-        if not _complaint(entry, desk):
+        if not _complaint(entry, site):
             label = _label_of(entry, rows[photo_id])
             if not _alike(label, first.setdefault(photo_id, label), rows[photo_id]):
                 found.add(photo_id)
     return found
 
 
-def _complaint(entry: Entry, desk: LabelDesk) -> str:
+def _complaint(entry: Entry, site: Site) -> str:
     if entry.complaint:
         return entry.complaint
     if complaint := too_long(entry.why):
@@ -172,7 +177,7 @@ def _complaint(entry: Entry, desk: LabelDesk) -> str:
         return "it has only one of lon and lat"
     if entry.lon is None and entry.heading_deg is None and entry.action == "move":
         return "it holds neither a position nor a heading"
-    return desk.complaint(entry.lon, entry.lat)
+    return position_complaint(site, entry.lon, entry.lat)
 
 
 def _label_of(entry: Entry, row: dict[Any, Any]) -> Label:

@@ -19,7 +19,7 @@ from img2gps.errors import UsageError
 from img2gps.text import safe_text
 
 if TYPE_CHECKING:
-    from collect.label.desk import LabelDesk
+    from collect.label.labelling import Labelling
 
 __all__ = ["Address", "create_app", "serve"]
 
@@ -33,16 +33,16 @@ class Address:
     url: str
 
 
-def create_app(desk: "LabelDesk | Opening", policy: Policy) -> Starlette:
-    """Return the application over one desk, open or still opening, guarded by `policy`."""
-    opening = desk if isinstance(desk, Opening) else Opening.of(desk)
+def create_app(dataset: "Labelling | Opening", policy: Policy) -> Starlette:
+    """Return the application over one dataset, open or still opening, guarded by `policy`."""
+    opening = dataset if isinstance(dataset, Opening) else Opening.of(dataset)
     return Starlette(routes=routes(opening), middleware=[Middleware(Guard, policy=policy)])
 
 
 def serve(opening: Opening, *, host: str, port: int, started: Callable[[Address], None]) -> None:
     """Answer on `host` and `port` (0: any free one) until Ctrl-C; `started` is told the address once it listens.
 
-    The desk opens meanwhile. Raises UsageError where the address cannot be had, and what opening the desk raises.
+    The dataset opens meanwhile. Raises UsageError where the address cannot be had, and what opening the dataset raises.
     """
     listener = _listen(host, port)
     try:

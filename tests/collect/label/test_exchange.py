@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collect.label.desk import LabelDesk
 from collect.label.entries import read_entries, write_entries
 from collect.label.exchange import export_corrections, import_corrections
+from collect.label.store import LabelStore
 from img2gps.corrections import Correction, append_corrections, read_corrections
 from img2gps.dataset import Dataset
 from img2gps.errors import DatasetLockedError, NotFoundError, UsageError
@@ -30,8 +30,8 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 @pytest.fixture
-def desk(dataset: Dataset) -> LabelDesk:
-    return LabelDesk(dataset, by="kim")
+def store(dataset: Dataset) -> LabelStore:
+    return LabelStore(dataset, by="kim")
 
 
 def write_csv(path: Path, rows: list[dict[str, object]]) -> Path:
@@ -55,7 +55,7 @@ def at(seconds: float) -> str:
     return f"<time>{(NOON + timedelta(seconds=seconds)).isoformat().replace('+00:00', 'Z')}</time>"
 
 
-def test_rows_find_their_photo_by_id_or_by_name(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_rows_find_their_photo_by_id_or_by_name(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [
         {"id": PHOTOS[0].id, "Longitude": PHOTOS[0].lon, "Latitude": PHOTOS[0].lat + NORTH},
         {
@@ -66,23 +66,23 @@ def test_rows_find_their_photo_by_id_or_by_name(desk: LabelDesk, dataset: Datase
         },
         {"source_name": "nobody.jpg", "Longitude": 1, "Latitude": 2},
     ]
-    report = import_corrections(desk, write_csv(tmp_path / "new.csv", rows))
+    report = import_corrections(store, write_csv(tmp_path / "new.csv", rows))
     assert (report.found, report.applied, report.unchanged, report.conflicts) == (3, 2, 0, ())
     assert "row 4" in report.unmatched[0].where
     assert moved(dataset) == [11.1, 22.2, 0, 0, 0]
     assert [line.why for line in read_corrections(dataset.corrections_path)] == ["imported from new.csv", "=surveyed"]
 
 
-def test_importing_twice_changes_nothing(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_importing_twice_changes_nothing(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "new.csv", [{"id": PHOTOS[0].id, "lon": PHOTOS[0].lon, "lat": PHOTOS[0].lat + NORTH}])
-    import_corrections(desk, path)
-    report = import_corrections(desk, path)
+    import_corrections(store, path)
+    report = import_corrections(store, path)
     assert (report.applied, report.unchanged, report.conflicts) == (0, 1, ())
     assert len(read_corrections(dataset.corrections_path)) == 1
 
 
 def test_what_differs_from_a_correction_is_a_conflict_until_it_is_replaced(
-    desk: LabelDesk, dataset: Dataset, tmp_path: Path
+    store: LabelStore, dataset: Dataset, tmp_path: Path
 ) -> None:
     photo = PHOTOS[2]
     line = Correction(
@@ -91,24 +91,26 @@ def test_what_differs_from_a_correction_is_a_conflict_until_it_is_replaced(
     )  # fmt: skip
     append_corrections(dataset.corrections_path, [line])
     path = write_csv(tmp_path / "new.csv", [{"id": photo.id, "lon": photo.lon, "lat": photo.lat + NORTH}])
-    report = import_corrections(desk, path)
+    report = import_corrections(store, path)
     assert (report.applied, report.unchanged) == (0, 0)
     assert "lee has it as move, 22.2 m from there" in report.conflicts[0].text
-    assert import_corrections(desk, path, replace=True).applied == 1
+    assert import_corrections(store, path, replace=True).applied == 1
     assert read_corrections(dataset.corrections_path)[-1].from_lat == photo.lat - NORTH
 
 
-def test_a_photo_named_twice_in_the_file_is_a_conflict(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_a_photo_named_twice_in_the_file_is_a_conflict(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [
         {"id": PHOTOS[0].id, "lon": PHOTOS[0].lon, "lat": PHOTOS[0].lat + step * NORTH} for step in (1, 2)
     ]
-    report = import_corrections(desk, write_csv(tmp_path / "new.csv", rows))
+    report = import_corrections(store, write_csv(tmp_path / "new.csv", rows))
     assert (report.applied, len(report.conflicts)) == (0, 2)
     assert moved(dataset) == [0.0] * 5
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".geojson", ".gpx"])
-def test_what_is_exported_is_imported_elsewhere(desk: LabelDesk, dataset: Dataset, tmp_path: Path, suffix: str) -> None:
+def test_what_is_exported_is_imported_elsewhere(
+    store: LabelStore, dataset: Dataset, tmp_path: Path, suffix: str
+) -> None:
     base = {"at": "2025-06-02T16:00:00Z", "by": "lee"}
     lines = [
         Correction(**base, photo_id=photo.id, action=action, from_lon=photo.lon, from_lat=photo.lat, **fields)  # type: ignore[arg-type]
@@ -126,27 +128,27 @@ def test_what_is_exported_is_imported_elsewhere(desk: LabelDesk, dataset: Datase
         )
     ]
     append_corrections(dataset.corrections_path, lines)
-    assert export_corrections(desk, tmp_path / f"out{suffix}") == 5
+    assert export_corrections(store, tmp_path / f"out{suffix}") == 5
     twin = labelled_dataset(tmp_path / "twin", PHOTOS)
-    report = import_corrections(LabelDesk(twin, by="kim"), tmp_path / f"out{suffix}")
+    report = import_corrections(LabelStore(twin, by="kim"), tmp_path / f"out{suffix}")
     assert (report.applied, report.unmatched, report.unusable) == (5, (), ())
     columns = ["id", "lon", "lat", "heading_deg", "label_state", "split", "moved_m"]
     ours, theirs = (found.frame()[columns].to_csv() for found in (dataset, twin))
     assert ours == theirs
 
 
-def test_waypoints_find_photos_by_name_or_by_time(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_waypoints_find_photos_by_name_or_by_time(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     def point(photo: int, inner: str) -> str:
         return f'<wpt lat="{PHOTOS[photo].lat + NORTH}" lon="{PHOTOS[photo].lon}">{inner}</wpt>'
 
     path = tmp_path / "walk.gpx"
     path.write_text(gpx(point(0, "<name>p0.jpg</name>") + point(3, at(30.4)) + point(4, at(400)) + point(1, "")))
-    report = import_corrections(desk, path)
+    report = import_corrections(store, path)
     assert (report.applied, len(report.unmatched)) == (2, 2)
     assert moved(dataset) == [11.1, 0, 0, 11.1, 0]
 
 
-def test_photos_on_a_track_lie_where_the_walker_was(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_photos_on_a_track_lie_where_the_walker_was(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     step = (PHOTOS[2].lon - PHOTOS[0].lon) / 20
     points = "".join(
         f'<trkpt lat="{PHOTOS[0].lat + NORTH}" lon="{PHOTOS[0].lon + seconds * step}">{at(seconds)}</trkpt>'
@@ -155,25 +157,25 @@ def test_photos_on_a_track_lie_where_the_walker_was(desk: LabelDesk, dataset: Da
     far = f'<trkpt lat="1" lon="1">{at(90)}</trkpt>'
     path = tmp_path / "track.gpx"
     path.write_text(gpx(f"<trk><trkseg>{points}{far}</trkseg></trk>"))
-    report = import_corrections(desk, path)
+    report = import_corrections(store, path)
     assert report.applied == 3  # the first at the very point the track begins with
     assert moved(dataset) == [11.1, 11.1, 11.1, 0, 0]
 
 
-def test_an_export_to_gpx_comes_back_by_name(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_an_export_to_gpx_comes_back_by_name(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [{"id": PHOTOS[1].id, "lon": PHOTOS[1].lon, "lat": PHOTOS[1].lat + NORTH}]
-    import_corrections(desk, write_csv(tmp_path / "new.csv", rows))
-    assert export_corrections(desk, tmp_path / "out.gpx") == 1
+    import_corrections(store, write_csv(tmp_path / "new.csv", rows))
+    assert export_corrections(store, tmp_path / "out.gpx") == 1
     twin = labelled_dataset(tmp_path / "twin", PHOTOS)
-    assert import_corrections(LabelDesk(twin, by="kim"), tmp_path / "out.gpx").applied == 1
+    assert import_corrections(LabelStore(twin, by="kim"), tmp_path / "out.gpx").applied == 1
     assert moved(twin) == moved(dataset)
 
 
-def test_an_export_holds_no_formula(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_an_export_holds_no_formula(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     nasty = dataclasses.replace(PHOTOS[0], source_name='=HYPERLINK("x")')
-    desk = LabelDesk(labelled_dataset(tmp_path / "nasty", [nasty]), by="kim")
-    import_corrections(desk, write_csv(tmp_path / "new.csv", [{"id": nasty.id, "lon": nasty.lon, "lat": nasty.lat}]))
-    export_corrections(desk, tmp_path / "out.csv")
+    store = LabelStore(labelled_dataset(tmp_path / "nasty", [nasty]), by="kim")
+    import_corrections(store, write_csv(tmp_path / "new.csv", [{"id": nasty.id, "lon": nasty.lon, "lat": nasty.lat}]))
+    export_corrections(store, tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(newline="") as file:
         assert next(csv.DictReader(file))["source_name"] == '\'=HYPERLINK("x")'
 
@@ -192,16 +194,16 @@ def test_an_export_holds_no_formula(desk: LabelDesk, dataset: Dataset, tmp_path:
     ],
 )
 def test_a_row_that_makes_no_sense_is_listed(
-    desk: LabelDesk, dataset: Dataset, tmp_path: Path, row: dict[str, object], complaint: str
+    store: LabelStore, dataset: Dataset, tmp_path: Path, row: dict[str, object], complaint: str
 ) -> None:
-    report = import_corrections(desk, write_csv(tmp_path / "new.csv", [{"id": PHOTOS[0].id, **row}]))
+    report = import_corrections(store, write_csv(tmp_path / "new.csv", [{"id": PHOTOS[0].id, **row}]))
     assert complaint in report.unusable[0].text
     assert not dataset.corrections_path.exists()
 
 
 @pytest.mark.parametrize("geometry", [None, {"type": "Point"}, {"type": "LineString", "coordinates": [[1, 2], [3, 4]]}])
 def test_a_feature_that_is_no_point_leaves_the_others_alone(
-    desk: LabelDesk, dataset: Dataset, tmp_path: Path, geometry: object
+    store: LabelStore, dataset: Dataset, tmp_path: Path, geometry: object
 ) -> None:
     good = {"type": "Point", "coordinates": [PHOTOS[1].lon, PHOTOS[1].lat + NORTH]}
     features = [
@@ -210,32 +212,32 @@ def test_a_feature_that_is_no_point_leaves_the_others_alone(
         "odd",
     ]
     (tmp_path / "a.geojson").write_text(json.dumps({"features": features}))
-    report = import_corrections(desk, tmp_path / "a.geojson")
+    report = import_corrections(store, tmp_path / "a.geojson")
     assert [problem.where.split(", ")[1] for problem in report.unusable] == ["feature 1"]
     assert [problem.where.split(", ")[1] for problem in report.unmatched] == ["feature 3"]
     assert moved(dataset) == [0, 11.1, 0, 0, 0]
 
 
-def test_equal_rows_are_one(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_equal_rows_are_one(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     row: dict[str, object] = {"id": PHOTOS[0].id, "lon": PHOTOS[0].lon, "lat": PHOTOS[0].lat + NORTH}
-    report = import_corrections(desk, write_csv(tmp_path / "new.csv", [row, row]))
+    report = import_corrections(store, write_csv(tmp_path / "new.csv", [row, row]))
     assert (report.found, report.applied, report.unchanged, report.conflicts) == (2, 1, 1, ())
     assert moved(dataset) == [11.1, 0, 0, 0, 0]
 
 
-def test_another_datasets_id_is_not_found_by_its_name(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_another_datasets_id_is_not_found_by_its_name(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     row: dict[str, object] = {"source_name": "p1.jpg", "lon": PHOTOS[1].lon, "lat": PHOTOS[1].lat + NORTH}
-    report = import_corrections(desk, write_csv(tmp_path / "new.csv", [row | {"id": 64 * "d"}]))
+    report = import_corrections(store, write_csv(tmp_path / "new.csv", [row | {"id": 64 * "d"}]))
     assert (report.applied, len(report.unmatched)) == (0, 1)
-    assert import_corrections(desk, write_csv(tmp_path / "qgis.csv", [row | {"id": 7}])).applied == 1  # a row number
+    assert import_corrections(store, write_csv(tmp_path / "qgis.csv", [row | {"id": 7}])).applied == 1  # a row number
     assert moved(dataset) == [0, 11.1, 0, 0, 0]
 
 
 @pytest.mark.parametrize("name", ["corrections.csv", "site.geojson", "new/out.csv"])
-def test_an_export_never_replaces_a_file_of_the_dataset(desk: LabelDesk, dataset: Dataset, name: str) -> None:
+def test_an_export_never_replaces_a_file_of_the_dataset(store: LabelStore, dataset: Dataset, name: str) -> None:
     before = {path: path.read_bytes() for path in dataset.root.rglob("*") if path.is_file()}
     with pytest.raises(UsageError, match="lies in the dataset itself"):
-        export_corrections(desk, dataset.root / ".." / dataset.root.name / name)
+        export_corrections(store, dataset.root / ".." / dataset.root.name / name)
     assert {path: path.read_bytes() for path in dataset.root.rglob("*") if path.is_file()} == before
 
 
@@ -254,32 +256,32 @@ def test_an_export_never_replaces_a_file_of_the_dataset(desk: LabelDesk, dataset
     ],
 )
 def test_a_file_that_is_none_is_refused(
-    desk: LabelDesk, tmp_path: Path, name: str, content: str, complaint: str
+    store: LabelStore, tmp_path: Path, name: str, content: str, complaint: str
 ) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(UsageError, match=complaint):
-        import_corrections(desk, tmp_path / name)
+        import_corrections(store, tmp_path / name)
 
 
-def test_bytes_that_are_no_text_and_files_that_are_not_there(desk: LabelDesk, tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_and_files_that_are_not_there(store: LabelStore, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"id,lon\xff,lat\n")
     with pytest.raises(UsageError, match="not UTF-8"):
-        import_corrections(desk, tmp_path / "a.csv")
+        import_corrections(store, tmp_path / "a.csv")
     with pytest.raises(NotFoundError):
-        import_corrections(desk, tmp_path / "b.csv")
+        import_corrections(store, tmp_path / "b.csv")
 
 
-def test_nothing_is_imported_while_another_process_writes(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_nothing_is_imported_while_another_process_writes(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "new.csv", [{"id": PHOTOS[0].id, "lon": PHOTOS[0].lon, "lat": PHOTOS[0].lat + NORTH}])
     with dataset.lock(), pytest.raises(DatasetLockedError):
-        import_corrections(desk, path)
+        import_corrections(store, path)
 
 
-def test_a_feature_may_carry_its_id_itself(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_a_feature_may_carry_its_id_itself(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     point = {"type": "Point", "coordinates": [PHOTOS[0].lon, PHOTOS[0].lat + NORTH, 12.0]}
     feature = {"type": "Feature", "id": PHOTOS[0].id, "properties": None, "geometry": point}
     (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
-    assert import_corrections(desk, tmp_path / "a.geojson").applied == 1
+    assert import_corrections(store, tmp_path / "a.geojson").applied == 1
 
 
 SPELLED = {
@@ -292,12 +294,12 @@ SPELLED = {
 
 
 @pytest.mark.parametrize("kind", SPELLED)
-def test_tables_are_imported_as_labels_are(desk: LabelDesk, dataset: Dataset, tmp_path: Path, kind: str) -> None:
+def test_tables_are_imported_as_labels_are(store: LabelStore, dataset: Dataset, tmp_path: Path, kind: str) -> None:
     name, content, mark = SPELLED[kind]
     lat, lon = (f"{value:.9f}".replace(".", mark) for value in (PHOTOS[0].lat + NORTH, PHOTOS[0].lon))
     path = tmp_path / name
     path.write_text(content.format(lat=lat, lon=lon), encoding="utf-16" if kind == "utf-16" else "utf-8")
-    report = import_corrections(desk, path)
+    report = import_corrections(store, path)
     assert (report.applied, report.unmatched, report.unusable) == (1, (), ())
     assert moved(dataset)[0] == pytest.approx(11.1, abs=0.1)
 
@@ -316,33 +318,33 @@ def points(*spots: tuple[float, float], crs: str = "", kind: str = "Point") -> s
     return json.dumps({"type": "FeatureCollection", "features": features} | named)
 
 
-def test_points_of_another_system_are_turned_into_degrees(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_points_of_another_system_are_turned_into_degrees(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     from pyproj import Transformer
 
     metres = Transformer.from_crs(4326, 3857, always_xy=True).transform(PHOTOS[0].lon, PHOTOS[0].lat + NORTH)
     path = tmp_path / "a.geojson"
     path.write_text(points(metres, crs="urn:ogc:def:crs:EPSG::3857", kind="MultiPoint"))
-    assert import_corrections(desk, path).applied == 1
+    assert import_corrections(store, path).applied == 1
     assert moved(dataset)[0] == pytest.approx(11.1, abs=0.1)
     path.write_text(points((PHOTOS[0].lon, PHOTOS[0].lat), crs="urn:ogc:def:crs:EPSG::27700"))
     with pytest.raises(UsageError, match="look like degrees"):
-        import_corrections(desk, path)
+        import_corrections(store, path)
 
 
-def test_swapped_axes_are_told(desk: LabelDesk, tmp_path: Path) -> None:
+def test_swapped_axes_are_told(store: LabelStore, tmp_path: Path) -> None:
     path = tmp_path / "a.geojson"
     path.write_text(points((PHOTOS[0].lat, PHOTOS[0].lon)))
-    assert "lon and lat are swapped" in import_corrections(desk, path).unusable[0].text
+    assert "lon and lat are swapped" in import_corrections(store, path).unusable[0].text
 
 
-def test_a_photo_is_never_placed_between_two_segments(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_a_photo_is_never_placed_between_two_segments(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     def point(seconds: float, north: float) -> str:
         return f'<trkpt lat="{PHOTOS[0].lat + north}" lon="{PHOTOS[0].lon}">{at(seconds)}</trkpt>'
 
     one, other = "".join(point(s, NORTH) for s in (0, 5)), "".join(point(s, 9 * NORTH) for s in (15, 20))
     path = tmp_path / "track.gpx"
     path.write_text(gpx(f"<trk><trkseg>{one}</trkseg><trkseg>{other}</trkseg></trk>"))
-    import_corrections(desk, path)
+    import_corrections(store, path)
     assert {round(distance / 11.1) for distance in moved(dataset)} <= {0, 1, 9}
     assert moved(dataset)[1] == 0.0
 
@@ -354,7 +356,9 @@ texts = st.text(st.characters(), min_size=1, max_size=30) | st.text(
 
 @given(why=texts, suffix=st.sampled_from([".csv", ".geojson", ".gpx"]))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_reason_and_name_comes_back_from_an_export(desk: LabelDesk, tmp_path: Path, why: str, suffix: str) -> None:
+def test_any_reason_and_name_comes_back_from_an_export(
+    store: LabelStore, tmp_path: Path, why: str, suffix: str
+) -> None:
     row = {**dict.fromkeys(("captured_at", "heading_deg")), "id": "a", "source_name": why, "action": "move"}
     row |= {
         "lon": 1.0,
@@ -374,18 +378,18 @@ def test_any_reason_and_name_comes_back_from_an_export(desk: LabelDesk, tmp_path
     assert (entry.names, entry.why) == ((why,) if why else (), why)
 
 
-def test_a_table_of_another_program_is_read_as_it_stands(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_a_table_of_another_program_is_read_as_it_stands(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     row: dict[str, object] = {"id": PHOTOS[0].id, "lon": PHOTOS[0].lon, "lat": PHOTOS[0].lat + NORTH}
-    import_corrections(desk, write_csv(tmp_path / "new.csv", [row | {"why": "'C:\\x41'"}]))
+    import_corrections(store, write_csv(tmp_path / "new.csv", [row | {"why": "'C:\\x41'"}]))
     assert [line.why for line in read_corrections(dataset.corrections_path)] == ["'C:\\x41'"]
 
 
-def test_a_reason_too_long_is_one_sentence_with_its_row(desk: LabelDesk, dataset: Dataset, tmp_path: Path) -> None:
+def test_a_reason_too_long_is_one_sentence_with_its_row(store: LabelStore, dataset: Dataset, tmp_path: Path) -> None:
     rows = [
         {"id": photo.id, "lon": photo.lon, "lat": photo.lat + NORTH, "why": size * "x"}
         for photo, size in zip(PHOTOS, (2000, 2001), strict=False)
     ]
-    report = import_corrections(desk, write_csv(tmp_path / "new.csv", rows))
+    report = import_corrections(store, write_csv(tmp_path / "new.csv", rows))
     (problem,) = report.unusable
     assert problem.where.endswith("new.csv, row 3")
     assert problem.text == "its why has 2,001 characters: shorten it to 2,000"

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from shapely.geometry import box
 
-from collect.label.desk import LabelDesk
+from collect.label.labelling import Labelling
 from collect.label.opening import Opening
 from img2gps.corrections import Correction, read_corrections
 from img2gps.dataset import Dataset
@@ -62,7 +62,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 @pytest.fixture
 def served(dataset: Dataset) -> Iterator[Client]:
-    with running_server(LabelDesk(dataset, by="kim")) as server:
+    with running_server(Labelling.of(dataset, by="kim")) as server:
         yield server
 
 
@@ -173,7 +173,7 @@ def test_the_walks_place_is_on_the_map_and_one_key_accepts_it(page: Page, datase
     expect(page.locator(".key.expected")).to_be_visible()
     assert "m from here" in str(page.locator("#accept").get_attribute("aria-label"))
     place = centre(page, "#expected path")
-    expected = LabelDesk(dataset, by="kim").queue()[0]
+    expected = Labelling.of(dataset, by="kim").queue.suspicions()[0]
     assert np.hypot(*np.subtract(place, centre(page, "#pin-hit"))) > 50
     page.get_by_text(f"its walk ({len(PHOTOS)})").click()
     page.keyboard.press("w")
@@ -190,7 +190,7 @@ def test_the_walks_place_is_on_the_map_and_one_key_accepts_it(page: Page, datase
 
 def test_no_place_is_shown_where_the_walk_cannot_say(tmp_path: Path, context: BrowserContext) -> None:
     labelled_dataset(tmp_path / "quad", [make_photo("p", captured_at=None)], pictures=True)
-    with running_server(LabelDesk(Dataset.open(tmp_path / "quad"), by="kim")) as running:
+    with running_server(Labelling.of(Dataset.open(tmp_path / "quad"), by="kim")) as running:
         page = open_page(context.new_page(), running.url)
         for part in ("#expected", "#accept", ".key.expected"):
             expect(page.locator(part)).to_be_hidden()
@@ -231,9 +231,9 @@ def test_the_queue_tells_probabilities_and_where_to_stop(page: Page) -> None:
 def test_the_page_is_there_while_the_dataset_is_read(dataset: Dataset, context: BrowserContext) -> None:
     held = threading.Event()
 
-    def opens() -> LabelDesk:
+    def opens() -> Labelling:
         assert held.wait(10)
-        return LabelDesk(dataset, by="kim")
+        return Labelling.of(dataset, by="kim")
 
     opening = Opening(opens)
     with running_server(opening) as server:
@@ -371,7 +371,7 @@ def test_a_site_across_the_date_line_is_one_map(context: BrowserContext, tmp_pat
     here = make_photo("here", lon=179.99998, lat=-16.8)
     there = make_photo("there", lon=-179.9995, lat=-16.8)
     dataset = labelled_dataset(tmp_path / "fiji", [here, there], pictures=True, site=fiji)
-    with running_server(LabelDesk(dataset, by="kim")) as server:
+    with running_server(Labelling.of(dataset, by="kim")) as server:
         page = open_page(context.new_page(), server.url + f"#{here.id[:16]}")
         outline = page.locator("#outline").bounding_box()
         dots = page.locator("#walk-dots").bounding_box()
@@ -496,7 +496,7 @@ def _tap_moves_only_a_pin_that_was_picked_up(page: Page, dataset: Dataset) -> No
 
 def test_an_empty_dataset_says_what_to_do(tmp_path: Path, context: BrowserContext) -> None:
     labelled_dataset(tmp_path / "quad", [])
-    with running_server(LabelDesk(Dataset.open(tmp_path / "quad"), by="kim")) as running:
+    with running_server(Labelling.of(Dataset.open(tmp_path / "quad"), by="kim")) as running:
         page = context.new_page()
         page.goto(running.url)
         expect(page.locator("#alert")).to_contain_text("ingest some first")
@@ -505,7 +505,7 @@ def test_an_empty_dataset_says_what_to_do(tmp_path: Path, context: BrowserContex
 def test_a_name_of_a_file_is_never_markup(tmp_path: Path, context: BrowserContext) -> None:
     nasty = make_photo("p", source_name='<img src=x onerror="document.title=1">.jpg')
     labelled_dataset(tmp_path / "quad", [nasty], pictures=True)
-    with running_server(LabelDesk(Dataset.open(tmp_path / "quad"), by="kim")) as running:
+    with running_server(Labelling.of(Dataset.open(tmp_path / "quad"), by="kim")) as running:
         page = open_page(context.new_page(), running.url)
         expect(page.locator("#name")).to_have_text('<img src=x onerror="document.title=1">.jpg')
         assert page.locator("#name img").count() == 0

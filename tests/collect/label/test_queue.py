@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from collect.label.desk import LabelDesk, open_desk
+from collect.label.labelling import Labelling, open_labelling
 from collect.label.predictions import FoldPrediction, prediction_evidence, read_predictions
 from collect.label.queue import Suspicion
 from collect.label.track import track_evidence
@@ -37,8 +37,8 @@ def noisy_walk(
     return time_s, labels, wrong
 
 
-def queue_of(desk: LabelDesk) -> dict[str, Suspicion]:
-    return {suspicion.photo_id: suspicion for suspicion in desk.queue()}
+def queue_of(labelling: Labelling) -> dict[str, Suspicion]:
+    return {suspicion.photo_id: suspicion for suspicion in labelling.queue.suspicions()}
 
 
 def codes(suspicion: Suspicion) -> list[str]:
@@ -78,7 +78,7 @@ def test_a_walk_too_short_says_nothing(count: int) -> None:
 
 def test_the_slip_leads_and_its_reasons_are_sentences(tmp_path: Path) -> None:
     photos = walk_with_a_slip()
-    queue = LabelDesk(labelled_dataset(tmp_path / "quad", photos), by="kim").queue()
+    queue = Labelling.of(labelled_dataset(tmp_path / "quad", photos), by="kim").queue.suspicions()
     assert queue[0].photo_id == photos[12].id
     assert queue[0].score > 0.99
     assert queue[1].score < 0.5
@@ -93,7 +93,7 @@ def test_a_label_that_somebody_looked_at_leaves_the_queue_and_is_trusted(tmp_pat
     slip = photos[12]
     line_ = Correction(at="now", by="kim", photo_id=slip.id, action="confirm", from_lon=slip.lon, from_lat=slip.lat)
     append_corrections(dataset.corrections_path, [line_])
-    queue = queue_of(LabelDesk(dataset, by="kim"))
+    queue = queue_of(Labelling.of(dataset, by="kim"))
     assert slip.id not in queue
     assert len(queue) == len(photos) - 1
 
@@ -116,8 +116,8 @@ def test_the_phone_and_the_map_have_their_say(tmp_path: Path) -> None:
     ring = [list(point) for point in zip(east.tolist(), north.tolist(), strict=True)]
     building.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
     labelled_dataset(tmp_path / "quad", photos)
-    desk = open_desk(tmp_path / "quad", buildings=building)
-    queue = queue_of(desk)
+    labelling = open_labelling(tmp_path / "quad", buildings=building)
+    queue = queue_of(labelling)
     said = {index: " ".join(reason.text for reason in queue[photos[index].id].reasons) for index in (0, 2, 3, 5, 7, 9)}
     assert "6 m inside a building" in said[0]
     assert said[2] == ""
@@ -136,7 +136,7 @@ def test_positions_without_a_good_fix_come_first(flag: str, tmp_path: Path) -> N
     photos[3] = slip
     photos[7] = dataclasses.replace(photos[7], flags=(flag,))
     dataset = labelled_dataset(tmp_path / "quad", photos)
-    queue = queue_of(LabelDesk(dataset, by="kim"))
+    queue = queue_of(Labelling.of(dataset, by="kim"))
     assert next(iter(queue)) == photos[7].id
     assert any(reason.code == flag and reason.text for reason in queue[photos[7].id].reasons)
     assert queue[slip.id].score > queue[photos[6].id].score
@@ -151,7 +151,7 @@ def test_models_that_did_not_see_a_photo_are_heard(tmp_path: Path) -> None:
         lon, lat = FRAME.to_lonlat(east + rng.normal(0, 5), north + rng.normal(0, 5) - (110 if index == 17 else 0))
         predictions[photo.id] = FoldPrediction(lon=float(lon), lat=float(lat), radius_50_m=6.0, radius_90_m=11.0)
     dataset = labelled_dataset(tmp_path / "quad", photos)
-    queue = LabelDesk(dataset, by="kim", predictions=predictions).queue()
+    queue = Labelling.of(dataset, by="kim", predictions=predictions).queue.suspicions()
     assert queue[0].photo_id == photos[17].id
     assert codes(queue[0]) == ["model"]
     assert "models that did not see the photo" in queue[0].reasons[0].text
@@ -171,13 +171,13 @@ def test_an_uncertain_model_accuses_nobody() -> None:
 
 def test_photos_without_a_time_and_an_empty_dataset_are_fine(tmp_path: Path) -> None:
     timeless: list[Photo] = [make_photo(f"p{i}", i, 0, captured_at=None, utc_offset_min=None) for i in range(4)]
-    assert len(LabelDesk(labelled_dataset(tmp_path / "a", timeless), by="kim").queue()) == 4
-    assert LabelDesk(labelled_dataset(tmp_path / "b", []), by="kim").queue() == []
+    assert len(Labelling.of(labelled_dataset(tmp_path / "a", timeless), by="kim").queue.suspicions()) == 4
+    assert Labelling.of(labelled_dataset(tmp_path / "b", []), by="kim").queue.suspicions() == []
 
 
 def test_the_speed_alone_speaks_where_a_walk_is_too_short(tmp_path: Path) -> None:
     pair = [make_photo("a", 0, 0), make_photo("b", 0, 80, captured_at=NOON + timedelta(seconds=6))]
-    queue = LabelDesk(labelled_dataset(tmp_path / "quad", pair), by="kim").queue()
+    queue = Labelling.of(labelled_dataset(tmp_path / "quad", pair), by="kim").queue.suspicions()
     assert all(codes(suspicion) == ["speed"] for suspicion in queue)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collect.label.desk import LabelDesk
+from collect.label.labelling import Labelling
 from collect.label.opening import Opening
 from img2gps.corrections import read_corrections
 from img2gps.dataset import Dataset
@@ -28,7 +28,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 @pytest.fixture
 def server(dataset: Dataset) -> Iterator[Client]:
-    with running_server(LabelDesk(dataset, by="kim")) as client:
+    with running_server(Labelling.of(dataset, by="kim")) as client:
         yield client
 
 
@@ -76,9 +76,9 @@ def test_a_reason_of_over_2000_characters_is_a_413(server: Client, dataset: Data
 def test_the_page_is_there_before_the_dataset(dataset: Dataset) -> None:
     held = threading.Event()
 
-    def opens() -> LabelDesk:
+    def opens() -> Labelling:
         assert held.wait(10)
-        return LabelDesk(dataset, by="kim")
+        return Labelling.of(dataset, by="kim")
 
     opening = Opening(opens)
     with running_server(opening) as server:
@@ -91,7 +91,7 @@ def test_the_page_is_there_before_the_dataset(dataset: Dataset) -> None:
 
 
 def test_a_dataset_that_does_not_open_is_told_to_the_page() -> None:
-    def opens() -> LabelDesk:
+    def opens() -> Labelling:
         raise InvalidDatasetError("The manifest is damaged.")
 
     failed = threading.Event()
@@ -301,7 +301,7 @@ def test_every_answer_forbids_what_the_page_does_not_need(server: Client) -> Non
 
 
 def test_other_addresses_want_a_token(dataset: Dataset) -> None:
-    with running_server(LabelDesk(dataset, by="kim"), host="192.168.1.5") as server:
+    with running_server(Labelling.of(dataset, by="kim"), host="192.168.1.5") as server:
         token = server.policy.token
         assert token is not None
         assert len(token) >= 24
@@ -333,6 +333,6 @@ def test_the_page_gets_everything_it_draws(server: Client) -> None:
 
 def test_names_of_files_reach_the_page_as_safe_text(tmp_path: Path) -> None:
     nasty = dataclasses.replace(PHOTO, source_name="<script>\u202e\x1b.jpg")
-    with running_server(LabelDesk(labelled_dataset(tmp_path / "quad", [nasty]), by="kim")) as server:
+    with running_server(Labelling.of(labelled_dataset(tmp_path / "quad", [nasty]), by="kim")) as server:
         name = server.get("/api/dataset")[1]["photos"][0]["name"]
     assert name == "<script>\\u{202e}\\x1b.jpg"  # markup is no danger: the page sets it as text

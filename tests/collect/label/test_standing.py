@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collect.label.desk import LabelDesk
+from collect.label.labelling import Labelling
 from collect.label.standing import learned_shift, probability, standing_of
 from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset
@@ -66,11 +66,13 @@ def test_the_number_expected_is_near_the_number_there_is(tmp_path: Path) -> None
     expected, worth, found = 0.0, 0, 0
     for seed in range(4):
         photos, wrong = _noisy(seed)
-        desk = LabelDesk(labelled_dataset(tmp_path / str(seed), photos), by="kim")
-        standing = desk.standing()
+        labelling = Labelling.of(labelled_dataset(tmp_path / str(seed), photos), by="kim")
+        standing = labelling.queue.standing()
         expected += standing.expected_wrong_there + standing.expected_wrong_beyond
         worth += standing.worth_looking
-        found += len(wrong & {suspicion.photo_id for suspicion in desk.queue()[: standing.worth_looking]})
+        found += len(
+            wrong & {suspicion.photo_id for suspicion in labelling.queue.suspicions()[: standing.worth_looking]}
+        )
     assert expected == pytest.approx(24, rel=0.35)
     assert found >= 23
     assert worth <= 48  # a tenth of the photos
@@ -92,22 +94,22 @@ def _correct(dataset: Dataset, photo: Photo, **fields: object) -> None:
 def test_what_a_person_found_changes_the_other_photos(tmp_path: Path) -> None:
     photos = walk_with_a_slip()
     dataset = labelled_dataset(tmp_path / "quad", photos)
-    desk = LabelDesk(dataset, by="kim")
-    before = desk.queue()
-    assert desk.queue() == before
+    labelling = Labelling.of(dataset, by="kim")
+    before = labelling.queue.suspicions()
+    assert labelling.queue.suspicions() == before
     _correct(dataset, photos[12])  # the most suspicious one was right, the person says
-    after = desk.queue()
+    after = labelling.queue.suspicions()
     assert before[0].photo_id == photos[12].id
     assert len(after) == len(before) - 1
     assert max(suspicion.probability for suspicion in after) < 0.1
-    assert desk.standing().judged == 1
+    assert labelling.queue.standing().judged == 1
 
 
 def test_the_walk_says_where_it_places_a_photo_and_only_where_it_can(tmp_path: Path) -> None:
     photos = walk_with_a_slip()
-    queue = LabelDesk(labelled_dataset(tmp_path / "quad", photos), by="kim").queue()
+    queue = Labelling.of(labelled_dataset(tmp_path / "quad", photos), by="kim").queue.suspicions()
     slip = next(suspicion for suspicion in queue if suspicion.photo_id == photos[12].id)
     assert slip.expected_lon == pytest.approx((photos[11].lon + photos[13].lon) / 2, abs=1e-4)
     assert slip.expected_lat == pytest.approx((photos[11].lat + photos[13].lat) / 2, abs=5e-5)
-    pair = LabelDesk(labelled_dataset(tmp_path / "pair", photos[:2]), by="kim").queue()
+    pair = Labelling.of(labelled_dataset(tmp_path / "pair", photos[:2]), by="kim").queue.suspicions()
     assert [(suspicion.expected_lon, suspicion.expected_lat) for suspicion in pair] == 2 * [(None, None)]

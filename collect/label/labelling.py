@@ -1,0 +1,77 @@
+"""A dataset opened for labelling: where corrections go, which photos to look at first, and what the page draws."""
+
+import dataclasses
+import getpass
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collect.label.actions import BY_LIMIT
+from collect.label.page_state import PageState
+from collect.label.predictions import FoldPrediction, read_predictions
+from collect.label.review_queue import ReviewQueue
+from collect.label.store import LabelStore
+from collect.layers import read_layer
+from img2gps.dataset import Dataset
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+__all__ = ["Labelling", "open_labelling"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Labelling:
+    """The three parts that work on one dataset."""
+
+    store: LabelStore
+    queue: ReviewQueue
+    page: PageState
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        *,
+        by: str,
+        buildings: "list[BaseGeometry] | None" = None,
+        paths: "list[BaseGeometry] | None" = None,
+        predictions: Mapping[str, FoldPrediction] | None = None,
+    ) -> "Labelling":
+        """Return the parts over a dataset; `by` is whose corrections are written, the layers are in degrees."""
+        store, buildings, predictions = LabelStore(dataset, by=by), buildings or [], predictions or {}
+        return cls(
+            store=store,
+            queue=ReviewQueue(store, buildings=buildings, predictions=predictions),
+            page=PageState(store=store, buildings=buildings, paths=paths or [], predictions=predictions),
+        )
+
+
+def open_labelling(
+    root: Path,
+    *,
+    by: str | None = None,
+    run: Path | None = None,
+    buildings: Path | None = None,
+    paths: Path | None = None,
+) -> Labelling:
+    """Return a dataset folder, open, with its layers and, from a run of ``train --folds``, predictions.
+
+    `by` defaults to the name of the user's account. Raises what reading each of the files raises.
+    """
+    dataset = Dataset.open(root)
+    site = dataset.site() if buildings or paths else None
+    return Labelling.of(
+        dataset,
+        by=(by or _account())[:BY_LIMIT],
+        buildings=read_layer(buildings, kinds=("Polygon",), site=site),
+        paths=read_layer(paths, kinds=("LineString", "Polygon"), site=site),
+        predictions=read_predictions(run) if run else None,
+    )
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a container's user without a name
+        return "somebody"
