@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from collect.ingestion.outside import read_outside
-from collect.ingestion.rejected import is_changed, read_rejected
+from img2gps.rejected import is_changed, read_rejected
 from collect.ingestion.site_change import pending_site
 from collect.ingestion.sources import read_sources
 from img2gps.corrections import file_text, read_corrections

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from collect.auditing.photo_arrays import PhotoArrays
-from collect.ingestion.rejected import tell_changed
+from img2gps.rejected import tell_changed
 from img2gps.errors import InvalidDatasetError
 from img2gps.geo import FloatArray
 from img2gps.reasons import FLAGS, REASONS

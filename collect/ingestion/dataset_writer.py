@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from collect.ingestion.outside import check_shrinking, read_outside, write_outside
 from collect.ingestion.photo_store import CopyStore
-from collect.ingestion.rejected import RejectedFile, read_rejected, tell_changed, write_rejected
+from img2gps.rejected import RejectedFile, read_rejected, tell_changed, write_rejected
 from collect.ingestion.site_change import finish_site_change, prepare_site_change
 from collect.ingestion.sources import SeenSource, holds_whole_paths, read_sources, source_key, write_sources
 from collect.splits.groups import assign_groups

@@ -9,7 +9,7 @@ from typing import Final
 from collect.ingestion.dataset_writer import DatasetWriter
 from collect.ingestion.outcomes import Outcomes
 from collect.ingestion.photo_reader import FileTask, Reading, Skipped
-from collect.ingestion.rejected import RejectedFile
+from img2gps.rejected import RejectedFile
 from collect.ingestion.sources import SeenSource
 from collect.reading.discover import FoundFile
 from collect.validation.labels import LabelRow

@@ -23,7 +23,7 @@ from photos import (
 )
 
 from collect.ingestion import photo_reader as photo_file
-from collect.ingestion.rejected import read_rejected
+from img2gps.rejected import read_rejected
 from collect.splits.split import split_dataset
 from collect.verification import verify_dataset
 from img2gps.corrections import Correction, append_corrections

@@ -13,7 +13,7 @@ from ingest_runs import fingerprint, rows, run_ingest
 from photos import write_photo, write_site, write_walk
 
 from collect.ingestion.log import portable_command
-from collect.ingestion.rejected import read_rejected, write_rejected
+from img2gps.rejected import read_rejected, write_rejected
 from collect.ingestion.sources import read_sources
 from collect.validation.off_site import coarse_detail, off_site
 from collect.validation.rules import place

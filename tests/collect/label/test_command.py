@@ -69,7 +69,7 @@ def test_a_missing_dataset_is_exit_3(tmp_path: Path) -> None:
 
 def test_the_page_belongs_to_what_a_plain_install_brings() -> None:
     setup = ConfigParser()
-    setup.read(Path(__file__).parents[2] / "setup.cfg", encoding="utf-8")
+    setup.read(Path(__file__).parents[3] / "setup.cfg", encoding="utf-8")
     core = {line.split(">")[0] for line in setup["options"]["install_requires"].splitlines()}
     assert {"starlette", "uvicorn"} <= core
     assert "label" in setup["options.extras_require"]  # so that img2gps[label] goes on being an address
