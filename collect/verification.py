@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from collect.ingestion.outside import read_outside
-from img2gps.rejected import is_changed, read_rejected
 from collect.ingestion.site_change import pending_site
 from collect.ingestion.sources import read_sources
 from img2gps.corrections import file_text, read_corrections
@@ -17,6 +16,7 @@ from img2gps.files import TEMPORARY_PREFIX, read_json_lines, sha256_file
 from img2gps.manifest import ManifestInfo, inspect_table, is_info_intact, photos_of, rows_digest
 from img2gps.progress import track
 from img2gps.reasons import FLAGS
+from img2gps.rejected import is_changed, read_rejected
 from img2gps.site import Site
 from img2gps.text import format_count, safe_path, safe_text
 from img2gps.types import GpsSource, HeadingRef, Photo, SplitName, TimeSource

@@ -10,12 +10,19 @@ from img2gps.geo import FloatArray
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CIVIL_TWILIGHT_DEG", "LIGHTS", "light_of", "sun_elevation_deg"]
+__all__ = ["CIVIL_TWILIGHT_DEG", "LIGHTS", "LIGHT_ELEVATIONS_DEG", "light_of", "sun_elevation_deg"]
 
 CIVIL_TWILIGHT_DEG: Final = -6.0
 """Civil twilight ends where the sun's centre is 6 degrees below the horizon (U.S. Naval Observatory)."""
 
 LIGHTS: Final = ("day", "dusk", "night", "time unknown")
+
+LIGHT_ELEVATIONS_DEG: Final = {
+    "day": (0.0, 90.0),
+    "dusk": (CIVIL_TWILIGHT_DEG, 0.0),
+    "night": (-90.0, CIVIL_TWILIGHT_DEG),
+}
+"""The lowest and the highest elevation of the sun's centre, in degrees, of each light that is known."""
 
 
 def sun_elevation_deg(captured_at: "pd.Series[pd.Timestamp]", lon: ArrayLike, lat: ArrayLike) -> FloatArray:

@@ -18,10 +18,10 @@ from ingest_runs import rows, run_ingest
 from photos import write_photo, write_site, write_walk
 
 from collect.ingestion.outside import read_outside
-from img2gps.rejected import read_rejected
 from collect.ingestion.sources import read_sources
 from collect.verification import verify_dataset
 from img2gps.dataset import Dataset
+from img2gps.rejected import read_rejected
 
 
 def write_input(folder: Path, count: int) -> Path:

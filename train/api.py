@@ -9,7 +9,7 @@ from img2gps.dataset import Dataset
 if TYPE_CHECKING:
     from train.config.schema import TrainConfig
     from train.evaluation.compare import Comparison
-    from train.evaluation.evaluate import Evaluation
+    from train.evaluation.result import EvaluationResult
     from train.inference.predict import Prediction
     from train.runs.folder import RunFolder
     from train.study.results import StudyResult
@@ -67,7 +67,7 @@ def evaluate(
     force: bool = False,
     device: str = "auto",
     write: bool = True,
-) -> "Evaluation":
+) -> "EvaluationResult":
     """Score a run in metres on photos whose place is known: what ``img2gps evaluate RUN`` does.
 
     `on` is another dataset, of which photos of the training are left out. `write` leaves predictions, plots and the
@@ -84,7 +84,7 @@ def evaluate(
     return evaluate_run(Path(run), on=other, split=split, force=force, abstain_m=abstain_m, device=device, write=write)
 
 
-def compare(evaluations: "Sequence[Evaluation]") -> "list[Comparison]":
+def compare(evaluations: "Sequence[EvaluationResult]") -> "list[Comparison]":
     """Return each pair of evaluations on the photos that all share, with the interval of the difference."""
     from train.evaluation.evaluate import compare_evaluations
 

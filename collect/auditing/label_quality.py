@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 
 from collect.auditing.photo_arrays import PhotoArrays
-from img2gps.rejected import tell_changed
 from img2gps.errors import InvalidDatasetError
 from img2gps.geo import FloatArray
 from img2gps.reasons import FLAGS, REASONS
+from img2gps.rejected import tell_changed
 from img2gps.text import safe_path
 
 __all__ = ["accuracy", "corrections", "flag_counts", "rejection_counts"]

@@ -18,7 +18,6 @@ from typing import Any, Final
 
 from collect.ingestion.outside import check_shrinking, read_outside, write_outside
 from collect.ingestion.photo_store import CopyStore
-from img2gps.rejected import RejectedFile, read_rejected, tell_changed, write_rejected
 from collect.ingestion.site_change import finish_site_change, prepare_site_change
 from collect.ingestion.sources import SeenSource, holds_whole_paths, read_sources, source_key, write_sources
 from collect.splits.groups import assign_groups
@@ -32,6 +31,7 @@ from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import read_json_lines
 from img2gps.manifest import ManifestInfo, photos_of, read_table, write_manifest
+from img2gps.rejected import RejectedFile, read_rejected, tell_changed, write_rejected
 from img2gps.site import Site
 from img2gps.text import format_count
 from img2gps.types import Photo, Rejection

@@ -9,12 +9,12 @@ from typing import Final
 from collect.ingestion.dataset_writer import DatasetWriter
 from collect.ingestion.outcomes import Outcomes
 from collect.ingestion.photo_reader import FileTask, Reading, Skipped
-from img2gps.rejected import RejectedFile
 from collect.ingestion.sources import SeenSource
 from collect.reading.discover import FoundFile
 from collect.validation.labels import LabelRow
 from collect.validation.rules import Rules
 from img2gps.geo import geodesic_m
+from img2gps.rejected import RejectedFile
 from img2gps.text import format_count, safe_text
 from img2gps.types import Photo, Rejection
 

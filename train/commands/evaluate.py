@@ -65,25 +65,25 @@ def evaluate(
     from train.evaluation.document import contract_of
     from train.evaluation.evaluate import evaluate_runs
 
-    evaluations, comparisons = evaluate_runs(runs, on=on, split=split, force=force, abstain_m=abstain, device=device)
+    results, comparisons = evaluate_runs(runs, on=on, split=split, force=force, abstain_m=abstain, device=device)
     if as_json:
-        documents = [contract_of(evaluation.document) for evaluation in evaluations]
+        documents = [contract_of(result) for result in results]
         pairs = [comparison.to_dict() for comparison in comparisons]
-        page = {"report": str(comparison_path(evaluations))} if comparisons else {}
+        page = {"report": str(comparison_path(results))} if comparisons else {}
         print_json(documents[0] if len(documents) == 1 else {"runs": documents, "comparisons": pairs} | page)
         return
-    for evaluation in evaluations:
-        print_text(summary.headline(evaluation.document))
-        for table in (summary.figures_table(evaluation.document), summary.walks_table(evaluation.document)):
+    for result in results:
+        print_text(summary.headline(result))
+        for table in (summary.figures_table(result), summary.walks_table(result)):
             print_table(table.title, table.columns, table.rows)
-        for line in summary.remarks(evaluation.document):
+        for line in summary.remarks(result):
             print_text(line)
         print_text("")
     for comparison in comparisons:
         print_text(comparison.sentence("rmse_m"))
         print_text(comparison.sentence("median_m"))
     if comparisons:
-        say(f"See the runs side by side: {safe_path(comparison_path(evaluations))}")
-    steps = [step for evaluation in evaluations for step in summary.next_steps(evaluation.document)]
+        say(f"See the runs side by side: {safe_path(comparison_path(results))}")
+    steps = [step for result in results for step in summary.next_steps(result)]
     for step in dict.fromkeys(steps):  # what helps one run may help the other
         say(step)

@@ -16,26 +16,23 @@ from numpy.typing import NDArray
 
 from img2gps.geo import FloatArray
 from img2gps.metrics import WITHIN_M, metrics_of
+from train.evaluation.per_figure import FIGURES, FigureIntervals, Interval, figures_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "FIGURES",
     "Clusters",
+    "IntervalSource",
     "clusters_of",
     "figure_intervals",
     "figure_samples",
     "figure_values",
     "interval",
     "mean_interval",
-    "nested",
 ]
 
 IntArray = NDArray[np.int64]
-
-FIGURES: Final = ("rmse_m", "mean_m", "median_m", "p90_m", *(f"within_m.{radius}" for radius in WITHIN_M))
-"""The figures of `img2gps.metrics.Metrics`, flattened, in the order of the last axis of `figure_samples`."""
 
 LEVEL: Final = 0.95
 REPLICATES: Final = 2000
@@ -43,6 +40,20 @@ SEED: Final = 0
 _ENOUGH_WALKS: Final = 8
 _FEWEST_CLUSTERS: Final = 5
 _CHUNK_CELLS: Final = 2_000_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalSource:
+    """What the intervals resample: how many groups of photos of which kind, in the plural, and their level."""
+
+    unit: str
+    count: int
+    level: float
+
+    @property
+    def text(self) -> str:
+        """What is resampled, such as ``12 walks``."""
+        return f"{self.count} {self.unit}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +69,11 @@ class Clusters:
         """Return the clusters of equal `labels`, shape (N,)."""
         values, codes = np.unique(np.asarray(labels), return_inverse=True)
         return cls(unit=unit, codes=codes.reshape(-1).astype(np.int64), count=len(values))
+
+    @property
+    def source(self) -> IntervalSource:
+        """What intervals over these groups rest on."""
+        return IntervalSource(unit=self.unit, count=self.count, level=LEVEL)
 
     def take(self, rows: Any) -> "Clusters":
         """Return the clusters of some photos (a mask or indices), numbered anew."""
@@ -78,8 +94,7 @@ def clusters_of(frame: "pd.DataFrame") -> Clusters:
 
 def figure_values(error_m: FloatArray) -> FloatArray:
     """Return the figures of errors (N,) as an array in the order of `FIGURES`."""
-    metrics = metrics_of(error_m)
-    return np.array([metrics.rmse_m, metrics.mean_m, metrics.median_m, metrics.p90_m, *metrics.within_m.values()])
+    return np.array(figures_of(metrics_of(error_m)).values())
 
 
 def figure_samples(
@@ -98,7 +113,7 @@ def figure_samples(
     return samples if np.ndim(error_m) == 2 else samples[0]
 
 
-def interval(samples: FloatArray, clusters: int, *, level: float = LEVEL) -> tuple[float, float] | None:
+def interval(samples: FloatArray, clusters: int, *, level: float = LEVEL) -> Interval | None:
     """Return the expanded percentile interval of `samples` (B,), None for fewer than five clusters."""
     if clusters < _FEWEST_CLUSTERS or not np.isfinite(samples).any():
         return None
@@ -107,11 +122,11 @@ def interval(samples: FloatArray, clusters: int, *, level: float = LEVEL) -> tup
     spread = math.sqrt(clusters / (clusters - 1)) * float(t.ppf((1 + level) / 2, clusters - 1))
     tail = float(norm.cdf(-spread))
     low, high = np.nanquantile(samples, [tail, 1 - tail])
-    return float(low), float(high)
+    return Interval(float(low), float(high))
 
 
-def figure_intervals(error_m: FloatArray, clusters: Clusters, *, level: float = LEVEL) -> dict[str, Any] | None:
-    """Return the interval of every figure of errors (N,) under the keys of ``Metrics.to_dict``, or None."""
+def figure_intervals(error_m: FloatArray, clusters: Clusters, *, level: float = LEVEL) -> FigureIntervals | None:
+    """Return the interval of every figure of errors (N,), None for fewer than five clusters."""
     if clusters.count < _FEWEST_CLUSTERS:
         return None
     samples = figure_samples(error_m, clusters)
@@ -119,19 +134,10 @@ def figure_intervals(error_m: FloatArray, clusters: Clusters, *, level: float = 
     for index, name in enumerate(FIGURES):
         if name.startswith("within_m."):
             bounds[index] = _never_certain(bounds[index], clusters.count, level)
-    return nested(bounds)
+    return FigureIntervals.of(bounds)
 
 
-def nested(values: Any) -> dict[str, Any]:
-    """Return one value per figure, in the order of `FIGURES`, under the keys of ``Metrics.to_dict``."""
-    flat = dict(zip(FIGURES, values, strict=True))
-    within = {str(radius): flat.pop(f"within_m.{radius}") for radius in WITHIN_M}
-    return {**flat, "within_m": within}
-
-
-def mean_interval(
-    values: FloatArray, clusters: Clusters, *, level: float = LEVEL, seed: int = SEED
-) -> tuple[float, float] | None:
+def mean_interval(values: FloatArray, clusters: Clusters, *, level: float = LEVEL, seed: int = SEED) -> Interval | None:
     """Return the interval of the mean of `values` (N,), None for fewer than five clusters.
 
     Of shares (values 0 and 1) that are all or nothing, the interval still leaves room for what was not seen.
@@ -145,15 +151,15 @@ def mean_interval(
     return _never_certain(bounds, clusters.count, level) if is_share else bounds
 
 
-def _never_certain(bounds: tuple[float, float] | None, clusters: int, level: float) -> tuple[float, float] | None:
+def _never_certain(bounds: Interval | None, clusters: int, level: float) -> Interval | None:
     """Widen the interval of a share that is 0 or 1 in every resample to the exact one of as many single photos.
 
     Resampling cannot show what no group has; Clopper and Pearson, Biometrika 26 (1934), give the bound.
     """
     room = 1 - ((1 - level) / 2) ** (1 / clusters)
     if bounds == (0.0, 0.0):
-        return 0.0, room
-    return (1 - room, 1.0) if bounds == (1.0, 1.0) else bounds
+        return Interval(0.0, room)
+    return Interval(1 - room, 1.0) if bounds == (1.0, 1.0) else bounds
 
 
 def _drawn(clusters: Clusters, replicates: int, seed: int) -> Iterator[IntArray]:

@@ -3,34 +3,31 @@
 import dataclasses
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from img2gps.geo import FloatArray
 from img2gps.text import format_count
-from train.evaluation.bootstrap import (
-    FIGURES,
-    LEVEL,
-    Clusters,
-    figure_samples,
-    figure_values,
-    interval,
-    nested,
-)
+from train.evaluation.bootstrap import LEVEL, Clusters, figure_samples, figure_values, interval
+from train.evaluation.per_figure import FigureIntervals, Figures, Length
 
 __all__ = ["Comparison", "compare_errors", "compare_pairs"]
 
-_NOUNS = {"rmse_m": "RMSE", "mean_m": "mean error", "median_m": "median error"}
+_NOUNS: Final[dict[Length, str]] = {
+    "rmse_m": "RMSE",
+    "mean_m": "mean error",
+    "median_m": "median error",
+    "p90_m": "90th percentile of the errors",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Figures of `run_a` minus those of `run_b` (negative metres: `run_a` is nearer the truth) on shared photos.
 
-    `differences` and `intervals` have the keys of ``Metrics.to_dict``; `intervals` is None for fewer than five
-    groups. `level` is the level of each interval: with several pairs it is raised (Bonferroni), so that
-    all pairs together hold with 95 %.
+    `intervals` is None for fewer than five groups. `level` is the level of each interval: with several pairs it is
+    raised (Bonferroni), so that all pairs together hold with 95 %.
     """
 
     run_a: str
@@ -39,29 +36,29 @@ class Comparison:
     unit: str
     clusters: int
     level: float
-    figures_a: Mapping[str, Any]
-    figures_b: Mapping[str, Any]
-    differences: Mapping[str, Any]
-    intervals: Mapping[str, Any] | None
+    figures_a: Figures
+    figures_b: Figures
+    differences: Figures
+    intervals: FigureIntervals | None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison with its verdict, for JSON."""
         return {**dataclasses.asdict(self), "sentence": self.sentence()}
 
-    def sentence(self, figure: str = "median_m") -> str:
-        """Return the verdict on one figure (rmse_m, mean_m or median_m) in plain words."""
+    def sentence(self, figure: Length = "median_m") -> str:
+        """Return the verdict on one figure in plain words."""
         noun = _NOUNS[figure]
         start = (
-            f"The {noun} of {self.run_a} is {self.figures_a[figure]:.1f} m, "
-            f"that of {self.run_b} {self.figures_b[figure]:.1f} m"
+            f"The {noun} of {self.run_a} is {self.figures_a.length(figure):.1f} m, "
+            f"that of {self.run_b} {self.figures_b.length(figure):.1f} m"
         )
         basis = f"{format_count(self.photos, 'photo')}, {self.clusters} {self.unit}"
-        bounds = self.intervals[figure] if self.intervals else None
+        bounds = self.intervals.length(figure) if self.intervals else None
         if bounds is None:
             return f"{start} ({basis}): too few groups to say whether that is more than chance."
         low, high = bounds
         spread = f"{100 * self.level:.3g} % interval {low:+.1f} to {high:+.1f} m"
-        spread = f"difference {self.differences[figure]:+.1f} m, {spread}"
+        spread = f"difference {self.differences.length(figure):+.1f} m, {spread}"
         if low > 0 or high < 0:
             better = self.run_a if high < 0 else self.run_b
             return f"{start} ({spread}; {basis}): {better} is better by more than chance."
@@ -87,10 +84,10 @@ def compare_errors(
         unit=clusters.unit,
         clusters=clusters.count,
         level=level,
-        figures_a=nested(values_a.tolist()),
-        figures_b=nested(values_b.tolist()),
-        differences=nested((values_a - values_b).tolist()),
-        intervals=None if bounds[FIGURES.index("rmse_m")] is None else nested(bounds),
+        figures_a=Figures.of(values_a.tolist()),
+        figures_b=Figures.of(values_b.tolist()),
+        differences=Figures.of((values_a - values_b).tolist()),
+        intervals=None if bounds[0] is None else FigureIntervals.of(bounds),
     )
 
 

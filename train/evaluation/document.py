@@ -1,37 +1,29 @@
-"""The evaluation as one document: what evaluation.json holds and report.html shows.
+"""The result of an evaluation as JSON: what evaluation.json holds and ``evaluate --json`` prints.
 
-Lengths are metres, shares are 0..1, positions are east/north metres of the site's frame unless named lon and
-lat. `intervals` and everything named so hold 95 % intervals as [low, high], null where there are too few groups.
+Keys are added, never renamed: other programs read them. Lengths are metres, shares are 0..1, positions are east/north
+metres of the site's frame unless named lon and lat. `intervals` and everything named so hold 95 % intervals as
+[low, high], null where there are too few groups.
 """
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import shapely
 
-from img2gps.geo import FloatArray
-from img2gps.metrics import metrics_of
+from img2gps.console import jsonable
 from img2gps.site import Site
 from img2gps.text import safe_text
-from train.evaluation import calibration, strata
-from train.evaluation.bootstrap import (
-    LEVEL,
-    Clusters,
-    clusters_of,
-    figure_intervals,
-    figure_samples,
-    figure_values,
-    interval,
-)
-from train.evaluation.references import REFERENCES, ReferenceErrors
-from train.evaluation.whole_walks import walks_together
-from train.runs.remarks import against_mean
+from train.evaluation.result import EvaluationResult
+from train.evaluation.strata import MacroAverage, Strata, Stratum
+from train.evaluation.whole_walks import WholeWalks
+from train.runs.remarks import TOO_FEW
 
 if TYPE_CHECKING:
     import pandas as pd
-from train.models.conformal import LEVELS
+    from _typeshed import DataclassInstance
 
-__all__ = ["CONTRACT", "contract_of", "evaluation_document"]
+__all__ = ["CONTRACT", "contract_of", "document_of"]
 
 CONTRACT: Final = (
     *("run", "dataset", "split", "photos", "rmse_m", "mean_m", "median_m", "p90_m", "within_m"),
@@ -51,130 +43,108 @@ CONTRACT: Final = (
 )
 """The keys that ``evaluate --json`` prints; evaluation.json has more."""
 
-_CDF_POINTS: Final = 200
+Json = dict[str, Any]
 
 
-def evaluation_document(
-    scores: "pd.DataFrame", references: ReferenceErrors, site: Site, *, abstain_m: float | None = None
-) -> dict[str, Any]:
-    """Return everything that follows from the scores of `train.evaluation.scores`; the caller adds what they are of."""
-    clusters = clusters_of(scores)
-    errors = scores["error_m"].to_numpy(dtype=np.float64)
-    together = walks_together(scores, abstain_m=abstain_m)
-    skill = _skill(errors, references.errors_m["mean_predictor"], clusters)
-    per_walk, per_day = (strata.per(scores, column, clusters) for column in ("walk", "day"))
-    return {
-        **metrics_of(errors).to_dict(),
-        "intervals": figure_intervals(errors, clusters),
-        "intervals_from": {"unit": clusters.unit, "count": clusters.count, "level": LEVEL},
-        "mean_predictor": metrics_of(references.errors_m["mean_predictor"]).to_dict(),
-        "skill": skill,
-        "against_mean": against_mean(skill.get("rmse_m") or {}),
-        "frame": _frame(references, clusters),
-        "per_walk": per_walk,
-        "per_day": per_day,
-        "macro": {"walks": strata.macro_average(per_walk), "days": strata.macro_average(per_day)},
-        "strata": strata.strata(scores, clusters),
-        "bias": strata.bias(scores, clusters),
-        "labels": _labels(scores, clusters),
-        **_uncertainty(scores, clusters, abstain_m),
-        "walks_together": together,
-        "cdf": _cdf(errors, references, scores["walk_error_m"] if together else None),
-        "worst": strata.worst(scores),
-        "site": _site(site),
-        "points": _points(scores),
+def document_of(result: EvaluationResult) -> Json:
+    """Return the whole result as JSON values: what evaluation.json holds."""
+    scored, beside_mean = result.scored, result.beside_mean
+    document: Json = {
+        "run": scored.run,
+        "dataset": scored.dataset,
+        "split": scored.split,
+        "training_photos": scored.training_photos,
+        "training_walks": scored.training_walks,
+        "method": scored.method,
+        "left_out": dict(scored.left_out),
+        "notes": scored.notes,
+        "report": str(result.report),
+        "provenance": dict(scored.provenance),
+        **result.figures.to_dict(),
+        "intervals": _plain(result.intervals),
+        "intervals_from": _plain(result.intervals_from),
+        "mean_predictor": result.mean_predictor.to_dict(),
+        "skill": {name: _plain(skill) for name, skill in result.skill.items()},
+        "against_mean": beside_mean.word if beside_mean else TOO_FEW,
+        "frame": {key: _plain(reference) for key, reference in result.references.items()},
+        "per_walk": [_group(row) for row in result.per_walk],
+        "per_day": [_group(row) for row in result.per_day],
+        "macro": {"walks": _macro(result.macro_walks), "days": _macro(result.macro_days)},
+        "strata": _strata(result.strata),
+        "bias": _plain(result.bias),
+        "labels": _plain(result.labels),
+        "calibration": _plain(result.calibration),
+        "risk_coverage": _plain(result.risk_coverage),
+        "abstain": _plain(result.abstention),
+        "familiarity": _plain(result.familiarity),
+        "walks_together": _whole_walks(result.whole_walks),
+        "cdf": {"share": result.curves.share, **result.curves.error_m},
+        "worst": [_plain(photo) for photo in result.worst],
+        "site": _site(result.site),
+        "points": _points(result.scores),
     }
+    plain: Json = jsonable(document)
+    return plain
 
 
-def contract_of(document: dict[str, Any]) -> dict[str, Any]:
+def contract_of(result: EvaluationResult) -> Json:
     """Return what ``evaluate --json`` prints of an evaluation."""
-    return {key: document[key] for key in CONTRACT if key in document}
+    document = document_of(result)
+    return {key: document[key] for key in CONTRACT}
 
 
-def _skill(error_m: FloatArray, mean_error_m: FloatArray, clusters: Clusters) -> dict[str, Any]:
-    """Return 1 - figure / figure of the mean predictor: 0 has learned nothing, 1 is perfect.
-
-    The form of a skill score (Murphy, Monthly Weather Review 116 (1988)), on the errors themselves.
-    """
-    samples = figure_samples(np.stack([error_m, mean_error_m]), clusters)
-    own, reference = figure_values(error_m), figure_values(mean_error_m)
-    result: dict[str, Any] = {}
-    for index, name in enumerate(("rmse_m", "mean_m", "median_m")):
-        if reference[index] > 0:
-            ratios = 1 - samples[0, :, index] / samples[1, :, index]
-            value = float(1 - own[index] / reference[index])
-            result[name] = {"value": value, "interval": interval(ratios, clusters.count)}
-    return result
+def _plain(part: "DataclassInstance | None") -> Json | None:
+    return None if part is None else dataclasses.asdict(part)
 
 
-def _frame(references: ReferenceErrors, clusters: Clusters) -> dict[str, Any]:
+def _stratum(row: Stratum) -> Json:
+    """Return a stratum; its bounds only where the kind of stratum has any."""
+    fields = dataclasses.asdict(row)
+    name, bounds = fields.pop("name"), fields.pop("bounds")
+    return {"name": name, "photos": row.photos, **fields, "bounds": bounds}
+
+
+def _group(row: Stratum) -> Json:
+    """Return a walk or day: it has no bounds, but may count in an average."""
+    fields = _stratum(row)
+    del fields["bounds"]
+    return {**fields, "stands_alone": row.stands_alone}
+
+
+def _macro(macro: MacroAverage) -> Json:
+    return dataclasses.asdict(macro)
+
+
+def _strata(strata: Strata) -> dict[str, list[Json | None]]:
+    kinds: dict[str, list[Json | None]] = {
+        "device": [_stratum(row) for row in strata.device],
+        "light": [_stratum(row) for row in strata.light],
+        "nearest_train_m": [_stratum(row) for row in strata.nearest_train_m],
+        "cell": [_plain(cell) for cell in strata.cell],
+    }
+    return {name: rows for name, rows in kinds.items() if rows}
+
+
+def _whole_walks(whole: WholeWalks | None) -> Json | None:
+    if whole is None:
+        return None
     return {
-        key: {
-            "meaning": REFERENCES[key],
-            "figures": metrics_of(errors).to_dict(),
-            "intervals": figure_intervals(errors, clusters),
-        }
-        for key, errors in references.errors_m.items()
+        **whole.figures.to_dict(),
+        "with_company": whole.with_company,
+        "unfamiliar_share": whole.unfamiliar_share,
+        "intervals": _plain(whole.intervals),
+        "intervals_from": _plain(whole.intervals_from),
+        "minus_alone": {
+            "differences": _plain(whole.minus_alone.differences),
+            "intervals": _plain(whole.minus_alone.intervals),
+        },
+        "calibration": [_plain(row) for row in whole.coverage],
+        "abstain": _plain(whole.abstention),
+        "per_walk": [_plain(walk) for walk in whole.per_walk],
     }
 
 
-def _uncertainty(scores: "pd.DataFrame", clusters: Clusters, abstain_m: float | None) -> dict[str, Any]:
-    """Return calibration, risk_coverage, abstain and familiarity: None where the model states no such thing."""
-    names = ("error_m", "radius_50_m", "radius_90_m", "uncertainty_m", "familiarity")
-    errors, radius_50, radius_90, uncertainty, familiarity = (scores[name].to_numpy(dtype=np.float64) for name in names)
-    if not np.isfinite(uncertainty).all() or not np.isfinite(radius_90).all():
-        return dict.fromkeys(("calibration", "risk_coverage", "abstain", "familiarity"))
-    known = np.isfinite(familiarity).all()
-    familiar = calibration.familiar_figures(errors, familiarity, clusters) if known else None
-    coverage = [
-        calibration.coverage(errors, radius, level, clusters)
-        for radius, level in zip((radius_50, radius_90), LEVELS, strict=True)
-    ]
-    answered = (
-        None if abstain_m is None else calibration.abstention(errors, radius_90, familiarity, abstain_m, clusters)
-    )
-    return {
-        "calibration": {"coverage": coverage, "reliability": calibration.reliability(errors, radius_50)},
-        "risk_coverage": calibration.risk_coverage(errors, uncertainty),
-        "abstain": answered,
-        "familiarity": familiar,
-    }
-
-
-def _labels(scores: "pd.DataFrame", clusters: Clusters) -> dict[str, Any]:
-    """Return how many labels a person touched, how far they moved, and the figures of each kind apart."""
-    state = scores["label_state"].to_numpy(dtype=str)
-    moved = (state == "move") & (scores["moved_m"].to_numpy(dtype=np.float64) > 0)
-    errors, distance = (scores[name].to_numpy(dtype=np.float64) for name in ("error_m", "moved_m"))
-    kinds = {"as_ingested": state == "", "moved": moved, "confirmed": state == "confirm", "unsure": state == "unsure"}
-    figures = {
-        kind: {
-            "figures": metrics_of(errors[rows]).to_dict(),
-            "intervals": figure_intervals(errors[rows], clusters.take(rows)),
-        }
-        for kind, rows in kinds.items()
-        if rows.any()
-    }
-    return {
-        "corrected_share": float(moved.mean()),
-        "moved_median_m": float(np.median(distance[moved])) if moved.any() else None,
-        "moved_p90_m": float(np.quantile(distance[moved], 0.9)) if moved.any() else None,
-        "scores": figures,
-    }
-
-
-def _cdf(error_m: FloatArray, references: ReferenceErrors, together_m: "pd.Series[float] | None") -> dict[str, Any]:
-    """Return the error below which each share of photos lies, for the model, whole walks and the references."""
-    shares = np.linspace(0, 1, min(_CDF_POINTS, len(error_m)) + 1)
-    curves: dict[str, FloatArray] = {"model": error_m, **references.errors_m}
-    if together_m is not None:
-        curves["walks_together"] = np.asarray(together_m, dtype=np.float64)
-    return {"share": shares.tolist()} | {
-        name: np.round(np.quantile(errors, shares), 2).tolist() for name, errors in curves.items()
-    }
-
-
-def _site(site: Site) -> dict[str, Any]:
+def _site(site: Site) -> Json:
     rings = [
         np.round(np.asarray(part.exterior.coords), 2).tolist()
         for part in shapely.get_parts(site.local_polygon).tolist()
@@ -183,10 +153,10 @@ def _site(site: Site) -> dict[str, Any]:
     return {"name": site.name, "title": site.title, "origin": origin, "outline_m": rings}
 
 
-def _points(scores: "pd.DataFrame") -> dict[str, Any]:
+def _points(scores: "pd.DataFrame") -> Json:
     """Return every photo as columns, for maps: centimetres are enough."""
     lengths = ("east_m", "north_m", "pred_east_m", "pred_north_m", "error_m", "radius_50_m", "radius_90_m")
-    columns: dict[str, Any] = {"id": scores["id"].tolist()}
+    columns: Json = {"id": scores["id"].tolist()}
     columns["file_name"] = [safe_text(str(name)) for name in scores["file_name"]]
     columns |= {name: scores[name].round(2).tolist() for name in (*lengths, "nearest_train_m", "uncertainty_m")}
     columns |= {name: scores[name].round(7).tolist() for name in ("lon", "lat", "pred_lon", "pred_lat")}

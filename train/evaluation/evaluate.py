@@ -1,14 +1,12 @@
 """Score runs on photos whose place is known, and write what came out: the facade of this package."""
 
-import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from img2gps.console import jsonable
 from img2gps.errors import RunLockedError, UsageError
 from img2gps.files import write_json, write_sums
 from img2gps.locks import hold
@@ -17,34 +15,24 @@ from img2gps.walks import clock_seconds
 from train.evaluation.baselines import THUMBNAIL_LIMIT
 from train.evaluation.bootstrap import clusters_of
 from train.evaluation.compare import Comparison, compare_pairs
-from train.evaluation.document import evaluation_document
-from train.evaluation.evaluation_set import Subject, choose_subject
+from train.evaluation.document import document_of
+from train.evaluation.evaluation_set import EvaluationSet, choose_evaluation_set
 from train.evaluation.plots import write_plots
 from train.evaluation.references import reference_errors
+from train.evaluation.result import EvaluationResult, Scored
+from train.evaluation.score import evaluation_result
 from train.evaluation.scores import scores_frame
 from train.evaluation.whole_walks import stretches_of
 from train.inference.predictions import PREDICTION_COLUMNS, predictions_frame, write_predictions
+from train.models.familiarity import Power
+from train.runs.remarks import sound_power
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Evaluation", "compare_evaluations", "evaluate_run", "evaluate_runs"]
+__all__ = ["EvaluationResult", "compare_evaluations", "evaluate_run", "evaluate_runs"]
 
 _OTHERS_WRITE_S = 60.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """One run's evaluation: its document (see `train.evaluation.document`), a row per photo, and where it lies."""
-
-    document: dict[str, Any]
-    scores: "pd.DataFrame"
-    folder: Path
-
-    @property
-    def run(self) -> str:
-        """The run's name."""
-        return str(self.document["run"])
 
 
 def evaluate_run(
@@ -56,54 +44,35 @@ def evaluate_run(
     abstain_m: float | None = None,
     device: str = "auto",
     write: bool = True,
-) -> Evaluation:
+) -> EvaluationResult:
     """Score the run at `path`; `write` predictions.parquet, evaluation.json, plots and report.html into the run.
 
     `on` is a dataset other than the run's own; `split` one of train, val, test, all. Without it another dataset
     is scored whole, the run's own on test, or val where there is no test, or by its pooled
-    out-of-fold predictions where it has folds. Raises what `choose_subject` raises, UsageError where
+    out-of-fold predictions where it has folds. Raises what `choose_evaluation_set` raises, UsageError where
     `abstain_m` is asked of a model without uncertainty, InvalidCheckpointError, DeviceError.
     """
-    subject = choose_subject(path, on=on, split=split, force=force)
-    predictions = _predictions(subject, device)
-    site = subject.dataset.site()
-    photo_paths, training_paths = _thumbnail_paths(subject)
+    evaluation_set = choose_evaluation_set(path, on=on, split=split, force=force)
+    predictions = _predictions(evaluation_set, device)
+    site = evaluation_set.dataset.site()
+    photo_paths, training_paths = _thumbnail_paths(evaluation_set)
     references = reference_errors(
-        site.frame, subject.rows, subject.training, photo_paths=photo_paths, training_paths=training_paths
+        site.frame, evaluation_set.rows, evaluation_set.training, photo_paths=photo_paths, training_paths=training_paths
     )
-    scores = scores_frame(subject.rows, predictions, references, site)
+    scores = scores_frame(evaluation_set.rows, predictions, references, site)
     if abstain_m is not None and not np.isfinite(scores["uncertainty_m"].to_numpy(dtype=np.float64)).all():
-        raise UsageError(f"{subject.run_name} states no uncertainty to abstain by: leave --abstain out.")
-    folder = subject.run.evaluations_path / _folder_name(subject)
-    notes = list(subject.notes)
-    if subject.run.is_training:
-        notes.append("the run is still being trained: these are the figures of its best epoch so far")
-    as_walks = np.isfinite(scores["walk_error_m"].to_numpy(dtype=np.float64))
-    if (
-        subject.predictions is not None
-        and not as_walks.all()
-        and (as_walks.any() or subject.info.config.method == "probe")
-    ):
-        notes.append("no figures of whole walks: an earlier version predicted these folds; train them again")
-    document = {
-        "run": subject.run_name,
-        "dataset": subject.dataset_name,
-        "split": subject.split,
-        "training_photos": len(subject.training),
-        "training_walks": _training_walks(subject),
-        "method": subject.info.config.method,
-        "left_out": subject.left_out,
-        "notes": notes,
-        "report": str(folder / "report.html"),
-        "provenance": _provenance(subject),
-        **evaluation_document(scores, references, site, abstain_m=abstain_m),
-    }
-    if document["familiarity"]:
-        document["familiarity"]["power"] = _familiarity_power(subject)
-    evaluation = Evaluation(document=jsonable(document), scores=scores, folder=folder)
+        raise UsageError(f"{evaluation_set.run_name} states no uncertainty to abstain by: leave --abstain out.")
+    result = evaluation_result(
+        scores,
+        references,
+        site,
+        _scored(evaluation_set, scores),
+        abstain_m=abstain_m,
+        power=_familiarity_power(evaluation_set),
+    )
     if write:
-        _write(evaluation, _today(predictions, scores), subject)
-    return evaluation
+        _write(result, _today(predictions, scores), evaluation_set)
+    return result
 
 
 def evaluate_runs(
@@ -115,7 +84,7 @@ def evaluate_runs(
     abstain_m: float | None = None,
     device: str = "auto",
     write: bool = True,
-) -> tuple[list[Evaluation], list[Comparison]]:
+) -> tuple[list[EvaluationResult], list[Comparison]]:
     """Evaluate every run and compare each pair on the photos that all of them were scored on.
 
     With `write`, the page of the comparison lies beside the first run's (`train.evaluation.comparison_page`).
@@ -132,7 +101,7 @@ def evaluate_runs(
     return evaluations, comparisons
 
 
-def compare_evaluations(evaluations: Sequence[Evaluation]) -> list[Comparison]:
+def compare_evaluations(evaluations: Sequence[EvaluationResult]) -> list[Comparison]:
     """Return each pair of evaluations on the photos that all share; none for a single one.
 
     Where all have figures of whole walks, the pairs of those follow, by the same names with ``, whole walks``.
@@ -152,23 +121,23 @@ def compare_evaluations(evaluations: Sequence[Evaluation]) -> list[Comparison]:
     ]
     errors = {name: part["error_m"].to_numpy(dtype=np.float64) for name, part in zip(names, rows, strict=True)}
     pairs = compare_pairs(errors, clusters_of(rows[0]))
-    if all(evaluation.document["walks_together"] for evaluation in evaluations):
+    if all(evaluation.whole_walks for evaluation in evaluations):
         whole = [part["walk_error_m"].to_numpy(dtype=np.float64) for part in rows]
         walks = {f"{name}, whole walks": error for name, error in zip(names, whole, strict=True)}
         pairs += compare_pairs(walks, stretches_of(rows[0]))
     return pairs
 
 
-def _predictions(subject: Subject, device: str) -> "pd.DataFrame":
-    if subject.predictions is not None:
-        return subject.predictions
+def _predictions(evaluation_set: EvaluationSet, device: str) -> "pd.DataFrame":
+    if evaluation_set.predictions is not None:
+        return evaluation_set.predictions
     from train.inference.load import load_localizer
     from train.inference.locate import locate_with_walks
 
-    localizer = load_localizer(subject.path, device=device)
-    rows = subject.rows
-    paths = [subject.dataset.photo_path(photo_id) for photo_id in rows["id"]]
-    subject.dataset.tell_changed_copies(rows["id"], rows["photo_sha256"])
+    localizer = load_localizer(evaluation_set.path, device=device)
+    rows = evaluation_set.rows
+    paths = [evaluation_set.dataset.photo_path(photo_id) for photo_id in rows["id"]]
+    evaluation_set.dataset.tell_changed_copies(rows["id"], rows["photo_sha256"])
     alone, together = locate_with_walks(
         localizer, paths, walks=rows["walk"].to_numpy(dtype=str), seconds=clock_seconds(rows)
     )
@@ -182,30 +151,60 @@ def _predictions(subject: Subject, device: str) -> "pd.DataFrame":
     )
 
 
-def _familiarity_power(subject: Subject) -> dict[str, Any] | None:
+def _scored(evaluation_set: EvaluationSet, scores: "pd.DataFrame") -> Scored:
+    return Scored(
+        run=evaluation_set.run_name,
+        dataset=evaluation_set.dataset_name,
+        split=evaluation_set.split,
+        method=evaluation_set.info.config.method,
+        training_photos=len(evaluation_set.training),
+        training_walks=_training_walks(evaluation_set),
+        left_out=evaluation_set.left_out,
+        notes=(*evaluation_set.notes, *_run_notes(evaluation_set, scores)),
+        provenance=_provenance(evaluation_set),
+        folder=evaluation_set.run.evaluations_path / _folder_name(evaluation_set),
+    )
+
+
+def _run_notes(evaluation_set: EvaluationSet, scores: "pd.DataFrame") -> list[str]:
+    """Return a note where the run is still being trained, or its stored predictions are of an earlier version."""
+    notes = []
+    if evaluation_set.run.is_training:
+        notes.append("the run is still being trained: these are the figures of its best epoch so far")
+    as_walks = np.isfinite(scores["walk_error_m"].to_numpy(dtype=np.float64))
+    expected = as_walks.any() or evaluation_set.info.config.method == "probe"
+    if evaluation_set.predictions is not None and expected and not as_walks.all():
+        notes.append("no figures of whole walks: an earlier version predicted these folds; train them again")
+    return notes
+
+
+def _familiarity_power(evaluation_set: EvaluationSet) -> Power | None:
     """Return what the familiarity of the run's model finds out, of the mean over its folds; None: not known."""
     from train.inference.load import stated
 
-    folds = sorted(set(subject.rows["fold"])) if subject.predictions is not None else [None]
-    powers = [stated(subject.path, "familiarity_power", fold=fold) for fold in folds]
-    if not powers or not all(isinstance(power, dict) for power in powers):
+    folds = sorted(set(evaluation_set.rows["fold"])) if evaluation_set.predictions is not None else [None]
+    stored = [sound_power(stated(evaluation_set.path, "familiarity_power", fold=fold)) for fold in folds]
+    powers = [power for power in stored if power is not None]
+    if not powers or len(powers) < len(stored):
         return None
-    return {key: float(np.mean([power[key] for power in powers])) for key in ("photos", "walks")} | {
-        "strangers": sum(power["strangers"] for power in powers),
-        "looks": powers[0]["looks"],
-    }
+    return Power(
+        photos=float(np.mean([power["photos"] for power in powers])),
+        walks=float(np.mean([power["walks"] for power in powers])),
+        strangers=sum(int(power.get("strangers", 0)) for power in powers),
+        looks=int(powers[0]["looks"]),
+    )
 
 
-def _training_walks(subject: Subject) -> int | None:
+def _training_walks(evaluation_set: EvaluationSet) -> int | None:
     """Return on how many walks the photos of training were taken, None where their dataset is not at hand."""
-    if subject.training_dataset is None:
+    if evaluation_set.training_dataset is None:
         return None
-    frame = subject.training_dataset.frame()
-    return int(frame.loc[frame["id"].isin(set(subject.training["id"])), "walk"].nunique())
+    frame = evaluation_set.training_dataset.frame()
+    return int(frame.loc[frame["id"].isin(set(evaluation_set.training["id"])), "walk"].nunique())
 
 
-def _provenance(subject: Subject) -> dict[str, str]:
-    info = subject.info
+def _provenance(evaluation_set: EvaluationSet) -> dict[str, str]:
+    info = evaluation_set.info
     trained = f"preset {info.config.preset}, {info.config.model}, seed {info.config.seed}"
     manifest = f"SHA-256 of its rows {info.rows_sha256}"
     return {"Training": f"{trained}, img2gps {info.made_by.get('img2gps', '?')}", "Manifest at training": manifest}
@@ -219,39 +218,39 @@ def _today(predictions: "pd.DataFrame", scores: "pd.DataFrame") -> "pd.DataFrame
     return rows[list(PREDICTION_COLUMNS)]
 
 
-def _thumbnail_paths(subject: Subject) -> tuple[list[Path] | None, list[Path] | None]:
+def _thumbnail_paths(evaluation_set: EvaluationSet) -> tuple[list[Path] | None, list[Path] | None]:
     """Return the working copies of the scored and of the training photos, None where some are not at hand."""
-    source = subject.training_dataset
-    if source is None or len(subject.rows) + len(subject.training) > THUMBNAIL_LIMIT:
+    source = evaluation_set.training_dataset
+    if source is None or len(evaluation_set.rows) + len(evaluation_set.training) > THUMBNAIL_LIMIT:
         return None, None
-    source.tell_changed_copies(subject.training["id"], subject.training["photo_sha256"])
-    training = [source.photo_path(photo_id) for photo_id in subject.training["id"]]
-    scored = [subject.dataset.photo_path(photo_id) for photo_id in subject.rows["id"]]
+    source.tell_changed_copies(evaluation_set.training["id"], evaluation_set.training["photo_sha256"])
+    training = [source.photo_path(photo_id) for photo_id in evaluation_set.training["id"]]
+    scored = [evaluation_set.dataset.photo_path(photo_id) for photo_id in evaluation_set.rows["id"]]
     return (scored, training) if all(path.is_file() for path in (*scored, *training)) else (None, None)
 
 
-def _folder_name(subject: Subject) -> str:
+def _folder_name(evaluation_set: EvaluationSet) -> str:
     """Return ``<dataset>-<split>``; a checkpoint or fold of the run adds its name in front."""
-    part = subject.run_name.partition("/")[2].replace("/", "-")
-    name = "-".join(filter(None, (part, subject.dataset_name, subject.split)))
+    part = evaluation_set.run_name.partition("/")[2].replace("/", "-")
+    name = "-".join(filter(None, (part, evaluation_set.dataset_name, evaluation_set.split)))
     return re.sub(r"[^A-Za-z0-9._-]", "_", name)
 
 
-def _write(evaluation: Evaluation, predictions: "pd.DataFrame", subject: Subject) -> None:
+def _write(result: EvaluationResult, predictions: "pd.DataFrame", evaluation_set: EvaluationSet) -> None:
     """Write an evaluation's files, after those of another process that is writing some of this run's."""
-    folder = evaluation.folder
+    folder = result.folder
     folder.mkdir(parents=True, exist_ok=True)
     busy = f"{safe_path(folder)} is being written by another evaluation: wait until it has finished."
     with hold(folder.parent / ".lock", otherwise=RunLockedError(busy), wait_s=_OTHERS_WRITE_S):
-        _write_files(evaluation, predictions, subject)
+        _write_files(result, predictions, evaluation_set)
 
 
-def _write_files(evaluation: Evaluation, predictions: "pd.DataFrame", subject: Subject) -> None:
+def _write_files(result: EvaluationResult, predictions: "pd.DataFrame", evaluation_set: EvaluationSet) -> None:
     from train.evaluation.page import write_report
 
-    folder = evaluation.folder
+    folder = result.folder
     write_predictions(folder / "predictions.parquet", predictions)
-    write_plots(folder / "plots", evaluation.document)
-    write_report(folder / "report.html", evaluation.document, dataset=subject.dataset)
-    write_json(folder / "evaluation.json", evaluation.document)
+    write_plots(folder / "plots", result)
+    write_report(result.report, result, dataset=evaluation_set.dataset)
+    write_json(folder / "evaluation.json", document_of(result))
     write_sums(folder)

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
-__all__ = ["FOLDS", "Subject", "choose_subject"]
+__all__ = ["FOLDS", "EvaluationSet", "choose_evaluation_set"]
 
 FOLDS: Final = "folds"
 """The name of the pooled out-of-fold predictions where a split is named."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class EvaluationSet:
     """The photos to score and those the model learned from.
 
     `rows` are rows of the dataset's frame with a column `fold` (the fold whose model predicts the photo, -1: the
@@ -55,7 +55,9 @@ class Subject:
         return self.dataset.root.resolve().name
 
 
-def choose_subject(path: Path, *, on: Path | None = None, split: str | None = None, force: bool = False) -> Subject:
+def choose_evaluation_set(
+    path: Path, *, on: Path | None = None, split: str | None = None, force: bool = False
+) -> EvaluationSet:
     """Return what `evaluate` scores for the run at `path`, by the rules of the command.
 
     Raises NotFoundError, UsageError where the question makes no sense, InvalidDatasetError where the photos
@@ -110,7 +112,7 @@ def _own_split(
     frame: "gpd.GeoDataFrame",
     split: str | None,
     force: bool,
-) -> Subject:
+) -> EvaluationSet:
     name = split or _held_out_split(info, frame, dataset, force=force)
     rows = in_split(frame, name)
     changed = split_hashes(frame).ids[name] != info.split_ids[name]
@@ -133,7 +135,7 @@ def _own_split(
         if rows.empty:
             raise _nothing_left(dataset, name)
     notes += seen_notes(name, rows, seen)
-    return Subject(
+    return EvaluationSet(
         path=path,
         run=run,
         info=info,
@@ -173,7 +175,7 @@ def _held_out_split(info: RunInfo, frame: "gpd.GeoDataFrame", dataset: Dataset, 
 
 def _other_dataset(
     path: Path, run: RunFolder, info: RunInfo, dataset: Dataset, frame: "gpd.GeoDataFrame", split: str | None
-) -> Subject:
+) -> EvaluationSet:
     name = split or "all"
     rows = in_split(frame, name)
     fold = _fold_of(path, run)
@@ -187,7 +189,7 @@ def _other_dataset(
         notes.append(f"{format_count(sum(left_out.values()), 'photo')} left out that the run has seen in training")
     if dataset.site().sha256 != info.site_sha256:
         notes.append("the dataset's site differs from the one the run was trained on")
-    return Subject(
+    return EvaluationSet(
         path=path,
         run=run,
         info=info,
@@ -217,7 +219,7 @@ def _pooled_folds(
     frame: "gpd.GeoDataFrame",
     split: str | None,
     force: bool,
-) -> Subject:
+) -> EvaluationSet:
     stored = run.folds_path / "predictions.parquet"
     if not stored.is_file():
         raise NotFoundError(
@@ -243,7 +245,7 @@ def _pooled_folds(
     training = frame[frame["id"].isin(predictions["id"])].reset_index(drop=True)
     if changed:
         notes.append("the photos of the folds changed since the run was trained; those that both have are scored")
-    return Subject(
+    return EvaluationSet(
         path=path,
         run=run,
         info=info,

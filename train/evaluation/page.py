@@ -1,7 +1,10 @@
 """An evaluation's report.html: the figures, the map of errors, and the worst photos, in one offline page."""
 
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
@@ -13,7 +16,11 @@ from img2gps.report.charts import Series, line_chart, scatter_chart, share_bar
 from img2gps.report.page import MAP_SCRIPTS, NARROW, as_metres, as_percent, render_page
 from img2gps.report.thumbnails import make_thumbnails
 from img2gps.text import safe_text
+from train.evaluation.calibration import ReliabilityBin, RiskCoverage
 from train.evaluation.page_data import inside_site, report_data
+from train.evaluation.per_figure import Figures, Interval, Length, figures_of
+from train.evaluation.result import ErrorCurves, EvaluationResult
+from train.evaluation.strata import MacroAverage, Stratum
 from train.evaluation.summary import figures_beside, next_steps
 
 __all__ = ["write_report"]
@@ -27,177 +34,177 @@ _CURVES: Final = {
     "nearest_thumbnail": "Most similar thumbnail",
     "oracle": "Nearest training photo",
 }
-_LENGTHS: Final = {"median_m": "Median", "rmse_m": "RMSE", "mean_m": "Mean", "p90_m": "90th percentile"}
+_LENGTHS: Final[Mapping[Length, str]] = {
+    "median_m": "Median",
+    "rmse_m": "RMSE",
+    "mean_m": "Mean",
+    "p90_m": "90th percentile",
+}
 
 
-def write_report(path: Path, document: dict[str, Any], *, dataset: Dataset) -> None:
-    """Write the report of an evaluation's document (see `train.evaluation.document`) to `path`.
+def write_report(path: Path, result: EvaluationResult, *, dataset: Dataset) -> None:
+    """Write the report of an evaluation to `path`.
 
-    `dataset` is what was scored: its site and working copies. Photos outside the site's outline are counted, but
+    `dataset` is what was scored: its manifest and working copies. Photos outside the site's outline are counted, but
     their positions are not drawn. Raises OSError where `path` cannot be written.
     """
-    site = dataset.site()
     table, info = read_table(dataset.manifest_path)
     names = dict(zip(table.column("id").to_pylist(), table.column("source_name").to_pylist(), strict=True))
-    pictures = make_thumbnails([dataset.photo_path(photo_id) for photo_id in document["points"]["id"]])
-    groups = _groups(document)
+    pictures = make_thumbnails([dataset.photo_path(photo_id) for photo_id in result.scores["id"]])
+    groups = _groups(result)
     html = render_page(
         _TEMPLATE,
-        title=f"{safe_text(document['run'])} on {safe_text(document['dataset'])}",
+        title=f"{safe_text(result.run)} on {safe_text(result.dataset)}",
         scripts=(*MAP_SCRIPTS, "evaluation.js"),
-        data=report_data(document, site, pictures.images, names),
-        doc=document,
+        data=report_data(result, pictures.images, names),
+        result=result,
         note=pictures.note,
-        outside=int((~inside_site(document["points"], site)).sum()),
-        next_steps=next_steps(document)[:-1],  # the last one points to this page
-        figures=_figure_rows(document),
-        groups={title: _group_rows(rows) for title, rows in groups.items()},
-        strong_rows={
-            title: [i for i, row in enumerate(rows) if row["photos"] is None] for title, rows in groups.items()
-        },
-        labels=_label_rows(document),
-        charts=_charts(document, dataset),
-        worst=_worst(document, dataset, names),
-        provenance=_provenance(document, info),
-        beside=[_CURVES[key] for key in _beside(document)],
-        together_rows=_together_rows(document),
+        outside=int((~inside_site(result)).sum()),
+        next_steps=next_steps(result)[:-1],  # the last one points to this page
+        figures=_figure_rows(result),
+        groups={title: [*map(_stratum_cells, rows), *_average_rows(macro)] for title, (rows, macro) in groups.items()},
+        strong_rows={title: [len(rows)] if _average_rows(macro) else [] for title, (rows, macro) in groups.items()},
+        labels=_label_rows(result),
+        charts=_charts(result),
+        worst=_worst(result, dataset, names),
+        provenance=_provenance(result, info),
+        beside=[_CURVES[key] for key in _beside(result)],
+        together_rows=_together_rows(result),
         share_bar=share_bar,
         interval=_interval,
     )
     write_atomic(path, html.encode("utf-8"))
 
 
-def _beside(document: dict[str, Any]) -> dict[str, Any]:
+def _beside(result: EvaluationResult) -> dict[str, Figures]:
     """Return the figures that stand beside those of the run, those of `_CURVES` in its order."""
-    known = figures_beside(document)
-    return {key: known[key] for key in _CURVES if key in known}
+    known = figures_beside(result)
+    return {key: figures_of(known[key]) for key in _CURVES if key in known}
 
 
-def _figure_rows(document: dict[str, Any]) -> list[list[str]]:
+def _figure_rows(result: EvaluationResult) -> list[list[str]]:
     """Return the table of figures: one row per figure, the run beside what needs no model."""
-    beside = _beside(document)
-    bounds = document["intervals"] or {}
-    rows = [
-        [name, as_metres(document[key]), _interval(bounds.get(key)), *(as_metres(one[key]) for one in beside.values())]
-        for key, name in _LENGTHS.items()
-    ]
-    within = bounds.get("within_m") or {}
+    own, bounds, beside = figures_of(result.figures), result.intervals, _beside(result).values()
+    rows = []
+    for name, noun in _LENGTHS.items():
+        cells = [as_metres(own.length(name)), _interval(bounds.length(name) if bounds else None)]
+        rows.append([noun, *cells, *(as_metres(other.length(name)) for other in beside)])
     for radius in map(str, WITHIN_M):
-        others = (as_percent(one["within_m"][radius]) for one in beside.values())
-        share = as_percent(document["within_m"][radius])
-        rows.append([f"Within {radius} m", share, _interval(within.get(radius), percent=True), *others])
+        cells = [as_percent(own.within_m[radius]), _interval(bounds.within_m[radius] if bounds else None, percent=True)]
+        rows.append([f"Within {radius} m", *cells, *(as_percent(other.within_m[radius]) for other in beside)])
     return rows
 
 
-def _groups(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    titles = {
-        "device": "By device",
-        "light": "By light",
-        "nearest_train_m": "By distance to the nearest training photo",
+def _groups(result: EvaluationResult) -> dict[str, tuple[Sequence[Stratum], MacroAverage | None]]:
+    """Return the parts of the photos under the title of their table, with the average over them where it is taken."""
+    return {
+        "By walk": (result.per_walk, result.macro_walks),
+        "By day": (result.per_day, result.macro_days),
+        "By device": (result.strata.device, None),
+        "By light": (result.strata.light, None),
+        "By distance to the nearest training photo": (result.strata.nearest_train_m, None),
     }
-    strata = {title: document["strata"][key] for key, title in titles.items() if key in document["strata"]}
-    walks, days = document["per_walk"], document["per_day"]
-    macro = document["macro"]
-    return {"By walk": walks + _macro(macro["walks"]), "By day": days + _macro(macro["days"]), **strata}
 
 
-def _macro(macro: dict[str, Any]) -> list[dict[str, Any]]:
+def _stratum_cells(row: Stratum) -> list[str]:
+    bounds = row.intervals.median_m if row.intervals else None
+    offset = f"{_signed(row.bias.east_m)}, {_signed(row.bias.north_m)}"
+    start = [safe_text(row.name, limit=60), f"{row.photos:,}"]
+    return [*start, *_group_cells(figures_of(row.figures), _interval(bounds), row.mean_predictor.rmse_m), offset]
+
+
+def _average_rows(macro: MacroAverage | None) -> list[list[str]]:
     """Return the average over walks or days as one more row, where there is more than one."""
-    if len(macro["of"]) < 2:
+    if macro is None or len(macro.of) < 2:
         return []
-    return [{**macro, "name": f"average of {len(macro['of'])}", "photos": None, "intervals": None, "bias": None}]
+    return [[f"average of {len(macro.of)}", "", *_group_cells(macro.figures, "", macro.mean_predictor.rmse_m), ""]]
 
 
-def _together_rows(document: dict[str, Any]) -> list[list[str]]:
-    """Return a row per walk: its figures located photo by photo, and together."""
-    if not document["walks_together"]:
-        return []
-    alone = {row["name"]: row["figures"] for row in document["per_walk"]}
+def _group_cells(figures: Figures, median_interval: str, mean_rmse_m: float) -> list[str]:
     return [
-        [row["name"], f"{row['figures']['photos']:,}"]
-        + [as_metres(part[key]) for key in ("median_m", "rmse_m") for part in (alone[row["name"]], row["figures"])]
-        + [as_percent(part["within_m"]["25"]) for part in (alone[row["name"]], row["figures"])]
-        for row in document["walks_together"]["per_walk"]
+        as_metres(figures.median_m),
+        median_interval,
+        as_metres(figures.rmse_m),
+        as_percent(figures.within_m["25"]),
+        as_metres(mean_rmse_m),
     ]
 
 
-def _label_rows(document: dict[str, Any]) -> list[list[str]]:
+def _together_rows(result: EvaluationResult) -> list[list[str]]:
+    """Return a row per walk: its figures located photo by photo, and together."""
+    if result.whole_walks is None:
+        return []
+    alone = {row.name: row.figures for row in result.per_walk}
+    rows = []
+    for walk in result.whole_walks.per_walk:
+        pair = (alone[walk.name], walk.figures)
+        cells = [as_metres(part.median_m) for part in pair] + [as_metres(part.rmse_m) for part in pair]
+        rows.append([walk.name, f"{walk.figures.photos:,}", *cells, *(as_percent(p.within_m["25"]) for p in pair)])
+    return rows
+
+
+def _label_rows(result: EvaluationResult) -> list[list[str]]:
     """Return the figures of labels as ingested, moved, confirmed and unsure; nothing where no label was touched."""
-    kinds = document["labels"]["scores"]
+    kinds = result.labels.scores
     if set(kinds) <= {"as_ingested"}:
         return []
     return [
         [
             kind.replace("_", " "),
-            f"{row['figures']['photos']:,}",
-            as_metres(row["figures"]["median_m"]),
-            _interval((row["intervals"] or {}).get("median_m")),
-            as_metres(row["figures"]["rmse_m"]),
+            f"{row.figures.photos:,}",
+            as_metres(row.figures.median_m),
+            _interval(row.intervals.median_m if row.intervals else None),
+            as_metres(row.figures.rmse_m),
         ]
         for kind, row in kinds.items()
     ]
 
 
-def _group_rows(rows: list[dict[str, Any]]) -> list[list[Any]]:
-    return [
-        [
-            safe_text(str(row["name"]), limit=60),
-            "" if row["photos"] is None else f"{row['photos']:,}",
-            as_metres(row["figures"]["median_m"]),
-            "" if row["photos"] is None else _interval((row["intervals"] or {}).get("median_m")),
-            as_metres(row["figures"]["rmse_m"]),
-            as_percent(row["figures"]["within_m"]["25"]),
-            as_metres(row["mean_predictor"]["rmse_m"]),
-            "" if row["bias"] is None else f"{_signed(row['bias']['east_m'])}, {_signed(row['bias']['north_m'])}",
-        ]
-        for row in rows
-    ]
-
-
-def _charts(document: dict[str, Any], dataset: Dataset) -> dict[str, Markup]:
-    cdf = document["cdf"]
-    far = max(50.0, cdf["model"][int(0.97 * (len(cdf["model"]) - 1))], cdf["mean_predictor"][len(cdf["share"]) // 2])
-    curves = [
-        Series(
-            name=name,
-            x=[*cdf[key], max(far, cdf[key][-1])],
-            y=[*cdf["share"], 1.0],
-            dashed=key not in ("model", "walks_together"),
-        )
-        for key, name in _CURVES.items()
-        if key in cdf
-    ]
-    charts = {
-        "cdf": line_chart(
-            curves,
-            title="Share of photos within each error",
-            x_label="error (m)",
-            y_label="share of photos",
-            x_max=far,
-            y_max=1,
-            percent=True,
-        )
-    }
-    if document["risk_coverage"]:
-        charts["risk"] = _risk_chart(document["risk_coverage"])
-    if document["calibration"]:
-        charts["reliability"] = _reliability_chart(document["calibration"]["reliability"])
-    points = document["points"]
-    inside = inside_site(points, dataset.site()).tolist()
+def _charts(result: EvaluationResult) -> dict[str, Markup]:
+    charts = {"cdf": _curves_chart(result.curves)}
+    if result.risk_coverage:
+        charts["risk"] = _risk_chart(result.risk_coverage)
+    if result.calibration:
+        charts["reliability"] = _reliability_chart(result.calibration.reliability)
+    inside = result.scores[inside_site(result)]
     for key, name in (("lat", "Latitude"), ("lon", "Longitude")):
-        truth, answer = ([v for v, here in zip(points[k], inside, strict=True) if here] for k in (key, f"pred_{key}"))
+        truth, answer = (inside[column].round(7).tolist() for column in (key, f"pred_{key}"))
         charts[key] = scatter_chart(
             truth, answer, title=f"{name}: answer against truth", x_label="truth (°)", y_label="answer (°)"
         )
     return charts
 
 
-def _risk_chart(curve: dict[str, Any]) -> Markup:
-    share = curve["coverage"]
-    everyone = Series(name="mean error of all", x=[0.0, 1.0], y=[curve["area_random"]] * 2, dashed=True)
+def _curves_chart(curves: ErrorCurves) -> Markup:
+    share, error_m = curves.share, curves.error_m
+    model, mean = error_m["model"], error_m["mean_predictor"]
+    far = max(50.0, model[int(0.97 * (len(model) - 1))], mean[len(share) // 2])
     lines = [
-        Series(name="mean error", x=share, y=curve["mean_m"]),
-        Series(name="median error", x=share, y=curve["median_m"]),
+        Series(
+            name=name,
+            x=[*error_m[key], max(far, error_m[key][-1])],
+            y=[*share, 1.0],
+            dashed=key not in ("model", "walks_together"),
+        )
+        for key, name in _CURVES.items()
+        if key in error_m
+    ]
+    return line_chart(
+        lines,
+        title="Share of photos within each error",
+        x_label="error (m)",
+        y_label="share of photos",
+        x_max=far,
+        y_max=1,
+        percent=True,
+    )
+
+
+def _risk_chart(curve: RiskCoverage) -> Markup:
+    everyone = Series(name="mean error of all", x=[0.0, 1.0], y=[curve.area_random] * 2, dashed=True)
+    lines = [
+        Series(name="mean error", x=curve.coverage, y=curve.mean_m),
+        Series(name="median error", x=curve.coverage, y=curve.median_m),
     ]
     return line_chart(
         [*lines, everyone],
@@ -208,8 +215,8 @@ def _risk_chart(curve: dict[str, Any]) -> Markup:
     )
 
 
-def _reliability_chart(rows: list[dict[str, float]]) -> Markup:
-    stated, actual = ([row[key] for row in rows] for key in ("median_radius_m", "median_error_m"))
+def _reliability_chart(rows: Sequence[ReliabilityBin]) -> Markup:
+    stated, actual = [row.median_radius_m for row in rows], [row.median_error_m for row in rows]
     end = 1.05 * max([*stated, *actual, 1.0])
     lines = [
         Series(name="photos of like radius", x=stated, y=actual),
@@ -221,36 +228,51 @@ def _reliability_chart(rows: list[dict[str, float]]) -> Markup:
     )
 
 
-def _worst(document: dict[str, Any], dataset: Dataset, names: dict[str, str]) -> list[dict[str, Any]]:
-    rows = document["worst"]
-    paths = [dataset.photo_path(row["id"]) for row in rows]
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _WorstCard:
+    """A photo of the largest errors as its card shows it; `picture` is a JPEG in base64, None where there is none."""
+
+    id: str
+    picture: str | None
+    name: str
+    walk: str
+    light: str
+    error_m: float
+    uncertainty_m: float | None
+    nearest_train_m: float
+
+
+def _worst(result: EvaluationResult, dataset: Dataset, names: Mapping[str, str]) -> list[_WorstCard]:
+    paths = [dataset.photo_path(photo.id) for photo in result.worst]
     pictures = make_thumbnails(paths, long_side_px=_WORST_LONG_SIDE_PX)
-    keys = ("error_m", "uncertainty_m", "nearest_train_m")
     return [
-        {
-            "id": row["id"][:12],
-            "picture": picture,
-            "name": safe_text(names.get(row["id"], row["file_name"]), limit=80),
-            "walk": safe_text(str(row["walk"]), limit=60),
-            "light": row["light"],
-            **{key: row[key] for key in keys},
-        }
-        for row, picture in zip(rows, pictures.images, strict=True)
+        _WorstCard(
+            id=photo.id[:12],
+            picture=picture,
+            name=safe_text(names.get(photo.id, photo.file_name), limit=80),
+            walk=safe_text(photo.walk, limit=60),
+            light=photo.light,
+            error_m=photo.error_m,
+            uncertainty_m=None if math.isnan(photo.uncertainty_m) else photo.uncertainty_m,
+            nearest_train_m=photo.nearest_train_m,
+        )
+        for photo, picture in zip(result.worst, pictures.images, strict=True)
     ]
 
 
-def _provenance(document: dict[str, Any], info: ManifestInfo) -> dict[str, str]:
+def _provenance(result: EvaluationResult, info: ManifestInfo) -> dict[str, str]:
+    scored = result.scored
     return {
-        "Run": safe_text(document["run"]),
-        "Dataset": safe_text(document["dataset"]),
-        "Photos": f"{document['split']}: {document['photos']:,} scored, {document['training_photos']:,} in training",
+        "Run": safe_text(scored.run),
+        "Dataset": safe_text(scored.dataset),
+        "Photos": f"{scored.split}: {result.photos:,} scored, {scored.training_photos:,} in training",
         "Site": f"{safe_text(info.site_name)}, SHA-256 {info.site_sha256}",
         "Manifest": f"SHA-256 of its rows {info.rows_sha256}, written by img2gps {safe_text(info.tool_version)}",
-        **{safe_text(key): safe_text(str(value)) for key, value in document.get("provenance", {}).items()},
+        **{safe_text(key): safe_text(value) for key, value in scored.provenance.items()},
     }
 
 
-def _interval(bounds: list[float] | None, *, percent: bool = False) -> str:
+def _interval(bounds: Interval | None, *, percent: bool = False) -> str:
     if not bounds:
         return "–"
     low, high = (f"{100 * bound:.0f}" if percent else f"{bound:,.1f}" for bound in bounds)

@@ -1,14 +1,16 @@
-"""The plots of an evaluation as PNG files, drawn from its document."""
+"""The plots of an evaluation as PNG files."""
 
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import shapely
 
 from img2gps.files import write_atomic
 from img2gps.geo import FloatArray
+from train.evaluation.result import EvaluationResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,11 +22,11 @@ _TRUTH, _ANSWER, _QUIET = "#1b6ca8", "#d1495b", "#8a8f98"
 _DPI: Final = 130
 
 
-def write_plots(folder: Path, document: dict[str, Any]) -> list[Path]:
-    """Write every plot that the document has the numbers for and return the paths."""
+def write_plots(folder: Path, result: EvaluationResult) -> list[Path]:
+    """Write every plot that the result has the numbers for and return the paths."""
     written = []
     for name, draw in PLOTS.items():
-        figure = draw(document)
+        figure = draw(result)
         path = folder / f"{name}.png"
         if figure is None:
             path.unlink(missing_ok=True)  # of an earlier evaluation under the same name
@@ -36,68 +38,67 @@ def write_plots(folder: Path, document: dict[str, Any]) -> list[Path]:
     return written
 
 
-def positions(document: dict[str, Any]) -> "Figure":
+def positions(result: EvaluationResult) -> "Figure":
     """Draw truth and prediction as latitude over longitude."""
-    points = document["points"]
-    figure, axes = _figure(*_map_size(_everything(document)))
-    axes.scatter(points["lon"], points["lat"], s=9, c=_TRUTH, alpha=0.6, linewidths=0, label="truth")
+    scores = result.scores
+    figure, axes = _figure(*_map_size(_everything(result)))
+    axes.scatter(scores["lon"], scores["lat"], s=9, c=_TRUTH, alpha=0.6, linewidths=0, label="truth")
     axes.scatter(
-        points["pred_lon"], points["pred_lat"], s=11, c=_ANSWER, alpha=0.6, linewidths=0, marker="^", label="prediction"
+        scores["pred_lon"], scores["pred_lat"], s=11, c=_ANSWER, alpha=0.6, linewidths=0, marker="^", label="prediction"
     )
-    axes.set_aspect(1 / np.cos(np.radians(document["site"]["origin"]["lat"])))
+    axes.set_aspect(1 / np.cos(np.radians(result.site.frame.origin_lat)))
     axes.ticklabel_format(useOffset=False)
     axes.tick_params(axis="x", rotation=30)
-    axes.set(xlabel="longitude (degrees)", ylabel="latitude (degrees)", title=_title(document, "truth and prediction"))
+    axes.set(xlabel="longitude (degrees)", ylabel="latitude (degrees)", title=_title(result, "truth and prediction"))
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
-def truth_against_prediction(document: dict[str, Any]) -> "Figure":
+def truth_against_prediction(result: EvaluationResult) -> "Figure":
     """Draw prediction over truth, latitude and longitude apart; a perfect model is the diagonal."""
     from matplotlib.figure import Figure
 
-    points = document["points"]
+    scores = result.scores
     figure = Figure(figsize=(9.6, 4.9), layout="constrained")
     for axes, column, word in zip(figure.subplots(1, 2), ("lat", "lon"), ("latitude", "longitude"), strict=True):
-        truth, answer = np.array(points[column]), np.array(points[f"pred_{column}"])
+        truth, answer = np.array(scores[column]), np.array(scores[f"pred_{column}"])
         ends = [min(truth.min(), answer.min()), max(truth.max(), answer.max())]
         axes.plot(ends, ends, color=_QUIET, linewidth=1)
         axes.scatter(truth, answer, s=9, c=_ANSWER, alpha=0.5, linewidths=0)
         axes.ticklabel_format(useOffset=False)
         axes.tick_params(axis="x", rotation=30)
         axes.set(xlabel=f"true {word} (degrees)", ylabel=f"predicted {word} (degrees)", aspect="equal")
-    figure.suptitle(_title(document, "prediction over truth"))
+    figure.suptitle(_title(result, "prediction over truth"))
     return figure
 
 
-def arrows(document: dict[str, Any]) -> "Figure":
+def arrows(result: EvaluationResult) -> "Figure":
     """Draw an arrow from every truth to its prediction on the site's map in metres."""
-    points = document["points"]
+    scores = result.scores
     east, north, to_east, to_north = (
-        np.array(points[name]) for name in ("east_m", "north_m", "pred_east_m", "pred_north_m")
+        np.array(scores[name]) for name in ("east_m", "north_m", "pred_east_m", "pred_north_m")
     )
-    outline = [np.array(ring) for ring in document["site"]["outline_m"]]
-    size = _map_size(_everything(document))
+    size = _map_size(_everything(result))
     figure, axes = _figure(*size)
-    for ring in outline:
+    for ring in _outline_m(result):
         axes.plot(ring[:, 0], ring[:, 1], color="black", linewidth=1)
     arrow = axes.quiver(
-        *(east, north, to_east - east, to_north - north, np.minimum(points["error_m"], 50)),
+        *(east, north, to_east - east, to_north - north, np.minimum(scores["error_m"], 50)),
         angles="xy", scale_units="xy", scale=1, width=0.0018, cmap="viridis_r", clim=(0, 50), alpha=0.8,
     )  # fmt: skip
     axes.scatter(east, north, s=5, c="black", linewidths=0)
     figure.colorbar(
         arrow, ax=axes, label="error (m)", extend="max", shrink=0.5, location="bottom" if size[0] > size[1] else "right"
     )
-    axes.set(xlabel="east (m)", ylabel="north (m)", aspect="equal", title=_title(document, "from truth to prediction"))
+    axes.set(xlabel="east (m)", ylabel="north (m)", aspect="equal", title=_title(result, "from truth to prediction"))
     return figure
 
 
-def error_cdf(document: dict[str, Any]) -> "Figure":
+def error_cdf(result: EvaluationResult) -> "Figure":
     """Draw the share of photos within each distance, beside the references."""
-    cdf = document["cdf"]
+    curves = result.curves
     styles = {
-        "model": (_ANSWER, "-", document["run"]),
+        "model": (_ANSWER, "-", result.run),
         "walks_together": (_ANSWER, "--", "whole walks, each located together"),
         "mean_predictor": (_QUIET, "--", "mean position"),
         "nearest_thumbnail": (_TRUTH, ":", "nearest colour thumbnail"),
@@ -105,50 +106,49 @@ def error_cdf(document: dict[str, Any]) -> "Figure":
     }
     figure, axes = _figure(6.4, 4.4)
     for name, (colour, style, label) in styles.items():
-        if name in cdf:
-            axes.plot(
-                cdf[name], cdf["share"], style, color=colour, label=label, linewidth=2 if name == "model" else 1.3
-            )
-    axes.set(xlim=(0, max(50.0, float(np.quantile(cdf["model"], 0.97)))), ylim=(0, 1))
-    axes.set(xlabel="error (m)", ylabel="share of photos", title=_title(document, "errors"))
+        if name in curves.error_m:
+            width = 2 if name == "model" else 1.3
+            axes.plot(curves.error_m[name], curves.share, style, color=colour, label=label, linewidth=width)
+    axes.set(xlim=(0, max(50.0, float(np.quantile(curves.error_m["model"], 0.97)))), ylim=(0, 1))
+    axes.set(xlabel="error (m)", ylabel="share of photos", title=_title(result, "errors"))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, loc="lower right")
     return figure
 
 
-def risk_coverage(document: dict[str, Any]) -> "Figure | None":
+def risk_coverage(result: EvaluationResult) -> "Figure | None":
     """Draw the error of the photos answered over their share, where the model states an uncertainty."""
-    curve = document["risk_coverage"]
+    curve = result.risk_coverage
     if curve is None:
         return None
     figure, axes = _figure(6.4, 4.4)
-    axes.plot(curve["coverage"], curve["mean_m"], color=_ANSWER, label="mean error")
-    axes.plot(curve["coverage"], curve["median_m"], color=_TRUTH, label="median error")
-    axes.axhline(curve["area_random"], color=_QUIET, linestyle="--", linewidth=1, label="mean error of all")
+    axes.plot(curve.coverage, curve.mean_m, color=_ANSWER, label="mean error")
+    axes.plot(curve.coverage, curve.median_m, color=_TRUTH, label="median error")
+    axes.axhline(curve.area_random, color=_QUIET, linestyle="--", linewidth=1, label="mean error of all")
     axes.set(xlim=(0, 1), ylim=(0, None), xlabel="share of photos answered, surest first", ylabel="error (m)")
-    axes.set_title(_title(document, "risk and coverage"))
+    axes.set_title(_title(result, "risk and coverage"))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
     return figure
 
 
-def calibration(document: dict[str, Any]) -> "Figure | None":
+def calibration(result: EvaluationResult) -> "Figure | None":
     """Draw the error that photos of like stated radius have over that radius."""
-    if document["calibration"] is None:
+    if result.calibration is None:
         return None
-    rows = document["calibration"]["reliability"]
-    stated, actual = ([row[name] for row in rows] for name in ("median_radius_m", "median_error_m"))
+    stated = [row.median_radius_m for row in result.calibration.reliability]
+    actual = [row.median_error_m for row in result.calibration.reliability]
     figure, axes = _figure(5.0, 4.6)
     end = 1.05 * max(*stated, *actual)
     axes.plot([0, end], [0, end], color=_QUIET, linewidth=1, label="as stated")
     axes.plot(stated, actual, "o-", color=_ANSWER, label="photos of like radius")
     axes.set(xlim=(0, end), ylim=(0, end), xlabel="stated 50 % radius (m)", ylabel="median error (m)")
-    axes.set_title(_title(document, "stated and actual error"))
+    axes.set_title(_title(result, "stated and actual error"))
     axes.legend(frameon=False)
     return figure
 
 
-PLOTS: Final[dict[str, Callable[[dict[str, Any]], "Figure | None"]]] = {
+PLOTS: Final[dict[str, Callable[[EvaluationResult], "Figure | None"]]] = {
     "positions": positions,
     "truth-against-prediction": truth_against_prediction,
     "arrows": arrows,
@@ -166,11 +166,16 @@ def _figure(width_in: float, height_in: float) -> "tuple[Figure, Axes]":
     return figure, figure.subplots()
 
 
-def _everything(document: dict[str, Any]) -> FloatArray:
+def _everything(result: EvaluationResult) -> FloatArray:
     """Return all that a map must show, in metres, shape (K, 2)."""
-    points = document["points"]
-    ends = [np.stack([points[f"{kind}east_m"], points[f"{kind}north_m"]], axis=1) for kind in ("", "pred_")]
-    return np.concatenate([*ends, *(np.array(ring) for ring in document["site"]["outline_m"])])
+    scores = result.scores
+    ends = [np.stack([scores[f"{kind}east_m"], scores[f"{kind}north_m"]], axis=1) for kind in ("", "pred_")]
+    return np.concatenate([*ends, *_outline_m(result)])
+
+
+def _outline_m(result: EvaluationResult) -> list[FloatArray]:
+    """Return the outer rings of the site in metres, each of shape (K, 2)."""
+    return [np.asarray(part.exterior.coords) for part in shapely.get_parts(result.site.local_polygon).tolist()]
 
 
 def _map_size(shown_m: FloatArray) -> tuple[float, float]:
@@ -180,5 +185,5 @@ def _map_size(shown_m: FloatArray) -> tuple[float, float]:
     return inner + 0.8, float(np.clip(inner * height / width, 1.8, 9.0)) + 1.8
 
 
-def _title(document: dict[str, Any], what: str) -> str:
-    return f"{document['run']} on {document['dataset']} ({document['split']}): {what}"
+def _title(result: EvaluationResult, what: str) -> str:
+    return f"{result.run} on {result.dataset} ({result.split}): {what}"

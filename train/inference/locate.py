@@ -97,20 +97,24 @@ def locate_with_walks(
     # a walk at a time: a site's distributions of all photos may not fit into memory
     alone, together = [], []
     with bar("Locating", len(paths)) as advance:
-        for rows in [*company, *np.split(rest, list(range(_ALONE_AT_ONCE, len(rest), _ALONE_AT_ONCE)))]:
-            own = [paths[row] for row in rows.tolist()]
-            parts, found = _seen(own, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
-            _refuse_unread(own, _errors(found))
-            if not parts:
-                continue
-            evidence = Evidence.cat(parts)
+        for rows in company:
+            evidence = _evidence_of(localizer, [paths[row] for row in rows], batch_size, advance)
             alone.append(localizer.estimate(evidence))
-            by_itself = dataclasses.replace(alone[-1], company=np.ones(len(rows)))
-            together.append(
-                localizer.estimate_walk(evidence, alone[-1], seconds[rows]) if len(alone) <= len(company) else by_itself
-            )
+            together.append(localizer.estimate_walk(evidence, alone[-1], seconds[rows]))
+        for start in range(0, len(rest), _ALONE_AT_ONCE):
+            rows = rest[start : start + _ALONE_AT_ONCE]
+            evidence = _evidence_of(localizer, [paths[row] for row in rows], batch_size, advance)
+            alone.append(localizer.estimate(evidence))
+            together.append(dataclasses.replace(alone[-1], company=np.ones(len(rows))))
     order = np.argsort(np.concatenate([*company, rest]))
     return Estimate.concatenate(alone).take(order), Estimate.concatenate(together).take(order)
+
+
+def _evidence_of(localizer: WalkLocalizer, paths: Sequence[Path], batch_size: int, advance: Advance) -> Evidence:
+    """Return what the model sees in at least one photo. Raises InvalidDatasetError for an unreadable one."""
+    parts, found = _seen(paths, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
+    _refuse_unread(paths, _errors(found))
+    return Evidence.cat(parts)
 
 
 def walks_of(captures: Sequence[Capture]) -> tuple[NDArray[np.int64], FloatArray]:

@@ -1,5 +1,6 @@
 """What several commands say of a run in the same words: what its familiarity can tell, and what it is worth."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +16,11 @@ __all__ = [
     "NOT_BETTER",
     "TOO_FEW",
     "WORSE",
-    "against_mean",
+    "BesideMean",
     "familiarity_sentence",
     "mean_position_sentence",
     "scored_sentence",
+    "sound_power",
 ]
 
 BETTER, NOT_BETTER, WORSE, TOO_FEW = "better", "not better", "worse", "too few groups"
@@ -28,7 +30,7 @@ _CANNOT_TELL: Final = 0.25  # of strangers found out; one in twenty would be cal
 
 def familiarity_sentence(power: object) -> str:
     """Return what a model's familiarity can tell, by its power (the fields of `train.models.familiarity.Power`)."""
-    power = _sound(power)
+    power = sound_power(power)
     if power is None:
         return (
             "What this model's familiarity can tell is not known: it was trained before that was estimated. "
@@ -48,7 +50,7 @@ def familiarity_sentence(power: object) -> str:
     )
 
 
-def _sound(power: object) -> Mapping[str, float] | None:
+def sound_power(power: object) -> Mapping[str, float] | None:
     """Return a power whose numbers are what they are to be; None of anything else that a file may hold."""
     if not isinstance(power, Mapping):
         return None
@@ -57,39 +59,44 @@ def _sound(power: object) -> Mapping[str, float] | None:
     return power if sound else None
 
 
-def against_mean(skill: Mapping[str, Any]) -> str:
-    """Return whether a run's RMSE is better than the mean position's: one of the words above, by the paired interval.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BesideMean:
+    """A run's RMSE beside the mean position's on the same photos, and `skill`, 1 - the one / the other.
 
-    `skill` is 1 - RMSE / RMSE of the mean position, its value and 95 % interval over the same photos.
+    `interval` is the 95 % interval of the skill, None where `groups` (such as ``3 walks``) are too few for one.
     """
-    bounds = skill.get("interval")
-    if not bounds:
-        return TOO_FEW
-    return WORSE if bounds[1] < 0 else BETTER if bounds[0] > 0 else NOT_BETTER
+
+    rmse_m: float
+    mean_rmse_m: float
+    skill: float
+    interval: tuple[float, float] | None
+    groups: str
+
+    @property
+    def word(self) -> str:
+        """Whether the run's RMSE is better than the mean position's: BETTER, NOT_BETTER, WORSE or TOO_FEW."""
+        if self.interval is None:
+            return TOO_FEW
+        low, high = self.interval
+        return WORSE if high < 0 else BETTER if low > 0 else NOT_BETTER
 
 
-def mean_position_sentence(document: Mapping[str, Any]) -> str | None:
-    """Return what an evaluation says against the mean position; None where the run is better by more than chance."""
-    skill = (document.get("skill") or {}).get("rmse_m")
-    mean = document.get("mean_predictor") or {}
-    if not skill or skill.get("value") is None or document.get("rmse_m") is None or mean.get("rmse_m") is None:
+def mean_position_sentence(found: BesideMean | None) -> str | None:
+    """Return what is to be said of a run beside the mean position; None where it is better by more than chance."""
+    if found is None or found.word == BETTER:
         return None
-    figures = f"RMSE {document['rmse_m']:.1f} m against {mean['rmse_m']:.1f} m"
-    bounds = skill.get("interval")
-    spread = f" (skill {skill['value']:.2f}, 95 % interval {bounds[0]:.2f} to {bounds[1]:.2f})" if bounds else ""
-    word = against_mean(skill)
-    if word == BETTER:
-        return None
-    if word == WORSE:
+    figures = f"RMSE {found.rmse_m:.1f} m against {found.mean_rmse_m:.1f} m"
+    bounds = found.interval
+    spread = f" (skill {found.skill:.2f}, 95 % interval {bounds[0]:.2f} to {bounds[1]:.2f})" if bounds else ""
+    if found.word == WORSE:
         return f"Worse than the mean position, by more than chance: {figures}{spread}."
     start = f"Not better than the mean position by more than chance: {figures}"
-    if word == NOT_BETTER:
+    if found.word == NOT_BETTER:
         return f"{start}{spread}."
-    source = document.get("intervals_from") or {}
-    groups = f"{source.get('count', 'so few')} {source.get('unit', 'groups')}"
-    if skill["value"] > 0:
-        return f"Better than the mean position on these photos ({figures}), but {groups} are too few to tell chance."
-    return f"{start}, and {groups} are too few to tell more."
+    few = f"{found.groups} are too few to tell"
+    if found.skill > 0:
+        return f"Better than the mean position on these photos ({figures}), but {few} chance."
+    return f"{start}, and {few} more."
 
 
 def scored_sentence(run: "RunFolder") -> str | None:
@@ -102,15 +109,33 @@ def scored_sentence(run: "RunFolder") -> str | None:
     for document in documents:
         if document.get("run") != run.root.resolve().name or document.get("split") == "train":
             continue
-        skill = (document.get("skill") or {}).get("rmse_m") or {}
-        if against_mean(skill) == TOO_FEW and (skill.get("value") or 0) > 0:
+        found = _beside_mean(document)
+        if found is None or (found.word == TOO_FEW and found.skill > 0):
             return None
-        sentence = mean_position_sentence(document)
+        sentence = mean_position_sentence(found)
         if sentence is None:
             return None
         photos = format_count(int(document.get("photos") or 0), "photo")
         return f"Scored on {safe_text(str(document.get('dataset')))} ({photos}): {sentence[0].lower()}{sentence[1:]}"
     return None
+
+
+def _beside_mean(document: Mapping[str, Any]) -> BesideMean | None:
+    """Return what evaluation.json says of the mean position; None where it, or an earlier version's, says nothing."""
+    skill = (document.get("skill") or {}).get("rmse_m") or {}
+    rmse_m, value = document.get("rmse_m"), skill.get("value")
+    mean_rmse_m = (document.get("mean_predictor") or {}).get("rmse_m")
+    if rmse_m is None or mean_rmse_m is None or value is None:
+        return None
+    bounds = skill.get("interval")
+    source = document.get("intervals_from") or {}
+    return BesideMean(
+        rmse_m=rmse_m,
+        mean_rmse_m=mean_rmse_m,
+        skill=value,
+        interval=(bounds[0], bounds[1]) if bounds else None,
+        groups=f"{source.get('count', 'so few')} {source.get('unit', 'groups')}",
+    )
 
 
 def _newest_first(run: "RunFolder") -> list[Path]:

@@ -76,14 +76,14 @@ def _verdict_rows(result: StudyResult) -> list[list[str]]:
     named = {setting.name: setting for setting in result.settings}
     rows: list[list[str]] = []
     for comparison in result.comparisons:
-        bounds = comparison.intervals["rmse_m"] if comparison.intervals else None
+        bounds = comparison.intervals.rmse_m if comparison.intervals else None
         spread = "–" if bounds is None else f"{bounds[0]:+.1f} to {bounds[1]:+.1f} m"
         by_photos = "too few groups"
         if bounds is not None:
             by_photos = "cannot tell" if bounds[0] <= 0 <= bounds[1] else "more than chance"
-        difference = f"{comparison.differences['rmse_m']:+.1f} m"
+        difference = f"{comparison.differences.rmse_m:+.1f} m"
         by_seeds = seeds_verdict(named[comparison.run_a], named.get(comparison.run_b), result)
-        theirs = as_metres(comparison.figures_b["rmse_m"])
+        theirs = as_metres(comparison.figures_b.rmse_m)
         rows.append([comparison.run_b, theirs, difference, spread, by_photos, by_seeds])
     return rows
 

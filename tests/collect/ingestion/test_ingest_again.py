@@ -23,12 +23,12 @@ from photos import (
 )
 
 from collect.ingestion import photo_reader as photo_file
-from img2gps.rejected import read_rejected
 from collect.splits.split import split_dataset
 from collect.verification import verify_dataset
 from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
+from img2gps.rejected import read_rejected
 
 
 def test_the_same_ingest_again_changes_no_file_but_the_log(tmp_path: Path) -> None:

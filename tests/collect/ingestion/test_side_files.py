@@ -13,13 +13,13 @@ from ingest_runs import fingerprint, rows, run_ingest
 from photos import write_photo, write_site, write_walk
 
 from collect.ingestion.log import portable_command
-from img2gps.rejected import read_rejected, write_rejected
 from collect.ingestion.sources import read_sources
 from collect.validation.off_site import coarse_detail, off_site
 from collect.validation.rules import place
 from img2gps.cli import run
 from img2gps.dataset import Dataset
 from img2gps.files import append_record, read_json_lines
+from img2gps.rejected import read_rejected, write_rejected
 from img2gps.site import load_site
 from img2gps.tables import load_table, save_table
 from img2gps.types import Rejection

@@ -17,7 +17,9 @@ from tests.browser import chromium, open_report
 from tests.evaluating import SPLITS, ColourReader, dataset_of, folds_run_of, run_of, walks
 from train.evaluation import evaluate as evaluating
 from train.evaluation.comparison_page import comparison_path
-from train.evaluation.evaluate import Evaluation, evaluate_run, evaluate_runs
+from train.evaluation.document import document_of
+from train.evaluation.evaluate import evaluate_run, evaluate_runs
+from train.evaluation.result import EvaluationResult
 from train.evaluation.summary import figures_table, headline, next_steps, remarks, walks_table
 from train.inference import load as loading
 
@@ -41,11 +43,11 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def test_what_is_written_is_what_was_found(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
-    found: Evaluation = evaluate_run(run_of(tmp_path, dataset).root)
+    found: EvaluationResult = evaluate_run(run_of(tmp_path, dataset).root)
     assert found.folder == tmp_path / "runs" / "model-001" / "evaluations" / "quad-test"
-    assert json.loads((found.folder / "evaluation.json").read_text(encoding="utf-8")) == found.document
+    assert json.loads((found.folder / "evaluation.json").read_text(encoding="utf-8")) == document_of(found)
     rows = pd.read_parquet(found.folder / "predictions.parquet")
-    assert metrics_of(rows["error_m"].to_numpy()).rmse_m == pytest.approx(found.document["rmse_m"])
+    assert metrics_of(rows["error_m"].to_numpy()).rmse_m == pytest.approx(found.figures.rmse_m)
     plots = {path.stem for path in (found.folder / "plots").glob("*.png")}
     assert {"positions", "truth-against-prediction", "arrows", "error-cdf"} <= plots
     page = (found.folder / "report.html").read_text(encoding="utf-8")
@@ -56,22 +58,22 @@ def test_what_is_written_is_what_was_found(tmp_path: Path, dataset: Dataset, rea
 def test_a_walk_of_two_photos_is_evaluated_and_written(tmp_path: Path, reading: Reading) -> None:
     dataset = dataset_of(tmp_path / "quad", walks("abcd")[:38], SPLITS)
     found = evaluate_run(run_of(tmp_path, dataset).root, abstain_m=1.0)
-    assert (found.document["photos"], found.document["intervals"]) == (2, None)
+    assert (found.photos, found.intervals) == (2, None)
     assert (found.folder / "report.html").is_file()
-    tables = (figures_table(found.document), walks_table(found.document))
+    tables = (figures_table(found), walks_table(found))
     assert all(cell == "" for row in tables[0].rows for cell in row[2:3])
-    assert remarks(found.document)
-    assert next_steps(found.document)
+    assert remarks(found)
+    assert next_steps(found)
 
 
 def test_the_terminal_page_has_every_walk_and_a_next_step(tmp_path: Path, dataset: Dataset) -> None:
-    document = evaluate_run(folds_run_of(tmp_path, dataset).root, write=False).document
-    assert "48 photos" in headline(document)
-    assert len(figures_table(document).rows) == 8
-    assert all(len(row) == len(figures_table(document).columns) for row in figures_table(document).rows)
-    assert [row[1] for row in walks_table(document).rows] == ["12"] * 4 + [""]
-    assert any("4 walks" in line for line in remarks(document))
-    assert next_steps(document)[-1].endswith("report.html")
+    found = evaluate_run(folds_run_of(tmp_path, dataset).root, write=False)
+    assert "48 photos" in headline(found)
+    assert len(figures_table(found).rows) == 8
+    assert all(len(row) == len(figures_table(found).columns) for row in figures_table(found).rows)
+    assert [row[1] for row in walks_table(found).rows] == ["12"] * 4 + [""]
+    assert any("4 walks" in line for line in remarks(found))
+    assert next_steps(found)[-1].endswith("report.html")
 
 
 def test_the_command_prints_the_contract(
@@ -113,8 +115,8 @@ def test_a_run_is_evaluated_while_it_trains_and_says_so(tmp_path: Path, dataset:
     run = run_of(tmp_path, dataset)
     with run.lock():
         during = evaluate_run(run.root)
-    assert any("still being trained" in note for note in during.document["notes"])
-    assert not any("still being trained" in note for note in evaluate_run(run.root).document["notes"])
+    assert any("still being trained" in note for note in during.notes)
+    assert not any("still being trained" in note for note in evaluate_run(run.root).notes)
 
 
 def test_two_evaluations_write_one_after_the_other(

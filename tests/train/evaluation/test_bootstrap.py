@@ -20,6 +20,7 @@ from train.evaluation.bootstrap import (
     interval,
     mean_interval,
 )
+from train.evaluation.per_figure import figures_of
 
 ERRORS = st.lists(st.floats(0, 500), min_size=1, max_size=40).map(np.array)
 
@@ -92,17 +93,16 @@ def test_ignoring_the_groups_would_not_cover(monkeypatch: pytest.MonkeyPatch) ->
     assert np.mean(hits) < 0.6
 
 
-def test_intervals_hold_their_figure_and_have_its_keys() -> None:
+def test_intervals_hold_their_figure() -> None:
     errors = np.random.default_rng(3).exponential(20, 400)
     clusters = Clusters.of("walks", np.arange(400) // 20)
     bounds = figure_intervals(errors, clusters)
     assert bounds is not None
-    figures = metrics_of(errors).to_dict()
-    assert set(bounds) == set(figures) - {"photos"}
-    assert set(bounds["within_m"]) == set(figures["within_m"])
-    for name in ("rmse_m", "mean_m", "median_m", "p90_m"):
-        low, high = bounds[name]
-        assert low <= figures[name] <= high
+    figures = figures_of(metrics_of(errors))
+    assert set(bounds.within_m) == set(figures.within_m)
+    for ends, figure in zip(bounds.values(), figures.values(), strict=True):
+        assert ends is not None
+        assert ends.low <= figure <= ends.high
 
 
 def test_few_groups_give_no_interval() -> None:
@@ -116,8 +116,8 @@ def test_a_share_never_seen_is_not_called_impossible() -> None:
     clusters = Clusters.of("walks", np.arange(10))
     bounds = figure_intervals(np.full(10, 7.0), clusters)
     assert bounds is not None
-    assert bounds["within_m"]["5"] == pytest.approx((0, 0.3085), abs=1e-4)
-    assert bounds["within_m"]["10"] == pytest.approx((0.6915, 1), abs=1e-4)
+    assert bounds.within_m["5"] == pytest.approx((0, 0.3085), abs=1e-4)
+    assert bounds.within_m["10"] == pytest.approx((0.6915, 1), abs=1e-4)
     assert mean_interval(np.zeros(10), clusters) == pytest.approx((0, 0.3085), abs=1e-4)
     assert mean_interval(np.full(10, 3.0), clusters) == (3, 3)
 

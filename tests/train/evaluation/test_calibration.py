@@ -27,9 +27,10 @@ def test_true_regions_are_covered_as_claimed() -> None:
     errors = rayleigh(scale, 1)
     for level, factor in ((0.5, RAYLEIGH_50), (0.9, RAYLEIGH_90)):
         found = coverage(errors, factor * scale, level, each(4000))
-        assert found["observed"] == pytest.approx(level, abs=0.03)
-        assert found["interval"][0] <= level <= found["interval"][1]
-        assert found["inflation_needed"] == pytest.approx(1, abs=0.05)
+        assert found.observed == pytest.approx(level, abs=0.03)
+        assert found.interval is not None
+        assert found.interval.low <= level <= found.interval.high
+        assert found.inflation_needed == pytest.approx(1, abs=0.05)
 
 
 def test_inflation_corrects_regions_that_are_too_small() -> None:
@@ -80,17 +81,17 @@ def test_inflation_wants_photos() -> None:
 def test_abstention_splits_the_photos_at_the_threshold() -> None:
     errors, uncertainty = np.array([1.0, 2.0, 30.0, 40.0]), np.array([5.0, 25.0, 25.1, 99.0])
     found = abstention(errors, uncertainty, np.full(4, np.nan), 25.0, each(4))
-    assert found["answered"] == 2
-    assert found["answered_share"] == 0.5
-    assert found["figures"]["mean_m"] == 1.5
-    assert found["not_sure"]["mean_m"] == 35.0
+    assert found.answered == 2
+    assert found.answered_share == 0.5
+    assert found.figures.mean_m == 1.5
+    assert found.not_sure.mean_m == 35.0
 
 
 def test_abstention_from_everything_has_no_figures() -> None:
     found = abstention(np.array([1.0]), np.array([50.0]), np.array([1.0]), 25.0, each(1))
-    assert found["answered"] == 0
-    assert found["intervals"] is None
-    assert np.isnan(found["figures"]["rmse_m"])
+    assert found.answered == 0
+    assert found.intervals is None
+    assert np.isnan(found.figures.rmse_m)
 
 
 def test_area_is_the_mean_of_the_running_means() -> None:
@@ -103,24 +104,24 @@ def test_area_is_the_mean_of_the_running_means() -> None:
 def test_no_ranking_beats_the_true_errors(pairs: list[tuple[float, float]]) -> None:
     errors, uncertainty = np.array(pairs).T
     curve = risk_coverage(errors, uncertainty)
-    assert curve["area_best"] <= curve["area"] + 1e-9
-    assert curve["area_best"] <= curve["area_random"] + 1e-9
-    assert curve["coverage"][-1] == 1
-    assert curve["mean_m"][-1] == pytest.approx(errors.mean())
-    assert all(np.diff(curve["coverage"]) > 0)
+    assert curve.area_best <= curve.area + 1e-9
+    assert curve.area_best <= curve.area_random + 1e-9
+    assert curve.coverage[-1] == 1
+    assert curve.mean_m[-1] == pytest.approx(errors.mean())
+    assert all(np.diff(curve.coverage) > 0)
 
 
 def test_uncertainty_that_says_nothing_is_a_flat_curve() -> None:
     errors = np.random.default_rng(0).exponential(size=200)
     curve = risk_coverage(errors, np.full(200, 7.0))
-    assert curve["coverage"] == [1.0]
-    assert curve["area"] == pytest.approx(curve["area_random"])
+    assert curve.coverage == (1.0,)
+    assert curve.area == pytest.approx(curve.area_random)
 
 
 def test_reliability_groups_by_radius() -> None:
     scale = np.repeat([2.0, 20.0], 400)
     rows = reliability(rayleigh(scale, 4), RAYLEIGH_50 * scale)
-    assert sum(row["photos"] for row in rows) == 800
-    assert [row["inside"] for row in rows] == pytest.approx([0.5] * len(rows), abs=0.08)
-    assert rows[-1]["median_error_m"] > 5 * rows[0]["median_error_m"]
+    assert sum(row.photos for row in rows) == 800
+    assert [row.inside for row in rows] == pytest.approx([0.5] * len(rows), abs=0.08)
+    assert rows[-1].median_error_m > 5 * rows[0].median_error_m
     assert len(reliability(np.arange(9.0), np.ones(9))) == 1

@@ -21,10 +21,11 @@ def test_a_small_difference_is_found_where_photos_are_paired() -> None:
     noise = np.random.default_rng(1).normal(0, 0.5, 400)
     found = compare_errors(("b", "a"), errors + 1 + noise, errors, CLUSTERS)
     assert found.intervals is not None
-    low, high = found.intervals["mean_m"]
+    assert found.intervals.mean_m is not None
+    low, high = found.intervals.mean_m
     assert 0 < low < 1.05 < high + 0.2
     assert "a is better by more than chance" in found.sentence("mean_m")
-    assert found.differences["mean_m"] == pytest.approx(1, abs=0.1)
+    assert found.differences.mean_m == pytest.approx(1, abs=0.1)
 
 
 def test_equal_runs_are_not_told_apart() -> None:
@@ -53,7 +54,9 @@ def test_several_pairs_widen_each_interval() -> None:
     alone = compare_errors(("b", "a"), runs["b"], runs["a"], CLUSTERS)
     assert pairs[0].intervals is not None
     assert alone.intervals is not None
-    assert np.ptp(pairs[0].intervals["mean_m"]) > np.ptp(alone.intervals["mean_m"])
+    assert pairs[0].intervals.mean_m is not None
+    assert alone.intervals.mean_m is not None
+    assert np.ptp(pairs[0].intervals.mean_m) > np.ptp(alone.intervals.mean_m)
 
 
 def test_few_groups_give_no_verdict() -> None:

@@ -1,23 +1,24 @@
 """An evaluation's report in headless Chromium: figures, filters and photos are those of its document."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from img2gps.console import jsonable
 from img2gps.dataset import Dataset
 from tests.browser import chromium, click_place, open_report, picture_colour
 from tests.datasets import FRAME, four_walks, make_dataset, make_photo
-from train.evaluation.document import evaluation_document
 from train.evaluation.page import write_report
 from train.evaluation.references import reference_errors
+from train.evaluation.result import EvaluationResult, Scored
+from train.evaluation.score import evaluation_result
 from train.evaluation.scores import scores_frame
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def browser() -> Iterator["Browser"]:
         yield launched
 
 
-def evaluated(dataset: Dataset, *, sure: bool = True) -> dict[str, Any]:
-    """Return the document of answers that are off by 1 m, 2 m, 3 m, ... to the east, by half of it as whole walks."""
+def evaluated(dataset: Dataset, *, sure: bool = True) -> EvaluationResult:
+    """Return the result of answers that are off by 1 m, 2 m, 3 m, ... to the east, by half of it as whole walks."""
     site, frame = dataset.site(), dataset.frame()
     rows = frame.assign(fold=frame["walk"].astype("category").cat.codes.astype(int))
     references = reference_errors(site.frame, rows, rows[["id", "photo_sha256", "lon", "lat", "fold"]])
@@ -55,18 +56,20 @@ def evaluated(dataset: Dataset, *, sure: bool = True) -> dict[str, Any]:
         "familiarity": np.linspace(0.001, 1, len(rows)) if sure else np.nan,
     }
     predictions = pd.DataFrame({"id": rows["id"], **answers, "radius_90_m": 2 * radius})
-    document = evaluation_document(
-        scores_frame(rows, predictions, references, site), references, site, abstain_m=25.0 if sure else None
+    scored = Scored(
+        run="default-001",
+        dataset="quad",
+        split="folds",
+        method="probe",
+        training_photos=len(rows),
+        training_walks=None,
+        left_out={},
+        notes=("a <b>",),
+        provenance={},
+        folder=dataset.root,
     )
-    about = {
-        "run": "default-001",
-        "dataset": "quad",
-        "split": "folds",
-        "training_photos": len(rows),
-        "notes": ["a <b>"],
-    }
-    whole: dict[str, Any] = jsonable({**about, "left_out": {}, "report": "report.html", **document})
-    return whole
+    scores = scores_frame(rows, predictions, references, site)
+    return evaluation_result(scores, references, site, scored, abstain_m=25.0 if sure else None)
 
 
 def painted_dataset(root: Path) -> Dataset:
@@ -88,14 +91,14 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def document(dataset: Dataset) -> dict[str, Any]:
+def result(dataset: Dataset) -> EvaluationResult:
     return evaluated(dataset)
 
 
 @pytest.fixture(scope="module")
-def report(dataset: Dataset, document: dict[str, Any]) -> Path:
+def report(dataset: Dataset, result: EvaluationResult) -> Path:
     path = dataset.root / "report.html"
-    write_report(path, document, dataset=dataset)
+    write_report(path, result, dataset=dataset)
     return path
 
 
@@ -104,28 +107,28 @@ def live(page: "Page") -> str:
 
 
 @pytest.mark.browser
-def test_figures_are_those_of_the_document(browser: "Browser", report: Path, document: dict[str, Any]) -> None:
+def test_figures_are_those_of_the_document(browser: "Browser", report: Path, result: EvaluationResult) -> None:
     with open_report(browser, report) as page:
         cards = page.locator("#figures .card .value").all_inner_texts()
         plain = [card.replace("\u202f", " ") for card in cards]
-        assert plain[:2] == [f"{document['median_m']:.1f} m", f"{document['rmse_m']:.1f} m"]
-        assert plain[2] == f"{100 * document['within_m']['25']:.0f} %"
-        assert live(page).startswith(f"Median {document['median_m']:.1f} m, RMSE {document['rmse_m']:.1f} m")
-        assert page.locator("#shown").inner_text() == f"{document['photos']} photos"
-        assert page.locator("#worst li").count() == len(document["worst"]) == 20
-        assert page.locator("#groups table").first.locator("tbody tr").count() == len(document["per_walk"])
+        assert plain[:2] == [f"{result.figures.median_m:.1f} m", f"{result.figures.rmse_m:.1f} m"]
+        assert plain[2] == f"{100 * result.figures.within_m['25']:.0f} %"
+        assert live(page).startswith(f"Median {result.figures.median_m:.1f} m, RMSE {result.figures.rmse_m:.1f} m")
+        assert page.locator("#shown").inner_text() == f"{result.photos} photos"
+        assert page.locator("#worst li").count() == len(result.worst) == 20
+        assert page.locator("#groups table").first.locator("tbody tr").count() == len(result.per_walk)
         assert "A <b>." in page.locator(".callout").inner_text()
         trust = page.locator("#trust").inner_text()
         assert "Unlike the site" in trust
         together = [card.replace("\u202f", " ") for card in page.locator("#together .card .value").all_inner_texts()]
-        assert together[:2] == [f"{document['median_m'] / 2:.1f} m", f"{document['rmse_m'] / 2:.1f} m"]
-        assert page.locator("#together tbody tr").count() == len(document["per_walk"])
+        assert together[:2] == [f"{result.figures.median_m / 2:.1f} m", f"{result.figures.rmse_m / 2:.1f} m"]
+        assert page.locator("#together tbody tr").count() == len(result.per_walk)
 
 
 @pytest.mark.browser
-def test_filters_change_the_figures(browser: "Browser", report: Path, document: dict[str, Any]) -> None:
-    errors = np.array(document["points"]["error_m"])
-    walks = np.array(document["points"]["walk"])
+def test_filters_change_the_figures(browser: "Browser", report: Path, result: EvaluationResult) -> None:
+    errors = np.array(result.scores["error_m"])
+    walks = np.array(result.scores["walk"])
     name = sorted(set(walks.tolist()))[1]
     chosen = errors[walks == name]
     with open_report(browser, report) as page:
@@ -138,8 +141,8 @@ def test_filters_change_the_figures(browser: "Browser", report: Path, document: 
 
 
 @pytest.mark.browser
-def test_a_click_opens_the_photo_with_its_error(browser: "Browser", report: Path, document: dict[str, Any]) -> None:
-    points = document["points"]
+def test_a_click_opens_the_photo_with_its_error(browser: "Browser", report: Path, result: EvaluationResult) -> None:
+    points = result.scores
     number = 30
     with open_report(browser, report) as page:
         page.locator("#show-mode").select_option("truth")
@@ -152,14 +155,14 @@ def test_a_click_opens_the_photo_with_its_error(browser: "Browser", report: Path
 
 
 @pytest.mark.browser
-def test_the_worst_photos_lead_to_the_map(browser: "Browser", report: Path, document: dict[str, Any]) -> None:
+def test_the_worst_photos_lead_to_the_map(browser: "Browser", report: Path, result: EvaluationResult) -> None:
     with open_report(browser, report) as page:
         page.locator("#worst button").nth(1).click()
-        assert page.locator("#panel").get_attribute("data-id") == document["worst"][1]["id"][:12]
+        assert page.locator("#panel").get_attribute("data-id") == result.worst[1].id[:12]
         page.keyboard.press("Escape")
         assert page.locator("#panel").is_hidden()
         page.locator("#list button").first.click()
-        assert page.locator("#panel").get_attribute("data-id") == document["worst"][0]["id"][:12]
+        assert page.locator("#panel").get_attribute("data-id") == result.worst[0].id[:12]
 
 
 @pytest.mark.browser
@@ -180,7 +183,7 @@ def test_too_few_groups_for_intervals_leave_dashes(tmp_path: Path, count: int, s
     photos = [make_photo(f"photo {n}", 20.0 * n, 0.0, walk=f"walk-{n}", group=f"group-{n}") for n in range(count)]
     few = make_dataset(tmp_path / "few", photos, grouped=True)
     found = evaluated(few, sure=sure)
-    assert found["intervals"] is None
+    assert found.intervals is None
     write_report(tmp_path / "report.html", found, dataset=few)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "95 % interval –" in html
@@ -188,9 +191,9 @@ def test_too_few_groups_for_intervals_leave_dashes(tmp_path: Path, count: int, s
 
 
 def test_where_the_mean_position_is_never_wrong_there_is_no_skill(
-    tmp_path: Path, dataset: Dataset, document: dict[str, Any]
+    tmp_path: Path, dataset: Dataset, result: EvaluationResult
 ) -> None:
-    write_report(tmp_path / "report.html", document | {"skill": {}}, dataset=dataset)
+    write_report(tmp_path / "report.html", dataclasses.replace(result, skill={}), dataset=dataset)
     assert "Skill (RMSE)" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 

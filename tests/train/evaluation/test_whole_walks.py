@@ -42,25 +42,27 @@ def as_walks(run: RunFolder, *, nearer: float = 0.25, photos: list[int] | None =
 
 def test_whole_walks_have_their_own_figures_and_leave_those_of_photos_alone(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset, shift_m=20.0)
-    before = evaluate_run(run.root, write=False).document
-    assert before["walks_together"] is None
+    before = evaluate_run(run.root, write=False)
+    assert before.whole_walks is None
     as_walks(run)
     found = evaluate_run(run.root, write=False)
-    together = found.document["walks_together"]
-    assert {key: found.document[key] for key in ("rmse_m", "median_m", "within_m")} == {
-        key: before[key] for key in ("rmse_m", "median_m", "within_m")
-    }
+    together = found.whole_walks
+    assert together is not None
+    assert found.figures == before.figures
     errors = found.scores["walk_error_m"].to_numpy()
     assert errors == pytest.approx(found.scores["error_m"].to_numpy() / 4, rel=1e-3)
-    assert together["rmse_m"] == pytest.approx(metrics_of(errors).rmse_m)
-    assert together["photos"] == together["with_company"] == 48
-    assert [row["observed"] for row in together["calibration"]] == [0.0, 1.0]
-    assert together["unfamiliar_share"] == 0.25
-    assert together["minus_alone"]["intervals"]["rmse_m"][1] < 0
-    assert len(together["per_walk"]) == 4
-    assert any("Whole walks" in line for line in remarks(found.document))
-    low, high = together["intervals"]["median_m"]
-    assert low <= together["median_m"] <= high
+    assert together.figures.rmse_m == pytest.approx(metrics_of(errors).rmse_m)
+    assert together.figures.photos == together.with_company == 48
+    assert [row.observed for row in together.coverage] == [0.0, 1.0]
+    assert together.unfamiliar_share == 0.25
+    assert together.minus_alone.intervals is not None
+    assert together.minus_alone.intervals.rmse_m is not None
+    assert together.minus_alone.intervals.rmse_m.high < 0
+    assert len(together.per_walk) == 4
+    assert any("Whole walks" in line for line in remarks(found))
+    assert together.intervals is not None
+    assert together.intervals.median_m is not None
+    assert together.intervals.median_m.low <= together.figures.median_m <= together.intervals.median_m.high
 
 
 def test_whole_walks_are_abstained_from_by_their_own_regions_and_familiarity(tmp_path: Path, dataset: Dataset) -> None:
@@ -69,22 +71,30 @@ def test_whole_walks_are_abstained_from_by_their_own_regions_and_familiarity(tmp
     rows["walk_radius_90_m"] = [20.0] * 30 + [30.0] * 18
     stated = {"radius_50_m": 5.0, "uncertainty_m": 5.0, "radius_90_m": 99.0, "familiarity": 1.0}
     write_predictions(run.folds_path / "predictions.parquet", rows.assign(**stated))
-    assert evaluate_run(run.root, write=False).document["walks_together"]["abstain"] is None
-    document = evaluate_run(run.root, abstain_m=25.0).document
-    found = document["walks_together"]["abstain"]
-    assert document["abstain"]["answered"] == 0
-    assert found["answered"] == 30 - 12  # those of the walk that is unlike the site
-    assert found["figures"]["photos"] + found["not_sure"]["photos"] == 48
-    assert any(line.startswith("As whole walks, --abstain 25: 38%") for line in remarks(document))
+    unasked = evaluate_run(run.root, write=False)
+    assert unasked.whole_walks is not None
+    assert unasked.whole_walks.abstention is None
+    result = evaluate_run(run.root, abstain_m=25.0)
+    assert result.abstention is not None
+    assert result.abstention.answered == 0
+    assert result.whole_walks is not None
+    found = result.whole_walks.abstention
+    assert found is not None
+    assert found.answered == 30 - 12  # those of the walk that is unlike the site
+    assert found.figures.photos + found.not_sure.photos == 48
+    assert any(line.startswith("As whole walks, --abstain 25: 38%") for line in remarks(result))
 
 
 def test_intervals_of_whole_walks_resample_stretches_of_minutes(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
     as_walks(run)
-    source = evaluate_run(run.root, write=False).document["walks_together"]["intervals_from"]
-    assert source["unit"] == "stretches of four minutes"
+    whole = evaluate_run(run.root, write=False).whole_walks
+    assert whole is not None
+    assert whole.intervals_from.unit == "stretches of four minutes"
     rows = dataset.frame()
-    assert source["count"] == len(set(zip(rows["walk"], seconds_of(rows["captured_at"]) // 240, strict=True)))
+    assert whole.intervals_from.count == len(
+        set(zip(rows["walk"], seconds_of(rows["captured_at"]) // 240, strict=True))
+    )
 
 
 def test_too_few_stretches_for_intervals_are_said_to_be(tmp_path: Path) -> None:
@@ -92,15 +102,16 @@ def test_too_few_stretches_for_intervals_are_said_to_be(tmp_path: Path) -> None:
     run = folds_run_of(tmp_path, dataset)
     as_walks(run)
     found = evaluate_run(run.root)
-    assert found.document["walks_together"]["intervals"] is None
-    assert any("4 stretches of four minutes: too few for intervals" in line for line in remarks(found.document))
+    assert found.whole_walks is not None
+    assert found.whole_walks.intervals is None
+    assert any("4 stretches of four minutes: too few for intervals" in line for line in remarks(found))
     assert "4 stretches of four minutes are too few" in (found.folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_photos_without_company_have_no_figures_of_their_own(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
     as_walks(run, photos=[1] * 48)
-    assert evaluate_run(run.root, write=False).document["walks_together"] is None
+    assert evaluate_run(run.root, write=False).whole_walks is None
 
 
 def test_runs_are_compared_as_whole_walks_too(tmp_path: Path, dataset: Dataset) -> None:
@@ -109,8 +120,8 @@ def test_runs_are_compared_as_whole_walks_too(tmp_path: Path, dataset: Dataset) 
         as_walks(run, nearer=nearer)
     _, pairs = evaluate_runs([run.root for run in runs[:2]], write=False)
     assert [(pair.run_a, pair.run_b) for pair in pairs] == [("b", "a"), ("b, whole walks", "a, whole walks")]
-    assert pairs[0].differences["rmse_m"] == pytest.approx(0.0)
-    assert pairs[1].figures_a["rmse_m"] == pytest.approx(pairs[1].figures_b["rmse_m"] / 2, rel=0.01)
+    assert pairs[0].differences.rmse_m == pytest.approx(0.0)
+    assert pairs[1].figures_a.rmse_m == pytest.approx(pairs[1].figures_b.rmse_m / 2, rel=0.01)
     assert "b, whole walks is better by more than chance" in pairs[1].sentence("rmse_m")
     assert len(evaluate_runs([run.root for run in runs[1:]], write=False)[1]) == 1
 
@@ -118,9 +129,10 @@ def test_runs_are_compared_as_whole_walks_too(tmp_path: Path, dataset: Dataset) 
 def test_some_company_is_said_to_be_some(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
     as_walks(run, photos=[12] * 36 + [1] * 12)
-    document = evaluate_run(run.root, write=False).document
-    assert document["walks_together"]["with_company"] == 36
-    assert any("36 with company" in line for line in remarks(document))
+    result = evaluate_run(run.root, write=False)
+    assert result.whole_walks is not None
+    assert result.whole_walks.with_company == 36
+    assert any("36 with company" in line for line in remarks(result))
 
 
 def test_folds_of_an_earlier_version_among_others_are_noted(tmp_path: Path, dataset: Dataset) -> None:
@@ -128,9 +140,9 @@ def test_folds_of_an_earlier_version_among_others_are_noted(tmp_path: Path, data
     rows = as_walks(run)
     rows.loc[rows["fold"] == 2, ["walk_lon", "walk_lat"]] = np.nan
     write_predictions(run.folds_path / "predictions.parquet", rows)
-    document = evaluate_run(run.root, write=False).document
-    assert document["walks_together"] is None
-    assert any("earlier version" in note for note in document["notes"])
+    result = evaluate_run(run.root, write=False)
+    assert result.whole_walks is None
+    assert any("earlier version" in note for note in result.notes)
 
 
 def test_predictions_of_earlier_versions_are_read(tmp_path: Path, dataset: Dataset) -> None:
@@ -140,4 +152,4 @@ def test_predictions_of_earlier_versions_are_read(tmp_path: Path, dataset: Datas
     later = ["familiarity", *(name for name in rows if name.startswith("walk_"))]
     pd.DataFrame(rows.drop(columns=later)).to_parquet(path)
     assert read_predictions(path)[later].isna().all(axis=None)
-    assert evaluate_run(run.root, write=False).document["photos"] == 48
+    assert evaluate_run(run.root, write=False).photos == 48

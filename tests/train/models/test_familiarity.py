@@ -285,7 +285,9 @@ def test_a_run_from_before_says_that_its_power_is_not_known(tmp_path: Path, caps
     photo = next((tmp_path / "ds").rglob("*.jpg"))
     assert img2gps(["predict", str(run.root), str(photo)]) == 0
     assert "is not known" in capsys.readouterr().err
-    assert evaluate_run(run.root, write=False).document["familiarity"]["power"] is None
+    found = evaluate_run(run.root, write=False).familiarity
+    assert found is not None
+    assert found.power is None
 
 
 @pytest.mark.parametrize(
@@ -305,6 +307,8 @@ def test_folds_share_the_mean_of_their_powers(tmp_path: Path) -> None:
     base = {"model": TINY, "weights": "none", "size": 32, "device": "cpu", "threads": 1, "epochs": 2}
     run = start_run(dataset.root, changed(preset("quick"), base), runs=tmp_path, name="probe", folds=True)
     powers = [stated(run.root, "familiarity_power", fold=fold)["photos"] for fold in (0, 1)]
-    document = evaluate_run(run.root, write=False).document
-    assert document["familiarity"]["power"]["photos"] == pytest.approx(np.mean(powers))
-    assert any("made-up views" in line for line in remarks(document))
+    result = evaluate_run(run.root, write=False)
+    assert result.familiarity is not None
+    assert result.familiarity.power is not None
+    assert result.familiarity.power.photos == pytest.approx(np.mean(powers))
+    assert any("made-up views" in line for line in remarks(result))

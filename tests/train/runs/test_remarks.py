@@ -2,40 +2,53 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from train.evaluation.bootstrap import Clusters
-from train.evaluation.document import _skill
+from tests.datasets import box_site
+from train.evaluation.document import document_of
+from train.evaluation.references import ReferenceErrors
+from train.evaluation.result import EvaluationResult as Result
+from train.evaluation.result import Scored
+from train.evaluation.score import evaluation_result
 from train.evaluation.summary import next_steps, remarks
 from train.runs.folder import RunFolder
-from train.runs.remarks import against_mean, familiarity_sentence, mean_position_sentence, scored_sentence
+from train.runs.remarks import familiarity_sentence, mean_position_sentence, scored_sentence
 
 
-def _document(factor: float, *, groups: int = 40, spread: float = 0.1, **more: Any) -> dict[str, Any]:
-    """Return the document of a run that errs `factor` times as far as the mean position."""
+def _scores(error_m: np.ndarray, mean_m: np.ndarray, group: np.ndarray) -> pd.DataFrame:
+    """Return a row per photo of one walk, as `train.evaluation.scores.scores_frame` does, without uncertainty."""
+    count = len(error_m)
+    names = [f"p{number}" for number in range(count)]
+    zeros = ("east_m", "north_m", "pred_north_m", "nearest_train_m", "lon", "lat", "pred_lon", "pred_lat", "moved_m")
+    unknown = ("uncertainty_m", "radius_50_m", "radius_90_m", "familiarity", "walk_error_m", "walk_photos")
+    unknown += ("walk_radius_50_m", "walk_radius_90_m", "walk_familiarity")
+    return pd.DataFrame({"id": names, "file_name": names, "error_m": error_m, "mean_predictor_m": mean_m}).assign(
+        walk="a", day="2025-06-02", light="day", device_name="phone", label_state="", fold=-1,
+        group=group.astype(str), captured_at=pd.Timestamp("2025-06-02", tz="UTC"), pred_east_m=error_m,
+        **dict.fromkeys(zeros, 0.0), **dict.fromkeys(unknown, np.nan),
+    )  # fmt: skip
+
+
+def _result(factor: float, *, groups: int = 40, spread: float = 0.1, photos: int | None = None, **more: Any) -> Result:
+    """Return the evaluation of a run that errs `factor` times as far as the mean position."""
     draws = np.random.default_rng(0)
     mean_m = draws.uniform(50, 150, 2 * groups)
     error_m = mean_m * factor * np.exp(draws.normal(0, spread, 2 * groups))
-    clusters = Clusters.of("bursts and positions", np.repeat(np.arange(groups), 2))
-    rmse_m, other_m = (float(np.sqrt(np.mean(values**2))) for values in (error_m, mean_m))
-    return {
-        "run": "small",
-        "dataset": "quad",
-        "split": "test",
-        "photos": 2 * groups,
-        "rmse_m": rmse_m,
-        "mean_predictor": {"rmse_m": other_m},
-        "skill": _skill(error_m, mean_m, clusters),
-        "intervals_from": {"unit": clusters.unit, "count": clusters.count},
-        "notes": [],
-        "training_photos": 67,
-        "training_walks": 2,
-        "method": "probe",
-    } | more
+    about: dict[str, Any] = {"run": "small", "split": "test", "training_photos": 67, "training_walks": 2}
+    about |= {"dataset": "quad", "method": "probe", "left_out": {}, "notes": (), "provenance": {}, "folder": Path("e")}
+    result = evaluation_result(
+        _scores(error_m, mean_m, np.repeat(np.arange(groups), 2)),
+        ReferenceErrors(errors_m={"mean_predictor": mean_m}),
+        box_site(),
+        Scored(**about | more),
+    )
+    return result if photos is None else replace(result, figures=replace(result.figures, photos=photos))
 
 
 @pytest.mark.parametrize(
@@ -51,15 +64,15 @@ def _document(factor: float, *, groups: int = 40, spread: float = 0.1, **more: A
 def test_the_verdict_follows_the_paired_interval(
     factor: float, groups: int, spread: float, word: str, start: str | None
 ) -> None:
-    document = _document(factor, groups=groups, spread=spread)
-    said = mean_position_sentence(document)
-    assert against_mean(document["skill"]["rmse_m"]) == word
+    found = _result(factor, groups=groups, spread=spread).beside_mean
+    assert found is not None
+    said = mean_position_sentence(found)
+    assert found.word == word
     assert said is None if start is None else said is not None and said.startswith(start)
 
 
 def _steps(**more: Any) -> str:
-    empty = {"strata": {}, "familiarity": None, "calibration": None, "report": "report.html"}
-    return next_steps(_document(1.4) | empty | more)[0]
+    return next_steps(_result(1.4, **more))[0]
 
 
 def test_what_would_help_goes_by_the_numbers_at_hand() -> None:
@@ -80,10 +93,10 @@ def test_training_longer_is_no_advice_for_a_small_set(photos: int) -> None:
     assert "training longer" in _steps(training_photos=5000, method="network")
 
 
-def _evaluated(run: RunFolder, name: str, document: dict[str, Any], *, at: int) -> None:
+def _evaluated(run: RunFolder, name: str, result: Result, *, at: int) -> None:
     path = run.evaluations_path / name / "evaluation.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(document_of(result)))
     os.utime(path, (at, at))
 
 
@@ -93,15 +106,15 @@ def test_the_newest_evaluation_of_the_model_counts(tmp_path: Path) -> None:
     (run.best / "state.json").write_text("{}")
     os.utime(run.best / "state.json", (1000, 1000))
     assert scored_sentence(run) is None
-    _evaluated(run, "quad-old", _document(1.4), at=500)  # of an earlier model
-    _evaluated(run, "quad-train", _document(1.4, split="train"), at=1500)
-    _evaluated(run, "last-quad-test", _document(1.4, run="small/last"), at=1600)
+    _evaluated(run, "quad-old", _result(1.4), at=500)  # of an earlier model
+    _evaluated(run, "quad-train", _result(1.4, split="train"), at=1500)
+    _evaluated(run, "last-quad-test", _result(1.4, run="small/last"), at=1600)
     assert scored_sentence(run) is None
-    _evaluated(run, "quad-test", _document(1.4), at=1100)
+    _evaluated(run, "quad-test", _result(1.4), at=1100)
     said = scored_sentence(run)
     assert said is not None
     assert said.startswith("Scored on quad (80 photos): worse than the mean position")
-    _evaluated(run, "quad-all", _document(0.2), at=1700)
+    _evaluated(run, "quad-all", _result(0.2), at=1700)
     assert scored_sentence(run) is None
 
 
@@ -122,6 +135,17 @@ def test_an_evaluation_that_cannot_be_read_says_nothing(tmp_path: Path, text: st
 
 
 def test_the_verdict_is_the_first_remark() -> None:
-    keys = ("calibration", "familiarity", "walks_together", "abstain")
-    document = _document(1.4, per_walk=[1], labels={"corrected_share": 0.0}) | dict.fromkeys(keys)
-    assert remarks(document)[0].startswith("Worse than the mean position")
+    assert remarks(_result(1.4))[0].startswith("Worse than the mean position")
+
+
+def test_where_the_mean_position_is_never_wrong_nothing_is_said_of_it() -> None:
+    zero = np.zeros(6)
+    found = evaluation_result(
+        _scores(zero + 1, zero, np.arange(6)),
+        ReferenceErrors(errors_m={"mean_predictor": zero}),
+        box_site(),
+        _result(1.4).scored,
+    )
+    assert (found.skill, found.beside_mean) == ({}, None)
+    assert document_of(found)["against_mean"] == "too few groups"
+    assert remarks(found)
