@@ -46,7 +46,8 @@ _OPTIONS = (
         type=_ClockOffset(-_TEN_YEARS_S, _TEN_YEARS_S),
         default=0.0,
         metavar="SECONDS|auto",
-        help="Seconds to add to the camera's clock for --gpx; `auto` finds them from photos with a position.",
+        help="Seconds to add to the camera's clock for --gpx; `auto` finds them from photos with a position, or "
+        "from where the track stands still.",
     ),
     click.option(
         "--max-accuracy", type=FiniteRange(min=0, min_open=True), help="Reject fixes that report worse, in metres."

@@ -47,7 +47,8 @@ _WORLD = Site(name="the world", polygon=box(-180, -90, 180, 90))
 class IngestOptions:
     """What may be asked of an ingest or a validation; see the help of the commands.
 
-    `labels` and `gpx` are files that add up. `clock_offset_s` "auto" finds the offset from photos with positions.
+    `labels` and `gpx` are files that add up. `clock_offset_s` "auto" finds the offset from photos with positions
+    or from the stops of the tracks.
     `site` is a packaged name or a GeoJSON file, needed for a new dataset and to change the polygon of an old one.
     `allow_shrink` lets a new polygon leave over a tenth of the photos outside.
     `short_side_px` is the working copies' (None: the dataset's own). `jobs` of 0 reads in this process, where a file

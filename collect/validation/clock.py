@@ -1,4 +1,7 @@
-"""The offset of a camera's clock from a track: photos with positions of their own say when they were on it."""
+"""The offset of a camera's clock from a track: photos with positions of their own say when they were on it.
+
+Where they cannot tell, the times at which the walker stood still may (see `collect.validation.stop_clock`).
+"""
 
 import dataclasses
 import math
@@ -8,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from collect.validation.gpx import Tracks
+from collect.validation.stop_clock import offset_of_stops
 from collect.validation.unplaced import BY_CAMERA, Unplaced
 from img2gps.geo import FloatArray, LocalFrame
 from img2gps.text import format_count
@@ -16,6 +20,7 @@ from img2gps.types import Photo
 __all__ = ["ClockOffset", "Witness", "find_clock_offset", "witnesses_of"]
 
 _NEAR_M: Final = 25.0  # a phone's fix and a receiver's track agree within this
+_FAR_M: Final = 50.0  # positions that lie farther from the track, in the median, contradict what its stops tell
 _LEAST: Final = 3
 _SHARE: Final = 0.7  # of the photos that must agree; positions of phones go wrong
 _RIVAL: Final = 0.75  # another offset that explains this share of the best one's photos makes it doubtful
@@ -60,6 +65,7 @@ def find_clock_offset(tracks: Tracks, witnesses: Sequence[Witness], unplaced: Se
     """Return the offset of the clock of the cameras whose photos lack a position.
 
     Only photos of the same device testify: another camera's clock says nothing. Cameras that disagree are refused.
+    Photos with positions go first; where they cannot tell, the stops of the tracks do.
     """
     wanted = sorted({photo.device for photo in unplaced if photo.captured_at is not None and photo.by_camera})
     if not wanted:
@@ -67,7 +73,12 @@ def find_clock_offset(tracks: Tracks, witnesses: Sequence[Witness], unplaced: Se
     found: list[tuple[float, str]] = []
     for device in wanted:
         own = [witness for witness in witnesses if witness.device == device]
-        offset_s, text = _offset_of(tracks, own)
+        moments = [
+            photo.captured_at.timestamp()
+            for photo in unplaced
+            if photo.captured_at is not None and photo.by_camera and photo.device == device
+        ]
+        offset_s, text = _told(tracks, own, moments)
         if offset_s is None:
             return ClockOffset(offset_s=None, text=text)
         found.append((offset_s, text))
@@ -78,29 +89,53 @@ def find_clock_offset(tracks: Tracks, witnesses: Sequence[Witness], unplaced: Se
     return ClockOffset(offset_s=float(np.median(offsets)), text=found[0][1])
 
 
+def _told(tracks: Tracks, own: Sequence[Witness], moments: Sequence[float]) -> tuple[float | None, str]:
+    """Return the offset (seconds) that a camera's photos tell, and how; None and why not.
+
+    `own` have a position. `moments` are the times of those without: stops are looked for only where `own` cannot tell.
+    """
+    offset_s, text = _offset_of(tracks, own)
+    if offset_s is not None:
+        return offset_s, text
+    stops_s, stops_text = offset_of_stops(tracks, [*moments, *(witness.clock_s for witness in own)])
+    if stops_s is None:
+        return None, f"{text}, and {stops_text}: {_REMEDY}"
+    if len(own) >= _LEAST:
+        lines, clocks, spots = _local(tracks, own)
+        if _median_m(lines, clocks + stops_s, spots) > _FAR_M:
+            return None, f"{text}, and the stops of the track tell {stops_s:.0f} s, which they contradict: {_REMEDY}"
+    return stops_s, stops_text
+
+
+def _local(
+    tracks: Tracks, own: Sequence[Witness]
+) -> tuple[list[tuple[FloatArray, FloatArray]], FloatArray, FloatArray]:
+    """Return the tracks' times and places, and the photos' clocks and places, in seconds and local metres."""
+    frame = LocalFrame(origin_lon=float(own[0].lon), origin_lat=float(own[0].lat))
+    spots = np.stack(frame.to_local([w.lon for w in own], [w.lat for w in own]), axis=1)
+    lines = [(np.array(line.times_s), np.stack(frame.to_local(line.lons, line.lats), axis=1)) for line in tracks.lines]
+    return lines, np.array([w.clock_s for w in own]), spots
+
+
 def _offset_of(tracks: Tracks, own: Sequence[Witness]) -> tuple[float | None, str]:
     if len(own) < _LEAST:
         count = format_count(len(own), "photo")
-        return None, f"{count} of the camera have a position of their own, and {_LEAST} are needed: {_REMEDY}"
-    frame = LocalFrame(origin_lon=float(own[0].lon), origin_lat=float(own[0].lat))
-    spots = np.stack(frame.to_local([w.lon for w in own], [w.lat for w in own]), axis=1)
-    clocks = np.array([w.clock_s for w in own])
-    lines = [(np.array(line.times_s), np.stack(frame.to_local(line.lons, line.lats), axis=1)) for line in tracks.lines]
+        return None, f"{count} of the camera have a position of their own, and {_LEAST} are needed"
+    lines, clocks, spots = _local(tracks, own)
     candidates, support = _support(lines, clocks, spots)
     if not len(candidates) or support.max() < max(_LEAST, math.ceil(_SHARE * len(own))):
         best = int(support.max()) if len(support) else 0
         return None, (
-            f"no offset brings the camera's photos onto the track (the best {best} of {len(own)}, "
-            f"within {_NEAR_M:g} m): {_REMEDY}"
+            f"no offset brings the camera's photos onto the track (the best {best} of {len(own)}, within {_NEAR_M:g} m)"
         )
     best_s, error_m = _refined(lines, clocks, spots, candidates[support == support.max()])
     rivals = support[np.abs(candidates - best_s) > _RIVAL_S]
     if len(rivals) and rivals.max() >= _RIVAL * support.max():
         other = candidates[np.abs(candidates - best_s) > _RIVAL_S][int(rivals.argmax())]
-        return None, f"both {best_s:.0f} s and {other:.0f} s bring the photos onto the track: {_REMEDY}"
+        return None, f"both {best_s:.0f} s and {other:.0f} s bring the photos onto the track"
     spread_s = _spread(lines, clocks, spots, best_s, error_m)
     if spread_s > _WORST_S:
-        return None, f"the offset is near {best_s:.0f} s, but only known to {spread_s:.0f} s: {_REMEDY}"
+        return None, f"the offset is near {best_s:.0f} s, but only known to {spread_s:.0f} s"
     return best_s, (
         f"--clock-offset auto found {best_s:.0f} s, give or take {spread_s:.0f} s: {int(support.max())} of {len(own)} "
         f"photos with a position of their own then lie on the track, {error_m:.0f} m from it in the median."

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from img2gps.geo import FloatArray
 from img2gps.metrics import WITHIN_M, metrics_of
-from train.evaluation.per_figure import FIGURES, FigureIntervals, Interval, figures_of
+from train.evaluation.per_figure import FigureIntervals, Interval, figures_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,7 @@ def clusters_of(frame: "pd.DataFrame") -> Clusters:
 
 
 def figure_values(error_m: FloatArray) -> FloatArray:
-    """Return the figures of errors (N,) as an array in the order of `FIGURES`."""
+    """Return the figures of errors (N,) as an array, shape (8,), in the order of `PerFigure.of`."""
     return np.array(figures_of(metrics_of(error_m)).values())
 
 
@@ -130,11 +130,9 @@ def figure_intervals(error_m: FloatArray, clusters: Clusters, *, level: float = 
     if clusters.count < _FEWEST_CLUSTERS:
         return None
     samples = figure_samples(error_m, clusters)
-    bounds = [interval(column, clusters.count, level=level) for column in samples.T]
-    for index, name in enumerate(FIGURES):
-        if name.startswith("within_m."):
-            bounds[index] = _never_certain(bounds[index], clusters.count, level)
-    return FigureIntervals.of(bounds)
+    bounds = FigureIntervals.of(interval(column, clusters.count, level=level) for column in samples.T)
+    shares = {radius: _never_certain(share, clusters.count, level) for radius, share in bounds.within_m.items()}
+    return dataclasses.replace(bounds, within_m=shares)
 
 
 def mean_interval(values: FloatArray, clusters: Clusters, *, level: float = LEVEL, seed: int = SEED) -> Interval | None:

@@ -98,14 +98,14 @@ def _plain(part: "DataclassInstance | None") -> Json | None:
 
 
 def _stratum(row: Stratum) -> Json:
-    """Return a stratum; its bounds only where the kind of stratum has any."""
+    """Return a stratum; its bounds are null where it has a name alone."""
     fields = dataclasses.asdict(row)
     name, bounds = fields.pop("name"), fields.pop("bounds")
     return {"name": name, "photos": row.photos, **fields, "bounds": bounds}
 
 
 def _group(row: Stratum) -> Json:
-    """Return a walk or day: it has no bounds, but may count in an average."""
+    """Return a walk or day: a stratum without bounds that may count in an average."""
     fields = _stratum(row)
     del fields["bounds"]
     return {**fields, "stands_alone": row.stands_alone}

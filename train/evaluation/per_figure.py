@@ -2,19 +2,16 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Final, Generic, Literal, NamedTuple, Self, TypeVar
+from typing import Generic, Literal, NamedTuple, Self, TypeVar
 
 from img2gps.metrics import WITHIN_M, Metrics
 
-__all__ = ["FIGURES", "FigureIntervals", "Figures", "Interval", "Length", "PerFigure", "figures_of"]
+__all__ = ["FigureIntervals", "Figures", "Interval", "Length", "PerFigure", "figures_of"]
 
 T = TypeVar("T")
 
 Length = Literal["rmse_m", "mean_m", "median_m", "p90_m"]
 """A figure that is a length; the others are shares of photos within a radius."""
-
-FIGURES: Final = ("rmse_m", "mean_m", "median_m", "p90_m", *(f"within_m.{radius}" for radius in WITHIN_M))
-"""The figures of `img2gps.metrics.Metrics`, flattened, in the order of `PerFigure.of`."""
 
 
 class Interval(NamedTuple):
@@ -36,7 +33,7 @@ class PerFigure(Generic[T]):
 
     @classmethod
     def of(cls, values: Iterable[T]) -> Self:
-        """Return the values, given in the order of `FIGURES`."""
+        """Return the values, given in the order of the fields, those of `within_m` in that of `WITHIN_M`."""
         rmse, mean, median, p90, *within = values
         shares = dict(zip(map(str, WITHIN_M), within, strict=True))
         return cls(rmse_m=rmse, mean_m=mean, median_m=median, p90_m=p90, within_m=shares)
@@ -46,7 +43,7 @@ class PerFigure(Generic[T]):
         return {"rmse_m": self.rmse_m, "mean_m": self.mean_m, "median_m": self.median_m, "p90_m": self.p90_m}[name]
 
     def values(self) -> list[T]:
-        """Return the values in the order of `FIGURES`."""
+        """Return the values in the order of the fields."""
         return [self.rmse_m, self.mean_m, self.median_m, self.p90_m, *self.within_m.values()]
 
 

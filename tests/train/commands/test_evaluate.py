@@ -22,6 +22,7 @@ from train.evaluation.evaluate import evaluate_run, evaluate_runs
 from train.evaluation.result import EvaluationResult
 from train.evaluation.summary import figures_table, headline, next_steps, remarks, walks_table
 from train.inference import load as loading
+from train.inference.predictions import read_predictions, write_predictions
 
 Reading = Callable[..., None]
 
@@ -53,6 +54,78 @@ def test_what_is_written_is_what_was_found(tmp_path: Path, dataset: Dataset, rea
     page = (found.folder / "report.html").read_text(encoding="utf-8")
     assert "model-001" in page
     assert "Content-Security-Policy" in page
+
+
+_LENGTHS = {"rmse_m", "mean_m", "median_m", "p90_m", "within_m"}
+_FIGURES = {"photos", *_LENGTHS}
+_GROUP = {"name", "photos", "figures", "intervals", "mean_predictor", "bias", "stands_alone"}
+_ABSTAIN = {"threshold_m", "photos", "answered", "answered_share", "figures", "intervals", "not_sure"}
+_COVERAGE = {"claimed", "observed", "interval", "median_radius_m", "inflation_needed"}
+_SOURCE = {"unit", "count", "level"}
+_POINT = {"id", "error_m", "uncertainty_m", "walk", "device_name", "light", "nearest_train_m", "lon", "lat"}
+_KEYS: dict[str, set[str]] = {
+    "": _FIGURES | {"run", "dataset", "split", "training_photos", "training_walks", "method", "left_out", "notes"}
+    | {"report", "provenance", "intervals", "intervals_from", "mean_predictor", "skill", "against_mean", "frame"}
+    | {"per_walk", "per_day", "macro", "strata", "bias", "labels", "calibration", "risk_coverage", "abstain"}
+    | {"familiarity", "walks_together", "cdf", "worst", "site", "points"},
+    "intervals": _LENGTHS,
+    "intervals_from": _SOURCE,
+    "mean_predictor": _FIGURES,
+    "skill": {"rmse_m", "mean_m", "median_m"},
+    "skill.rmse_m": {"value", "interval"},
+    "frame": {"mean_predictor", "training_median", "random_training_photo", "nearest_thumbnail", "oracle"},
+    "frame.oracle": {"meaning", "figures", "intervals"},
+    "per_walk.0": _GROUP,
+    "per_walk.0.figures": _FIGURES,
+    "per_walk.0.bias": {"east_m", "north_m"},
+    "per_day.0": _GROUP,
+    "macro": {"walks", "days"},
+    "macro.walks": {"of", "figures", "mean_predictor"},
+    "macro.walks.figures": _LENGTHS,
+    "strata": {"device", "light", "nearest_train_m", "cell"},
+    "strata.device.0": (_GROUP | {"bounds"}) - {"stands_alone"},
+    "strata.nearest_train_m.0.bounds": {"low", "high", "unit"},
+    "strata.cell.0": {"photos", "east_m", "north_m", "size_m", "median_m", "mean_m"},
+    "bias": {"east_m", "north_m", "east_interval_m", "north_interval_m"},
+    "labels": {"corrected_share", "moved_median_m", "moved_p90_m", "scores"},
+    "labels.scores.as_ingested": {"figures", "intervals"},
+    "calibration": {"coverage", "reliability"},
+    "calibration.coverage.0": _COVERAGE,
+    "calibration.reliability.0": {"photos", "median_radius_m", "median_error_m", "inside"},
+    "risk_coverage": {"coverage", "uncertainty_m", "mean_m", "median_m", "rmse_m", "area", "area_best", "area_random"},
+    "abstain": _ABSTAIN,
+    "familiarity": {"below", "unfamiliar_share", "interval", "unfamiliar", "familiar", "power"},
+    "walks_together": _FIGURES | {"with_company", "unfamiliar_share", "intervals", "intervals_from", "minus_alone"}
+    | {"calibration", "abstain", "per_walk"},
+    "walks_together.intervals_from": _SOURCE,
+    "walks_together.minus_alone": {"differences", "intervals"},
+    "walks_together.minus_alone.differences": _LENGTHS,
+    "walks_together.calibration.0": _COVERAGE,
+    "walks_together.abstain": _ABSTAIN,
+    "walks_together.per_walk.0": {"name", "figures"},
+    "cdf": {"share", "model", "walks_together"}
+    | {"mean_predictor", "training_median", "random_training_photo", "nearest_thumbnail", "oracle"},
+    "worst.0": _POINT | {"pred_lon", "pred_lat", "label_state", "file_name", "captured_at"},
+    "site": {"name", "title", "origin", "outline_m"},
+    "points": _POINT | {"file_name", "east_m", "north_m", "pred_east_m", "pred_north_m", "radius_50_m", "radius_90_m"}
+    | {"pred_lon", "pred_lat", "day", "label_state", "fold"},
+}  # fmt: skip
+"""The keys of evaluation.json by the path to them: other programs read them, so that none is renamed or dropped."""
+
+
+def test_every_key_of_the_file_stays(tmp_path: Path, dataset: Dataset) -> None:
+    run = folds_run_of(tmp_path, dataset)
+    path = run.folds_path / "predictions.parquet"
+    stated = dict.fromkeys(("radius_50_m", "uncertainty_m", "radius_90_m", "walk_radius_50_m", "walk_radius_90_m"), 9.0)
+    rows = read_predictions(path).assign(**stated, familiarity=0.5, walk_familiarity=0.5, walk_photos=12.0)
+    write_predictions(path, rows.assign(walk_lon=rows["pred_lon"], walk_lat=rows["pred_lat"]))
+    document = document_of(evaluate_run(run.root, abstain_m=25.0, write=False))
+    for at, keys in _KEYS.items():
+        part: Any = document
+        for step in filter(None, at.split(".")):
+            part = part[int(step)] if step.isdigit() else part[step]
+        assert set(part) == keys, at
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
 def test_a_walk_of_two_photos_is_evaluated_and_written(tmp_path: Path, reading: Reading) -> None:

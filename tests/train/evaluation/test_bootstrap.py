@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from img2gps.metrics import metrics_of
 from train.evaluation import bootstrap
 from train.evaluation.bootstrap import (
-    FIGURES,
     Clusters,
     clusters_of,
     figure_intervals,
@@ -20,18 +19,21 @@ from train.evaluation.bootstrap import (
     interval,
     mean_interval,
 )
-from train.evaluation.per_figure import figures_of
+from train.evaluation.per_figure import Figures, figures_of
 
 ERRORS = st.lists(st.floats(0, 500), min_size=1, max_size=40).map(np.array)
 
 
 def test_figures_are_those_of_metrics_in_order() -> None:
     errors = np.random.default_rng(0).exponential(20, 57)
-    flat = dict(zip(FIGURES, figure_values(errors), strict=True))
-    metrics = metrics_of(errors)
-    assert flat["rmse_m"] == metrics.rmse_m
-    assert flat["p90_m"] == metrics.p90_m
-    assert flat["within_m.25"] == metrics.within_m["25"]
+    found, metrics = Figures.of(figure_values(errors).tolist()), metrics_of(errors)
+    assert (found.rmse_m, found.mean_m, found.median_m, found.p90_m) == (
+        metrics.rmse_m,
+        metrics.mean_m,
+        metrics.median_m,
+        metrics.p90_m,
+    )
+    assert found.within_m == metrics.within_m
 
 
 @given(errors=ERRORS, seed=st.integers(0, 1000))
