@@ -1,7 +1,7 @@
 """The quality gate of ``--fail-under``: thresholds on the audit's figures."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from img2gps.errors import QualityGateError, UsageError
 from img2gps.text import join_words, safe_text
@@ -34,11 +34,11 @@ def parse_thresholds(text: str) -> dict[str, float]:
     return thresholds
 
 
-def failures(audit: Mapping[str, Any], thresholds: Mapping[str, float]) -> list[str]:
+def failures(figures: Mapping[str, float | None], thresholds: Mapping[str, float]) -> list[str]:
     """Return a phrase for each figure on the wrong side of its threshold; one that is not known fails too."""
     found = []
     for key, threshold in thresholds.items():
-        value = audit[key]
+        value = figures[key]
         if value is None:
             found.append(f"{key} is not known (no photo is held out: run img2gps split)")
         elif (value < threshold) if KEYS[key] == "below" else (value > threshold):
@@ -46,8 +46,8 @@ def failures(audit: Mapping[str, Any], thresholds: Mapping[str, float]) -> list[
     return found
 
 
-def check_gate(audit: Mapping[str, Any], thresholds: Mapping[str, float]) -> None:
-    """Raise QualityGateError naming every figure on the wrong side of its threshold."""
-    failed = failures(audit, thresholds)
+def check_gate(figures: Mapping[str, float | None], thresholds: Mapping[str, float]) -> None:
+    """Raise QualityGateError naming every figure (`AuditResult.gated`) on the wrong side of its threshold."""
+    failed = failures(figures, thresholds)
     if failed:
         raise QualityGateError(f"The audit failed: {'; '.join(failed)}.")

@@ -1,12 +1,17 @@
 """What the script of audit/report.html reads: photos, cells and stops as plain columns."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
+from collect.auditing.coverage import CellTable, Holes
+from collect.auditing.result import AuditResult
+from collect.auditing.walk_list import Stop
 from img2gps.geo import FloatArray
 from img2gps.reasons import FLAGS
 from img2gps.report.columns import coded, device_names, flag_bits, local_minutes, short_ids, split_names, walk_names
@@ -23,12 +28,15 @@ __all__ = ["backdrop", "cell_columns", "photo_columns", "report_data"]
 
 _BACKDROP_MARGIN_M = 40.0
 
+Columns = dict[str, object]
+"""Plain JSON values by their keys in the page's script."""
 
-def report_data(
-    frame: "pd.DataFrame", site: Site, audit: dict[str, Any], *, redact: bool, thumbnails: list[str | None]
-) -> dict[str, Any]:
+Numbers = NDArray[np.int64]
+
+
+def report_data(audit: AuditResult, *, redact: bool, thumbnails: list[str | None]) -> Columns:
     """Return the page's data but for the backdrop."""
-    cells = audit["cells"]
+    frame, site, cells = audit.frame, audit.site, audit.cells
     minutes = local_minutes(frame, site.zone)
     if redact:
         minutes = [None if minute is None else minute // 60 * 60 for minute in minutes]
@@ -50,15 +58,15 @@ def report_data(
         "photos": photos,
         "thumbnails": thumbnails,
         "cells": cell_columns(cells),
-        "stops": _stops(audit["walk_list"]),
-        "hole": _hole(audit["holes"]),
+        "stops": _stops(audit.stops),
+        "hole": _hole(audit.holes),
         "facets": _facets(words),
         "facts": _facts(words),
         "today": int(datetime.now(UTC).timestamp() // 60),
     }
 
 
-def photo_columns(frame: "pd.DataFrame", site: Site, cells: dict[str, Any], *, redact: bool) -> dict[str, Any]:
+def photo_columns(frame: "pd.DataFrame", site: Site, cells: CellTable, *, redact: bool) -> Columns:
     """Return ids, names and positions of photos; those outside the outline have neither position nor cell.
 
     Redacted positions are the middle of the part of the photo's cell that lies inside the site, and redacted names
@@ -82,23 +90,23 @@ def photo_columns(frame: "pd.DataFrame", site: Site, cells: dict[str, Any], *, r
     }
 
 
-def cell_columns(cells: dict[str, Any]) -> dict[str, Any]:
+def cell_columns(cells: CellTable) -> Columns:
     """Return the cells with corners in decimetres and the age of the last visit in days."""
     now = datetime.now(UTC)
     return {
-        "size": round(10 * cells["size_m"]),
-        "east": decimetres(cells["east_m"]),
-        "north": decimetres(cells["north_m"]),
-        "photos": cells["photos"],
-        "walks": cells["walks"],
-        "headings": cells["headings"],
-        "age": [None if last is None else _age_days(last, now) for last in cells["last_visit"]],
+        "size": round(10 * cells.size_m),
+        "east": decimetres(cells.east_m),
+        "north": decimetres(cells.north_m),
+        "photos": cells.photos.tolist(),
+        "walks": cells.walks.tolist(),
+        "headings": cells.headings.tolist(),
+        "age": [None if last is None else _age_days(last, now) for last in cells.last_visit],
     }
 
 
 def backdrop(
     site: Site, buildings: "BaseGeometry | None", paths: "BaseGeometry | None", margin_m: float = _BACKDROP_MARGIN_M
-) -> dict[str, Any]:
+) -> Columns:
     """Return outline, buildings and paths (both in metres of the site's frame) near the site, and the map's bounds."""
     outline = site.local_polygon
     west, south, east, north = outline.bounds
@@ -111,63 +119,63 @@ def backdrop(
     }
 
 
-def _cell_of(cells: dict[str, Any], east_m: FloatArray, north_m: FloatArray) -> Any:
+def _cell_of(cells: CellTable, east_m: FloatArray, north_m: FloatArray) -> Numbers:
     """Return the index of the cell that holds each place, -1 where none does."""
-    if not cells["east_m"]:
+    if not len(cells):
         return np.full(len(east_m), -1)
-    size = float(cells["size_m"])
-    west, south = min(cells["east_m"]), min(cells["north_m"])
-    corners = zip(cells["east_m"], cells["north_m"], strict=True)
+    size = cells.size_m
+    west, south = float(cells.east_m.min()), float(cells.north_m.min())
+    corners = zip(cells.east_m.tolist(), cells.north_m.tolist(), strict=True)
     index = {(round((e - west) / size), round((n - south) / size)): i for i, (e, n) in enumerate(corners)}
     columns = np.floor((east_m - west) / size).astype(np.int64).tolist()
     rows = np.floor((north_m - south) / size).astype(np.int64).tolist()
     return np.array([index.get(place, -1) for place in zip(columns, rows, strict=True)], dtype=np.int64)
 
 
-def _coarse(cells: dict[str, Any], site: Site, cell: Any) -> tuple[FloatArray, FloatArray]:
-    size = float(cells["size_m"])
+def _coarse(cells: CellTable, site: Site, cell: Numbers) -> tuple[FloatArray, FloatArray]:
+    size = cells.size_m
     east_m, north_m = np.full(len(cell), np.nan), np.full(len(cell), np.nan)
     for index in set(cell[cell >= 0].tolist()):
-        west, south = cells["east_m"][index], cells["north_m"][index]
+        west, south = float(cells.east_m[index]), float(cells.north_m[index])
         part = site.local_polygon.intersection(shapely.box(west, south, west + size, south + size))
         point = part.centroid if part.covers(part.centroid) else part.representative_point()
         east_m[cell == index], north_m[cell == index] = point.x, point.y
     return east_m, north_m
 
 
-def _age_days(last_visit: str, now: datetime) -> int:
-    last = datetime.fromisoformat(last_visit)
-    last = last if last.tzinfo else last.replace(tzinfo=UTC)
-    return max(0, math.floor((now - last).total_seconds() / 86400))
+def _age_days(last_visit: datetime, now: datetime) -> int:
+    return max(0, math.floor((now - last_visit).total_seconds() / 86400))
 
 
-def _stops(stops: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _stops(stops: Sequence[Stop]) -> list[Columns]:
     return [
-        {"east": round(10 * stop["east_m"]), "north": round(10 * stop["north_m"]), "headings": stop["headings_deg"]}
+        {"east": round(10 * stop.east_m), "north": round(10 * stop.north_m), "headings": list(stop.headings_deg)}
         for stop in stops
     ]
 
 
-def _hole(holes: dict[str, Any]) -> dict[str, int] | None:
+def _hole(holes: Holes) -> dict[str, int] | None:
     """Return the place of the site that is farthest from a photo, and how far."""
-    if holes["largest_at"] is None:
+    if holes.largest_at is None or holes.largest_m is None:
         return None
     lengths = {
-        "east": holes["largest_at"]["east_m"],
-        "north": holes["largest_at"]["north_m"],
-        "radius": holes["largest_m"],
+        "east": holes.largest_at.east_m,
+        "north": holes.largest_at.north_m,
+        "radius": holes.largest_m,
     }
     return {key: round(10 * value) for key, value in lengths.items()}
 
 
-def _facets(words: dict[str, list[str]]) -> list[dict[str, Any]]:
+def _facets(words: dict[str, list[str]]) -> list[Columns]:
     labels = {"split": "Split", "device": "Device", "walk": "Walk"}
-    chips = [{"key": key, "label": label, "values": words[key], "swatch": "dot"} for key, label in labels.items()]
+    chips: list[Columns] = [
+        {"key": key, "label": label, "values": words[key], "swatch": "dot"} for key, label in labels.items()
+    ]
     flags = {"key": "flags", "label": "Flags (any of)", "values": words["flags"], "bits": True}
     return [*chips, flags] if words["flags"] else [*chips]
 
 
-def _facts(words: dict[str, list[str]]) -> list[dict[str, Any]]:
+def _facts(words: dict[str, list[str]]) -> list[Columns]:
     return [
         {"key": "minute", "label": "Taken", "kind": "minute"},
         {"key": "device", "label": "Device", "kind": "word", "words": words["device"]},

@@ -1,12 +1,14 @@
 """The audit on one screen: figures beside a small map of the site."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from collect.auditing.coverage import ENOUGH_HEADINGS, ENOUGH_PHOTOS, ENOUGH_WALKS
+from collect.auditing.coverage import ENOUGH_HEADINGS, ENOUGH_PHOTOS, ENOUGH_WALKS, CellTable
 from collect.auditing.leakage import RADII_M
+from collect.auditing.result import AuditResult
 from collect.auditing.walk_list import SECTOR_NAMES
 from img2gps.report.page import as_metres, as_percent
 from img2gps.text import format_count, safe_text
@@ -24,13 +26,13 @@ _DOUBTFUL_POSITIONS: Final = (
 _DOUBTFUL_TIMES: Final = ("time_unknown", "times_disagree", "repeated_hour")
 
 
-def summary_lines(figures: dict[str, Any], *, unicode: bool = True, width: int = 100) -> list[str]:
-    """Return the lines of the terminal page for the contents of audit.json.
+def summary_lines(audit: AuditResult, *, unicode: bool = True, width: int = 100) -> list[str]:
+    """Return the lines of the terminal page of an audit.
 
     Where `width` allows, the map stands beside the figures, else above them. `unicode=False` draws in ASCII.
     """
-    drawn = map_lines(figures, unicode=unicode, width=width)
-    said = [*_headline(figures), "", *_coverage(figures), "", *_conditions(figures), "", *_labels(figures)]
+    drawn = map_lines(audit, unicode=unicode, width=width)
+    said = [*_headline(audit), "", *_coverage(audit), "", *_conditions(audit), "", *_labels(audit)]
     column = max((len(line) for line in drawn), default=0) + _GAP
     if column + max(map(len, said)) > width:
         together = [*drawn, "", *said]
@@ -39,21 +41,21 @@ def summary_lines(figures: dict[str, Any], *, unicode: bool = True, width: int =
         drawn += [""] * (height - len(drawn))
         said += [""] * (height - len(said))
         together = [f"{left:<{column}}{right}".rstrip() for left, right in zip(drawn, said, strict=True)]
-    return [*together, "", *_leakage(figures), "", *_next_walk(figures)]
+    return [*together, "", *_leakage(audit), "", *_next_walk(audit)]
 
 
-def map_lines(figures: dict[str, Any], *, unicode: bool = True, width: int = 100) -> list[str]:
+def map_lines(audit: AuditResult, *, unicode: bool = True, width: int = 100) -> list[str]:
     """Return the map, north up, two characters per cell (or block of cells on a large site), with its legend.
 
     A map to stand beside the figures is small; a wide, flat site may take the whole width above them instead.
     """
     glyphs = _UNICODE if unicode else _ASCII
-    cells = figures["cells"]
-    if not cells["photos"]:
+    cells = audit.cells
+    if not len(cells):
         return []
-    size_m = float(cells["size_m"])
-    columns = np.round(np.array(cells["east_m"]) / size_m).astype(int)
-    rows = np.round(np.array(cells["north_m"]) / size_m).astype(int)
+    size_m = cells.size_m
+    columns = np.round(cells.east_m / size_m).astype(int)
+    rows = np.round(cells.north_m / size_m).astype(int)
     columns, rows = columns - columns.min(), rows - rows.min()
     block = min(
         max(-(-(int(columns.max()) + 1) // most[0]), -(-(int(rows.max()) + 1) // most[1]))
@@ -73,70 +75,67 @@ def map_lines(figures: dict[str, Any], *, unicode: bool = True, width: int = 100
     return [*drawn, "", scale, *(f"{glyph} {word}" for glyph, word in zip(glyphs[1:], words, strict=True))]
 
 
-def _levels(cells: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    photos, walks, headings = (np.array(cells[key]) for key in ("photos", "walks", "headings"))
-    enough = photos >= ENOUGH_PHOTOS
-    full = enough & (walks >= ENOUGH_WALKS) & (headings >= ENOUGH_HEADINGS)
-    return (photos > 0).astype(np.int64) + enough + full
+def _levels(cells: CellTable) -> NDArray[np.int64]:
+    enough = cells.photos >= ENOUGH_PHOTOS
+    full = enough & (cells.walks >= ENOUGH_WALKS) & (cells.headings >= ENOUGH_HEADINGS)
+    return (cells.photos > 0).astype(np.int64) + enough + full
 
 
-def _headline(figures: dict[str, Any]) -> list[str]:
-    site = figures["site"]
-    counts = f"{format_count(figures['photos'], 'photo')} on {format_count(figures['walk_count'], 'walk')}"
-    days = format_count(figures["conditions"]["days"], "day")
-    edge = f", {figures['edge']:,} just outside the outline" if figures["edge"] else ""
-    reach = {row["name"]: as_percent(row["cells"]) for row in figures["evenness"]["splits"]}
-    splits = ", ".join(f"{name} {count:,} ({reach[name]})" for name, count in figures["splits"].items())
+def _headline(audit: AuditResult) -> list[str]:
+    site = audit.site
+    counts = f"{format_count(audit.photos, 'photo')} on {format_count(audit.walk_count, 'walk')}"
+    days = format_count(audit.conditions.days, "day")
+    edge = f", {audit.edge:,} just outside the outline" if audit.edge else ""
+    reach = {row.name: as_percent(row.cells) for row in audit.evenness.splits}
+    splits = ", ".join(f"{name} {count:,} ({reach[name]})" for name, count in audit.splits.items())
     return [
-        safe_text(site["title"] or site["name"]),
+        safe_text(site.title or site.name),
         f"{counts} and {days}{edge}",
         f"Splits (of visited cells): {splits or 'none'}",
     ]
 
 
-def _coverage(figures: dict[str, Any]) -> list[str]:
-    cells, holes = figures["cells"], figures["holes"]
+def _coverage(audit: AuditResult) -> list[str]:
+    cells, holes = audit.cells, audit.holes
     lines = [
-        f"Coverage of {format_count(len(cells['photos']), 'cell')} of {cells['size_m']:g} m",
-        f"  {as_percent(figures['visited']):>5}  any photo",
-        f"  {as_percent(figures['coverage']):>5}  {ENOUGH_PHOTOS} photos or more",
-        f"  {as_percent(figures['walks']):>5}  {ENOUGH_WALKS} walks or more",
-        f"  {as_percent(figures['headings']):>5}  {ENOUGH_HEADINGS} of 8 headings or more",
+        f"Coverage of {format_count(len(cells), 'cell')} of {cells.size_m:g} m",
+        f"  {as_percent(audit.shares.visited):>5}  any photo",
+        f"  {as_percent(audit.shares.coverage):>5}  {ENOUGH_PHOTOS} photos or more",
+        f"  {as_percent(audit.shares.walks):>5}  {ENOUGH_WALKS} walks or more",
+        f"  {as_percent(audit.shares.headings):>5}  {ENOUGH_HEADINGS} of 8 headings or more",
     ]
-    if holes["largest_m"] is not None:
-        at = holes["largest_at"]
+    if holes.largest_at is not None:
+        at = holes.largest_at
         lines += [
-            f"To the nearest photo: median {as_metres(holes['median_m'])}, P95 {as_metres(holes['p95_m'])}",
-            f"Largest hole: {as_metres(holes['largest_m'])} around lon {at['lon']:.6f}, lat {at['lat']:.6f}",
+            f"To the nearest photo: median {as_metres(holes.median_m)}, P95 {as_metres(holes.p95_m)}",
+            f"Largest hole: {as_metres(holes.largest_m)} around lon {at.lon:.6f}, lat {at.lat:.6f}",
         ]
     return lines
 
 
-def _conditions(figures: dict[str, Any]) -> list[str]:
-    found = figures["conditions"]
-    total = max(1, figures["photos"])
-    sun = found["sun_elevation"]
-    dark = sum(count for label, count in sun.items() if label.startswith(("night", "twilight")))
-    headings = " ".join(f"{name} {count}" for name, count in zip(SECTOR_NAMES, found["headings"], strict=True))
-    unknown = as_percent(found["heading_unknown"] / total)
-    rose = f"{headings} (unknown {unknown})" if sum(found["headings"]) else "unknown for all photos"
-    devices = ", ".join(f"{safe_text(name, limit=24)} {count:,}" for name, count in list(found["devices"].items())[:3])
-    seasons = ", ".join(f"{name} {count:,}" for name, count in found["seasons"].items() if count)
-    zoneless = found["clock_without_zone"]
+def _conditions(audit: AuditResult) -> list[str]:
+    found = audit.conditions
+    total = max(1, audit.photos)
+    headings = " ".join(f"{name} {count}" for name, count in zip(SECTOR_NAMES, found.headings, strict=True))
+    unknown = as_percent(found.heading_unknown / total)
+    rose = f"{headings} (unknown {unknown})" if sum(found.headings) else "unknown for all photos"
+    devices = ", ".join(f"{safe_text(name, limit=24)} {count:,}" for name, count in list(found.devices.items())[:3])
+    seasons = ", ".join(f"{name} {count:,}" for name, count in found.seasons.items() if count)
+    zoneless = found.clock_without_zone
     zone_line = [
         f"Time zone unknown: {format_count(zoneless, 'photo')} by the clock alone; add time_zone to the site file",
         "  and ingest with --site",
     ]
     return [
         *(zone_line if zoneless else []),
-        f"Hours: {_hours(found['hours'])}; after dark {as_percent(dark / total)}",
+        f"Hours: {_hours(found.hours)}; after dark {as_percent(found.after_dark / total)}",
         f"Seasons: {seasons or 'none'}",
         f"Headings: {rose}",
-        f"Devices: {devices or 'none'}{', ...' if len(found['devices']) > 3 else ''}",
+        f"Devices: {devices or 'none'}{', ...' if len(found.devices) > 3 else ''}",
     ]
 
 
-def _hours(hours: list[int]) -> str:
+def _hours(hours: Sequence[int]) -> str:
     """Return ``9-12 h, 18-19 h``: the stretches of the day in which photos were taken."""
     taken = [hour for hour in range(24) if hours[hour]]
     starts = [hour for hour in taken if hour - 1 not in taken]
@@ -144,59 +143,59 @@ def _hours(hours: list[int]) -> str:
     return ", ".join(f"{start}-{end} h" for start, end in zip(starts, ends, strict=True)) or "unknown"
 
 
-def _labels(figures: dict[str, Any]) -> list[str]:
-    accuracy, corrections = figures["accuracy"], figures["corrections"]
+def _labels(audit: AuditResult) -> list[str]:
+    accuracy, corrections = audit.accuracy.overall, audit.corrections
     floor = (
-        f"Reported accuracy: median {as_metres(accuracy['median_m'])}, unknown {as_percent(accuracy['unknown'])}"
-        if accuracy["median_m"] is not None
+        f"Reported accuracy: median {as_metres(accuracy.median_m)}, unknown {as_percent(accuracy.unknown)}"
+        if accuracy.median_m is not None
         else "Reported accuracy: unknown for all photos"
     )
-    moved = f", moved by a median of {as_metres(corrections['moved_median_m'])}" if corrections["move"] else ""
+    moved = f", moved by a median of {as_metres(corrections.moved_median_m)}" if corrections.move else ""
     return [
         floor,
-        f"Doubtful positions: {_flagged(figures, _DOUBTFUL_POSITIONS) or 'none flagged'}",
-        *([f"Doubtful times: {times}"] if (times := _flagged(figures, _DOUBTFUL_TIMES)) else []),
-        f"Looked at by a person: {as_percent(corrections['share'])}{moved}",
+        f"Doubtful positions: {_flagged(audit, _DOUBTFUL_POSITIONS) or 'none flagged'}",
+        *([f"Doubtful times: {times}"] if (times := _flagged(audit, _DOUBTFUL_TIMES)) else []),
+        f"Looked at by a person: {as_percent(corrections.share)}{moved}",
     ]
 
 
-def _flagged(figures: dict[str, Any], flags: Sequence[str]) -> str:
-    counts = {flag: figures["flags"][flag] for flag in flags}
+def _flagged(audit: AuditResult, flags: Sequence[str]) -> str:
+    counts = {flag: audit.flags[flag] for flag in flags}
     return ", ".join(f"{flag.replace('_', ' ')} {count:,}" for flag, count in counts.items() if count)
 
 
-def _leakage(figures: dict[str, Any]) -> list[str]:
+def _leakage(audit: AuditResult) -> list[str]:
     radii = "".join(f"{f'{radius} m':>7}" for radius in RADII_M)
     lines = ["Leakage: val and test photos with a training photo within ..."]
     spanning = f"{'near-dup.':>11}{'bursts':>8}{'walks':>7}{'days':>6}{'set aside':>11}"
     lines.append(f"{'split':<15}{'photos':>8}{radii}{'same walk 5 m':>15}{spanning}")
-    for row in figures["leakage"]:
-        shares = "".join(f"{as_percent(row['within_m'][str(radius)]):>7}" for radius in RADII_M)
-        same_walk = f"{as_percent(row['within_m_same_walk']['5']):>15}"
-        counts = f"{row['near_duplicates']:>11,}{row['bursts']:>8,}{row['walks']:>7,}{row['days']:>6,}"
-        named = f"{safe_text(row['by']):<15}{row['photos']:>8,}"
-        lines.append(f"{named}{shares}{same_walk}{counts}{row['set_aside']:>11,}")
-        if row["stored"] and row["photos_with_heading"]:
-            alike = "".join(f"{as_percent(row['within_m_heading'][str(radius)]):>7}" for radius in RADII_M)
-            lines.append(f"{'  facing alike':<15}{row['photos_with_heading']:>8,}{alike}   (headings within 45°)")
-    if not any(row["stored"] for row in figures["leakage"]):
+    for row in audit.leakage:
+        shares = "".join(f"{as_percent(row.within_m[radius]):>7}" for radius in RADII_M)
+        same_walk = f"{as_percent(row.within_m_same_walk[5]):>15}"
+        counts = f"{row.near_duplicates:>11,}{row.bursts:>8,}{row.walks:>7,}{row.days:>6,}"
+        named = f"{safe_text(row.by):<15}{row.photos:>8,}"
+        lines.append(f"{named}{shares}{same_walk}{counts}{row.set_aside:>11,}")
+        if row.stored and row.photos_with_heading:
+            alike = "".join(f"{as_percent(row.within_m_heading[radius]):>7}" for radius in RADII_M)
+            lines.append(f"{'  facing alike':<15}{row.photos_with_heading:>8,}{alike}   (headings within 45°)")
+    if not any(row.stored for row in audit.leakage):
         lines.append("Nothing is held out yet: img2gps split DATASET")
     return lines
 
 
-def _next_walk(figures: dict[str, Any]) -> list[str]:
-    stops = figures["walk_list"]
+def _next_walk(audit: AuditResult) -> list[str]:
+    stops = audit.stops
     if not stops:
         return ["Next walk: every cell has what it needs."]
     first = stops[0]
-    way, minutes = as_metres(figures["walk_list_m"], 0), figures["walk_list_minutes"]
+    way, minutes = as_metres(audit.walk_length_m, 0), audit.walk_minutes
     time = f"about {format_count(round(minutes), 'minute')} with the photos"
     return [
-        f"Next walk: {format_count(len(stops), 'stop')}, {way} on foot, {time}, start about {first['hour']:02d}:00",
-        *([figures["walk_list_warning"]] if figures["walk_list_warning"] else []),
+        f"Next walk: {format_count(len(stops), 'stop')}, {way} on foot, {time}, start about {first.hour:02d}:00",
+        *([audit.walk_warning] if audit.walk_warning else []),
         *(
-            f"  {stop['order']:>2}. {stop['lat']:.6f}, {stop['lon']:.6f}  look "
-            f"{' '.join(SECTOR_NAMES[round(heading / 45) % 8] for heading in stop['headings_deg']):<11}  {stop['why']}"
+            f"  {stop.order:>2}. {stop.lat:.6f}, {stop.lon:.6f}  look "
+            f"{' '.join(SECTOR_NAMES[round(heading / 45) % 8] for heading in stop.headings_deg):<11}  {stop.why}"
             for stop in stops[:5]
         ),
         *([f"  ... and {len(stops) - 5} more in walk-list.gpx"] if len(stops) > 5 else []),

@@ -1,11 +1,11 @@
 """Which places a next walk leads to: those that give most per minute on foot."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collect.auditing.coverage import ENOUGH_HEADINGS, ENOUGH_PHOTOS, ENOUGH_WALKS
+from collect.auditing.coverage import ENOUGH_HEADINGS, ENOUGH_PHOTOS, ENOUGH_WALKS, CellTable
 from collect.auditing.grid import Grid
 from img2gps.geo import FloatArray
 
@@ -22,13 +22,13 @@ _DEEPEST: Final = 2.0
 _TIE: Final = 1e-6
 
 
-def lacking(cells: dict[str, Any]) -> FloatArray:
+def lacking(cells: CellTable) -> FloatArray:
     """Return what each cell lacks of 3 photos, 2 walks and 4 headings, each 0..1, together 0..3; shape (C,)."""
-    return np.asarray(_lack(cells, "photos", ENOUGH_PHOTOS) + _lack(cells, "walks", ENOUGH_WALKS)
-                      + _lack(cells, "headings", ENOUGH_HEADINGS), dtype=np.float64)  # fmt: skip
+    return np.asarray(_lack(cells.photos, ENOUGH_PHOTOS) + _lack(cells.walks, ENOUGH_WALKS)
+                      + _lack(cells.headings, ENOUGH_HEADINGS), dtype=np.float64)  # fmt: skip
 
 
-def choose(grid: Grid, cells: dict[str, Any], nearest_m: FloatArray | None, stops: int) -> list[int]:
+def choose(grid: Grid, cells: CellTable, nearest_m: FloatArray | None, stops: int) -> list[int]:
     """Return up to `stops` cells in the order of choice; none where every cell has all it needs.
 
     The first lies in the largest hole. Each further one gives most per minute: what one more visit would mend, there
@@ -56,15 +56,15 @@ def choose(grid: Grid, cells: dict[str, Any], nearest_m: FloatArray | None, stop
     return chosen
 
 
-def _lack(cells: dict[str, Any], key: str, enough: int) -> FloatArray:
-    lack = np.maximum(0, enough - np.array(cells[key], dtype=np.float64)) / enough
+def _lack(counts: NDArray[np.int64], enough: int) -> FloatArray:
+    lack = np.maximum(0, enough - counts.astype(np.float64)) / enough
     return np.asarray(lack, dtype=np.float64)
 
 
-def _mended_by_a_visit(cells: dict[str, Any]) -> FloatArray:
+def _mended_by_a_visit(cells: CellTable) -> FloatArray:
     """Return what one visit mends, 0..3: photos and headings, and one walk, be it the first or the second."""
-    another_walk = np.array(cells["walks"]) < ENOUGH_WALKS
-    return _lack(cells, "photos", ENOUGH_PHOTOS) + _lack(cells, "headings", ENOUGH_HEADINGS) + another_walk
+    another_walk = cells.walks < ENOUGH_WALKS
+    return _lack(cells.photos, ENOUGH_PHOTOS) + _lack(cells.headings, ENOUGH_HEADINGS) + another_walk
 
 
 def _first(grid: Grid, need: FloatArray, nearest_m: FloatArray | None) -> FloatArray:

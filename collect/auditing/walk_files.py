@@ -1,8 +1,9 @@
 """The walk list as files that phones and maps open: GPX and GeoJSON."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from collect.auditing.document import stop_document
 from collect.auditing.walk_list import SECTOR_NAMES, Stop
 from img2gps.files import write_atomic, write_json
 
@@ -15,7 +16,7 @@ def stop_title(stop: Stop) -> str:
     return f"{stop.order:02d} look {names}"
 
 
-def write_gpx(path: Path, stops: list[Stop], *, name: str) -> None:
+def write_gpx(path: Path, stops: Sequence[Stop], *, name: str) -> None:
     """Write GPX 1.1: the stops as waypoints in visiting order, and as one route."""
     import gpxpy.gpx
 
@@ -32,12 +33,12 @@ def write_gpx(path: Path, stops: list[Stop], *, name: str) -> None:
     write_atomic(path, document.to_xml(version="1.1").encode("utf-8"))
 
 
-def write_geojson(path: Path, stops: list[Stop], *, name: str) -> None:
+def write_geojson(path: Path, stops: Sequence[Stop], *, name: str) -> None:
     """Write a GeoJSON FeatureCollection: a point per stop in visiting order, then the route as a line."""
-    features: list[dict[str, Any]] = [
+    features: list[dict[str, object]] = [
         {
             "type": "Feature",
-            "properties": {"name": stop_title(stop), **stop.to_dict()},
+            "properties": {"name": stop_title(stop), **stop_document(stop)},
             "geometry": {"type": "Point", "coordinates": [stop.lon, stop.lat]},
         }
         for stop in stops

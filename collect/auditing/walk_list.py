@@ -1,12 +1,13 @@
 """The best next walk: which places lack what, in an order one can walk."""
 
 import dataclasses
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collect.auditing.coverage import ENOUGH_HEADINGS, ENOUGH_PHOTOS, ENOUGH_WALKS
+from collect.auditing.coverage import ENOUGH_HEADINGS, ENOUGH_PHOTOS, ENOUGH_WALKS, CellTable
 from collect.auditing.grid import Grid
 from collect.auditing.photo_arrays import SECTOR_DEG, SECTORS, PhotoArrays
 from collect.auditing.walk_choice import SECONDS_PER_STOP, WALKING_M_PER_S, choose, lacking
@@ -44,12 +45,8 @@ class Stop:
     nearest_photo_m: float | None
     why: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields, fit for JSON."""
-        return dataclasses.asdict(self) | {"headings_deg": list(self.headings_deg)}
 
-
-def walk_list(subject: PhotoArrays, grid: Grid, cells: dict[str, Any], *, stops: int = 24) -> list[Stop]:
+def walk_list(arrays: PhotoArrays, grid: Grid, cells: CellTable, *, stops: int = 24) -> list[Stop]:
     """Return up to `stops` places of the next walk in visiting order; none where every cell has all it needs.
 
     A cell's need is what it lacks of 3 photos, 2 walks and 4 headings, each 0..1. The first place lies in the largest
@@ -58,18 +55,18 @@ def walk_list(subject: PhotoArrays, grid: Grid, cells: dict[str, Any], *, stops:
     1958). The walk starts at the hour at which these places and their neighbours were photographed least.
     """
     need = lacking(cells)
-    nearest_m = _nearest_photo_m(subject, grid.spots_m)
+    nearest_m = _nearest_photo_m(arrays, grid.spots_m)
     chosen = choose(grid, cells, nearest_m, stops)
     if not chosen:
         return []
     order = shortest_order(grid.spots_m[chosen])
-    start_hour = _start_hour(subject, grid, chosen)
+    start_hour = _start_hour(arrays, grid, chosen)
     arrivals = _arrivals_min(grid.spots_m[chosen][order])
-    lons, lats = subject.site.frame.to_lonlat(grid.spots_m[chosen, 0], grid.spots_m[chosen, 1])
+    lons, lats = arrays.site.frame.to_lonlat(grid.spots_m[chosen, 0], grid.spots_m[chosen, 1])
     result = []
     for number, (place, minutes) in enumerate(zip(order, arrivals, strict=True), start=1):
         cell = chosen[place]
-        headings = _missing_headings(cells["sectors"][cell], grid, cell)
+        headings = _missing_headings(int(cells.sectors[cell]), grid, cell)
         result.append(
             Stop(
                 order=number,
@@ -99,12 +96,12 @@ def shortest_order(points_m: FloatArray) -> list[int]:
     return _two_opt(min(tours, key=lambda tour: _length_m(distances_m, tour)), distances_m)
 
 
-def route_minutes(stops: list[Stop]) -> float:
+def route_minutes(stops: Sequence[Stop]) -> float:
     """Return the minutes of the whole walk: the way, and the time to photograph at every stop."""
     return round(stops[-1].minutes + SECONDS_PER_STOP / 60.0, 1) if stops else 0.0
 
 
-def route_length_m(stops: list[Stop]) -> float:
+def route_length_m(stops: Sequence[Stop]) -> float:
     """Return the metres of the straight way through the stops."""
     points_m = np.array([(stop.east_m, stop.north_m) for stop in stops]).reshape(-1, 2)
     return float(np.linalg.norm(np.diff(points_m, axis=0), axis=1).sum())
@@ -129,19 +126,19 @@ def _missing_headings(bits: int, grid: Grid, cell: int) -> tuple[float, ...]:
     return tuple(sector * SECTOR_DEG for sector in wanted) or (0.0,)
 
 
-def _start_hour(subject: PhotoArrays, grid: Grid, chosen: list[int]) -> int:
+def _start_hour(arrays: PhotoArrays, grid: Grid, chosen: list[int]) -> int:
     """Return the start whose three hours have the fewest photos near the stops, then on the whole site."""
     from scipy.spatial import cKDTree
 
-    if not len(subject):
+    if not len(arrays):
         return _START_HOURS[1]
-    distance_m = cKDTree(grid.spots_m[chosen]).query(subject.east_north_m)[0]
+    distance_m = cKDTree(grid.spots_m[chosen]).query(arrays.east_north_m)[0]
     near = distance_m <= 2 * grid.size_m
 
     def photos(start: int, rows: NDArray[np.bool_]) -> int:
-        return int((rows & (subject.hours >= start) & (subject.hours < start + _WALK_HOURS)).sum())
+        return int((rows & (arrays.hours >= start) & (arrays.hours < start + _WALK_HOURS)).sum())
 
-    return min(_START_HOURS, key=lambda start: (photos(start, near), photos(start, subject.hours >= 0), start))
+    return min(_START_HOURS, key=lambda start: (photos(start, near), photos(start, arrays.hours >= 0), start))
 
 
 def _arrivals_min(points_m: FloatArray) -> list[float]:
@@ -151,16 +148,16 @@ def _arrivals_min(points_m: FloatArray) -> list[float]:
     return [float(second) / 60.0 for second in seconds]
 
 
-def _nearest_photo_m(subject: PhotoArrays, points_m: FloatArray) -> FloatArray | None:
+def _nearest_photo_m(arrays: PhotoArrays, points_m: FloatArray) -> FloatArray | None:
     from scipy.spatial import cKDTree
 
-    if not len(subject):
+    if not len(arrays):
         return None
-    return np.asarray(cKDTree(subject.east_north_m).query(points_m)[0], dtype=np.float64)
+    return np.asarray(cKDTree(arrays.east_north_m).query(points_m)[0], dtype=np.float64)
 
 
-def _why(cells: dict[str, Any], cell: int) -> str:
-    photos, walks, headings = (int(cells[key][cell]) for key in ("photos", "walks", "headings"))
+def _why(cells: CellTable, cell: int) -> str:
+    photos, walks, headings = (int(counts[cell]) for counts in (cells.photos, cells.walks, cells.headings))
     if not photos:
         return "no photo yet"
     asked = (

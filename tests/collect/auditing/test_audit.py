@@ -41,9 +41,9 @@ def test_excluded_photos_do_not_count(tmp_path: Path) -> None:
         at="2025-06-03T00:00:00Z", by="me", photo_id=photo.id, action="exclude", from_lon=photo.lon, from_lat=photo.lat
     )
     append_corrections(dataset.corrections_path, [line])
-    figures = audit_dataset(dataset).figures
-    assert figures["photos"] == sum(figures["cells"]["photos"]) == 109
-    assert figures["corrections"]["exclude"] == 1
+    audit = audit_dataset(dataset)
+    assert audit.photos == audit.cells.photos.sum() == 109
+    assert audit.corrections.exclude == 1
 
 
 def test_an_empty_dataset_is_audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +57,7 @@ def test_an_empty_dataset_is_audited(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_the_terminal_page_fits_and_says_it_all(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "quad", four_walks())
     split_dataset(dataset, by="walk", val=20, test=20)
-    lines = summary_lines(audit_dataset(dataset).figures, width=120)
+    lines = summary_lines(audit_dataset(dataset), width=120)
     text = "\n".join(lines)
     assert len(lines) <= 50
     assert max(map(len, lines)) <= 120
@@ -68,13 +68,13 @@ def test_the_terminal_page_fits_and_says_it_all(tmp_path: Path) -> None:
 
 def test_the_map_has_north_up_and_an_ascii_form(tmp_path: Path) -> None:
     photos = [photo for photo in four_walks() if photo.source_name.startswith("four")]  # 60 m north of the middle
-    figures = audit_dataset(make_dataset(tmp_path / "quad", photos)).figures
-    drawn = map_lines(figures)
+    audit = audit_dataset(make_dataset(tmp_path / "quad", photos))
+    drawn = map_lines(audit)
     marked = [number for number, row in enumerate(drawn[:20]) if "░" in row]
     assert marked
     assert max(marked) < 6
-    assert all(row.isascii() for row in map_lines(figures, unicode=False))
-    assert len(map_lines(figures, width=30)[0]) <= 60
+    assert all(row.isascii() for row in map_lines(audit, unicode=False))
+    assert len(map_lines(audit, width=30)[0]) <= 60
 
 
 def test_the_gate_passes_and_fails_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from shapely.geometry import Point, Polygon, box
 
 from collect.auditing.audit import audit_dataset
 from collect.auditing.conditions import conditions, evenness
-from collect.auditing.coverage import cell_table, holes, shares
+from collect.auditing.coverage import CoverageShares, cell_table, holes, shares
 from collect.auditing.grid import MAX_CELLS, make_grid, read_shapes, walkable
 from collect.auditing.label_quality import accuracy, corrections, flag_counts, rejection_counts
 from collect.auditing.photo_arrays import PhotoArrays, sectors_of
@@ -27,7 +27,7 @@ from tests.datasets import FRAME, NOON, box_site, make_dataset, make_photo
 SITE = box_site(100, 60)
 
 
-def subject_of(tmp_path: Path, photos: Sequence[Photo], site: Site = SITE) -> PhotoArrays:
+def arrays_of(tmp_path: Path, photos: Sequence[Photo], site: Site = SITE) -> PhotoArrays:
     return PhotoArrays(frame=make_dataset(tmp_path / "quad", photos, site=site).frame(), site=site)
 
 
@@ -75,9 +75,9 @@ def test_of_a_large_site_the_surroundings_of_its_photos_are_audited(tmp_path: Pa
     sydney = make_photo("s", lon=151.2, lat=-33.9, captured_at=datetime(2025, 1, 15, 2, 0, tzinfo=UTC))
     audit = audit_dataset(make_dataset(tmp_path / "sydney", [sydney], site=world))
     assert len(audit.grid) == 400
-    assert audit.figures["cells"]["photos"].count(1) == 1
-    assert audit.figures["conditions"]["seasons"]["summer"] == 1
-    assert audit.figures["conditions"]["sun_elevation"]["high (over 45°)"] == 1
+    assert (audit.cells.photos == 1).sum() == 1
+    assert audit.conditions.seasons["summer"] == 1
+    assert [band.photos for band in audit.conditions.sun_elevation if band.low_deg == 45] == [1]
     assert all(abs(stop.lon - 151.2) < 0.002 and abs(stop.lat + 33.9) < 0.002 for stop in audit.stops)
 
 
@@ -93,8 +93,8 @@ def test_a_site_across_the_date_line_is_audited_whole(tmp_path: Path) -> None:
     fiji = Site(name="fiji", polygon=box(179.999, -16.801, 180.001, -16.799))
     photos = [make_photo(f"p{n}", lon=lon, lat=-16.8) for n, lon in enumerate((179.9995, -179.9995))]
     audit = audit_dataset(make_dataset(tmp_path / "quad", photos, site=fiji))
-    assert audit.figures["edge"] == 0
-    assert audit.figures["cells"]["photos"].count(1) == 2
+    assert audit.edge == 0
+    assert (audit.cells.photos == 1).sum() == 2
     assert all(abs(abs(stop.lon) - 180) <= 0.001 for stop in audit.stops)
 
 
@@ -112,20 +112,15 @@ def test_cells_count_photos_walks_days_and_headings(tmp_path: Path) -> None:
         make_photo("e", east_m=15.0, north_m=5.0),
         make_photo("outside", east_m=53.0, north_m=5.0, site_relation="edge"),
     ]
-    subject = subject_of(tmp_path, photos)
+    arrays = arrays_of(tmp_path, photos)
     grid = make_grid(walkable(SITE, None), 10.0)
-    cells = cell_table(subject, grid)
+    cells = cell_table(arrays, grid)
     cell = grid.cell_of(np.array([[5.0, 5.0]]))[0]
-    assert [cells[key][cell] for key in ("photos", "walks", "days", "headings")] == [4, 3, 2, 2]
-    assert cells["sectors"][cell] == 0b101
-    assert cells["last_visit"][cell] == "2025-06-03T16:00:00+00:00"
-    assert sum(cells["photos"]) == 5
-    assert shares(cells) == {
-        "coverage": pytest.approx(1 / 60),
-        "walks": pytest.approx(1 / 60),
-        "headings": 0.0,
-        "visited": pytest.approx(2 / 60),
-    }
+    assert [counts[cell] for counts in (cells.photos, cells.walks, cells.days, cells.headings)] == [4, 3, 2, 2]
+    assert cells.sectors[cell] == 0b101
+    assert cells.last_visit[cell] == datetime(2025, 6, 3, 16, tzinfo=UTC)
+    assert cells.photos.sum() == 5
+    assert shares(cells) == CoverageShares(coverage=1 / 60, walks=1 / 60, headings=0.0, visited=2 / 60)
 
 
 def test_sectors_are_centred_on_north() -> None:
@@ -135,12 +130,16 @@ def test_sectors_are_centred_on_north() -> None:
 
 
 def test_holes_are_measured_to_the_nearest_photo(tmp_path: Path) -> None:
-    found = holes(subject_of(tmp_path, [make_photo("west", -50.0, 0.0)]), walkable(SITE, None))
-    assert found["largest_m"] == pytest.approx(np.hypot(100, 30), abs=1.5)
-    assert abs(found["largest_at"]["east_m"] - 50) < 2
-    assert found["median_m"] == pytest.approx(51.5, abs=2)
-    assert found["median_m"] < found["p95_m"] < found["largest_m"]
-    assert holes(subject_of(tmp_path / "none", []), walkable(SITE, None))["largest_m"] is None
+    found = holes(arrays_of(tmp_path, [make_photo("west", -50.0, 0.0)]), walkable(SITE, None))
+    assert found.largest_at
+    assert found.median_m
+    assert found.p95_m
+    assert found.largest_m
+    assert found.largest_m == pytest.approx(np.hypot(100, 30), abs=1.5)
+    assert abs(found.largest_at.east_m - 50) < 2
+    assert found.median_m == pytest.approx(51.5, abs=2)
+    assert found.median_m < found.p95_m < found.largest_m
+    assert holes(arrays_of(tmp_path / "none", []), walkable(SITE, None)).largest_m is None
 
 
 def test_conditions_count_every_photo_once(tmp_path: Path) -> None:
@@ -149,42 +148,45 @@ def test_conditions_count_every_photo_once(tmp_path: Path) -> None:
         make_photo("night", captured_at=datetime(2025, 1, 15, 4, 0, tzinfo=UTC), device="0001", model="SM-A315F"),
         make_photo("when", captured_at=None, heading_deg=91.0),
     ]
-    found = conditions(subject_of(tmp_path, photos))
-    assert found["hours"][12] == 1
-    assert found["hours"][23] == 1
-    assert found["time_unknown"] == 1
-    assert found["sun_elevation"] == {
+    found = conditions(arrays_of(tmp_path, photos))
+    assert found.hours[12] == 1
+    assert found.hours[23] == 1
+    assert found.time_unknown == 1
+    assert {band.name: band.photos for band in found.sun_elevation} == {
         "night (below -6°)": 1,
         "twilight (-6° to 0°)": 0,
         "low (0° to 15°)": 0,
         "15° to 30°": 0,
         "30° to 45°": 0,
         "high (over 45°)": 1,
-        "unknown": 1,
     }
-    assert found["seasons"] == {"winter": 1, "spring": 0, "summer": 1, "autumn": 0, "unknown": 1}
-    assert sum(found["devices"].values()) == 3
-    assert found["headings"] == [0, 0, 1, 0, 0, 0, 0, 0]
-    assert found["heading_unknown"] == 2
+    assert found.sun_unknown == found.after_dark == 1
+    bands = found.sun_elevation
+    assert [band.high_deg for band in bands[:-1]] == [band.low_deg for band in bands[1:]]
+    assert found.seasons == {"winter": 1, "spring": 0, "summer": 1, "autumn": 0, "unknown": 1}
+    assert sum(found.devices.values()) == 3
+    assert found.headings == (0, 0, 1, 0, 0, 0, 0, 0)
+    assert found.heading_unknown == 2
 
 
 def test_seasons_turn_south_of_the_equator(tmp_path: Path) -> None:
     site = Site(name="south", polygon=box(151.0, -33.9, 151.01, -33.89), time_zone="Australia/Sydney")
     photo = make_photo("july", lon=151.005, lat=-33.895, captured_at=datetime(2025, 7, 1, tzinfo=UTC))
-    assert conditions(subject_of(tmp_path, [photo], site))["seasons"]["winter"] == 1
+    assert conditions(arrays_of(tmp_path, [photo], site)).seasons["winter"] == 1
 
 
 def test_unevenness_tells_devices_apart(tmp_path: Path) -> None:
     west = [make_photo(f"w{n}", -45.0 + n, 0.0, device="0001", model="One") for n in range(8)]
     both = [make_photo(f"b{n}", 12.0 * n - 44, 0.0, device="0002", model="Two") for n in range(8)]
-    subject = subject_of(tmp_path, [*west, *both])
-    found = evenness(subject, make_grid(walkable(SITE, None), 10.0))
-    one, two = found["devices"]
-    assert one["photos"] == two["photos"] == 8
-    assert one["cells"] < two["cells"] == 1.0
-    assert 0.3 < one["unlike"] <= 0.5
-    assert 0.8 < found["gini"] < 1
-    assert [row["name"] for row in found["splits"]] == ["no split"]
+    arrays = arrays_of(tmp_path, [*west, *both])
+    found = evenness(arrays, make_grid(walkable(SITE, None), 10.0))
+    one, two = found.devices
+    assert one.photos == two.photos == 8
+    assert one.cells < two.cells == 1.0
+    assert one.unlike is not None
+    assert 0.3 < one.unlike <= 0.5
+    assert 0.8 < found.gini < 1
+    assert [row.name for row in found.splits] == ["no split"]
 
 
 def test_accuracy_flags_and_rejections(tmp_path: Path) -> None:
@@ -193,15 +195,15 @@ def test_accuracy_flags_and_rejections(tmp_path: Path) -> None:
         make_photo("b", gps_accuracy_m=20.0, model="iPhone 13"),
         make_photo("c", device="0001", model="SM-A315F", flags=("accuracy_unknown", "stale_fix")),
     ]
-    subject = subject_of(tmp_path, photos)
-    found = accuracy(subject)
-    assert found["median_m"] == 15.0
-    assert found["unknown"] == pytest.approx(1 / 3)
-    assert [(row["device"], row["median_m"], row["unknown"]) for row in found["devices"]] == [
+    arrays = arrays_of(tmp_path, photos)
+    found = accuracy(arrays)
+    assert found.overall.median_m == 15.0
+    assert found.overall.unknown == pytest.approx(1 / 3)
+    assert [(name, row.median_m, row.unknown) for name, row in found.devices.items()] == [
         ("SM-A315F", None, 1.0),
         ("iPhone 13", 15.0, 0.0),
     ]
-    counts = flag_counts(subject)
+    counts = flag_counts(arrays)
     assert (counts["stale_fix"], counts["accuracy_unknown"], counts["edge"]) == (1, 1, 0)
     rejected = tmp_path / "rejected.csv"
     assert rejection_counts(rejected) == {}
@@ -222,9 +224,9 @@ def test_corrections_say_how_far_labels_moved(tmp_path: Path) -> None:
     ]
     append_corrections(dataset.corrections_path, lines)
     found = corrections(PhotoArrays(frame=dataset.frame(), site=SITE))
-    assert (found["photos"], found["share"], found["move"], found["confirm"]) == (2, 0.5, 1, 1)
-    assert found["moved_share"] == 0.25
-    assert found["moved_median_m"] == pytest.approx(12.0, abs=0.01)
+    assert (found.photos, found.share, found.move, found.confirm) == (2, 0.5, 1, 1)
+    assert found.moved_share == 0.25
+    assert found.moved_median_m == pytest.approx(12.0, abs=0.01)
 
 
 def test_shapes_are_in_metres_of_the_site(tmp_path: Path) -> None:
@@ -261,5 +263,5 @@ def test_hours_that_nothing_tells_are_counted_as_utc(tmp_path: Path) -> None:
         make_photo("c", captured_at=None),
     ]
     nowhere = box_site(100, 60, time_zone=None)
-    assert conditions(subject_of(tmp_path / "none", photos, nowhere))["hours_in_utc"] == 1
-    assert conditions(subject_of(tmp_path / "zone", photos, SITE))["hours_in_utc"] == 0
+    assert conditions(arrays_of(tmp_path / "none", photos, nowhere)).hours_in_utc == 1
+    assert conditions(arrays_of(tmp_path / "zone", photos, SITE)).hours_in_utc == 0

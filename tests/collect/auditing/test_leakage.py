@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collect.auditing.leakage import leakage_of, leakage_table
+from collect.auditing.leakage import SplitDraw, leakage_of, leakage_table
 from collect.auditing.photo_arrays import PhotoArrays
 from collect.splits.groups import assign_groups
 from img2gps.geo import geodesic_m
@@ -21,7 +21,7 @@ SITE = box_site()
 NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 
 
-def subject_of(root: Path, photos: Sequence[Photo]) -> PhotoArrays:
+def arrays_of(root: Path, photos: Sequence[Photo]) -> PhotoArrays:
     return PhotoArrays(frame=make_dataset(root, photos, grouped=True).frame(), site=SITE)
 
 
@@ -38,18 +38,18 @@ def test_distances_and_headings(tmp_path: Path) -> None:
         split_photo("far", "test", 80.0, heading_deg=0.0),
         split_photo("set aside", "excluded", 0.1, heading_deg=0.0),
     ]
-    subject = subject_of(tmp_path / "quad", photos)
-    found = leakage_of(subject, subject.splits, NO_PAIRS)
-    assert found["photos"] == 4
-    assert found["set_aside"] == 1
-    assert found["within_m"] == {"1": 0.25, "5": 0.5, "10": 0.75, "25": 0.75}
-    assert set(found["within_m_same_walk"].values()) == {0.0}
-    assert found["photos_with_heading"] == 3
-    assert found["within_m_heading"] == {
-        "1": 0.0,
-        "5": pytest.approx(1 / 3),
-        "10": pytest.approx(1 / 3),
-        "25": pytest.approx(1 / 3),
+    arrays = arrays_of(tmp_path / "quad", photos)
+    found = leakage_of(arrays, arrays.splits, NO_PAIRS, by="test")
+    assert found.photos == 4
+    assert found.set_aside == 1
+    assert found.within_m == {1: 0.25, 5: 0.5, 10: 0.75, 25: 0.75}
+    assert set(found.within_m_same_walk.values()) == {0.0}
+    assert found.photos_with_heading == 3
+    assert found.within_m_heading == {
+        1: 0.0,
+        5: pytest.approx(1 / 3),
+        10: pytest.approx(1 / 3),
+        25: pytest.approx(1 / 3),
     }
 
 
@@ -67,9 +67,9 @@ def test_shares_are_those_of_all_distances(tmp_path_factory: pytest.TempPathFact
         )
         for n in range(120)
     ]
-    subject = subject_of(tmp_path_factory.mktemp("any") / "quad", photos)
-    found = leakage_of(subject, subject.splits, NO_PAIRS)
-    frame = subject.frame
+    arrays = arrays_of(tmp_path_factory.mktemp("any") / "quad", photos)
+    found = leakage_of(arrays, arrays.splits, NO_PAIRS, by="test")
+    frame = arrays.frame
     trained = frame[frame["split"] == "train"]
     held_out = frame[frame["split"].isin(["val", "test"]) & frame["heading_deg"].notna()]
     for radius in (1, 5, 10, 25):
@@ -79,16 +79,16 @@ def test_shares_are_those_of_all_distances(tmp_path_factory: pytest.TempPathFact
             turned = np.abs((trained["heading_deg"].to_numpy(dtype=float) - row.heading_deg + 180) % 360 - 180)
             hits.append(bool(((distance_m <= radius) & (turned <= 45)).any()))
         expected = np.mean(hits) if hits else None
-        assert found["within_m_heading"][str(radius)] == (pytest.approx(expected) if hits else None)
+        assert found.within_m_heading[radius] == (pytest.approx(expected) if hits else None)
 
 
 def test_what_spans_splits_is_counted(tmp_path: Path) -> None:
     walk = assign_groups(make_walk("walk", places=line((0, 0), (90, 0), 5), photos_per_place=2))
     broken = [dataclasses.replace(photo, split="train" if n % 2 else "test") for n, photo in enumerate(walk)]
-    subject = subject_of(tmp_path / "quad", broken)
-    found = leakage_of(subject, subject.splits, np.array([[0, 1], [0, 2]]))
-    assert (found["bursts"], found["walks"], found["days"], found["near_duplicates"]) == (5, 1, 1, 1)
-    assert found["within_m"]["1"] == found["within_m_same_walk"]["1"] == 1.0
+    arrays = arrays_of(tmp_path / "quad", broken)
+    found = leakage_of(arrays, arrays.splits, np.array([[0, 1], [0, 2]]), by="test")
+    assert (found.bursts, found.walks, found.days, found.near_duplicates) == (5, 1, 1, 1)
+    assert found.within_m[1] == found.within_m_same_walk[1] == 1.0
 
 
 def test_the_table_shows_the_price_of_each_way(tmp_path: Path) -> None:
@@ -104,30 +104,30 @@ def test_the_table_shows_the_price_of_each_way(tmp_path: Path) -> None:
             )
         ]
     )
-    rows = leakage_table(subject_of(tmp_path / "quad", photos), photos, None)
-    by = {row["by"]: row for row in rows}
+    rows = leakage_table(arrays_of(tmp_path / "quad", photos), photos, SplitDraw())
+    by = {row.by: row for row in rows}
     assert list(by) == ["walk", "cell", "random"]
-    assert not any(row["stored"] for row in rows)
-    assert by["random"]["within_m"]["10"] >= 0.9
-    assert by["cell"]["within_m"]["10"] == 0.0
-    assert by["walk"]["within_m"]["25"] == 0.0
-    assert by["walk"]["walks"] == 0 < by["random"]["walks"]
-    assert by["walk"]["within_m_same_walk"]["25"] == 0.0 < by["random"]["within_m_same_walk"]["10"]
-    assert by["cell"]["set_aside"] > 0
-    assert all(row["bursts"] == 0 for row in rows)
+    assert not any(row.stored for row in rows)
+    assert by["random"].within_m[10] >= 0.9
+    assert by["cell"].within_m[10] == 0.0
+    assert by["walk"].within_m[25] == 0.0
+    assert by["walk"].walks == 0 < by["random"].walks
+    assert by["walk"].within_m_same_walk[25] == 0.0 < by["random"].within_m_same_walk[10]
+    assert by["cell"].set_aside > 0
+    assert all(row.bursts == 0 for row in rows)
 
 
 def test_the_stored_split_comes_first(tmp_path: Path) -> None:
     photos = [
         dataclasses.replace(photo, split="test" if photo.device.startswith("e5") else "train") for photo in four_walks()
     ]
-    rows = leakage_table(subject_of(tmp_path / "quad", photos), photos, {"by": "walk", "val": 0, "test": 30, "seed": 0})
-    assert rows[0]["by"] == "stored (walk)"
-    assert rows[0]["stored"]
-    assert rows[0]["photos"] == 30
+    rows = leakage_table(arrays_of(tmp_path / "quad", photos), photos, SplitDraw(by="walk", test=30))
+    assert rows[0].by == "stored (walk)"
+    assert rows[0].stored
+    assert rows[0].photos == 30
 
 
 def test_few_or_no_photos_are_no_error(tmp_path: Path) -> None:
-    assert leakage_table(subject_of(tmp_path / "none", []), [], None) == []
+    assert leakage_table(arrays_of(tmp_path / "none", []), [], SplitDraw()) == ()
     one = assign_groups([make_photo("one")])
-    assert leakage_table(subject_of(tmp_path / "one", one), one, None) == []
+    assert leakage_table(arrays_of(tmp_path / "one", one), one, SplitDraw()) == ()

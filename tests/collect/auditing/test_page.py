@@ -24,6 +24,7 @@ from tests.datasets import FRAME, box_site, four_walks, line, make_dataset, make
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+    from shapely.geometry.base import BaseGeometry
 
 HOSTILE = "</script><script>alert(1)</script>\u202e.jpg"
 SECRET = "edge-of-somebody's-home"
@@ -71,15 +72,22 @@ def paint(dataset: Dataset, photos: list[Photo]) -> None:
         Image.new("RGB", (96, 128), colour_of(number)).save(path, quality=95)
 
 
-def report_of(root: Path, photos: list[Photo], **options: Any) -> Report:
+def report_of(
+    root: Path,
+    photos: list[Photo],
+    *,
+    redact: bool = False,
+    buildings: "BaseGeometry | None" = None,
+    paths: "BaseGeometry | None" = None,
+) -> Report:
     dataset = make_dataset(root, photos)
     if photos:
         split_dataset(dataset, by="walk", val=20, test=20)
         paint(dataset, photos)
     dataset.rejected_path.write_text("path,reason,detail\nx.jpg,no_gps,\ny.jpg,outside_site,at 75.123 9.456\n")
-    audit = audit_dataset(dataset)
+    audit = dataclasses.replace(audit_dataset(dataset), buildings=buildings)
     path = dataset.audit_path / "report.html"
-    write_report(dataset, audit.site, audit.frame, audit.figures, path, **options)
+    write_report(audit, path, redact=redact, paths=paths)
     return Report(path=path, audit=audit)
 
 
@@ -100,17 +108,17 @@ def legend_counts(page: "Page") -> list[int]:
 
 @pytest.mark.browser
 def test_counts_are_those_of_the_audit(browser: "Browser", report: Report) -> None:
-    figures = report.audit.figures
+    audit = report.audit
     with open_report(browser, report.path) as page:
-        assert page.locator("#shown").inner_text() == f"{figures['photos']} photos"
-        assert chip_counts(page, "split") == figures["splits"]
+        assert page.locator("#shown").inner_text() == f"{audit.photos} photos"
+        assert chip_counts(page, "split") == audit.splits
         assert chip_counts(page, "flags") == {"edge": 1, "heading unknown": 1}
-        assert sum(chip_counts(page, "walk").values()) == figures["photos"]
-        photos = figures["cells"]["photos"]
+        assert sum(chip_counts(page, "walk").values()) == audit.photos
+        photos = audit.cells.photos.tolist()
         classes = [(0, 0), (1, 2), (3, 5), (6, 11), (12, 10**9)]
         assert legend_counts(page) == [sum(low <= n <= high for n in photos) for low, high in classes]
-        assert page.locator("#rejected tbody tr").count() == len(figures["rejections"]) == 2
-        assert page.locator("[data-stop]").count() == len(figures["walk_list"])
+        assert page.locator("#rejected tbody tr").count() == len(audit.rejections) == 2
+        assert page.locator("[data-stop]").count() == len(audit.stops)
 
 
 @pytest.mark.browser
@@ -235,7 +243,7 @@ def test_positions_outside_the_site_are_nowhere(report: Report) -> None:
     data = report.data
     edge = data["photos"]["name"].index(f"{SECRET}.jpg")
     assert data["photos"]["east"][edge] is data["photos"]["north"][edge] is data["photos"]["cell"][edge] is None
-    assert data["photos"]["east"].count(None) == report.audit.figures["edge"] == 1
+    assert data["photos"]["east"].count(None) == report.audit.edge == 1
     lon, lat = FRAME.to_lonlat(*EDGE_PLACE_M)
     for trace in (f"{float(lon):.5f}", f"{float(lat):.5f}", "1073,", "75.123"):
         assert trace not in report.html
@@ -262,7 +270,8 @@ def test_a_redacted_page_holds_no_distance_from_a_known_place_to_a_photo(tmp_pat
     assert "nearest photo" in plain.html
     assert coarse.data["hole"] is None
     assert re.findall(r"nearest photo [\d.,]+ m", coarse.html) == []
-    largest_m = coarse.audit.figures["holes"]["largest_m"]
+    largest_m = coarse.audit.holes.largest_m
+    assert largest_m
     assert largest_m % 10
     told = [re.findall(r"largest hole is (\d+)\s", page.html) for page in (plain, coarse)]
     assert told == [[f"{largest_m:.0f}"], [f"{math.ceil(largest_m / 10) * 10}"]]
@@ -296,13 +305,13 @@ def test_741_photos_stay_under_a_megabyte_besides_thumbnails(tmp_path: Path) -> 
     dataset = make_dataset(tmp_path / "quad", [photo for walk in walks for photo in walk])
     audit = audit_dataset(dataset)
     path = tmp_path / "report.html"
-    write_report(dataset, audit.site, audit.frame, audit.figures, path)
-    assert audit.figures["photos"] == 741
+    write_report(audit, path)
+    assert audit.photos == 741
     assert path.stat().st_size < 400_000
 
 
 def test_sites_of_any_shape_are_drawn(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "strip", [make_photo("a")], site=box_site(2000.0, 3.0))
     audit = audit_dataset(dataset)
-    write_report(dataset, audit.site, audit.frame, audit.figures, tmp_path / "report.html")
+    write_report(audit, tmp_path / "report.html")
     assert (tmp_path / "report.html").is_file()

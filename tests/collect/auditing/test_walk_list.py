@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collect.auditing.audit import audit_dataset, write_audit
-from collect.auditing.coverage import cell_table
+from collect.auditing.coverage import CellTable, cell_table
+from collect.auditing.document import audit_document
 from collect.auditing.grid import Grid, make_grid, walkable
 from collect.auditing.photo_arrays import PhotoArrays
 from collect.auditing.summary import summary_lines
@@ -27,9 +28,24 @@ SITE = box_site(100, 60)
 
 
 def stops_of(tmp_path: Path, photos: list[Photo], stops: int = 24) -> list[Stop]:
-    subject = PhotoArrays(frame=make_dataset(tmp_path / "quad", assign_groups(photos), site=SITE).frame(), site=SITE)
+    arrays = PhotoArrays(frame=make_dataset(tmp_path / "quad", assign_groups(photos), site=SITE).frame(), site=SITE)
     grid = make_grid(walkable(SITE, None), 10.0)
-    return walk_list(subject, grid, cell_table(subject, grid), stops=stops)
+    return walk_list(arrays, grid, cell_table(arrays, grid), stops=stops)
+
+
+def cells_without_photos(grid: Grid) -> CellTable:
+    none = np.zeros(len(grid), dtype=np.int64)
+    return CellTable(
+        size_m=grid.size_m,
+        east_m=grid.corners_m[:, 0],
+        north_m=grid.corners_m[:, 1],
+        photos=none,
+        walks=none,
+        days=none,
+        headings=none,
+        sectors=none,
+        last_visit=(None,) * len(grid),
+    )
 
 
 def length_m(points_m: np.ndarray, order: list[int]) -> float:
@@ -63,7 +79,7 @@ def test_of_deep_holes_the_deepest_comes_first(tmp_path: Path) -> None:
     photos = [make_photo(f"p{n}", 10.0 * n - 400, -400.0) for n in range(10)]
     audit = audit_dataset(make_dataset(tmp_path / "quad", assign_groups(photos), site=site))
     first = min(audit.stops, key=lambda stop: stop.rank)
-    assert first.nearest_photo_m == pytest.approx(audit.figures["holes"]["largest_m"], abs=10)
+    assert first.nearest_photo_m == pytest.approx(audit.holes.largest_m, abs=10)
 
 
 def test_an_empty_dataset_gets_a_first_walk(tmp_path: Path) -> None:
@@ -77,9 +93,9 @@ def test_an_empty_dataset_gets_a_first_walk(tmp_path: Path) -> None:
 def test_missing_headings_are_those_farthest_from_the_taken(tmp_path: Path) -> None:
     site = box_site(8, 8)
     photos = assign_groups([make_photo(f"p{n}", 1.0, 1.0, heading_deg=0.0) for n in range(2)])
-    subject = PhotoArrays(frame=make_dataset(tmp_path / "quad", photos, site=site).frame(), site=site)
+    arrays = PhotoArrays(frame=make_dataset(tmp_path / "quad", photos, site=site).frame(), site=site)
     grid = Grid(size_m=20.0, columns=np.array([0]), rows=np.array([0]), spots_m=np.array([[2.0, 2.0]]))
-    (stop,) = walk_list(subject, grid, cell_table(subject, grid))
+    (stop,) = walk_list(arrays, grid, cell_table(arrays, grid))
     assert stop.headings_deg[0] == stop.heading_deg == 180.0
     assert set(stop.headings_deg[1:]) == {90.0, 270.0}
     assert stop.why == "2 of 3 photos, 1 of 2 walks and 1 of 4 headings"
@@ -142,7 +158,7 @@ def test_a_cell_counts_by_its_share_of_the_ground() -> None:
     columns, rows = (axis.ravel() for axis in np.meshgrid(np.arange(3), np.arange(1)))
     spots_m = np.stack([columns * 10.0 + 5, rows * 10.0 + 5], axis=1)
     grid = Grid(size_m=10.0, columns=columns, rows=rows, spots_m=spots_m, parts=np.array([0.3, 0.3, 1.0]))
-    empty: dict[str, list[int]] = {"photos": [0] * 3, "walks": [0] * 3, "headings": [0] * 3}
+    empty = cells_without_photos(grid)
     assert choose(grid, empty, np.array([60.0, 40.0, 40.0]), 1) == [2]
     assert choose(dataclasses.replace(grid, parts=None), empty, np.array([60.0, 40.0, 40.0]), 1) == [0]
 
@@ -151,7 +167,7 @@ def test_a_near_place_comes_before_an_equal_one_far_away() -> None:
     columns = np.array([0, 8, 60])
     grid = Grid(size_m=10.0, columns=columns, rows=np.zeros(3, dtype=np.int64),
                 spots_m=np.stack([columns * 10.0 + 5, np.full(3, 5.0)], axis=1))  # fmt: skip
-    empty: dict[str, list[int]] = {"photos": [0] * 3, "walks": [0] * 3, "headings": [0] * 3}
+    empty = cells_without_photos(grid)
     assert choose(grid, empty, np.array([90.0, 80.0, 80.0]), 3) == [0, 1, 2]
 
 
@@ -160,9 +176,9 @@ def test_the_ways_are_counted_in_minutes(tmp_path: Path) -> None:
     minutes = [stop.minutes for stop in audit.stops]
     assert minutes[0] == 0.0
     assert minutes == sorted(minutes)
-    whole = audit.figures["walk_list_m"] / 1.2 / 60 + len(audit.stops) * 40 / 60
-    assert audit.figures["walk_list_minutes"] == pytest.approx(whole, abs=0.11)
-    assert {"minutes", "hour", "why", "missing"} <= audit.figures["walk_list"][0].keys()
+    whole = audit.walk_length_m / 1.2 / 60 + len(audit.stops) * 40 / 60
+    assert audit.walk_minutes == pytest.approx(whole, abs=0.11)
+    assert {"minutes", "hour", "why", "missing"} <= audit_document(audit)["walk_list"][0].keys()
 
 
 def test_stops_may_be_inside_buildings_unless_these_are_given(tmp_path: Path) -> None:
@@ -177,13 +193,13 @@ def test_stops_may_be_inside_buildings_unless_these_are_given(tmp_path: Path) ->
 
     without = audit_dataset(dataset)
     assert inside(without.stops) > 0
-    text = "\n".join(summary_lines(without.figures, width=80))
+    text = "\n".join(summary_lines(without, width=80))
     assert "may lie inside buildings" in text
     assert "may lie inside buildings" in write_audit(without).read_text(encoding="utf-8")
     known = audit_dataset(dataset, buildings=tmp_path / "houses.geojson")
-    assert known.figures["walk_list_warning"] is None
+    assert known.walk_warning is None
     assert inside(known.stops) == 0
-    assert "inside buildings" not in "\n".join(summary_lines(known.figures, width=80))
+    assert "inside buildings" not in "\n".join(summary_lines(known, width=80))
     assert "inside buildings" not in write_audit(known).read_text(encoding="utf-8")
 
 

@@ -99,8 +99,7 @@ def test_a_clock_without_a_zone_is_kept_until_the_site_names_one(tmp_path: Path)
     assert (photo.captured_at, photo.clock_local) == (None, "2024-05-06T09:00:00.250000")
     assert "time_unknown" in photo.flags
     assert run_ingest(tmp_path / "in", tmp_path / "ds").without_zone == 1
-    figures = audit_dataset(Dataset.open(tmp_path / "ds")).figures
-    assert figures["conditions"]["clock_without_zone"] == 1
+    assert audit_dataset(Dataset.open(tmp_path / "ds")).conditions.clock_without_zone == 1
     causes = [finding.cause for finding in diagnose([tmp_path / "in"], site=nowhere, jobs=0).findings]
     assert any("clock time without a zone" in cause for cause in causes)
     (tmp_path / "in/a.jpg").unlink()
