@@ -20,7 +20,7 @@ _FARTHEST_M: Final = 1000.0
 
 
 def read_layer(path: Path | None, *, kinds: tuple[str, ...], site: Site | None = None) -> list[BaseGeometry]:
-    """Return the geometries of a GeoJSON, KML or KMZ file whose type is one of `kinds`, or starts with Multi.
+    """Return the geometries of a GeoJSON, KML, KMZ or GeoPackage file: those of `kinds`, and Multi-kinds.
 
     They are in degrees of WGS 84, whatever system the file declares. With a `site`, a layer of which nothing comes
     near it is refused: it is another place's, or its axes are swapped. An absent option (`None`) is an empty layer.

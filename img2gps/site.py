@@ -158,7 +158,7 @@ def packaged_sites() -> list[str]:
 
 
 def load_site(name_or_file: str | Path) -> Site:
-    """Return a packaged site by its name, or the site of a GeoJSON, KML or KMZ file.
+    """Return a packaged site by its name, or the site of a GeoJSON, KML, KMZ or GeoPackage file.
 
     Raises NotFoundError where neither exists, UsageError where the file is no usable polygon.
     """
@@ -174,7 +174,7 @@ def load_site(name_or_file: str | Path) -> Site:
 
 
 def read_site(path: Path) -> Site:
-    """Return the site of a GeoJSON, KML or KMZ file; UsageError says what is wrong with it."""
+    """Return the site of a GeoJSON, KML, KMZ or GeoPackage file; UsageError says what is wrong with it."""
     try:
         content = path.read_bytes()
     except OSError as error:

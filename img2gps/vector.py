@@ -1,7 +1,7 @@
-"""The one reader of points, lines and polygons in files: GeoJSON of any age, KML and KMZ, always as degrees of WGS 84.
+"""The one reader of points, lines and polygons in files: GeoJSON of any age, KML, KMZ and GeoPackage.
 
-Sites, layers of buildings and paths, and imported labels come through here, so that a foreign ``crs`` is reprojected
-or refused in one way.
+All is turned into degrees of WGS 84. Sites, layers of buildings and paths, and imported labels come through here, so
+that a foreign ``crs`` is reprojected or refused in one way.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from shapely.geometry.base import BaseGeometry
 
 from img2gps.crs import declared_crs, to_wgs84
 from img2gps.errors import UsageError
+from img2gps.geopackage import MAGIC, geopackage_features
 from img2gps.kml import kml_features
 from img2gps.text import safe_path, safe_text
 
@@ -57,8 +58,8 @@ def features_of_bytes(content: bytes, path: Path) -> list[Feature]:
     where = safe_path(path)
     if content[:4] == b"PK\x03\x04":
         content = kml_of_archive(content, where)
-    elif content[:16] == b"SQLite format 3\0":
-        raise UsageError(f"{where} is a GeoPackage, which is not read: export its layer as GeoJSON.")
+    elif content.startswith(MAGIC):
+        return _features([_Raw(*entry) for entry in geopackage_features(content, where=where)], where)
     text = text_of(content, where)
     if text.lstrip().startswith("<"):
         return _features([_Raw(*entry) for entry in kml_features(text, where=where)], where)

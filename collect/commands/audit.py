@@ -26,8 +26,8 @@ __all__ = ["audit"]
 @click.option(
     "--cell", "cell_m", type=FiniteRange(1, 100_000), default=10.0, metavar="METRES", help="The side of a cell."
 )
-@click.option("--buildings", type=PATH, help="Polygons (GeoJSON, KML) to leave out of the site.")
-@click.option("--paths", type=PATH, help="Lines (GeoJSON, KML) to draw behind the report's map.")
+@click.option("--buildings", type=PATH, help="Polygons (GeoJSON, KML, GeoPackage) to leave out of the site.")
+@click.option("--paths", type=PATH, help="Lines (GeoJSON, KML, GeoPackage) to draw behind the report's map.")
 @click.option("--stops", type=click.IntRange(min=1, max=200), default=24, help="The most stops of the next walk.")
 @click.option("--redact", is_flag=True, help="Coarsen positions and times in the report; leave out thumbnails.")
 @click.option("--fail-under", metavar="KEY=SHARE,...", help="Exit 1 below coverage, walks, headings; above leakage_5m.")

@@ -13,7 +13,7 @@ _NO_PHOTO = "No photo was found there: give the folder that holds them (links to
 @command("doctor", example="""img2gps doctor
 img2gps doctor ~/walks/monday --site penn-engineering-quad""")  # fmt: skip
 @click.argument("photos", nargs=-1, type=PATH)
-@click.option("--site", help="A packaged site or a polygon (GeoJSON, KML); without it, any position will do.")
+@click.option("--site", help="A packaged site or polygon (GeoJSON, KML, GeoPackage); without it, any position will do.")
 @click.option("--include-hidden", is_flag=True, help="Look into recycle bins and folders of thumbnails, too.")
 @jobs_option
 @config_option

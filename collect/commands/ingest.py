@@ -19,7 +19,8 @@ img2gps ingest images campus --site campus.geojson --labels labels.csv""",
 @click.argument("photos", nargs=-1, required=True, type=PATH)
 @click.argument("dataset", type=PATH)
 @click.option(
-    "--site", help="A packaged site or a polygon (GeoJSON, KML): for a new dataset, or to redraw an old one's."
+    "--site",
+    help="A packaged site or polygon (GeoJSON, KML, GeoPackage): for a new dataset, or to redraw an old one's.",
 )
 @reading_options
 @click.option("--short-side", type=click.IntRange(min=64), help="Pixels of the working copies [default: 512].")

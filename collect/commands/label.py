@@ -41,13 +41,15 @@ _SHOWN = 40
     "--import",
     "import_path",
     type=PATH,
-    help="Take corrections over from a table (.csv, .tsv, geo.txt), .geojson, .kml or .gpx.",
+    help="Take corrections over from a table (.csv, .tsv, geo.txt), .geojson, .kml, .gpkg or .gpx.",
 )
 @click.option("--export", "export_path", type=PATH, help="Write the corrections to a .csv, .geojson or .gpx file.")
 @click.option("--replace", is_flag=True, help="With --import: overwrite corrections that differ, too.")
 @click.option("--run", type=PATH, help="A run of `train --folds`: its out-of-fold predictions join in.")
-@click.option("--buildings", type=PATH, help="Buildings for the map and the queue: polygons, GeoJSON or KML.")
-@click.option("--paths", type=PATH, help="Paths for the map: lines, GeoJSON or KML.")
+@click.option(
+    "--buildings", type=PATH, help="Buildings for the map and the queue: polygons of GeoJSON, KML, GeoPackage."
+)
+@click.option("--paths", type=PATH, help="Paths for the map: lines, GeoJSON, KML or GeoPackage.")
 @click.option(
     "--by", help="Whose corrections these are.  [default: the name of the user's account]", show_default=False
 )

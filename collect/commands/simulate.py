@@ -27,7 +27,9 @@ from img2gps.console import (
 @click.argument("out", type=PATH)
 @click.option("--photos", type=click.IntRange(min=1), default=240, help="Good photos; bad files come on top.")
 @click.option(
-    "--site", default="penn-engineering-quad", help="A packaged site or a polygon (GeoJSON, KML) to build in."
+    "--site",
+    default="penn-engineering-quad",
+    help="A packaged site or polygon (GeoJSON, KML, GeoPackage) to build in.",
 )
 @click.option(
     "--campus-seed",

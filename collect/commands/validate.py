@@ -10,7 +10,7 @@ from img2gps.console import PATH, command, config_option, json_option
 
 @command("validate", example="img2gps validate ~/walks/monday --site penn-engineering-quad")
 @click.argument("photos", nargs=-1, required=True, type=PATH)
-@click.option("--site", required=True, help="A packaged site or a polygon (GeoJSON, KML).")
+@click.option("--site", required=True, help="A packaged site or a polygon (GeoJSON, KML, GeoPackage).")
 @reading_options
 @strict_option
 @config_option

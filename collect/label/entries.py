@@ -23,7 +23,7 @@ from img2gps.xml import children, parse_xml, text_in
 __all__ = ["FORMATS", "READ_FORMATS", "Entry", "read_entries", "write_entries"]
 
 FORMATS: Final = (".csv", ".geojson", ".json", ".gpx")
-READ_FORMATS: Final = (*FORMATS, ".tsv", ".txt", ".kml", ".kmz")
+READ_FORMATS: Final = (*FORMATS, ".tsv", ".txt", ".kml", ".kmz", ".gpkg")
 _MOST_BYTES: Final = 64 << 20
 _NOTE: Final = re.compile(r"\b(id|heading_deg|texts)=(\S+)")
 

@@ -15,13 +15,15 @@ __all__ = ["offset_of_stops"]
 
 _LEAST: Final = 6  # photos at different stops
 _COVERED: Final = 0.8  # of the photos that must lie on a track by their times
+_LOOKED_AT: Final = 0.4  # an offset that leaves more of them outside may be the true one, and is a rival all the same
 _BURST_S: Final = 3  # photos that follow each other this fast are one
 _MOST: Final = 150  # photos that are looked at, evenly chosen: more make it slow and no surer
 _MOST_OFFSETS: Final = 200_000  # seconds: two days
 _MOST_S: Final = 3_000_000  # of all tracks together: a month
 _CHANCE: Final = math.log(1e4)  # odds, in logarithms, against chance and
 _RIVAL: Final = math.log(1e3)  # against every other offset that is
-_RIVAL_S: Final = 8  # this far away
+_RIVAL_S: Final = 8  # this far away; none of them may have
+_RIVAL_SHARE: Final = 0.5  # of the best score: even intervals score well a stop earlier or later, too
 _AT_STOPS: Final = (0.6, 0.9)  # shares of the photos that may have been taken at stops
 _SURE: Final = math.log(100)  # offsets that are less likely than the best by this are outside of the tolerance
 _BEST_S: Final = 3.0  # where in a stop photos are taken is nobody's rule
@@ -47,16 +49,18 @@ def offset_of_stops(tracks: Tracks, clocks_s: Sequence[float]) -> tuple[float | 
     clocks = _occasions(clocks_s)
     if len(clocks) < _LEAST:
         return None, f"{format_count(len(clocks), 'moment')} of photos cannot tell its stops ({_LEAST} are needed)"
-    offsets = _possible(readings[0], clocks)
-    if not len(offsets):
+    offsets, covered = _possible(readings[0], clocks)
+    if not len(offsets) or covered.max() < _COVERED * len(clocks):
         return None, f"no offset brings {_COVERED:.0%} of the photos into the time of the track"
     if len(offsets) > _MOST_OFFSETS:
         return None, _TOO_LONG
     scores, hits = _scores(readings, clocks, offsets)
-    return _told(offsets, scores, hits, photos=len(clocks))
+    return _told(offsets, covered, scores, hits, photos=len(clocks))
 
 
-def _told(offsets: IntArray, scores: FloatArray, hits: IntArray, *, photos: int) -> tuple[float | None, str]:
+def _told(
+    offsets: IntArray, covered: IntArray, scores: FloatArray, hits: IntArray, *, photos: int
+) -> tuple[float | None, str]:
     best = int(scores.argmax())
     near = np.abs(offsets - offsets[best]) <= _RIVAL_S
     if hits[best] < _LEAST or scores[best] < math.log(len(offsets)) + _CHANCE:
@@ -64,8 +68,10 @@ def _told(offsets: IntArray, scores: FloatArray, hits: IntArray, *, photos: int)
             "no offset brings clearly more photos onto stops of the track than chance does "
             f"(the best {hits[best]} of {photos})"
         )
+    if covered[best] < _COVERED * photos:
+        return None, f"only {covered[best]} of {photos} photos lie in the time of the track by its best offset"
     rivals = np.where(near, -np.inf, scores)
-    if rivals.max() > scores[best] - _RIVAL:
+    if rivals.max() > min(scores[best] - _RIVAL, scores[best] * _RIVAL_SHARE):
         other = offsets[int(rivals.argmax())]
         return None, f"both {offsets[best]} s and {other} s bring the photos onto stops of the track"
     weights = np.where(near, np.exp(scores - scores[best]), 0.0)
@@ -87,8 +93,8 @@ def _occasions(clocks_s: Sequence[float]) -> IntArray:
     return kept[np.linspace(0, len(kept) - 1, min(len(kept), _MOST)).round().astype(np.int64)]
 
 
-def _possible(stops: Stops, clocks: IntArray) -> IntArray:
-    """Return the offsets, in whole seconds, by which enough photos lie on a track, shape (K,)."""
+def _possible(stops: Stops, clocks: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the offsets, in whole seconds, by which photos lie on a track, and how many, shapes (K,)."""
     breaks = np.flatnonzero(np.diff(stops.seconds) != 1)
     starts = stops.seconds[np.concatenate([[0], breaks + 1])]
     ends = stops.seconds[np.concatenate([breaks, [len(stops.seconds) - 1]])] + 1
@@ -98,11 +104,13 @@ def _possible(stops: Stops, clocks: IntArray) -> IntArray:
     )
     signs = np.repeat([1, -1], len(starts) * len(clocks))
     covered = np.cumsum(np.bincount(at, weights=signs, minlength=len(changes)))
-    enough = np.flatnonzero(covered[:-1] >= _COVERED * len(clocks))
-    if int(np.sum(changes[enough + 1] - changes[enough])) > _MOST_OFFSETS:
-        return np.arange(_MOST_OFFSETS + 1)
+    enough = np.flatnonzero(covered[:-1] >= _LOOKED_AT * len(clocks))
+    lengths = changes[enough + 1] - changes[enough]
+    if lengths.sum() > _MOST_OFFSETS:
+        return np.arange(_MOST_OFFSETS + 1), np.full(_MOST_OFFSETS + 1, len(clocks))
     ranges = [np.arange(changes[n], changes[n + 1]) for n in enough]
-    return np.concatenate(ranges) if ranges else np.empty(0, np.int64)
+    offsets = np.concatenate(ranges) if ranges else np.empty(0, np.int64)
+    return offsets, np.repeat(covered[enough].astype(np.int64), lengths)
 
 
 def _scores(readings: Sequence[Stops], clocks: IntArray, offsets: IntArray) -> tuple[FloatArray, IntArray]:

@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import geopandas
 import pytest
+import shapely
 
+from collect.label.entries import read_entries
 from collect.layers import read_layer
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.site import Site, site_from_geojson
@@ -77,3 +80,23 @@ def test_a_layer_of_another_place_is_refused(tmp_path: Path, content: str, compl
     path.write_text(content)
     with pytest.raises(UsageError, match=complaint):
         read_layer(path, kinds=("Polygon",), site=site_around(8.0005, 50.0005))
+
+
+def test_layers_and_labels_of_a_geopackage_are_turned_into_degrees(tmp_path: Path) -> None:
+    path = tmp_path / "site.gpkg"
+    building, way = shapely.box(8.0001, 50.0, 8.0002, 50.0001), shapely.LineString([(8.0, 50.0), (8.0003, 50.0)])
+    spot = shapely.Point(8.0002, 50.0)
+    for layer, shapes, columns in (
+        ("buildings", [building], {}),
+        ("ways", [way], {}),
+        ("labels", [spot], {"source_name": ["a.jpg"]}),
+    ):
+        frame = geopandas.GeoDataFrame(columns, geometry=shapes, crs="EPSG:4326").to_crs("EPSG:25832")
+        frame.to_file(path, layer=layer, driver="GPKG")
+    (found,) = read_layer(path, kinds=("Polygon",))
+    assert found.bounds == pytest.approx(building.bounds, abs=1e-7)
+    (found,) = read_layer(path, kinds=("LineString",))
+    assert found.bounds == pytest.approx(way.bounds, abs=1e-7)
+    entry = next(entry for entry in read_entries(path) if not entry.complaint)
+    assert entry.names == ("a.jpg",)
+    assert (entry.lon, entry.lat) == pytest.approx((spot.x, spot.y), abs=1e-7)

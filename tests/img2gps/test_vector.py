@@ -1,11 +1,18 @@
 """Points, lines and polygons of any file: what system they are in, and what is refused."""
 
 import json
+import math
+import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import geopandas
+import pandas as pd
+import pyogrio
 import pytest
+import shapely
 
 from img2gps.errors import UsageError
 from img2gps.site import load_site, site_from_geojson
@@ -118,7 +125,7 @@ def test_a_site_may_be_kml(tmp_path: Path, kind: str) -> None:
         (b"<!DOCTYPE kml [<!ENTITY a 'a'>]><kml/>", "document type"),
         (b"<kml>", "not KML that can be read"),
         (b"PK\x03\x04 no archive", "damaged ZIP archive"),
-        (b"SQLite format 3\0" + bytes(90), "GeoPackage"),
+        (b"SQLite format 3\0" + bytes(90), "no GeoPackage that can be read"),
     ],
 )
 def test_what_is_no_site_is_refused_by_its_name(tmp_path: Path, content: bytes, complaint: str) -> None:
@@ -161,3 +168,51 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not UTF-8"):
         features_of_bytes(b"\x80\x81", tmp_path / "x.geojson")
     assert len(features_of_bytes(point(PHILADELPHIA).encode("utf-16"), tmp_path / "x.geojson")) == 1
+
+
+def geopackage(path: Path, layer: str, geometries: list[Any], crs: str | None, **columns: list[Any]) -> Path:
+    frame = geopandas.GeoDataFrame(columns, geometry=geometries, crs=crs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that no system is declared
+        frame.to_file(path, layer=layer, driver="GPKG")
+    return path
+
+
+def test_every_layer_of_a_geopackage_is_turned_into_degrees(tmp_path: Path) -> None:
+    path = tmp_path / "layers.bin.gpkg"
+    geopackage(path, "grid", [shapely.Point(GRID), None], "EPSG:27700", name=["Big Ben", None], size=[1.0, math.nan])
+    geopackage(path, "degrees", [shapely.LineString([PHILADELPHIA, (-75.19, 39.95)])], "EPSG:4326", kind=["path"])
+    geopackage(path, "web", [shapely.Point(*MERCATOR, 7.0)], "EPSG:3857", at=[pd.Timestamp("2024-05-06T07:08:09Z")])
+    pyogrio.write_dataframe(pd.DataFrame({"a": [1]}), path, layer="table", driver="GPKG")
+    found = features_of_bytes(path.read_bytes(), tmp_path / "any.name")
+    assert [dict(feature.properties) for feature in found] == [
+        {"name": "Big Ben", "size": 1.0},
+        {"name": None, "size": None},
+        {"kind": "path"},
+        {"at": "2024-05-06T07:08:09+00:00"},
+    ]
+    ben, nowhere, line, point_ = (feature.geometry for feature in found)
+    assert nowhere is None
+    assert ben.coords[0] == pytest.approx(LONDON, abs=1e-4)  # type: ignore[union-attr]
+    assert line.coords[0] == PHILADELPHIA  # type: ignore[union-attr]
+    assert point_.coords[0] == pytest.approx(PHILADELPHIA, abs=2e-4)  # type: ignore[union-attr]
+
+
+def test_a_geopackage_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    unknown = geopackage(tmp_path / "unknown.gpkg", "l", [shapely.Point(1, 2)], None)
+    with pytest.raises(UsageError, match="does not say in which system the layer l is"):
+        features_of_bytes(unknown.read_bytes(), unknown)
+    whole = geopackage(tmp_path / "whole.gpkg", "l", [shapely.Point(1, 2)], "EPSG:4326").read_bytes()
+    for length in (16, 5000, len(whole) // 2):
+        with pytest.raises(UsageError, match="no GeoPackage that can be read") as refused:
+            features_of_bytes(whole[:length], tmp_path / "cut.gpkg")
+        assert str(tempfile.gettempdir()) not in str(refused.value).replace(str(tmp_path), "")
+
+
+def test_a_site_may_be_a_geopackage(tmp_path: Path) -> None:
+    path = geopackage(
+        tmp_path / "quad.gpkg", "quad", [shapely.Polygon(SQUARE)], "EPSG:4326", time_zone=["Europe/Berlin"]
+    )
+    site = load_site(path)
+    assert site.time_zone == "Europe/Berlin"
+    assert site.covers([8.005, 8.02], [50.005, 50.005]).tolist() == [True, False]

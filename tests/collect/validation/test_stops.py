@@ -134,6 +134,17 @@ def test_stops_at_even_intervals_have_rivals() -> None:
     assert "bring the photos onto stops of the track" in text
 
 
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.7, 0.9])
+def test_a_track_that_ends_early_is_no_reason_to_take_the_stop_before(share: float) -> None:
+    for seed in range(3):
+        walk = walked(seed, count=28, even=True, sway_m=0.5, rest_s=900)
+        (line,) = walk.tracks.lines
+        end = int(share * len(line.times_s))
+        short = dataclasses.replace(line, times_s=line.times_s[:end], lons=line.lons[:end], lats=line.lats[:end])
+        found_s, text = told(dataclasses.replace(walk, tracks=Tracks(lines=(short,))))
+        assert found_s is None or abs(found_s) <= 9, text
+
+
 def test_what_holds_no_stops_or_no_photos_is_refused() -> None:
     walk = walked(0)
     (line,) = walk.tracks.lines
