@@ -146,7 +146,7 @@ def audit(
 
         >>> from collect import audit
         >>> result = audit("quad", write=False)
-        >>> 0 <= result.figures["coverage"] <= 1
+        >>> 0 <= result.shares.coverage <= 1
         True
     """
     from collect.auditing.audit import audit_dataset, write_audit

@@ -49,7 +49,7 @@ def paint(design: Design, length_m: float, eaves_m: float, rng: np.random.Genera
     _draw_roof(canvas, design, eaves_m)
     pixels = canvas.pixels()
     along = (np.arange(pixels.shape[1]) + 0.5) / PIXELS_PER_M
-    line = eaves_m + ROOF_LINES.get(kind.roof, _level)(along, length_m) * ROOF_M[kind.roof]
+    line = eaves_m + _roof_line(kind.roof, along, length_m) * ROOF_M[kind.roof]
     return Facade(
         texture=texture_of(pixels),
         roof_line_m=line.astype(np.float32),
@@ -109,13 +109,15 @@ def _draw_roof(canvas: Canvas, design: Design, eaves_m: float) -> None:
     canvas.rect(0, eaves_m - deep / 2 - 0.18, length, eaves_m - deep / 2, shade(design.wall, 0.5))
 
 
-def _level(along: Doubles, length_m: float) -> Doubles:
-    del length_m
-    return np.ones_like(along)
+def _roof_line(roof: str, along: Doubles, length_m: float) -> Doubles:
+    """Return how much of the roof's height stands at each place along the wall, 0..1; most roofs are level."""
+    if roof == "crenels":
+        return _crenels(along)
+    drawn = ROOF_LINES.get(roof)
+    return np.ones_like(along) if drawn is None else drawn(along, length_m)
 
 
-def _crenels(along: Doubles, length_m: float) -> Doubles:
-    del length_m
+def _crenels(along: Doubles) -> Doubles:
     return (along % 2.0 < 1.1).astype(np.float64)
 
 
@@ -143,6 +145,5 @@ def _slant(along: Doubles, length_m: float) -> Doubles:
 
 
 ROOF_LINES: dict[str, Callable[[Doubles, float], Doubles]] = {
-    "crenels": _crenels, "sawtooth": _sawtooth, "gables": _gables, "stepped": _stepped, "pediment": _pediment,
-    "slant": _slant,
+    "sawtooth": _sawtooth, "gables": _gables, "stepped": _stepped, "pediment": _pediment, "slant": _slant,
 }  # fmt: skip

@@ -109,9 +109,8 @@ def letters(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator
     canvas.text(x, slot.eaves * 0.62, words, slot.eaves * 0.42, design.accent, widest=slot.length * 0.8)
 
 
-def ivy(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) -> None:
+def ivy(canvas: Canvas, slot: Slot, rng: np.random.Generator) -> None:
     """Ivy climbing from the ground."""
-    del design
     x, width, reach = slot.place(4.0, rng), float(rng.uniform(2.5, 5)), slot.eaves * rng.uniform(0.6, 0.95)
     greens = tones(rng, (62, 92, 44), 0.35, IVY_TONES)
     ups = rng.random(IVY_LEAVES) ** 1.3
@@ -122,5 +121,6 @@ def ivy(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) ->
 
 
 DRAWERS: dict[str, Drawer] = {
-    drawer.__name__: drawer for drawer in (sign, mural, clock, banners, roundel, letters, ivy)
-}
+    "sign": sign, "mural": mural, "clock": clock, "banners": banners, "roundel": roundel, "letters": letters,
+    "ivy": lambda canvas, _, slot, rng: ivy(canvas, slot, rng),
+}  # fmt: skip

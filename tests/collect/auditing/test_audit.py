@@ -6,14 +6,18 @@ from pathlib import Path
 import pytest
 
 from collect.auditing.audit import audit_dataset
+from collect.auditing.document import audit_document
 from collect.auditing.gate import check_gate, failures, parse_thresholds
 from collect.auditing.summary import map_lines, summary_lines
 from collect.splits.split import split_dataset
 from img2gps.cli import run
 from img2gps.corrections import Correction, append_corrections
 from img2gps.errors import QualityGateError, UsageError
-from tests.datasets import four_walks, make_dataset
+from tests.datasets import four_walks, make_dataset, make_photo
 
+TOP = """photos edge walk_count splits coverage walks headings visited leakage_5m site split cells holes conditions
+evenness accuracy corrections flags leakage rejections walk_list walk_list_m walk_list_minutes walk_list_warning"""
+SUN = ("night (below -6°)", "twilight (-6° to 0°)", "low (0° to 15°)", "15° to 30°", "30° to 45°", "high (over 45°)")
 KEYS = ("coverage", "walks", "headings", "leakage_5m")
 
 
@@ -32,6 +36,44 @@ def test_audit_json_carries_the_contract(tmp_path: Path, capsys: pytest.CaptureF
         *("audit.json", "report.html", "walk-list.gpx", "walk-list.geojson")
     }
     assert dataset.manifest_path.read_bytes() == manifest
+
+
+def test_every_key_of_audit_json_stays(tmp_path: Path) -> None:
+    """Other programs read these: keys may be added, none renamed or dropped."""
+    dataset = make_dataset(tmp_path / "quad", [*four_walks(), make_photo("late", captured_at=None)])
+    split_dataset(dataset, by="walk", val=15, test=15)
+    told = audit_document(audit_dataset(dataset))
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert told.keys() >= set(TOP.split())
+    parts = {
+        "site": "name title area_m2",
+        "split": "by val test seed folds",
+        "cells": "size_m east_m north_m photos walks days headings sectors last_visit",
+        "holes": "median_m p95_m largest_m largest_at step_m",
+        "conditions": "hours time_unknown clock_without_zone hours_in_utc sun_elevation seasons days devices headings "
+        "heading_unknown",
+        "evenness": "gini devices splits",
+        "accuracy": "photos median_m p90_m unknown devices",
+        "corrections": "photos share moved_share move unsure exclude confirm moved_median_m moved_p90_m "
+        "moved_largest_m",
+    }
+    for part, names in parts.items():
+        assert told[part].keys() >= set(names.split()), part
+    rows = {
+        "leakage": "by stored photos set_aside within_m within_m_same_walk photos_with_heading within_m_heading "
+        "median_m near_duplicates bursts walks days",
+        "walk_list": "order rank lon lat east_m north_m heading_deg headings_deg hour minutes missing "
+        "nearest_photo_m why",
+    }
+    for part, names in rows.items():
+        assert told[part][0].keys() >= set(names.split()), part
+    assert told["holes"]["largest_at"].keys() >= {"east_m", "north_m", "lon", "lat"}
+    assert told["conditions"]["sun_elevation"].keys() == {*SUN, "unknown"}
+    assert told["conditions"]["seasons"].keys() == {"winter", "spring", "summer", "autumn", "unknown"}
+    assert told["evenness"]["devices"][0].keys() >= {"name", "photos", "cells", "unlike"}
+    assert told["accuracy"]["devices"][0].keys() >= {"device", "photos", "median_m", "p90_m", "unknown"}
+    assert all(told["leakage"][0][key].keys() == {"1", "5", "10", "25"} for key in ("within_m", "within_m_heading"))
+    assert told["splits"].keys() == {"train", "val", "test"}
 
 
 def test_excluded_photos_do_not_count(tmp_path: Path) -> None:
