@@ -27,7 +27,7 @@ from collect.reading.structure import Structure, structure_of
 from collect.reading.tables import can_start
 from collect.reading.working_copy import WorkingCopy, is_dark_copy, make_copy
 from collect.validation.labels import LabelRow
-from collect.validation.rules import Rules, Source, judge
+from collect.validation.rules import Rules, SourceFile, judge
 from collect.validation.unplaced import Unplaced
 from img2gps.files import TEMPORARY_PREFIX
 from img2gps.imaging import load_scaled, open_image
@@ -197,7 +197,7 @@ def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Readi
         return Reading(outcome=_decode_fault(task, error, structure), sha256=digest)
     if fault:
         return Reading(outcome=_rejection(task, *fault), sha256=digest)
-    source = Source(sha256=digest, name=task.name, size=len(data))
+    source = SourceFile(sha256=digest, name=task.name, size=len(data))
     facts, notes = with_what_stands_beside(read_facts(image), image, task.name, task.sidecars)
     facts = dataclasses.replace(facts, traits=(*facts.traits, *picture_traits(image, facts.make, facts.model)))
     verdict = judge(facts, source, settings.rules, task.label)

@@ -22,7 +22,7 @@ from img2gps.geo import geodesic_m
 from img2gps.site import Site
 from img2gps.types import GpsSource, HeadingRef, Photo, Rejection, TimeSource
 
-__all__ = ["Rules", "Source", "Verdict", "judge", "place"]
+__all__ = ["Rules", "SourceFile", "Verdict", "judge", "place"]
 
 DISAGREEMENT_M: Final = 50.0
 _RULES_VERSION: Final = 4
@@ -56,7 +56,7 @@ class Rules:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class SourceFile:
     """The file that facts came from: its hash, its name relative to the input, its length in bytes."""
 
     sha256: str
@@ -76,7 +76,7 @@ class Verdict:
     unplaced: Unplaced | None = None
 
 
-def judge(facts: Facts, source: Source, rules: Rules, label: LabelRow | None = None) -> Verdict:
+def judge(facts: Facts, source: SourceFile, rules: Rules, label: LabelRow | None = None) -> Verdict:
     """Return the photo (without its working copy's values) or the rejection.
 
     A label's position wins over the EXIF's, which wins over the track's: a person gave it on purpose.

@@ -38,6 +38,7 @@ class PhotoDataset(TorchDataset[tuple[Any, Tensor, str]]):
     `split` is one of train, val, test, or all; with `fold`, the photos of that fold (``split="test"``), or of all
     others (``split="train"``). Raises NotFoundError, InvalidDatasetError also where no photo is left, and UsageError.
 
+        >>> import torch
         >>> from torch.utils.data import DataLoader
         >>> from torchvision.transforms import v2
         >>> from train import PhotoDataset

@@ -12,7 +12,7 @@ from collect.reading.facts import Facts, Position, PositionProblem
 from collect.validation.flags import with_flags
 from collect.validation.gpx import Track, read_track
 from collect.validation.labels import LabelRow, NamedFile, read_labels
-from collect.validation.rules import Rules, Source, Verdict, judge
+from collect.validation.rules import Rules, SourceFile, Verdict, judge
 from collect.validation.times import capture_time
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.site import Site, load_site
@@ -20,7 +20,7 @@ from img2gps.types import Photo, Rejection
 
 NOON = datetime(2024, 7, 1, 12, 0, 0, tzinfo=UTC)
 HERE = Position(lon=8.0001, lat=50.0001)
-SOURCE = Source(sha256="ab" * 32, name="sub/a.jpg", size=10)
+SOURCE = SourceFile(sha256="ab" * 32, name="sub/a.jpg", size=10)
 M_PER_DEG_LON = 71_700  # at 50 degrees north
 
 
