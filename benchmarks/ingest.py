@@ -43,7 +43,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from photos import EAST_CAMPUS, FIRST_PHOTO_AT, exif_bytes, write_site
 
-from collect.ingestion.pipeline import IngestOptions, ingest, validate
+from collect.ingestion.options import IngestOptions
+from collect.ingestion.pipeline import ingest, validate
 from collect.ingestion.workers import process_context
 
 SIZE = (4032, 3024)

@@ -48,7 +48,7 @@ def ingest(
         ...     outcomes.rejected.values())
         True
     """
-    from collect.ingestion.pipeline import IngestOptions
+    from collect.ingestion.options import IngestOptions
     from collect.ingestion.pipeline import ingest as run
 
     options = IngestOptions(
@@ -87,7 +87,7 @@ def validate(
     >>> validate("campus/photos", site="penn-engineering-quad").new > 0
     True
     """
-    from collect.ingestion.pipeline import IngestOptions
+    from collect.ingestion.options import IngestOptions
     from collect.ingestion.pipeline import validate as run
 
     options = IngestOptions(

@@ -10,8 +10,9 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from collect.ingestion.options import IngestOptions
 from collect.ingestion.outcomes import Outcomes
-from collect.ingestion.pipeline import IngestOptions, examine
+from collect.ingestion.pipeline import examine
 from collect.reading.discover import discover
 from collect.validation.timeline import Decisions, decisions_of
 from collect.validation.two_times import DISAGREEMENTS

@@ -6,8 +6,9 @@ from typing import Any
 
 from photos import write_site
 
+from collect.ingestion.options import IngestOptions
 from collect.ingestion.outcomes import Outcomes
-from collect.ingestion.pipeline import IngestOptions, ingest
+from collect.ingestion.pipeline import ingest
 from img2gps.dataset import Dataset
 from img2gps.manifest import photos_of, read_table
 from img2gps.types import Photo

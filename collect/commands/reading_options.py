@@ -8,7 +8,7 @@ import rich_click as click
 from img2gps.console import PATH, FiniteRange, jobs_option
 
 if TYPE_CHECKING:
-    from collect.ingestion.pipeline import IngestOptions
+    from collect.ingestion.options import IngestOptions
 
 __all__ = ["options_of", "reading_options", "strict_option"]
 
@@ -80,7 +80,7 @@ def strict_option(function: Function) -> Function:
 
 def options_of(shared: Mapping[str, Any], **others: Any) -> "IngestOptions":
     """Return the options of an ingest from the values that Click parsed."""
-    from collect.ingestion.pipeline import IngestOptions
+    from collect.ingestion.options import IngestOptions
 
     return IngestOptions(
         site=shared["site"],

@@ -13,64 +13,53 @@ Order of writes of a commit (docs/ingest.md says why):
 """
 
 import dataclasses
-from sys import intern
-from typing import Any, Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
+from collect.ingestion.log import finished_ingests
 from collect.ingestion.outside import check_shrinking, read_outside, write_outside
 from collect.ingestion.photo_store import CopyStore
+from collect.ingestion.rejudge import Rejudged, judge_again
 from collect.ingestion.site_change import finish_site_change, prepare_site_change
 from collect.ingestion.sources import SeenSource, holds_whole_paths, read_sources, source_key, write_sources
+from collect.ingestion.stored_photo import refreshed, with_shared_words
 from collect.splits.groups import assign_groups
 from collect.splits.inherit import inherit_splits
 from collect.validation.flags import with_flags
 from collect.validation.off_site import coarse_detail
-from collect.validation.rules import place
-from collect.validation.timeline import Decisions, decisions_of, has_own_times, timed
-from collect.validation.times import by_new_zone
+from collect.validation.timeline import Decisions, decisions_of, timed
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
-from img2gps.files import read_json_lines
 from img2gps.manifest import ManifestInfo, photos_of, read_table, write_manifest
 from img2gps.rejected import RejectedFile, read_rejected, tell_changed, write_rejected
 from img2gps.site import Site
-from img2gps.text import format_count
-from img2gps.types import Photo, Rejection
+from img2gps.types import Photo
 
 __all__ = ["DatasetWriter", "empty_info"]
 
 _FIRST_COMMIT: Final = 64
 _GROWTH: Final = 2
-_TIMES: Final = ("captured_at", "utc_offset_min", "time_source")
-_TIME_FACTS: Final = ("clock_local", "clock_offset_min", "gps_at", "traits")
-_FIX_FACTS: Final = ("gps_status", "gps_method")
-_HEADING: Final = ("heading_deg", "declination_deg")
-_REPEATED: Final = (
-    "gps_source",
-    "time_source",
-    "site_relation",
-    "heading_ref",
-    "gps_status",
-    "gps_method",
-    "make",
-    "model",
-    "device",
-    "ingest",
-)
 
 
 class DatasetWriter:
-    """Photos, rejected files and seen sources of one dataset, or of none (a dry run, a validation)."""
+    """Photos, rejected files and seen sources of one dataset, or of none (a dry run, a validation).
 
-    def __init__(self, *, site: Site, info: ManifestInfo, dataset: Dataset | None = None) -> None:
+    Others read them and call the methods; nothing else changes what is written.
+    """
+
+    def __init__(
+        self, *, site: Site, info: ManifestInfo, dataset: Dataset | None = None, keep_positions: bool = False
+    ) -> None:
         self.site = site
         self.info = info
         self.dataset = dataset
-        self.photos: dict[str, Photo] = {}
-        self.rejected: dict[str, RejectedFile] = {}
-        self.sources: dict[bytes, SeenSource] = {}
-        self.outside: dict[str, Photo] = {}
         self.notes: list[str] = []
-        self.keep_positions = False
+        self._keep_positions = keep_positions
+        self._photos: dict[str, Photo] = {}
+        self._rejected: dict[str, RejectedFile] = {}
+        self._sources: dict[bytes, SeenSource] = {}
+        self._outside: dict[str, Photo] = {}
         self._copies = CopyStore(dataset.photos_path) if dataset else None
         self._written_site = info.site_sha256
         self._photos_changed = False
@@ -84,57 +73,87 @@ class DatasetWriter:
 
     @classmethod
     def load(cls, dataset: Dataset, *, read_only: bool = False, keep_positions: bool = False) -> "DatasetWriter":
-        """Return the ledger of an existing dataset. Raises InvalidDatasetError where one of its files is damaged.
+        """Return the writer of an existing dataset. Raises InvalidDatasetError where one of its files is damaged.
 
         Unless `keep_positions`, its rejections lose the exact positions off the site that they name.
         """
         table, info = read_table(dataset.manifest_path)
         dataset.tell_changed_site(info)
-        ledger = cls(site=dataset.site(), info=info, dataset=None if read_only else dataset)
-        ledger.keep_positions = keep_positions
+        written_to = None if read_only else dataset
+        writer = cls(site=dataset.site(), info=info, dataset=written_to, keep_positions=keep_positions)
         photos = photos_of(table)
-        ledger.photos = {photo.id: photo for photo in photos}
-        ledger._written_outside = read_outside(dataset)
-        ledger.outside = {key: row for key, row in ledger._written_outside.items() if key not in ledger.photos}
+        writer._photos = {photo.id: photo for photo in photos}
+        writer._written_outside = read_outside(dataset)
+        writer._outside = {key: row for key, row in writer._written_outside.items() if key not in writer._photos}
         tell_changed(dataset.rejected_path)
-        ledger._written_rejected = read_rejected(dataset.rejected_path)
+        writer._written_rejected = read_rejected(dataset.rejected_path)
         # rows of a commit that never reached its manifest
-        ledger.rejected = {key: row for key, row in ledger._written_rejected.items() if key not in ledger.photos}
+        writer._rejected = {key: row for key, row in writer._written_rejected.items() if key not in writer._photos}
+        writer._load_sources(dataset)
+        if not keep_positions:
+            writer._forget_positions()
+        finished = finished_ingests(dataset.ingests_path)
+        writer._ungrouped = any(photo.ingest not in finished for photo in photos)  # an ingest was killed midway
+        return writer
+
+    def _load_sources(self, dataset: Dataset) -> None:
+        """Read the index of sources; a damaged one is rebuilt, one of an earlier version is written anew."""
         try:
-            ledger.sources = read_sources(dataset.sources_path, salt=info.device_salt)
+            self._sources = read_sources(dataset.sources_path, salt=self.info.device_salt)
             rewrite = holds_whole_paths(dataset.sources_path)
         except InvalidDatasetError:
-            ledger.notes.append("The index of sources was damaged and is rebuilt: every source is read again.")
-            if not read_only:
+            self.notes.append("The index of sources was damaged and is rebuilt: every source is read again.")
+            if self.dataset is not None:
                 dataset.sources_path.unlink()
             rewrite = False
-        ledger._written_sources = {} if rewrite else dict(ledger.sources)
-        if not keep_positions:
-            ledger._forget_positions()
-        finished = _finished_ingests(dataset)
-        ledger._ungrouped = any(photo.ingest not in finished for photo in photos)  # an ingest was killed midway
-        return ledger
+        self._written_sources = {} if rewrite else dict(self._sources)
 
-    def source_key(self, path: bytes) -> bytes:
-        """Return what an absolute path is known by in `sources`."""
-        return source_key(path, self.info.device_salt)
+    @property
+    def photos(self) -> Mapping[str, Photo]:
+        """The accepted photos, by id."""
+        return MappingProxyType(self._photos)
+
+    @property
+    def rejected(self) -> Mapping[str, RejectedFile]:
+        """The files that were not accepted, by the key of their row."""
+        return MappingProxyType(self._rejected)
+
+    def known_source(self, path: bytes) -> SeenSource | None:
+        """Return how the file at an absolute path was seen last, None where it never was."""
+        return self._sources.get(source_key(path, self.info.device_salt))
+
+    def remember_source(self, path: bytes, seen: SeenSource) -> None:
+        """Enter the file at an absolute path into the index of sources."""
+        self._sources[source_key(path, self.info.device_salt)] = seen
+
+    def forget_source(self, path: bytes) -> None:
+        """Take the file at an absolute path out of the index: the next ingest reads it anew."""
+        self._sources.pop(source_key(path, self.info.device_salt), None)
+
+    def held_bytes(self) -> set[str]:
+        """Return the digests of the bytes that some source holds."""
+        return {seen.sha256 for seen in self._sources.values() if seen.sha256 is not None}
+
+    def forget_rejection(self, key: str) -> None:
+        """Forget a file that was not accepted, by the key of its row."""
+        self._rejected.pop(key, None)
 
     def _forget_positions(self) -> None:
         """Take the exact positions of an earlier version out of what is told of rejected files."""
-        for key, row in self.rejected.items():
+        for key, row in self._rejected.items():
             coarse = coarse_detail(row.reason, row.detail, self.site)
             if coarse != row.detail:
-                self.rejected[key] = dataclasses.replace(row, detail=coarse)
-        for place_key, seen in self.sources.items():
+                self._rejected[key] = dataclasses.replace(row, detail=coarse)
+        for place_key, seen in self._sources.items():
             coarse = coarse_detail(seen.reason or "", seen.detail or "", self.site)
             if coarse != (seen.detail or ""):
-                self.sources[place_key] = dataclasses.replace(seen, detail=coarse)
+                self._sources[place_key] = dataclasses.replace(seen, detail=coarse)
 
     def accept(self, photo: Photo, temporary: str | None) -> None:
         """Take a photo in; its working copy goes to its place, and a rejection of the same bytes is forgotten."""
-        self.photos[photo.id] = _with_shared_words(photo)
-        self.rejected.pop(photo.id, None)
-        self.outside.pop(photo.id, None)
+        self._photos[photo.id] = with_shared_words(photo)
+        self.forget_rejection(photo.id)
+        self._outside.pop(photo.id, None)
         self._uncommitted += 1
         self._ungrouped = self._photos_changed = True
         self.put_copy(photo, temporary)
@@ -146,71 +165,46 @@ class DatasetWriter:
 
     def reject(self, row: RejectedFile) -> None:
         """Remember a file that was not accepted."""
-        self.rejected[row.key] = row
+        self._rejected[row.key] = row
 
     def change_site(self, site: Site, *, allow_shrink: bool = False) -> list[str]:
         """Judge every photo again by its stored position, and its time by the site's clocks; return notes.
 
-        A photo that falls outside is kept whole in `outside`, and comes back with a polygon that holds it. Raises
-        UsageError, having changed nothing, where over a tenth would fall outside and not `allow_shrink`.
+        A photo that falls outside is kept whole, and comes back with a polygon that holds it. Raises UsageError, having
+        changed nothing, where over a tenth would fall outside and not `allow_shrink`.
         """
-        old_zone, new_zone = self.site.zone, site.zone if site.time_zone != self.site.time_zone else None
-        retimed = {
-            photo.id: photo if new_zone is None else by_new_zone(photo, old_zone, new_zone)
-            for photo in (*self.photos.values(), *self.outside.values())
-        }
-        placed = {photo_id: place(photo, site, exact=self.keep_positions) for photo_id, photo in retimed.items()}
-        fell = [photo for photo in self.photos.values() if isinstance(placed[photo.id], Rejection)]
-        if fell and not allow_shrink:
-            nearest_m = min(site.distance_m(photo.lon, photo.lat) for photo in fell)
-            check_shrinking(site, photos=len(self.photos), fell=len(fell), nearest_m=nearest_m)
-        back = [photo for photo in self.outside.values() if isinstance(placed[photo.id], Photo)]
-        self.site, self.info = site, _with_site(self.info, site)
+        after = judge_again(self._photos.values(), self._outside.values(), self.site, site, exact=self._keep_positions)
+        if after.fell and not allow_shrink:
+            nearest_m = min(site.distance_m(photo.lon, photo.lat) for photo, _ in after.fell)
+            check_shrinking(site, photos=len(self._photos), fell=len(after.fell), nearest_m=nearest_m)
+        self._take_over(after)
+        self.site = site
+        self.info = dataclasses.replace(self.info, site_name=site.name, site_sha256=site.sha256)
         self._ungrouped = self._photos_changed = True
-        self.outside = {photo_id: retimed[photo_id] for photo_id in self.outside}
-        for photo in fell:
-            self._leave(retimed[photo.id], placed[photo.id])
-        for photo in list(self.photos.values()):
-            after = placed[photo.id]
-            assert isinstance(after, Photo)
-            self.photos[photo.id] = after if after.captured_at == photo.captured_at else self._unsettled(after)
-        for photo in back:
-            self._come_back(placed[photo.id])
-        notes = [f"The site is now {site.name}: {format_count(len(fell), 'photo')} fell outside."]
-        if fell:
-            notes[0] += " They are kept, and come back with a polygon that holds them."
-        if back:
-            notes.append(f"{format_count(len(back), 'photo')} of an earlier site came back.")
-        if new_zone is not None:
-            notes.append(
-                "Its time zone is new: local times follow it, and photos given again with --rehash are timed anew."
-            )
-        return notes
+        return after.notes(site)
 
-    def _leave(self, photo: Photo, placed: Photo | Rejection) -> None:
-        """Keep a photo that the new site leaves outside, with its place in the split."""
-        assert isinstance(placed, Rejection)
-        del self.photos[photo.id]
-        self.outside[photo.id] = photo
-        self._unsettled(photo)
-        self.reject(RejectedFile.of(placed, photo.id))
-
-    def _come_back(self, photo: Photo | Rejection) -> None:
-        """Take a photo back that an earlier site left outside; its split follows in the last commit."""
-        assert isinstance(photo, Photo)
-        del self.outside[photo.id]
-        self.rejected.pop(photo.id, None)
-        self.photos[photo.id] = self._unsettled(photo)
+    def _take_over(self, after: Rejudged) -> None:
+        """Keep, leave out and take back photos; the splits of those that come back follow in the last commit."""
+        for photo in after.kept:
+            same_time = photo.captured_at == self._photos[photo.id].captured_at
+            self._photos[photo.id] = photo if same_time else self._unsettled(photo)
+        self._outside = {photo.id: photo for photo in after.outside}
+        for photo, rejection in after.fell:
+            del self._photos[photo.id]
+            self._outside[photo.id] = photo
+            self._unsettled(photo)
+            self.reject(RejectedFile.of(rejection, photo.id))
+        for photo in after.back:
+            self.forget_rejection(photo.id)
+            self._photos[photo.id] = self._unsettled(photo)
 
     def refresh(self, photo: Photo) -> None:
         """Give a stored photo what was read of its time and fix now; its walk may be another one then."""
-        before = self.photos[photo.id]
-        after = dataclasses.replace(before, **_facts_read(before, photo))
-        if not has_own_times(after):
-            after = dataclasses.replace(after, **_times_read(before, photo))
+        before = self._photos[photo.id]
+        after = refreshed(before, photo)
         if after == before:
             return
-        self.photos[photo.id] = after if after.captured_at == before.captured_at else self._unsettled(after)
+        self._photos[photo.id] = after if after.captured_at == before.captured_at else self._unsettled(after)
         self._ungrouped = self._photos_changed = True
 
     def _unsettled(self, photo: Photo) -> Photo:
@@ -222,7 +216,7 @@ class DatasetWriter:
     def commit_if_due(self) -> None:
         """Commit in batches that grow geometrically, so that all commits together cost a multiple of the last."""
         if self.dataset is not None and self._uncommitted >= self._next_commit:
-            self._next_commit = max(self._next_commit * _GROWTH, len(self.photos))
+            self._next_commit = max(self._next_commit * _GROWTH, len(self._photos))
             self.commit()
 
     def commit(self, *, final: bool = False) -> None:
@@ -233,17 +227,17 @@ class DatasetWriter:
         if self.dataset is None or self._copies is None:
             return
         self._copies.settle()
-        if self.rejected != self._written_rejected:
-            write_rejected(self.dataset.rejected_path, self.rejected.values())
-            self._written_rejected = dict(self.rejected)
-        if self.sources != self._written_sources:
-            write_sources(self.dataset.sources_path, self.sources)
-            self._written_sources = dict(self.sources)
+        if self._rejected != self._written_rejected:
+            write_rejected(self.dataset.rejected_path, self._rejected.values())
+            self._written_rejected = dict(self._rejected)
+        if self._sources != self._written_sources:
+            write_sources(self.dataset.sources_path, self._sources)
+            self._written_sources = dict(self._sources)
         if self._photos_changed or self._written_site != self.info.site_sha256:
             self._write_manifest(self.dataset)
-        if self.outside != self._written_outside:  # also what a kill left there beside the manifest
-            write_outside(self.dataset, self.outside, self.info)
-            self._written_outside = dict(self.outside)
+        if self._outside != self._written_outside:  # also what a kill left there beside the manifest
+            write_outside(self.dataset, self._outside, self.info)
+            self._written_outside = dict(self._outside)
         self._uncommitted = 0
 
     def close(self) -> None:
@@ -252,7 +246,7 @@ class DatasetWriter:
             self._copies.close()
 
     def _regroup(self, *, inherit: bool) -> None:
-        before = list(self.photos.values())
+        before = list(self._photos.values())
         decisions = decisions_of(before, self.site.zone)
         photos = assign_groups([self._timed(photo, decisions) for photo in before])
         if inherit:
@@ -262,7 +256,7 @@ class DatasetWriter:
                     self._kept_splits.pop(photo.id, None)
         photos = with_flags(photos, decisions)
         self._photos_changed |= photos != before
-        self.photos = {photo.id: photo for photo in photos}
+        self._photos = {photo.id: photo for photo in photos}
 
     def _timed(self, photo: Photo, decisions: Decisions) -> Photo:
         after = timed(photo, decisions)
@@ -270,42 +264,17 @@ class DatasetWriter:
 
     def _write_manifest(self, dataset: Dataset) -> None:
         moved = self._written_site != self.info.site_sha256
-        fallen = self._written_outside | self.outside  # none leaves the file before the manifest holds it
+        fallen = self._written_outside | self._outside  # none leaves the file before the manifest holds it
         if fallen != self._written_outside:
             write_outside(dataset, fallen, self.info)
         if moved:
             prepare_site_change(dataset, self.site)
         info = dataclasses.replace(self.info, kept_splits=dict(self._kept_splits))
-        self.info = write_manifest(dataset.manifest_path, self.photos.values(), info)
+        self.info = write_manifest(dataset.manifest_path, self._photos.values(), info)
         if moved:
             finish_site_change(dataset, self.info.site_sha256)
         self._written_outside = fallen
         self._written_site, self._photos_changed = self.info.site_sha256, False
-
-
-def _facts_read(before: Photo, photo: Photo) -> dict[str, Any]:
-    """Return what was read of a stored photo's file now; what somebody else gave of its position and heading stays."""
-    names = [*_TIME_FACTS]
-    if photo.gps_source == before.gps_source == "exif":
-        names += _FIX_FACTS
-    if photo.heading_ref == before.heading_ref == "M":
-        names += _HEADING
-    return {name: getattr(photo, name) for name in names}
-
-
-def _times_read(before: Photo, photo: Photo) -> dict[str, Any]:
-    """Return the time of a photo whose file has none, as labels or other files give it now, if they do."""
-    if photo.captured_at is None or before.time_source == "labels":
-        return {}
-    names = [*_TIMES, "fix_age_s"] if photo.gps_source == before.gps_source else _TIMES
-    return {name: getattr(photo, name) for name in names}
-
-
-def _with_shared_words(photo: Photo) -> Photo:
-    """Return the photo with one copy in memory of each word that many photos have: workers send each its own."""
-    words: dict[str, Any] = {name: getattr(photo, name) for name in _REPEATED}
-    words = {name: intern(word) for name, word in words.items() if word is not None}
-    return dataclasses.replace(photo, **words)
 
 
 def empty_info(site: Site, short_side_px: int) -> ManifestInfo:
@@ -313,16 +282,3 @@ def empty_info(site: Site, short_side_px: int) -> ManifestInfo:
     return ManifestInfo(
         site_name=site.name, site_sha256=site.sha256, device_salt=site.sha256, short_side_px=short_side_px
     )
-
-
-def _finished_ingests(dataset: Dataset) -> set[str]:
-    """Return the names of the ingests that came to their end; a damaged log names none, which costs a regrouping."""
-    try:
-        return {str(line.get("ingest")) for line in read_json_lines(dataset.ingests_path)}
-    except ValueError:
-        return set()
-
-
-def _with_site(info: ManifestInfo, site: Site) -> ManifestInfo:
-    """Return `info` for a dataset whose site was redrawn: the salt of the devices stays."""
-    return dataclasses.replace(info, site_name=site.name, site_sha256=site.sha256)

@@ -29,9 +29,9 @@ class Intake:
     """Takes files in, in the order of the walk, so that the same input always ends the same way."""
 
     def __init__(
-        self, *, ledger: DatasetWriter, rules: Rules, outcomes: Outcomes, ingest: str, started: datetime
+        self, *, writer: DatasetWriter, rules: Rules, outcomes: Outcomes, ingest: str, started: datetime
     ) -> None:
-        self._writer = ledger
+        self._writer = writer
         self._rules = rules
         self._outcomes = outcomes
         self._ingest = ingest
@@ -40,7 +40,6 @@ class Intake:
         self._accepted: set[str] = set()
         self._superseded: set[str] = set()
         self._lost_rows: list[Labelled] = []
-        self._placed = False
         self._labels_differ = 0
 
     def recognise(
@@ -52,8 +51,7 @@ class Intake:
         beside = {sidecar.path for file in files for sidecar in file.sidecars}
         self._outcomes.sidecars = sum(file.path in beside for file in files) if beside else 0
         for file, label in zip(files, labels, strict=True):
-            key = self._writer.source_key(file.path)
-            seen = None if rehash else self._writer.sources.get(key)
+            seen = None if rehash else self._writer.known_source(file.path)
             if file.left_out is not None:
                 self._outcomes.leave_out(file.name, file.left_out)
             elif file.obstacle is not None:
@@ -63,7 +61,8 @@ class Intake:
             elif seen is None or seen.status != file.status or not self._settle_known(file, seen, label):
                 unread.append((file, label))
             elif len(name := file.name.encode()) > len(seen.path) and name.endswith(b"/" + seen.path):
-                self._writer.sources[key] = replace(seen, path=name)  # an earlier version's, or found in a folder of it
+                # an earlier version's, or found in a folder of it
+                self._writer.remember_source(file.path, replace(seen, path=name))
         return unread
 
     def _forget_folders(self, files: Sequence[FoundFile]) -> None:
@@ -75,19 +74,38 @@ class Intake:
             if file.unlistable is None:
                 for folder in PurePosixPath(file.name).parents:
                     if (key := f"name:{safe_text(folder.as_posix())}") in unlisted:
-                        self._writer.rejected.pop(key, None)
+                        self._writer.forget_rejection(key)
 
     def take(self, task: FileTask, reading: Reading) -> None:
         """Settle a file that was read."""
-        outcome, digest = reading.outcome, reading.sha256
-        self._placed = False
-        known = digest in self._writer.photos
-        if reading.disagreement_m is not None and not known:
+        if self._lost_its_row(reading):
+            self._lost_rows.append((FoundFile(path=task.path, name=task.name, sidecars=task.sidecars), task.label))
+            return
+        self._note(task, reading)
+        copy_taken = self._settle(task, reading)
+        if reading.temporary is not None and not copy_taken:
+            Path(reading.temporary).unlink(missing_ok=True)
+        self._remember(task, reading)
+        self._writer.commit_if_due()
+
+    def _lost_its_row(self, reading: Reading) -> bool:
+        """Return whether a working copy lies in the dataset, so that none was made, and no row names it."""
+        photo = reading.outcome
+        stored = isinstance(photo, Photo) and not photo.photo_sha256 and self._writer.dataset is not None
+        return stored and reading.sha256 not in self._writer.photos
+
+    def _note(self, task: FileTask, reading: Reading) -> None:
+        """Note what a person should know of what stands beside a file."""
+        if reading.disagreement_m is not None and reading.sha256 not in self._writer.photos:
             self._outcomes.notes.append(
                 f"{safe_text(task.name)}: the label lies {reading.disagreement_m:,.0f} m from its EXIF position; the "
                 "label stands."
             )
         self._outcomes.notes += [f"{safe_text(task.name)}: {note}." for note in reading.notes]
+
+    def _settle(self, task: FileTask, reading: Reading) -> bool:
+        """Count a file that was read, take it in or not, and return whether its working copy is in use now."""
+        outcome, digest = reading.outcome, reading.sha256
         if isinstance(outcome, Skipped):
             self._outcomes.skip(task.name)
         elif digest is not None and self._is_duplicate(digest, outcome):
@@ -97,12 +115,9 @@ class Intake:
             self._reject(outcome, digest)
             if reading.unplaced is not None:
                 self._outcomes.unplaced.append(reading.unplaced)
-        elif not self._accept(task, outcome, reading):
-            return
-        if reading.temporary is not None and not self._placed:
-            Path(reading.temporary).unlink(missing_ok=True)
-        self._remember(task, reading)
-        self._writer.commit_if_due()
+        else:
+            return self._accept(task, outcome, reading.temporary)
+        return False
 
     def rewritten(self) -> list[Labelled]:
         """Return the files whose working copy is stored but whose row is not: they are read again."""
@@ -134,9 +149,8 @@ class Intake:
     def drop_superseded(self) -> None:
         """Forget rejections of bytes that no source holds any more: the file was copied again or edited."""
         if self._superseded:
-            held = {seen.sha256 for seen in self._writer.sources.values()}
-            for digest in self._superseded - held:
-                self._writer.rejected.pop(digest, None)
+            for digest in self._superseded - self._writer.held_bytes():
+                self._writer.forget_rejection(digest)
 
     def _settle_known(self, file: FoundFile, seen: SeenSource, label: LabelRow | None) -> bool:
         """Count a file that the index knows; False where the index is not borne out or the rules have changed."""
@@ -167,26 +181,23 @@ class Intake:
             return False
         return isinstance(outcome, Rejection) or digest in self._accepted
 
-    def _accept(self, task: FileTask, photo: Photo, reading: Reading) -> bool:
-        known = self._writer.photos.get(photo.id)
-        if known is not None:
-            self._outcomes.unchanged += 1
-            self._compare(known, task.label)
-            self._writer.refresh(photo)
-            if known.photo_sha256 == photo.photo_sha256:  # its copy had gone
-                self._writer.put_copy(known, reading.temporary)
-                self._placed = True
-        elif not photo.photo_sha256 and self._writer.dataset is not None:
-            self._lost_rows.append((FoundFile(path=task.path, name=task.name, sidecars=task.sidecars), task.label))
-            return False
-        else:
-            self._outcomes.new += 1
-            stamped = replace(photo, source_name=task.name, ingested_at=self._started, ingest=self._ingest)
-            self._writer.accept(stamped, reading.temporary)
-            self._placed = True
+    def _accept(self, task: FileTask, photo: Photo, temporary: str | None) -> bool:
+        """Take a photo in, or count it as known; return whether its working copy is in use now."""
         self._seen.add(photo.id)
         self._accepted.add(photo.id)
-        return True
+        known = self._writer.photos.get(photo.id)
+        if known is None:
+            self._outcomes.new += 1
+            stamped = replace(photo, source_name=task.name, ingested_at=self._started, ingest=self._ingest)
+            self._writer.accept(stamped, temporary)
+            return True
+        self._outcomes.unchanged += 1
+        self._compare(known, task.label)
+        self._writer.refresh(photo)
+        copy_had_gone = known.photo_sha256 == photo.photo_sha256
+        if copy_had_gone:
+            self._writer.put_copy(known, temporary)
+        return copy_had_gone
 
     def _compare(self, known: Photo, label: LabelRow | None) -> None:
         """Count a label that differs from where a photo of the dataset stands: rows change by corrections alone."""
@@ -215,19 +226,18 @@ class Intake:
 
     def _remember(self, task: FileTask, reading: Reading) -> None:
         """Enter a file into the index of sources."""
-        key = self._writer.source_key(task.path)
-        before = self._writer.sources.get(key)
+        before = self._writer.known_source(task.path)
         if before is not None and before.outcome == "rejected" and before.sha256 not in (None, reading.sha256):
             self._superseded.add(str(before.sha256))
         if reading.status is None:  # it could not be opened: nothing to recognise it by
-            self._writer.sources.pop(key, None)
+            self._writer.forget_source(task.path)
             return
         if reading.sha256 is not None or isinstance(reading.outcome, Skipped):
-            self._writer.rejected.pop(f"name:{safe_text(task.name)}", None)
+            self._writer.forget_rejection(f"name:{safe_text(task.name)}")
         size, mtime_ns, inode = reading.status
         outcome = reading.outcome
         rejection = outcome if isinstance(outcome, Rejection) else None
-        self._writer.sources[key] = SeenSource(
+        seen = SeenSource(
             path=task.name.encode(),
             size=size,
             mtime_ns=mtime_ns,
@@ -238,3 +248,4 @@ class Intake:
             detail=rejection.detail if rejection else None,
             judged=self._rules.digest(task.label, task.sidecars) if rejection else None,
         )
+        self._writer.remember_source(task.path, seen)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from img2gps.files import append_record, read_json_lines, replace_records
 
-__all__ = ["log_ingest", "portable_command"]
+__all__ = ["finished_ingests", "log_ingest", "portable_command"]
 
 # what a word may lead with: an option and its value in one word
 _VALUE: Final = re.compile(r"(--?[\w-]+=)?(.*)", re.DOTALL)
@@ -28,6 +28,14 @@ def log_ingest(path: Path, record: Mapping[str, Any]) -> None:
     if mended != lines:
         replace_records(path, mended)
     append_record(path, dict(record) | {"command": portable_command(str(record["command"]))})
+
+
+def finished_ingests(path: Path) -> set[str]:
+    """Return the names of the ingests that came to their end; a damaged log names none, which costs a regrouping."""
+    try:
+        return {str(line.get("ingest")) for line in read_json_lines(path)}
+    except ValueError:
+        return set()
 
 
 def portable_command(command: str) -> str:

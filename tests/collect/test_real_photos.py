@@ -9,7 +9,8 @@ import pytest
 from ingest_runs import rows, run_ingest
 from PIL import Image
 
-from collect.ingestion.pipeline import IngestOptions, ingest, validate
+from collect.ingestion.options import IngestOptions
+from collect.ingestion.pipeline import ingest, validate
 from collect.verification import verify_dataset
 
 DATA = Path(os.environ.get("IMG2GPS_REAL_DATA", "nowhere"))

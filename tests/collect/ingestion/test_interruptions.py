@@ -18,7 +18,7 @@ from interruptions import (
 )
 from photos import write_walk
 
-from collect.ingestion import dataset_writer as ledger
+from collect.ingestion import dataset_writer
 from img2gps.cli import run
 from img2gps.dataset import Dataset
 from img2gps.errors import DatasetLockedError
@@ -30,7 +30,7 @@ def test_kills_at_random_moments(tmp_path: Path) -> None:
 
 
 def test_a_fault_in_every_kind_of_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "_FIRST_COMMIT", 8)
+    monkeypatch.setattr(dataset_writer, "_FIRST_COMMIT", 8)
     assert fail_every_operation(tmp_path, step=9) > 10
 
 
@@ -85,7 +85,7 @@ def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     if mounted.returncode:
         pytest.skip("this container may not mount a tmpfs")
     try:
-        monkeypatch.setattr("collect.ingestion.pipeline.check_free_space", lambda *_: None)
+        monkeypatch.setattr("collect.ingestion.take_in.check_free_space", lambda *_: None)
         write_walk(tmp_path / "in", 2)
         site = write_input(tmp_path / "more", 30)
         run_ingest(tmp_path / "in", disk / "ds", site=site)

@@ -15,7 +15,8 @@ from photos import (
 )
 from PIL import Image
 
-from collect.ingestion.pipeline import IngestOptions, ingest
+from collect.ingestion.options import IngestOptions
+from collect.ingestion.pipeline import ingest
 from collect.verification import verify_dataset
 from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
 from img2gps.manifest import read_table
@@ -150,18 +151,18 @@ def test_too_little_space_is_said_before_the_work_begins(tmp_path: Path, monkeyp
 
 
 def test_batches_commit_midway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from collect.ingestion import dataset_writer as ledger
+    from collect.ingestion import dataset_writer
 
     commits = []
-    original = ledger.write_manifest
+    original = dataset_writer.write_manifest
 
     def counting(path: Path, photos: object, info: object) -> object:
         result = original(path, photos, info)  # type: ignore[arg-type]
         commits.append(read_table(path)[0].num_rows)
         return result
 
-    monkeypatch.setattr(ledger, "_FIRST_COMMIT", 4)
-    monkeypatch.setattr(ledger, "write_manifest", counting)
+    monkeypatch.setattr(dataset_writer, "_FIRST_COMMIT", 4)
+    monkeypatch.setattr(dataset_writer, "write_manifest", counting)
     write_walk(tmp_path / "in", 20, size=(64, 48))
     run_ingest(tmp_path / "in", tmp_path / "ds")
     assert commits == [4, 12, 20]

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from photos import exif_bytes, image_bytes, photo_bytes, scene, write_photo, write_site, write_walk
 
 from collect.ingestion import chunks
+from collect.ingestion.options import IngestOptions
 from collect.ingestion.photo_reader import FileTask, ReadSettings, Skipped, read_file
-from collect.ingestion.pipeline import IngestOptions, ingest, validate
+from collect.ingestion.pipeline import ingest, validate
 from collect.reading.structure import structure_of
 from collect.reading.tables import can_start
 from collect.validation.rules import Rules

@@ -141,7 +141,7 @@ def test_every_file_travels_in_one_chunk_and_the_last_chunks_are_small() -> None
 
 
 def test_copies_that_a_crashed_worker_left_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import collect.ingestion.pipeline as run
+    import collect.ingestion.take_in as run
 
     write_walk(tmp_path / "in", 3, size=(64, 48))
     original = run.read_file

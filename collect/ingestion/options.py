@@ -1,0 +1,51 @@
+"""What may be asked of an ingest or a validation."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["IngestOptions"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class IngestOptions:
+    """What may be asked of an ingest or a validation; see the help of the commands.
+
+    `labels` and `gpx` are files that add up. `clock_offset_s` "auto" finds the offset from photos with positions
+    or from the stops of the tracks.
+    `site` is a packaged name or a GeoJSON file, needed for a new dataset and to change the polygon of an old one.
+    `allow_shrink` lets a new polygon leave over a tenth of the photos outside.
+    `short_side_px` is the working copies' (None: the dataset's own). `jobs` of 0 reads in this process, where a file
+    that crashes the decoder takes everything with it: for debugging. `include_hidden` takes trash, unfinished files
+    and thumbnails in, too. `keep_positions` lets details of rejections name exact positions of photos off the site.
+    """
+
+    site: str | Path | None = None
+    labels: Path | Sequence[Path] | None = None
+    gpx: Path | Sequence[Path] | None = None
+    clock_offset_s: float | Literal["auto"] = 0.0
+    max_accuracy_m: float | None = None
+    short_side_px: int | None = None
+    jobs: int = 1
+    timeout_s: float = 60.0
+    rehash: bool = False
+    allow_shrink: bool = False
+    include_hidden: bool = False
+    keep_positions: bool = False
+    dry_run: bool = False
+    command: str = "ingest"
+
+    @property
+    def label_paths(self) -> list[Path]:
+        """The files of labels, however many were given."""
+        return _paths(self.labels)
+
+    @property
+    def gpx_paths(self) -> list[Path]:
+        """The files of tracks, however many were given."""
+        return _paths(self.gpx)
+
+
+def _paths(given: Path | Sequence[Path] | None) -> list[Path]:
+    return [given] if isinstance(given, Path) else list(given or ())
