@@ -3,7 +3,7 @@
 One run measures, at one input size and two batch sizes, in photos per second:
 
   limit      the same network, precision and batch on random tensors that already lie on the device, kernel by kernel
-  ours       `train.models.network.fit.train_epoch`: uint8 cache, batched preparation on the device, loss, optimiser
+  ours       `train.models.network.epoch.train_epoch`: uint8 cache, batched preparation on the device, loss, optimiser
   loader     a DataLoader of worker processes over working copies (512 px JPEG), the same network
   published  full-size JPEGs decoded by PIL in a DataLoader every epoch, plain layout and optimiser
 
@@ -43,8 +43,10 @@ from img2gps.site import Site, load_site  # noqa: E402
 from img2gps.types import Photo  # noqa: E402
 from train.config.presets import preset  # noqa: E402
 from train.config.schema import TrainConfig  # noqa: E402
+from train.config.values import changed  # noqa: E402
 from train.data.training_data import read_photos, select_split  # noqa: E402
-from train.models.network.fit import prepare, stepping_of, train_epoch  # noqa: E402
+from train.models.network.epoch import stepping_of, train_epoch  # noqa: E402
+from train.models.network.fit import prepare  # noqa: E402
 from train.models.network.model import build_network, parameter_groups  # noqa: E402
 from train.runtime.devices import autocast, device_name, pick_device  # noqa: E402
 
@@ -85,7 +87,7 @@ def measure(folder: Path, device: torch.device, *, model: str, size: int, rounds
     ratios: list[float] = []
     for batch in BATCHES:
         photos = (96 if batch == 16 else 256) if on_cpu else 512
-        config = dataclasses.replace(preset("published"), model=model, size=size, batch_size=batch)
+        config = changed(preset("published"), {"model": model, "size": size, "batch_size": batch}, where="measure()")
         limit, ours = limit_of(config, device, photos), ours_of(config, device, root, photos)
         limit(), ours()  # warm-up: kernels are chosen, memory is taken
         pairs = [(limit(), ours()) for _ in range(rounds)]
@@ -96,7 +98,7 @@ def measure(folder: Path, device: torch.device, *, model: str, size: int, rounds
             "ours": round(fastest_ours, 1),
             "ours_to_limit": round(ratios[-1], 3),
         }
-    config = dataclasses.replace(preset("published"), model=model, size=size)
+    config = changed(preset("published"), {"model": model, "size": size}, where="measure()")
     loader = loader_of(config, device, sorted((folder / "working").iterdir()), ours=True)
     published = loader_of(config, device, sorted((folder / "full").iterdir()), ours=False)
     figures["batch 16, usual ways"] = {"loader": round(loader, 1), "published": round(published, 1)}

@@ -6,8 +6,7 @@ from PIL import Image
 
 from img2gps.errors import NotFoundError, UsageError
 from tests.train.colours import colour_dataset, colour_photo, tiny_config, without_curves
-from train import Model, load_model
-from train.inference import predict
+from train import Model, load_model, predict
 from train.training.session import start_run
 
 

@@ -1,5 +1,6 @@
 """What an epoch leaves behind: a line of figures, the checkpoint to go on from, the best so far."""
 
+import functools
 import math
 import platform
 import time
@@ -18,6 +19,7 @@ from img2gps.text import safe_path, safe_text
 from train.config.schema import NetworkConfig
 from train.data.targets import TargetScale
 from train.data.training_data import TrainingData
+from train.models.network.learner import Learner
 from train.models.network.model import CoordinateNetwork, network_state, unreached_parameters
 from train.models.network.optimizer_state import optimizer_tensors, restore_optimizer
 from train.runs.checkpoint import (
@@ -77,30 +79,25 @@ class Checkpointer:
         self._waiting_last: _Content | None = None
         self._next_write = 0.0
 
-    def restore(
-        self,
-        resume: Checkpoint | None,
-        network: CoordinateNetwork,
-        average: CoordinateNetwork | None,
-        optimizer: torch.optim.Optimizer,
-    ) -> int:
+    def restore(self, resume: Checkpoint | None, learner: Learner) -> int:
         """Return the number of epochs that are done, having loaded their result; epoch 0 is saved at once."""
         if resume is None:
-            self._waiting_last = self._content(0, {}, network, average, optimizer)
+            self._waiting_last = self._content(0, {}, learner)
             self.flush()
             return 0
         epoch, metrics = self._restored_state(resume)
         extra = read_tensors(resume.folder, OPTIMIZER)
         where = safe_path(resume.folder / f"{OPTIMIZER}.safetensors")
-        load_into(average or network, resume.tensors, where=safe_path(resume.folder / f"{MODEL}.safetensors"))
-        if average is not None:
+        load_into(learner.model, resume.tensors, where=safe_path(resume.folder / f"{MODEL}.safetensors"))
+        if learner.average is not None:
             raw = {name: extra.pop(name) for name in list(extra) if name.startswith(_RAW)}
-            load_into(network, {name.removeprefix(_RAW): raw[name] for name in raw}, where=where)
+            load_into(learner.network, {name.removeprefix(_RAW): raw[name] for name in raw}, where=where)
         if epoch or extra:  # before the first step an optimiser holds nothing
-            restore_optimizer(optimizer, extra, lambda: unreached_parameters(network, self._config.pixels), where=where)
+            unreached = functools.partial(unreached_parameters, learner.network, self._config.pixels)
+            restore_optimizer(learner.optimizer, extra, unreached, where=where)
         if self._writes:
             self._run.cut_metrics(epoch)
-        self._final = (_tensors_of(average or network), self._state_of(epoch, metrics))
+        self._final = (_tensors_of(learner.model), self._state_of(epoch, metrics))
         return epoch
 
     def _restored_state(self, resume: Checkpoint) -> tuple[int, Mapping[str, Any]]:
@@ -113,16 +110,9 @@ class Checkpointer:
         self._best = _checked_best(resume.state, epoch, where)
         return epoch, metrics
 
-    def keep(
-        self,
-        epoch: int,
-        figures: Mapping[str, Any],
-        network: CoordinateNetwork,
-        average: CoordinateNetwork | None,
-        optimizer: torch.optim.Optimizer,
-    ) -> None:
-        """Keep what epoch number `epoch` (from 1) gave. Raises DeviceError where weights are not finite."""
-        _check_weights([network.state_dict(), optimizer_tensors(optimizer)], epoch, figures)
+    def save(self, epoch: int, figures: Mapping[str, Any], learner: Learner) -> None:
+        """Save what epoch number `epoch` (from 1) gave. Raises DeviceError where weights are not finite."""
+        _check_weights([learner.network.state_dict(), optimizer_tensors(learner.optimizer)], epoch, figures)
         rmse_m = figures.get("val/rmse_m")
         best_rmse_m = self._best["val/rmse_m"]
         is_best = rmse_m is not None and (best_rmse_m is None or rmse_m < best_rmse_m)
@@ -131,7 +121,7 @@ class Checkpointer:
         if not self._writes:
             return
         self._run.append_metrics(figures)
-        content = self._content(epoch, figures, network, average, optimizer)
+        content = self._content(epoch, figures, learner)
         self._final = content[:2]
         self._waiting_last = content
         if is_best:
@@ -175,18 +165,11 @@ class Checkpointer:
             tensors, state = self._final
             write_checkpoint(self._run.best, tensors=tensors, state=state)
 
-    def _content(
-        self,
-        epoch: int,
-        figures: Mapping[str, Any],
-        network: CoordinateNetwork,
-        average: CoordinateNetwork | None,
-        optimizer: torch.optim.Optimizer,
-    ) -> _Content:
-        extra = optimizer_tensors(optimizer)
-        if average is not None:
-            extra |= {f"{_RAW}{name}": tensor for name, tensor in _tensors_of(network).items()}
-        return _tensors_of(average or network), self._state_of(epoch, figures), extra
+    def _content(self, epoch: int, figures: Mapping[str, Any], learner: Learner) -> _Content:
+        extra = optimizer_tensors(learner.optimizer)
+        if learner.average is not None:
+            extra |= {f"{_RAW}{name}": tensor for name, tensor in _tensors_of(learner.network).items()}
+        return _tensors_of(learner.model), self._state_of(epoch, figures), extra
 
     def _state_of(self, epoch: int, figures: Mapping[str, Any]) -> dict[str, Any]:
         # Every random number is a function of the seed, the epoch and the photo: these two are the random states.

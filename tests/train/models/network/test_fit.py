@@ -15,7 +15,8 @@ from train.config.schema import TrainConfig
 from train.data.training_data import read_photos, select_split
 from train.inference.load import load_localizer
 from train.inference.locate import locate_files
-from train.models.network import checkpointer as checkpointer
+from train.models.network import checkpointer, loaded_photos
+from train.models.network import epoch as epoch_module
 from train.models.network import fit as trainer
 from train.runs.checkpoint import read_checkpoint
 from train.runs.folder import RunFolder
@@ -83,7 +84,7 @@ def test_killed_anywhere_and_resumed_the_weights_are_those_of_an_undisturbed_run
     assert _same(whole, again)
     steps = [0]
     kill_at = iter([1, 3, 2, 1000])
-    real = trainer._update
+    real = epoch_module._update
 
     class Killed(BaseException):
         pass
@@ -94,7 +95,7 @@ def test_killed_anywhere_and_resumed_the_weights_are_those_of_an_undisturbed_run
             raise Killed
         real(*args, **kwargs)
 
-    monkeypatch.setattr(trainer, "_update", killing)
+    monkeypatch.setattr(epoch_module, "_update", killing)
     steps[0] = next(kill_at)
     with pytest.raises(Killed):
         start_run(dataset, config, runs=tmp_path, name="killed")
@@ -183,14 +184,14 @@ def test_an_optimiser_that_overflows_stops_the_run_as_weights_do(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its checkpoint would be refused on resuming, although the weights are finite."""
-    real = trainer._update
+    real = epoch_module._update
 
     def overflowing(training: Any, *rest: Any, **more: Any) -> None:
         real(training, *rest, **more)
         if more["step"] == 2 * training.steps - 1:
-            next(iter(training.optimizer.state.values()))["exp_avg_sq"].fill_(torch.inf)
+            next(iter(training.learner.optimizer.state.values()))["exp_avg_sq"].fill_(torch.inf)
 
-    monkeypatch.setattr(trainer, "_update", overflowing)
+    monkeypatch.setattr(epoch_module, "_update", overflowing)
     with pytest.raises(DeviceError, match="the run keeps epoch 1; train again with a smaller --lr"):
         start_run(dataset, tiny_config(epochs=3), runs=tmp_path, name="wild")
     monkeypatch.undo()
@@ -200,14 +201,14 @@ def test_an_optimiser_that_overflows_stops_the_run_as_weights_do(
 def test_running_out_of_memory_names_a_batch_size_that_fits(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = trainer._step_loss
+    real = epoch_module._step_loss
 
     def small_device(training: Any, stepping: Any, part: torch.Tensor, *rest: Any) -> torch.Tensor:
         if len(part) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(training, stepping, part, *rest)
 
-    monkeypatch.setattr(trainer, "_step_loss", small_device)
+    monkeypatch.setattr(epoch_module, "_step_loss", small_device)
     with pytest.raises(DeviceError, match="batch size 8: --batch-size 2 fits"):
         start_run(dataset, tiny_config(), runs=tmp_path)
 
@@ -223,18 +224,18 @@ def test_of_several_processes_each_tries_its_own_share(dataset: Path, monkeypatc
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return torch.zeros((), requires_grad=True)
 
-    monkeypatch.setattr(trainer, "_step_loss", small_device)
+    monkeypatch.setattr(epoch_module, "_step_loss", small_device)
     shared = dataclasses.replace(training, world=World(rank=1, size=2))
     with pytest.raises(DeviceError, match="batch size 8: --batch-size 4 fits"):
-        trainer.train_epoch(shared, training.network, 0, lambda *_, **__: None)
+        epoch_module.train_epoch(shared, training.learner.network, 0, lambda *_, **__: None)
     assert sizes == [4, 2]
 
 
 def test_photos_that_do_not_fit_a_gpu_stay_in_their_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (1000, 2000))
-    assert trainer._fits(499, torch.device("cuda:0"))
-    assert not trainer._fits(500, torch.device("cuda:0"))
-    assert not trainer._fits(0, torch.device("cpu"))
+    assert loaded_photos._fits(499, torch.device("cuda:0"))
+    assert not loaded_photos._fits(500, torch.device("cuda:0"))
+    assert not loaded_photos._fits(0, torch.device("cpu"))
 
 
 def test_memory_that_runs_out_before_the_first_step_is_one_sentence(
@@ -290,7 +291,7 @@ def test_huber_measures_the_distance_not_the_axes() -> None:
     config = TrainConfig(loss="huber", huber_delta_m=10.0, model=TINY)
     angles = torch.linspace(0, 6, 20)
     points = torch.stack([torch.cos(angles), torch.sin(angles)], dim=1)
-    losses = trainer.coordinate_loss(points, torch.zeros(20, 2), config, scale)
+    losses = epoch_module.coordinate_loss(points, torch.zeros(20, 2), config, scale)
     assert losses.std() < 1e-6
     assert losses[0].item() == pytest.approx(1.0 - 0.1)
 

@@ -1,6 +1,8 @@
 """A backbone whose last stages learn the site, cut in two: what stays as it is need not be computed twice."""
 
-from typing import Final, NoReturn
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +18,6 @@ __all__ = ["FinetunedExtractor"]
 
 _TUNED_STAGES: Final = 2
 _EMBEDDING: Final = 256
-
-
-class _ReachedError(Exception):
-    """Ends a forward pass at the cut; carries the map that was found there."""
-
-    def __init__(self, found: Tensor) -> None:
-        super().__init__()
-        self.found = found
 
 
 class FinetunedExtractor(BackboneExtractor):
@@ -62,20 +56,19 @@ class FinetunedExtractor(BackboneExtractor):
         return [part for name, part in self.backbone.named_parameters() if stage_of(name) in behind]
 
     def trunk(self, images: Tensor) -> Tensor:
-        """Return the maps (N, C, H, W) of images at the cut."""
+        """Return the maps (N, C, H, W) of images at the cut.
 
-        def stop(_module: nn.Module, _inputs: object, output: Tensor) -> NoReturn:
-            raise _ReachedError(output)
+        The stages behind see the first of them, for a pass runs to its end; what they make of it is dropped.
+        """
+        found: list[Tensor] = []
 
-        handle = self.stages[self._cut].register_forward_hook(stop)
-        try:
+        def keep(output: Tensor) -> Tensor:
+            found.append(output)
+            return output[:1].clone()  # the stages behind may work in place
+
+        with self._at_cut(keep):
             self.passed(self.normalised(images))
-        except _ReachedError as reached:
-            return reached.found
-        finally:
-            handle.remove()
-            self._maps = []
-        raise AssertionError("the cut is a stage that every pass goes through")
+        return found[0]
 
     def tail(self, maps: Tensor) -> Tensor:
         """Return the vectors (N, D) of maps at the cut.
@@ -97,12 +90,18 @@ class FinetunedExtractor(BackboneExtractor):
         return torch.cat([plain, F.normalize(self.embed(self._scale * plain), dim=1)], dim=1)
 
     def _plain(self, inputs: Tensor, at_cut: Tensor | None) -> Tensor:
-        handle = self.stages[self._cut].register_forward_hook(lambda *_: at_cut)  # None changes nothing
-        try:
+        with self._at_cut(lambda output: output if at_cut is None else at_cut):
             final, maps = self.passed(inputs)
+        return torch.cat([F.normalize(final, dim=1), pooled_grid(maps[-1])], dim=1)
+
+    @contextlib.contextmanager
+    def _at_cut(self, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+        """Let what `change` makes of the maps at the cut go on in their place."""
+        handle = self.stages[self._cut].register_forward_hook(lambda _module, _inputs, output: change(output))
+        try:
+            yield
         finally:
             handle.remove()
-        return torch.cat([F.normalize(final, dim=1), pooled_grid(maps[-1])], dim=1)
 
     def _blank(self) -> Tensor:
         return self.mean.new_zeros(1, 3, self.spec.height, self.spec.width)
