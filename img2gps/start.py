@@ -24,6 +24,9 @@ def main() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
             signal.signal(number, _leave)
+    from img2gps.threads import settle_threads
+
+    settle_threads()
     from img2gps.cli import main as run
 
     run()

@@ -7,6 +7,7 @@ and `PhotoDataset` gives a dataset's photos to a trainer of one's own.
 from typing import TYPE_CHECKING
 
 from img2gps.lazy import lazy_names
+from img2gps.threads import settle_threads
 
 if TYPE_CHECKING:
     from train.api import ablate, compare, evaluate, predict, resume, train
@@ -26,6 +27,8 @@ __all__ = [
     "resume",
     "train",
 ]
+
+settle_threads()  # before torch is loaded; where it is already, this changes nothing
 
 __getattr__, __dir__ = lazy_names(
     __name__,

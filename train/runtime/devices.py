@@ -9,6 +9,7 @@ import torch
 
 from img2gps.errors import DeviceError
 from img2gps.text import safe_text
+from train.runtime.memory import keep_freed_memory
 
 __all__ = [
     "autocast",
@@ -27,6 +28,7 @@ def pick_device(name: str = "auto") -> torch.device:
     CUDA without a number is the GPU that torchrun means for this process, else the first. Raises DeviceError
     where the named one is missing.
     """
+    keep_freed_memory()
     try:
         device = torch.device(_best_kind() if name == "auto" else name)
     except RuntimeError as error:
