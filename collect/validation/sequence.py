@@ -132,12 +132,22 @@ def _decide_run(run: Sequence[_Case], zone: ZoneInfo | None) -> list[Decision]:
         case.found = _compared(case, is_vouched=vouched)
     kinds = {case.found.kind for case in run if case.found is not None and case.found.believed == "clock"}
     error_s = _steady_error_s(run)
+    if error_s is None and len(run) > 1:
+        _believe_clock_of_old_fixes(run)
     if not kinds - {None, "stamp"}:
         return [_one_by_one(case, error_s, zone) for case in run]
     doubtful = not vouched and bool(kinds & {"far", "ahead"})
     if error_s is not None:
         return [_corrected(case, error_s, zone) for case in run]
     return [_by_clock(case, kind=_kind(case) or ("clock" if doubtful else None)) for case in run]
+
+
+def _believe_clock_of_old_fixes(run: Sequence[_Case]) -> None:
+    """Time the photos whose fix is old by the clock: by their fixes they would leave the photos around them."""
+    for case in run:
+        found = case.found
+        if found is not None and found.believed == "gps" and found.kind is None and (found.age_s or 0.0) > _VOUCHING_S:
+            case.found = dataclasses.replace(found, believed="clock")
 
 
 def _agree(case: _Case) -> bool:
@@ -180,8 +190,8 @@ def _steady_error_s(run: Sequence[_Case]) -> float | None:
 def _error_s(case: _Case) -> float | None:
     """Return how far the clock is ahead of a GPS time, a shift that is known taken off the latter."""
     found, gps = case.found, case.evidence.gps
-    if found is None or gps is None or case.clock is None:
-        return None
+    if found is None or gps is None or case.clock is None or found.kind == "weeks":
+        return None  # a receiver whose weeks are wrong is no judge of the clock's seconds
     return (case.clock - gps).total_seconds() if found.believed == "gps" else found.age_s
 
 

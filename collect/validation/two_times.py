@@ -29,6 +29,7 @@ DISAGREEMENTS: Final[dict[Kind, str]] = {
 STALE_AGE_S: Final = 10.0
 _WEEKS_S: Final = 1024 * 7 * 86_400.0
 _DAY_S: Final = 86_400.0
+_HOUR_S: Final = 3_600.0
 _HALF_HOUR_S: Final = 1_800.0
 _WIDEST_ZONE_S: Final = 14 * 3_600.0
 _OLDEST_FIX_S: Final = 12 * 3_600.0
@@ -75,7 +76,8 @@ def compare(
         return ClockComparison(believed="gps", kind="unset")
     if gps.year < _FIRST_STAMP_YEAR or (_is_midnight(gps) and abs(ahead_s) > STALE_AGE_S):
         return ClockComparison(believed="clock", kind="stamp")
-    return _shifted(ahead_s, 60.0 * (offset_min or 0), is_trusted=is_trusted)
+    is_local_day = gps.date() == local.date() != clock.date()
+    return _shifted(ahead_s, 60.0 * (offset_min or 0), is_trusted=is_trusted, is_local_day=is_local_day)
 
 
 def is_never_set(local: datetime, gps: datetime | None = None) -> bool:
@@ -100,17 +102,21 @@ def _without_zone(local: datetime, gps: datetime) -> ClockComparison:
     return ClockComparison(believed="gps")
 
 
-def _shifted(ahead_s: float, offset_s: float, *, is_trusted: bool) -> ClockComparison:
-    """Return the comparison of times less than some years apart; `ahead_s` is clock minus GPS."""
+def _shifted(ahead_s: float, offset_s: float, *, is_trusted: bool, is_local_day: bool) -> ClockComparison:
+    """Return the comparison of times less than some years apart; `ahead_s` is clock minus GPS.
+
+    `is_local_day` where the day of the stamp is the clock's and not that of UTC: then it is the stamp that is wrong.
+    """
     believed: Literal["gps", "clock"] = "clock" if is_trusted else "gps"
     if abs(ahead_s) <= STALE_AGE_S:
         return ClockComparison(believed="gps", age_s=ahead_s)
+    for day_s in (_DAY_S, -_DAY_S):
+        if _is_rest(ahead_s - day_s):
+            by_day: Literal["gps", "clock"] = "clock" if is_local_day else believed
+            return ClockComparison(believed=by_day, kind="day", age_s=ahead_s - day_s)
     zone_s = _zone_shift(ahead_s, offset_s, is_trusted=is_trusted)
     if zone_s is not None:
         return ClockComparison(believed=believed, kind="zone", age_s=ahead_s - zone_s)
-    for day_s in (_DAY_S, -_DAY_S):
-        if _is_rest(ahead_s - day_s):
-            return ClockComparison(believed=believed, kind="day", age_s=ahead_s - day_s)
     if ahead_s > _OLDEST_FIX_S:
         return ClockComparison(believed=believed, kind="far")
     if ahead_s > 0:
@@ -121,9 +127,16 @@ def _shifted(ahead_s: float, offset_s: float, *, is_trusted: bool) -> ClockCompa
 
 
 def _zone_shift(ahead_s: float, offset_s: float, *, is_trusted: bool) -> float | None:
-    """Return the shift that a zone explains: of a trusted clock its own offset, else whole half hours of any zone."""
-    if is_trusted:
-        return next((shift for shift in (-offset_s, offset_s) if shift and _is_rest(ahead_s - shift)), None)
+    """Return the shift that a zone explains: of a trusted clock its own offset, else whole half hours of any zone.
+
+    Its own offset less an hour is that of its winter. An hour alone may be any other mistake.
+    """
+    winter_s = offset_s - _HOUR_S
+    own = [shift for shift in (-offset_s, offset_s) if shift]
+    own += [shift for shift in (-winter_s, winter_s) if abs(shift) > _HOUR_S]
+    known = next((shift for shift in own if _is_rest(ahead_s - shift)), None)
+    if is_trusted or known is not None:
+        return known
     shift = _HALF_HOUR_S * round(ahead_s / _HALF_HOUR_S)
     return shift if 2 * _HALF_HOUR_S <= abs(shift) <= 2 * _WIDEST_ZONE_S and _is_rest(ahead_s - shift) else None
 

@@ -140,6 +140,53 @@ def test_a_walk_of_which_every_second_stamp_is_wrong_is_timed_by_its_clock() -> 
     assert [at for at, decision in enumerate(decisions) if decision.kind] == [3, 9]
 
 
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize("age", [timedelta(minutes=20), timedelta(hours=3), timedelta(hours=11)])
+@pytest.mark.parametrize("old", [{0}, {11}, {0, 1, 2}, {1, 3, 5, 7, 9, 11}, {4, 5, 6}])
+def test_old_fixes_do_not_take_their_photos_out_of_the_walk(old: set[int], age: timedelta, written: bool) -> None:
+    moments = [TRUTH + timedelta(seconds=40 * at) for at in range(12)]
+    walk = [evidence(moment, written=written, gps=moment - age * (at in old)) for at, moment in enumerate(moments)]
+    decisions = decide(walk, BERLIN)
+    assert [decision.captured_at for decision in decisions] == moments
+    assert {at for at, decision in enumerate(decisions) if (decision.fix_age_s or 0) > 10} == old
+
+
+def test_a_stamp_that_stood_still_times_no_walk() -> None:
+    moments = [TRUTH + timedelta(minutes=at) for at in range(6)]
+    decisions = decide([evidence(moment, gps=TRUTH - timedelta(minutes=15)) for moment in moments], BERLIN)
+    assert [decision.captured_at for decision in decisions] == moments
+
+
+@pytest.mark.parametrize("rest", [timedelta(seconds=18), timedelta(hours=-4), timedelta(hours=5.75)])
+@pytest.mark.parametrize("weeks", [-1, -2, 1])
+def test_a_receiver_whose_weeks_are_wrong_does_not_correct_the_clock(weeks: int, rest: timedelta) -> None:
+    moments = [TRUTH + timedelta(minutes=at) for at in range(5)]
+    decisions = decide([evidence(moment, gps=moment + weeks * ROLLOVER - rest) for moment in moments], BERLIN)
+    assert [(decision.captured_at, decision.kind) for decision in decisions] == [(at, "weeks") for at in moments]
+
+
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize(
+    ("zone", "truth"),
+    [
+        ("America/New_York", datetime(2024, 6, 12, 2, 10, tzinfo=UTC)),  # still 11 June there
+        ("Pacific/Auckland", datetime(2024, 6, 12, 20, 10, tzinfo=UTC)),  # already 13 June there
+    ],
+)
+def test_the_local_day_as_the_day_of_the_gps_shows_itself(zone: str, truth: datetime, written: bool) -> None:
+    local = truth.astimezone(ZoneInfo(zone))
+    stamp = datetime.combine(local.date(), truth.time(), tzinfo=UTC) - timedelta(seconds=2)
+    decision = alone(
+        evidence(truth, offset_min=_offset_min(truth, ZoneInfo(zone)), written=written, gps=stamp), ZoneInfo(zone)
+    )
+    assert (decision.captured_at, decision.kind) == (truth, "day")
+
+
+def test_local_winter_time_as_gps_time_is_another_zone() -> None:
+    decision = alone(evidence(offset_min=-240, gps=TRUTH - timedelta(hours=5, seconds=2)))
+    assert (decision.captured_at, decision.kind) == (TRUTH, "zone")
+
+
 def test_a_clock_that_is_off_alike_at_every_fix_is_off_in_between() -> None:
     error = timedelta(days=-3000, minutes=7)
     moments = [TRUTH + timedelta(minutes=minute) for minute in range(5)]
