@@ -17,7 +17,8 @@ from train.config.schema import TrainConfig
 from train.data.training_data import read_photos, select_fold, select_split
 from train.inference.predictions import predictions_frame, write_predictions
 from train.models.localizer import Estimate
-from train.runs.folder import RunFolder, RunInfo, photo_rows
+from train.runs.folder import RunFolder, photo_rows
+from train.runs.info import RunInfo
 
 HALF_SIDE_M = 100.0
 

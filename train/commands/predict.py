@@ -101,7 +101,7 @@ def predict(
 def tell_worth(run: Path, found: "list[Prediction]") -> None:
     """Say what the model's familiarity can tell, and where its run was not better than the mean position."""
     from train.inference.load import stated
-    from train.runs.folder import open_run
+    from train.runs.names import open_run
     from train.runs.remarks import familiarity_sentence, scored_sentence
 
     if any(prediction.familiarity is not None for prediction in found):

@@ -68,9 +68,11 @@ def train(
     """
     from img2gps.interrupts import interruptible
     from train.config.options import resolve
-    from train.runs.folder import NO_PHOTOS
+    from train.runs.info import NO_PHOTOS
     from train.runtime.distributed import leads
-    from train.training.session import plan, resume_plan, resume_run, start_run, summary
+    from train.training.plan import plan, resume_plan
+    from train.training.session import resume_run, start_run
+    from train.training.summary import summary
 
     with interruptible():
         if resume is not None:

@@ -10,7 +10,9 @@ from img2gps.splits import emptied_splits, in_split, split_hashes
 from img2gps.text import format_count, safe_path
 from train.evaluation.training_overlap import label_notes, learned_from, seen_notes, without_seen
 from train.inference.predictions import read_predictions
-from train.runs.folder import NO_PHOTOS, RunFolder, RunInfo, open_run
+from train.runs.folder import RunFolder
+from train.runs.info import NO_PHOTOS, RunInfo
+from train.runs.names import open_run
 
 if TYPE_CHECKING:
     import geopandas as gpd

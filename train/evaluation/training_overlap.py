@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from img2gps.splits import split_hashes
 from img2gps.text import format_count
-from train.runs.folder import RunInfo
+from train.runs.info import RunInfo
 
 if TYPE_CHECKING:
     import geopandas as gpd

@@ -9,7 +9,8 @@ from img2gps.text import safe_path
 from train.models.localizer import Localizer
 from train.models.registry import restored
 from train.runs.checkpoint import STATE, Checkpoint, read_checkpoint
-from train.runs.folder import RunFolder, open_run
+from train.runs.folder import RunFolder
+from train.runs.names import open_run
 from train.runtime.devices import naming_memory, pick_device
 
 __all__ = ["checkpoint_path", "load_localizer", "read_resumable", "stated"]

@@ -3,35 +3,30 @@
 import contextlib
 import dataclasses
 import json
-import re
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import tomli_w
 
-from img2gps import __version__
-from img2gps.errors import InvalidCheckpointError, NotFoundError, RunLockedError, UsageError
-from img2gps.files import append_line, canonical_json, read_json_lines, sha256_bytes, write_atomic
+from img2gps.errors import InvalidCheckpointError, RunLockedError, UsageError
+from img2gps.files import append_line, read_json_lines, sha256_bytes, write_atomic
 from img2gps.locks import hold, is_held
 from img2gps.progress import stderr
-from img2gps.splits import SPLITS
 from img2gps.tables import frame_table, read_rows, save_table
 from img2gps.text import safe_path, safe_text
-from train.config.schema import TrainConfig
-from train.config.values import config_of, config_values, read_toml
+from train.config.values import read_toml
+from train.runs.info import RunInfo
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from train.data.training_data import DatasetPhotos, TrainingData
+    from train.data.training_data import TrainingData
 
-__all__ = ["LONGEST_NAME", "NO_PHOTOS", "RunFolder", "RunInfo", "check_free", "create_run", "open_run", "photo_rows"]
+__all__ = ["RunFolder", "photo_rows"]
 
 _LOCK: Final = ".lock"
 _LOOKED_AT_S: Final = 1.0  # a process that only asks whether a run is held holds it for a moment itself
-_MADE_S: Final = 0.5  # a new run's folder is held this soon, by far
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +149,12 @@ class RunFolder:
         """A digest for each line of the metrics."""
         return self.root / "metrics.sha256"
 
-    def write_info(self, info: "RunInfo") -> None:
+    def write_info(self, info: RunInfo) -> None:
         """Write config.toml; its last line is a digest of the others, so that a change can be told."""
         text = tomli_w.dumps(info.to_toml())
         write_atomic(self.config_path, f"{text}{_DIGEST_LINE}{sha256_bytes(text.encode())}\n".encode())
 
-    def read_info(self) -> "RunInfo":
+    def read_info(self) -> RunInfo:
         """Return what the run was made from; a file that a person, or a disk, changed is used, and that is said.
 
         Raises InvalidCheckpointError where config.toml is damaged.
@@ -171,7 +166,7 @@ class RunFolder:
             )
         return info
 
-    def read_info_quietly(self) -> "RunInfo":
+    def read_info_quietly(self) -> RunInfo:
         """Return what `read_info` returns, and say nothing. Raises InvalidCheckpointError."""
         if not self.config_path.is_file():
             raise InvalidCheckpointError(f"{safe_path(self.root)} is no run, config.toml is missing: train again.")
@@ -204,131 +199,6 @@ class RunFolder:
 
 _DIGEST_LINE: Final = "# sha256 of the lines above: "
 _PHOTO_COLUMNS: Final = ("id", "photo_sha256", "lon", "lat", "role", "fold")  # runs of the first days lack phash
-
-NO_PHOTOS: Final = sha256_bytes(canonical_json([]))
-"""The fingerprint of a split's ids where the split has none."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RunInfo:
-    """What a run was made from: its config, the dataset and the fingerprints of its split, the tools."""
-
-    config: TrainConfig
-    dataset: Path
-    folds: bool
-    site_sha256: str
-    rows_sha256: str
-    split_ids: Mapping[str, str]
-    """SHA-256 per split (train, val, test, all) of `img2gps.splits.split_hashes`."""
-    split_labels: Mapping[str, str]
-    made_by: Mapping[str, Any]
-
-    def to_toml(self) -> dict[str, Any]:
-        """Return the table of config.toml; ``[train]`` is what `train --config` reads back."""
-        return {
-            "train": {"dataset": str(self.dataset), "folds": self.folds, **config_values(self.config)},
-            "dataset": {"site_sha256": self.site_sha256, "rows_sha256": self.rows_sha256},
-            "split": {"ids": dict(self.split_ids), "labels": dict(self.split_labels)},
-            "made_by": dict(self.made_by),
-        }
-
-    @classmethod
-    def from_toml(cls, table: Mapping[str, Any]) -> "RunInfo":
-        """Return the info of a config.toml. Raises KeyError, TypeError or UsageError where it is damaged."""
-        values = dict(table["train"])
-        dataset, folds = Path(values.pop("dataset")), bool(values.pop("folds"))
-        return cls(
-            config=config_of(values),
-            dataset=dataset,
-            folds=folds,
-            site_sha256=str(table["dataset"]["site_sha256"]),
-            rows_sha256=str(table["dataset"]["rows_sha256"]),
-            split_ids=_fingerprints(table["split"]["ids"]),
-            split_labels=_fingerprints(table["split"]["labels"]),
-            made_by=dict(table["made_by"]),
-        )
-
-    @classmethod
-    def of(cls, config: TrainConfig, source: "DatasetPhotos", *, folds: bool, made_by: Mapping[str, Any]) -> "RunInfo":
-        """Return the info of a run that begins now."""
-        return cls(
-            config=config,
-            dataset=source.dataset.root.resolve(),
-            folds=folds,
-            site_sha256=source.site_sha256,
-            rows_sha256=source.rows_sha256,
-            split_ids=source.hashes.ids,
-            split_labels=source.hashes.labels,
-            made_by={"img2gps": __version__, **made_by},
-        )
-
-
-def _fingerprints(table: Mapping[str, Any]) -> dict[str, str]:
-    """Return the fingerprints of the splits. Raises KeyError where one is missing."""
-    return {name: str(table[name]) for name in (*SPLITS, "all")}
-
-
-LONGEST_NAME: Final = 100
-_NAME: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
-
-
-def create_run(runs: Path, *, prefix: str, name: str | None = None) -> RunFolder:
-    """Make and return a new folder in `runs`: `name`, or `prefix` with the next free number.
-
-    Raises UsageError where `name` is taken or no plain name, RunLockedError where another process trains it now.
-    """
-    if name is not None:
-        check_free(runs, name)
-        try:
-            (runs / name).mkdir(parents=True)
-        except FileExistsError as error:  # another process took the name first
-            raise _taken(RunFolder(root=runs / name)) from error
-        return RunFolder(root=runs / name)
-    runs.mkdir(parents=True, exist_ok=True)
-    number = 1 + max((_number(path.name, prefix) for path in runs.iterdir()), default=0)
-    while True:
-        root = runs / f"{prefix}-{number:03d}"
-        try:
-            root.mkdir()
-        except FileExistsError:  # another process took the number first
-            number += 1
-        else:
-            return RunFolder(root=root)
-
-
-def check_free(runs: Path, name: str) -> None:
-    """Raise UsageError or RunLockedError where `name` is no plain name, or is taken in `runs`."""
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"{safe_text(repr(name))} is no name for a run: use letters, digits, dots and dashes.")
-    if (runs / name).exists():
-        raise _taken(RunFolder(root=runs / name))
-
-
-def _taken(run: RunFolder) -> RunLockedError | UsageError:
-    """Return why a run cannot be made where there is one."""
-    until = time.monotonic() + _MADE_S
-    while not run.is_training:
-        if run.config_path.is_file() or time.monotonic() > until:
-            return UsageError(f"{safe_path(run.root)} exists: give another --name, or go on with it by --resume.")
-        time.sleep(0.05)  # the folder of a run that begins in this moment: it is not held yet
-    return RunLockedError(f"{safe_path(run.root)} is being trained by another process: give another --name.")
-
-
-def _number(name: str, prefix: str) -> int:
-    match = re.fullmatch(rf"{re.escape(prefix)}-(\d{{1,9}})", name)
-    return int(match[1]) if match else 0
-
-
-def open_run(path: Path) -> RunFolder:
-    """Return the run at `path`: a run folder, or a checkpoint or fold inside one. Raises NotFoundError."""
-    for candidate in (path, *path.parents[:3]):
-        if (candidate / "config.toml").is_file():
-            return RunFolder(root=candidate)
-    if not path.exists():
-        raise NotFoundError(f"No run at {safe_path(path)}: train one with `img2gps train DATASET`.")
-    raise NotFoundError(
-        f"{safe_path(path)} is no run, config.toml is missing: give a folder that `img2gps train` made."
-    )
 
 
 def photo_rows(data: "TrainingData") -> "pd.DataFrame":

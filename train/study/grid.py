@@ -12,7 +12,7 @@ from img2gps.files import canonical_json, sha256_bytes
 from img2gps.text import safe_text
 from train.config.schema import TrainConfig
 from train.config.values import changed, config_values, parse_assignments, refuse_unread
-from train.runs.folder import LONGEST_NAME
+from train.runs.names import LONGEST_NAME
 
 __all__ = ["REFERENCE_BATCH", "Axes", "Cell", "ScaleRule", "parse_axes", "study_cells"]
 

@@ -30,7 +30,8 @@ from train.inference.locate import locate_files
 from train.inference.predictions import predictions_frame, read_predictions, write_predictions
 from train.models.registry import check_model
 from train.runs.checkpoint import STATE, read_checkpoint
-from train.runs.folder import RunFolder, RunInfo
+from train.runs.folder import RunFolder
+from train.runs.info import RunInfo
 from train.runtime.devices import pick_device, use_threads
 from train.runtime.distributed import started_processes
 from train.study.grid import Cell

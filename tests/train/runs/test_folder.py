@@ -8,7 +8,9 @@ from tests.datasets import four_walks, make_dataset
 from train.config.schema import TrainConfig
 from train.data.training_data import read_photos, select_split
 from train.inference.load import checkpoint_path
-from train.runs.folder import RunFolder, RunInfo, create_run, open_run, photo_rows
+from train.runs.folder import RunFolder, photo_rows
+from train.runs.info import RunInfo
+from train.runs.names import create_run, open_run
 
 
 def test_names_count_up_past_the_highest(tmp_path: Path) -> None:
@@ -120,6 +122,6 @@ def test_a_run_that_is_trained_is_trained_by_one_process(tmp_path: Path) -> None
 def test_two_that_make_one_run_at_once_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = create_run(tmp_path, prefix="x", name="mine")  # its folder is there, its lock is about to be
     with contextlib.ExitStack() as first:
-        monkeypatch.setattr("train.runs.folder.time.sleep", lambda _: first.enter_context(run.lock()))
+        monkeypatch.setattr("train.runs.names.time.sleep", lambda _: first.enter_context(run.lock()))
         with pytest.raises(RunLockedError):
             create_run(tmp_path, prefix="x", name="mine")

@@ -10,7 +10,8 @@ from train.inference.load import load_localizer
 from train.inference.predictions import read_predictions
 from train.models.network import fit as trainer
 from train.runs.folder import RunFolder
-from train.training.session import resume_run, start_run, summary
+from train.training.session import resume_run, start_run
+from train.training.summary import summary
 
 
 @pytest.fixture(autouse=True)

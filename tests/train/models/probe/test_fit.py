@@ -29,7 +29,8 @@ from train.models.probe.features.feature_cache import features_path
 from train.models.probe.model import ProbeLocalizer
 from train.runs.checkpoint import read_checkpoint, write_checkpoint
 from train.runs.folder import RunFolder
-from train.training.session import resume_run, start_run, summary
+from train.training.session import resume_run, start_run
+from train.training.summary import summary
 
 
 def _config(**values: object) -> TrainConfig:
