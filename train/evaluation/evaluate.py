@@ -138,7 +138,7 @@ def _predictions(evaluation_set: EvaluationSet, device: str) -> "pd.DataFrame":
     rows = evaluation_set.rows
     paths = [evaluation_set.dataset.photo_path(photo_id) for photo_id in rows["id"]]
     evaluation_set.dataset.tell_changed_copies(rows["id"], rows["photo_sha256"])
-    alone, together = locate_with_walks(
+    alone, with_walks = locate_with_walks(
         localizer, paths, walks=rows["walk"].to_numpy(dtype=str), seconds=clock_seconds(rows)
     )
     return predictions_frame(
@@ -146,7 +146,7 @@ def _predictions(evaluation_set: EvaluationSet, device: str) -> "pd.DataFrame":
         lon=rows["lon"],
         lat=rows["lat"],
         estimate=alone,
-        together=together,
+        with_walks=with_walks,
         frame=localizer.frame,
     )
 

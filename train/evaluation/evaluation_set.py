@@ -8,7 +8,7 @@ from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
 from img2gps.splits import emptied_splits, in_split, split_hashes
 from img2gps.text import format_count, safe_path
-from train.evaluation.training_overlap import label_notes, learned_from, seen_notes, without_seen
+from train.evaluation.training_overlap import label_notes, learned_from, overlap_notes, without_overlap
 from train.inference.predictions import read_predictions
 from train.runs.folder import RunFolder
 from train.runs.info import NO_PHOTOS, RunInfo
@@ -128,15 +128,15 @@ def _own_split(
             f"{safe_path(dataset.root)} has no photos in {name}: "
             "choose another --split, or make one with `img2gps split`."
         )
-    seen = run.read_photos()
+    run_photos = run.read_photos()
     notes = label_notes(info, frame, name)
     left_out: dict[str, int] = {}
     if changed:
         notes.append(f"the photos of {name} changed since the run was trained; scored all the same (--force)")
-        rows, left_out = without_seen(rows, seen)
+        rows, left_out = without_overlap(rows, run_photos)
         if rows.empty:
             raise _nothing_left(dataset, name)
-    notes += seen_notes(name, rows, seen)
+    notes += overlap_notes(name, rows, run_photos)
     return EvaluationSet(
         path=path,
         run=run,
@@ -144,7 +144,7 @@ def _own_split(
         dataset=dataset,
         split=name,
         rows=_filled(rows, dataset).assign(fold=-1),
-        training=learned_from(seen),
+        training=learned_from(run_photos),
         training_dataset=dataset,
         predictions=None,
         left_out=left_out,
@@ -181,9 +181,9 @@ def _other_dataset(
     name = split or "all"
     rows = in_split(frame, name)
     fold = _fold_of(path, run)
-    seen = (run if fold is None else run.fold(fold)).read_photos()
+    run_photos = (run if fold is None else run.fold(fold)).read_photos()
     source = Dataset(root=info.dataset) if info.dataset.is_dir() else None
-    rows, left_out = without_seen(rows, seen)
+    rows, left_out = without_overlap(rows, run_photos)
     if rows.empty:
         raise _nothing_left(dataset, name)
     notes = []
@@ -198,7 +198,7 @@ def _other_dataset(
         dataset=dataset,
         split=name,
         rows=_filled(rows, dataset).assign(fold=-1),
-        training=learned_from(seen),
+        training=learned_from(run_photos),
         training_dataset=source,
         predictions=None,
         left_out=left_out,

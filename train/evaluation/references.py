@@ -56,14 +56,14 @@ def reference_errors(
     folds, train_folds = (table["fold"].to_numpy(dtype=np.int64) for table in (photos, training))
     for fold in np.unique(folds):
         rows = np.flatnonzero(folds == fold)
-        seen = np.flatnonzero((train_folds != fold) | (fold < 0))
-        answers["mean_predictor"][rows] = baselines.mean_position(train_m[seen])
-        answers["training_median"][rows] = baselines.median_position(train_m[seen])
-        answers["random_training_photo"][rows] = baselines.random_positions(train_m[seen], len(rows))
-        oracle[rows] = baselines.nearest_distance_m(truth_m[rows], train_m[seen])
+        others = np.flatnonzero((train_folds != fold) | (fold < 0))
+        answers["mean_predictor"][rows] = baselines.mean_position(train_m[others])
+        answers["training_median"][rows] = baselines.median_position(train_m[others])
+        answers["random_training_photo"][rows] = baselines.random_positions(train_m[others], len(rows))
+        oracle[rows] = baselines.nearest_distance_m(truth_m[rows], train_m[others])
         if thumbnails is not None:
-            nearest = baselines.nearest_rows(thumbnails[0][rows], thumbnails[1][seen])
-            answers["nearest_thumbnail"][rows] = train_m[seen][nearest]
+            nearest = baselines.nearest_rows(thumbnails[0][rows], thumbnails[1][others])
+            answers["nearest_thumbnail"][rows] = train_m[others][nearest]
     if thumbnails is None:
         del answers["nearest_thumbnail"]
     errors = {key: _errors(frame, photos, answer) for key, answer in answers.items()}

@@ -38,7 +38,7 @@ class Scored:
     """Which photos of which dataset a run was scored on, and what it learned from.
 
     `training_walks` is None where the dataset of training is not at hand. `left_out` counts the photos that the run
-    has seen, by the likeness that tells it; `notes` are sentences without a full stop. `folder` is where the
+    has seen, by what matched; `notes` are sentences without a full stop. `folder` is where the
     evaluation is written.
     """
 

@@ -48,7 +48,7 @@ def evaluation_result(
     """
     clusters = clusters_of(scores)
     errors = scores["error_m"].to_numpy(dtype=np.float64)
-    together = whole_walks(scores, abstain_m=abstain_m)
+    of_walks = whole_walks(scores, abstain_m=abstain_m)
     per_walk, per_day = (strata.per(scores, column, clusters) for column in ("walk", "day"))
     uncertainty = _uncertainty(scores, clusters, abstain_m, power)
     return EvaluationResult(
@@ -70,8 +70,8 @@ def evaluation_result(
         risk_coverage=uncertainty.risk_coverage,
         abstention=uncertainty.abstention,
         familiarity=uncertainty.familiarity,
-        whole_walks=together,
-        curves=_curves(errors, references, scores["walk_error_m"] if together else None),
+        whole_walks=of_walks,
+        curves=_curves(errors, references, scores["walk_error_m"] if of_walks else None),
         worst=strata.worst(scores),
         scores=scores,
     )

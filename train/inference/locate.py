@@ -49,7 +49,7 @@ def locate_each(
 ) -> tuple[Estimate, list[str | None]]:
     """Return the positions of N files or images and, of each, None or why it cannot be read (it is then at NaN)."""
     with bar("Locating", len(paths)) as advance:
-        parts, found = _seen(paths, localizer.pixels, localizer.locate, batch_size=batch_size, advance=advance)
+        parts, found = _batched(paths, localizer.pixels, localizer.locate, batch_size=batch_size, advance=advance)
     return _spread(Estimate.concatenate(parts), [not isinstance(one, str) for one in found]), _errors(found)
 
 
@@ -62,7 +62,7 @@ def locate_each_walk(
     Walks are told by the cameras and capture times that the files name (`walks_of`).
     """
     with bar("Locating", len(paths)) as advance:
-        parts, found = _seen(paths, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
+        parts, found = _batched(paths, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
     captures = [one for one in found if not isinstance(one, str)]
     walks, seconds = walks_of(captures)
     company = walk_rows(walks, seconds)
@@ -71,13 +71,13 @@ def locate_each_walk(
         return _spread(Estimate.concatenate([]), [False] * len(found)), _errors(found)
     evidence = Evidence.cat(parts)
     rest = _others(company, len(captures))
-    together = []
+    located = []
     for rows in company:
         own = evidence.take(torch.from_numpy(rows))
-        together.append(localizer.estimate_walk(own, localizer.estimate(own), seconds[rows]))
+        located.append(localizer.estimate_walk(own, localizer.estimate(own), seconds[rows]))
     alone = localizer.estimate(evidence.take(torch.from_numpy(rest)))
-    together.append(dataclasses.replace(alone, company=np.ones(len(rest))))
-    estimate = Estimate.concatenate(together).take(np.argsort(np.concatenate([*company, rest])))
+    located.append(dataclasses.replace(alone, company=np.ones(len(rest))))
+    estimate = Estimate.concatenate(located).take(np.argsort(np.concatenate([*company, rest])))
     return _spread(estimate, [not isinstance(one, str) for one in found]), _errors(found)
 
 
@@ -95,24 +95,24 @@ def locate_with_walks(
     company = walk_rows(walks, seconds)
     rest = _others(company, len(paths))
     # a walk at a time: a site's distributions of all photos may not fit into memory
-    alone, together = [], []
+    alone, with_walks = [], []
     with bar("Locating", len(paths)) as advance:
         for rows in company:
             evidence = _evidence_of(localizer, [paths[row] for row in rows], batch_size, advance)
             alone.append(localizer.estimate(evidence))
-            together.append(localizer.estimate_walk(evidence, alone[-1], seconds[rows]))
+            with_walks.append(localizer.estimate_walk(evidence, alone[-1], seconds[rows]))
         for start in range(0, len(rest), _ALONE_AT_ONCE):
             rows = rest[start : start + _ALONE_AT_ONCE]
             evidence = _evidence_of(localizer, [paths[row] for row in rows], batch_size, advance)
             alone.append(localizer.estimate(evidence))
-            together.append(dataclasses.replace(alone[-1], company=np.ones(len(rows))))
+            with_walks.append(dataclasses.replace(alone[-1], company=np.ones(len(rows))))
     order = np.argsort(np.concatenate([*company, rest]))
-    return Estimate.concatenate(alone).take(order), Estimate.concatenate(together).take(order)
+    return Estimate.concatenate(alone).take(order), Estimate.concatenate(with_walks).take(order)
 
 
 def _evidence_of(localizer: WalkLocalizer, paths: Sequence[Path], batch_size: int, advance: Advance) -> Evidence:
-    """Return what the model sees in at least one photo. Raises InvalidDatasetError for an unreadable one."""
-    parts, found = _seen(paths, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
+    """Return the evidence of at least one photo. Raises InvalidDatasetError for an unreadable one."""
+    parts, found = _batched(paths, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
     _refuse_unread(paths, _errors(found))
     return Evidence.cat(parts)
 
@@ -139,10 +139,10 @@ def _others(company: Sequence[NDArray[np.int64]], count: int) -> NDArray[np.int6
 
 def _tell_company(company: Sequence[NDArray[np.int64]], count: int) -> None:
     """Say how many of `count` photos are located together, and why the others are not."""
-    together = sum(map(len, company))
-    parts = [f"{format_count(together, 'photo')} located together on {format_count(len(company), 'walk')}"]
-    if together < count:
-        alone = format_count(count - together, "photo")
+    count_on_walks = sum(map(len, company))
+    parts = [f"{format_count(count_on_walks, 'photo')} located together on {format_count(len(company), 'walk')}"]
+    if count_on_walks < count:
+        alone = format_count(count - count_on_walks, "photo")
         parts.append(f"{alone} alone: no capture time in the EXIF, or no other photo within ten minutes")
     if count:
         stderr().print(f"{', '.join(parts if company else parts[1:])}.", markup=False)
@@ -158,15 +158,15 @@ def _errors(found: Sequence[Capture | str]) -> list[str | None]:
     return [one if isinstance(one, str) else None for one in found]
 
 
-def _seen(
+def _batched(
     paths: Sequence[PhotoContent],
     spec: PixelSpec,
-    look: Callable[[torch.Tensor], Part],
+    apply: Callable[[torch.Tensor], Part],
     *,
     batch_size: int,
     advance: Advance,
 ) -> tuple[list[Part], list[Capture | str]]:
-    """Return what `look` makes of the readable files, batch by batch, and per file its capture or why it has none."""
+    """Return what `apply` makes of the readable files, batch by batch, and per file its capture or why it has none."""
     parts: list[Part] = []
     found: list[Capture | str] = []
     with warnings.catch_warnings():
@@ -175,18 +175,18 @@ def _seen(
             images = [one[0] for one in batch if not isinstance(one, str)]
             found += [one if isinstance(one, str) else one[1] for one in batch]
             if images:
-                parts.append(_looked(look, torch.from_numpy(np.stack(images))))
+                parts.append(_applied(apply, torch.from_numpy(np.stack(images))))
             advance(len(batch))
     return parts, found
 
 
-def _looked(look: Callable[[torch.Tensor], Part], images: torch.Tensor) -> Part:
+def _applied(apply: Callable[[torch.Tensor], Part], images: torch.Tensor) -> Part:
     """Return what a model makes of photos. Raises InvalidCheckpointError where it was put together of what is not one.
 
     Sums of a checkpoint can be forged: its numbers are then of the right names and shapes, and of no use.
     """
     try:
-        return look(images)
+        return apply(images)
     except (Img2GPSError, OSError, torch.OutOfMemoryError):
         raise
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:

@@ -42,12 +42,12 @@ def predictions_frame(
     lat: ArrayLike,
     estimate: "Estimate",
     frame: LocalFrame,
-    together: "Estimate | None" = None,
+    with_walks: "Estimate | None" = None,
     fold: int | None = None,
 ) -> "pd.DataFrame":
     """Return the predictions of N photos at (lon, lat) degrees as rows of `PREDICTION_COLUMNS`.
 
-    `error_m` is the geodesic distance between truth and answer. `together` are the positions of photos located with
+    `error_m` is the geodesic distance between truth and answer. `with_walks` are the positions of photos located with
     the others of their walks.
     """
     import pandas as pd
@@ -65,10 +65,10 @@ def predictions_frame(
     columns["uncertainty_m"] = columns["radius_50_m"]
     columns["fold"] = np.full(len(ids), -1 if fold is None else fold, dtype=np.int32)
     columns |= dict.fromkeys(_OF_WALKS, missing)
-    if together is not None:
-        columns["walk_lon"], columns["walk_lat"] = frame.to_lonlat(together.east_m, together.north_m)
-        columns |= {f"walk_{name}": values for name, values in _stated(together).items()}
-        columns["walk_photos"] = np.ones(len(ids)) if together.company is None else together.company
+    if with_walks is not None:
+        columns["walk_lon"], columns["walk_lat"] = frame.to_lonlat(with_walks.east_m, with_walks.north_m)
+        columns |= {f"walk_{name}": values for name, values in _stated(with_walks).items()}
+        columns["walk_photos"] = np.ones(len(ids)) if with_walks.company is None else with_walks.company
     return pd.DataFrame({name: columns[name] for name in PREDICTION_COLUMNS})
 
 

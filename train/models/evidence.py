@@ -1,4 +1,4 @@
-"""What a model says of photos before it answers."""
+"""What photos say of their place, before a point is chosen."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ __all__ = ["Evidence"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """N photos: log shares (N, C) of the site's C cells, and how alike the most similar training photos look, (N,).
+    """N photos: log-probabilities (N, C) of the site's C cells, and the similarity (N,) of the nearest training photos.
 
-    `likeness` has no unit, only its order means anything (`train.models.familiarity`); NaN where no head compares.
+    `similarity` has no unit, only its order means anything (`train.models.familiarity`); NaN where no head compares.
     """
 
     log_probs: Tensor

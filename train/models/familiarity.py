@@ -21,7 +21,7 @@ _REGION: Final = 0.9  # of photos lie in their 90 % regions
 _WALKS_DIFFER: Final = 0.4
 _REGIONS_DIFFER: Final = 0.05
 _FEWEST_TO_AGREE: Final = 5.0
-_LOOKS: Final = 10  # of a walk whose power is estimated
+_WALK_PHOTOS: Final = 10  # in a walk whose power is estimated
 _WALKS: Final = 200  # drawn for that
 
 
@@ -32,7 +32,7 @@ class Power:
     photos: float
     walks: float
     strangers: int
-    looks: int = _LOOKS
+    looks: int = _WALK_PHOTOS  # a key of checkpoints
 
     @classmethod
     def of(cls, familiarity: FloatArray, *, below: float, seed: int) -> Self:
@@ -42,9 +42,9 @@ class Power:
         elsewhere may agree by chance: walks are found out no less often than this.
         """
         draws = np.random.default_rng([seed, len(familiarity)])
-        walks = draws.choice(familiarity, size=(_WALKS, _LOOKS))
-        agrees, looks = np.ones(_LOOKS, dtype=bool), np.ones(_LOOKS)
-        found = np.asarray([walk_familiarity(walk, agrees, looks) for walk in walks])
+        walks = draws.choice(familiarity, size=(_WALKS, _WALK_PHOTOS))
+        agrees, weights = np.ones(_WALK_PHOTOS, dtype=bool), np.ones(_WALK_PHOTOS)
+        found = np.asarray([walk_familiarity(walk, agrees, weights) for walk in walks])
         return cls(
             photos=float(np.mean(familiarity < below)),
             walks=float(np.mean(found < below)),
@@ -54,7 +54,7 @@ class Power:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Familiarity:
-    """The likeness (M,), ascending, of photos of the site that no head was fitted on; none: nothing is known.
+    """The similarity (M,), ascending, of photos of the site that no head was fitted on; none: nothing is known.
 
     `power` is how many strangers it finds out; None: that is not known, as in models of earlier versions.
     """
@@ -64,7 +64,7 @@ class Familiarity:
 
     @classmethod
     def fit(cls, similarity: Tensor) -> Self:
-        """Return what likeness (M,) is usual; nothing is known by fewer than 20 photos, or where no head compares."""
+        """Return what similarity (M,) is usual; nothing is known by fewer than 20 photos, or where no head compares."""
         if len(similarity) < FEWEST_TO_CALIBRATE or not bool(similarity.isfinite().all()):
             return cls(held_out=similarity[:0])
         return cls(held_out=similarity.sort().values)
@@ -83,24 +83,24 @@ class Familiarity:
         return probs
 
 
-def walk_familiarity(familiarity: FloatArray, agrees: NDArray[np.bool_], looks: FloatArray) -> float:
+def walk_familiarity(familiarity: FloatArray, agrees: NDArray[np.bool_], weights: FloatArray) -> float:
     """Return the p-value of a walk being on the site, by how familiar its photos are and how well they agree.
 
     On the site, the `familiarity` (N,) of its photos is even over 0 to 1, and nine tenths of the 90 % regions they have
-    alone hold where they are put together (`agrees`, (N,)), but for what walks differ by. `looks` (N,) is what each
+    alone hold where they are put together (`agrees`, (N,)), but for what walks differ by. `weights` (N,) is what each
     photo counts, less than one where others were taken within seconds. The normal scores of familiarity are averaged
-    (Stouffer's method); from five looks on the p-value of agreement is multiplied in (Fisher's method), where neither
-    counts in favour of the walk, for photos elsewhere may agree by chance. Of few looks only familiarity is asked.
+    (Stouffer's method). From a sum of five on, the p-value of agreement is multiplied in (Fisher's method); neither
+    counts in favour of the walk, for photos elsewhere may agree by chance. Below that only familiarity counts.
     The two are taken to be independent. Both methods: Hedges and Olkin, "Statistical Methods for Meta-Analysis" (1985),
     ch. 3.
     """
-    count = float(looks.sum())
+    count = float(weights.sum())
     scores = torch.special.ndtri(torch.from_numpy(familiarity).clamp(_RAREST, 1 - _RAREST)).numpy()
-    mean = float((looks * scores).sum()) / count
+    mean = float((weights * scores).sum()) / count
     familiar = _below(mean / math.hypot(1 / math.sqrt(count), _WALKS_DIFFER))
     if count < _FEWEST_TO_AGREE:
         return familiar
-    share = float((looks * agrees).sum()) / count + 0.5 / count  # continuity correction
+    share = float((weights * agrees).sum()) / count + 0.5 / count  # continuity correction
     spread = math.hypot(math.sqrt(_REGION * (1 - _REGION) / count), _REGIONS_DIFFER)
     product = min(familiar, 0.5) * min(_below((share - _REGION) / spread), 0.5)
     # how often two even draws, each cut off at a half, have a product as small

@@ -66,7 +66,7 @@ class WalkSmoother:
             side = max(side + 1, int(_GROWTH * side))
 
     def log_probs(self, log_probs: Tensor, seconds: FloatArray) -> Tensor:
-        """Return the log shares (N, C) of the photos of one walk, each with what all the others show.
+        """Return the log-probabilities (N, C) of the photos of one walk, each given all the others.
 
         `log_probs` (N, C) are those of each photo alone, `seconds` (N,) when they were taken, in order of time. Photos
         of one moment are taken to be of one spot, whatever their order.
@@ -76,15 +76,15 @@ class WalkSmoother:
         weighted = log_probs * torch.from_numpy(evidence_weights(seconds)).to(log_probs)[:, None]
         evidence = weighted.new_zeros(len(moments), weighted.shape[1]).index_add_(0, of_moment, weighted)
         evidence = torch.exp(evidence - evidence.max(dim=1, keepdim=True).values)
-        seen = evidence.new_zeros(len(moments), len(self.column)).index_add_(1, self.square, evidence)
-        both = _smoothed(seen, [self._step(gap_s) for gap_s in np.diff(moments).tolist()])
+        likelihood = evidence.new_zeros(len(moments), len(self.column)).index_add_(1, self.square, evidence)
+        both = _smoothed(likelihood, [self._step(gap_s) for gap_s in np.diff(moments).tolist()])
         # a square of several cells is parted as the photos themselves part it
-        smallest = torch.finfo(seen.dtype).tiny
-        probs = both[:, self.square] * (evidence / seen[:, self.square].clamp(min=smallest))
+        smallest = torch.finfo(likelihood.dtype).tiny
+        probs = both[:, self.square] * (evidence / likelihood[:, self.square].clamp(min=smallest))
         return F.log_softmax(torch.log(probs.clamp(min=smallest)), dim=1)[of_moment]
 
     def _step(self, gap_s: float) -> "Callable[[Tensor], Tensor]":
-        """Return what spreads shares (S,) over where a person may be `gap_s` seconds later: a Gaussian of metres."""
+        """Return what spreads probabilities (S,) over where a person may be `gap_s` seconds later: a Gaussian."""
         # two places in squares differ by a sixth of their area more than the squares do (per axis, mean square)
         width_m = math.hypot(_STANDING_M + _PACE_M_PER_S * gap_s, self.side_m / math.sqrt(6))
         level = round(math.log(width_m, _LEVEL))
@@ -101,7 +101,7 @@ class WalkSmoother:
     def _matrices(self, width_m: float) -> tuple[Tensor, Tensor, Tensor]:
         """Return the Gaussian along the columns and the rows, and the weights (S,) of both ends of a step.
 
-        With these, the shares that lead from and to every square add up to one, so that photos that show nothing
+        With these, the probabilities that lead from and to every square add up to one, so that photos that show nothing
         prefer no place, be it a plaza or a lane: the iteration of Knight, Ruiz and Uçar, "A Symmetry Preserving
         Algorithm for Matrix Scaling" (SIAM Journal on Matrix Analysis and Applications 35, 2014).
         """
@@ -121,18 +121,18 @@ class WalkSmoother:
         return blurred
 
 
-def _smoothed(seen: Tensor, steps: "list[Callable[[Tensor], Tensor]]") -> Tensor:
-    """Return, up to a factor per row, how likely each of S squares is given all evidence `seen` (M, S).
+def _smoothed(likelihood: Tensor, steps: "list[Callable[[Tensor], Tensor]]") -> Tensor:
+    """Return, up to a factor per row, how likely each of S squares is given all evidence `likelihood` (M, S).
 
-    The M - 1 `steps` spread shares (S,) from one moment to the next; they are symmetric, so each leads back, too.
+    The M - 1 `steps` spread probabilities (S,) from one moment to the next. They are symmetric: each leads back, too.
     """
-    both = torch.empty_like(seen)
-    both[0] = _normalised(seen[0])
+    both = torch.empty_like(likelihood)
+    both[0] = _normalised(likelihood[0])
     for row, step in enumerate(steps, start=1):
-        both[row] = _normalised(step(both[row - 1]) * seen[row])
-    later = torch.ones_like(seen[0])
+        both[row] = _normalised(step(both[row - 1]) * likelihood[row])
+    later = torch.ones_like(likelihood[0])
     for row, step in reversed(list(enumerate(steps, start=1))):
-        later = _normalised(step(later * seen[row]))
+        later = _normalised(step(later * likelihood[row]))
         both[row - 1] *= later
     return both
 

@@ -24,7 +24,7 @@ class World:
         """Whether this process writes files and messages."""
         return self.rank == 0
 
-    def share(self, rows: Tensor) -> tuple[Tensor, float]:
+    def shard(self, rows: Tensor) -> tuple[Tensor, float]:
         """Return this process's part of a batch and the weight of its loss.
 
         Gradients are averaged over processes, so each weighs its summed loss by size / batch: the result is

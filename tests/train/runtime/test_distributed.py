@@ -23,7 +23,7 @@ from train.training.session import start_run
 @pytest.mark.parametrize("batch", [1, 2, 7, 16])
 def test_shares_add_up_to_the_mean_over_the_batch(size: int, batch: int) -> None:
     rows = torch.arange(batch)
-    shares = [World(rank=rank, size=size).share(rows) for rank in range(size)]
+    shares = [World(rank=rank, size=size).shard(rows) for rank in range(size)]
     averaged = sum(float(part.double().sum()) * weight for part, weight in shares) / size
     assert averaged == pytest.approx(rows.double().mean().item())
     assert all(len(part) for part, _ in shares)

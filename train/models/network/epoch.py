@@ -76,13 +76,13 @@ def train_epoch(training: Training, stepping: Stepping, epoch: int, advance: Adv
     def attempt(size: int) -> None:
         part, alone = order[:size], stepping
         if training.world.size > 1:  # the other processes take no part in this: nothing may wait for them
-            part, alone = training.world.share(part)[0], training.learner.network.eval()
+            part, alone = training.world.shard(part)[0], training.learner.network.eval()
         torch.autograd.backward(_step_loss(training, alone, part, uniforms, strength))
 
     with explaining_memory(config.batch_size, attempt):
         for step in range(steps):
             rate = learning_rate(config, epoch + step / steps)
-            part, weight = training.world.share(order[step * config.batch_size : (step + 1) * config.batch_size])
+            part, weight = training.world.shard(order[step * config.batch_size : (step + 1) * config.batch_size])
             loss = _step_loss(training, stepping, part, uniforms, strength) * weight
             _update(training, loss, rate, step=epoch * steps + step)
             losses[step] = loss.detach() / training.world.size

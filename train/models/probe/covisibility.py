@@ -12,7 +12,7 @@ from train.data.training_data import Photos
 __all__ = ["Poses", "one_view", "pairs_of_views"]
 
 _PER_PHOTO: Final = 2
-_LEAST_COSINE: Final = 0.05  # of unit vectors around their mean: what looks less alike shows another view
+_LEAST_COSINE: Final = 0.05  # of unit vectors around their mean: what is less similar shows another view
 _MOST_TURNED_DEG: Final = 45.0  # beyond, two views of a phone's 65 degrees share less than a third
 _AT_ONCE: Final = 512
 
@@ -33,7 +33,7 @@ class Poses:
 
     @classmethod
     def of(cls, photos: Photos, device: torch.device) -> Self:
-        """Return the places of photos."""
+        """Return the poses of photos."""
         xy = np.stack([photos.east_m, photos.north_m], axis=1)
         walk = np.unique(photos.walk, return_inverse=True)[1].reshape(-1)
         return cls(
@@ -43,7 +43,7 @@ class Poses:
         )
 
     def take(self, rows: Tensor) -> Self:
-        """Return the places at `rows` (indices or a mask)."""
+        """Return the poses at `rows` (indices or a mask)."""
         return type(self)(xy=self.xy[rows], heading_deg=self.heading_deg[rows], walk=self.walk[rows])
 
 
@@ -52,15 +52,15 @@ def pairs_of_views(vectors: Tensor, poses: Poses, *, within_m: float) -> Tensor:
 
     A pair lies within `within_m` metres and, where both headings are known, 45 degrees. Of the photos that do,
     a photo is paired with the two whose unit `vectors` (N, K) are the most alike: most photos know
-    no heading, and what was seen from one spot in two directions must not count as alike. Photos of one walk share
-    light, weather and camera, which are just what a metric must learn to look past.
+    no heading, and two directions from one spot must not count as alike. Photos of one walk share
+    light, weather and camera, which a metric must learn to disregard.
     """
     pairs = [_pairs_of(rows, vectors, poses, within_m) for rows in torch.split(torch.arange(len(poses)), _AT_ONCE)]
     return torch.cat(pairs) if pairs else torch.empty(0, 2, dtype=torch.int64)
 
 
 def one_view(rows: Tensor, poses: Poses, *, within_m: float) -> Tensor:
-    """Return which of N places may show what the places at `rows` show, on another walk: a mask (R, N).
+    """Return which of N photos may show what the photos at `rows` show, on another walk: a mask (R, N).
 
     They lie within `within_m` metres and, where both headings are known, 45 degrees.
     """

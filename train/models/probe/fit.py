@@ -26,7 +26,7 @@ from train.models.localizer import UNFAMILIAR_BELOW
 from train.models.probe.covisibility import Poses
 from train.models.probe.features.extractor import CHUNK, FeatureExtractor, Features
 from train.models.probe.features.feature_cache import features_path
-from train.models.probe.finetune.augmented_views import check_looks
+from train.models.probe.finetune.augmented_views import check_views
 from train.models.probe.finetune.extractor import FinetunedExtractor
 from train.models.probe.heads.ensemble import head_names
 from train.models.probe.model import ProbeLocalizer, make_extractor, points_of
@@ -44,7 +44,7 @@ __all__ = ["check_probe", "fit_probe"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Unseen:
-    """N photos that a model had not learned from, to calibrate it on: their places (N, 2) and what it makes of them.
+    """N photos that a model had not learned from, to calibrate it on: positions (N, 2) in metres and evidence.
 
     They are the validation photos, or training photos held out of models of their own; `by` says which.
     """
@@ -104,7 +104,7 @@ def check_probe(config: ProbeConfig, parts: Sequence[TrainingData], *, device: t
     blank = torch.zeros(1, 3, config.pixels.height, config.pixels.width, dtype=torch.uint8)
     extractor(blank)
     if config.tune_epochs:
-        check_looks(source, FinetunedExtractor.of(extractor.last, scale=config.tune_scale), blank)
+        check_views(source, FinetunedExtractor.of(extractor.last, scale=config.tune_scale), blank)
     if not features_path(source, config, device).is_file():
         check_pixels(source, config.pixels)
 
@@ -179,7 +179,7 @@ def _with_power(localizer: ProbeLocalizer, data: TrainingData) -> ProbeLocalizer
 def _selected(
     dataset_features: DatasetFeatures, data: TrainingData, photos: Photos, device: torch.device
 ) -> tuple[DatasetFeatures, Poses]:
-    """Return what was seen of some photos and where they were taken, features and places on the device."""
+    """Return the features and the poses of some photos, on the device."""
     rows = torch.from_numpy(data.source.rows(photos))
     return dataset_features.take(rows).to(device), Poses.of(photos, device)
 

@@ -1,4 +1,4 @@
-"""Everything that is fitted to a site: the heads, and the reader that was tuned for them."""
+"""Everything that is fitted to a site: the heads, and the extractor that was finetuned for them."""
 
 import dataclasses
 from typing import Self
@@ -26,14 +26,14 @@ __all__ = ["DatasetFeatures", "SiteModel", "held_out_evidence", "steps_in_all"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFeatures:
-    """What frozen backbones saw of N photos: their features, and where stages are to be trained, the looks."""
+    """What frozen backbones make of N photos: features and, where stages are to be trained, augmented views."""
 
     features: Features
     views: AugmentedViews | None
 
     @classmethod
     def of(cls, source: DatasetPhotos, config: ProbeConfig, extractor: FeatureExtractor, device: torch.device) -> Self:
-        """Return what is seen of all photos of a dataset, kept beside it. Raises UsageError (`FinetunedExtractor`)."""
+        """Return the features of all photos of a dataset, kept beside it. Raises UsageError (`FinetunedExtractor`)."""
         backbone_extractor = (
             FinetunedExtractor.of(extractor.last, scale=config.tune_scale) if config.tune_epochs else None
         )
@@ -45,19 +45,19 @@ class DatasetFeatures:
         )
 
     def take(self, rows: Tensor) -> Self:
-        """Return the photos at `rows` (indices or a mask on the CPU, as the looks are)."""
+        """Return the photos at `rows` (indices or a mask on the CPU, as the views are)."""
         return type(self)(
             features=self.features.take(rows), views=None if self.views is None else self.views.take(rows)
         )
 
     def to(self, device: torch.device) -> Self:
-        """Return the features on a device; the looks, which are many, stay where they are."""
+        """Return the features on a device; the views, which are many, stay where they are."""
         return dataclasses.replace(self, features=self.features.to(device))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SiteModel:
-    """Fitted heads and the tuned reader whose vectors they take beside those of the frozen ones, if there is one."""
+    """Fitted heads and, if there is one, the finetuned extractor whose vectors they take beside the frozen ones'."""
 
     ensemble: Ensemble
     backbone_extractor: FinetunedExtractor | None
@@ -73,7 +73,7 @@ class SiteModel:
         frozen: BackboneExtractor,
         advance: Advance,
     ) -> Self:
-        """Return the model of photos taken at `places`; `frozen` is the reader that is tuned."""
+        """Return the model of photos with `poses`; `frozen` is the extractor that is finetuned."""
         backbone_extractor = (
             None
             if dataset_features.views is None

@@ -62,5 +62,5 @@ class LightCorrection:
 
 def _basis(brightness: Tensor, bounds: Tensor) -> Tensor:
     low, high = bounds
-    place = ((2 * brightness - low - high) / (high - low).clamp(min=_LEAST_SPAN)).clamp(-1.0, 1.0)
-    return torch.stack([place, place.square()], dim=1)
+    position = ((2 * brightness - low - high) / (high - low).clamp(min=_LEAST_SPAN)).clamp(-1.0, 1.0)
+    return torch.stack([position, position.square()], dim=1)

@@ -1,4 +1,4 @@
-"""Photos as the heads see them: features under a learnt metric, on the device of the heads."""
+"""What the heads compare: features under a learnt metric, on the device of the heads."""
 
 import dataclasses
 import math
@@ -20,13 +20,13 @@ __all__ = ["DescriptorModel", "Descriptors"]
 _Part = TypeVar("_Part", LightCorrection, Whitening)
 _LOCAL_DIMENSIONS = 128
 _FULL = 0.5
-_FEWEST_PAIRS = 50  # of views seen twice: fewer teach no metric
+_FEWEST_PAIRS = 50  # of photos of one view: fewer teach no metric
 _LOCAL_SAMPLE = 120_000  # local vectors are many and alike: more do not move their axes
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptors:
-    """N photos: `pooled` (N, K) unit vectors and, per network, grids of unit vectors at each size it looks at.
+    """N photos: `pooled` (N, K) unit vectors and, per network, grids of unit vectors at each size it takes.
 
     A grid in `local` is (N, rows, columns, k) float16; they are those of `Features.pyramids`, whitened.
     """
@@ -48,8 +48,8 @@ class Descriptors:
 class DescriptorModel:
     """Features to what the heads compare, by whitenings fitted on training photos.
 
-    There is one per backbone for pooled features, and one per network for local ones: what a network sees at one
-    size can then be compared with what it sees at another. Before pooled features are whitened, what light alone
+    There is one per backbone for pooled features, and one per network for local ones: features of one size
+    can then be compared with those of another. Before pooled features are whitened, what light alone
     makes of them is taken off by `light`, which is empty where `config.even_light` is off.
     """
 
@@ -64,9 +64,9 @@ class DescriptorModel:
 
     @classmethod
     def fit(cls, features: Features, poses: Poses, config: ProbeConfig) -> Self:
-        """Return the describer of training photos.
+        """Return the model fitted on training photos.
 
-        The metric of pooled features is learnt where other walks saw what a walk saw (`config.pair_m`), else
+        The metric of pooled features is learnt where two walks show one view (`config.pair_m`), else
         the photos are whitened without regard to where they were taken.
         """
         light = tuple(LightCorrection.fit(part, features.brightness) for part in features.pooled if config.even_light)
@@ -81,7 +81,7 @@ class DescriptorModel:
         )
 
     def __call__(self, features: Features) -> Descriptors:
-        """Return the photos described."""
+        """Return the descriptors of photos."""
         return Descriptors(
             pooled=_side_by_side(self.pooled, _corrected(self.light, features)),
             local=tuple(
@@ -91,7 +91,7 @@ class DescriptorModel:
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the describer as named tensors."""
+        """Return the model as named tensors."""
         kinds: dict[str, tuple[LightCorrection | Whitening, ...]] = {
             "light": self.light,
             "pooled": self.pooled,
@@ -106,7 +106,7 @@ class DescriptorModel:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """Return the describer of `tensors()`. Raises KeyError or ValueError where one is missing."""
+        """Return the model of `tensors()`. Raises KeyError or ValueError where one is missing."""
         light, pooled = _parts("light", LightCorrection, tensors), _parts("pooled", Whitening, tensors)
         if light and len(light) != len(pooled):
             raise ValueError(f"light of {len(light)} of {len(pooled)} backbones")

@@ -41,7 +41,7 @@ class Features:
     """Frozen features of N photos.
 
     `pooled` has, per backbone, (N, D) float32: unit-length parts side by side. `pyramids` has, per network with feature
-    maps, the last of them as (N, rows, columns, channels) float16 for each size it looks at, the finest first: at the
+    maps, the last of them as (N, rows, columns, channels) float16 for each size it takes, the finest first: at the
     smallest size all of it, at larger ones as many fields in the middle, which show what a photo from nearer shows.
     `brightness` (N,) is that of the photos (`train.models.probe.features.brightness`).
     """
@@ -80,7 +80,7 @@ class Features:
 def backbones_of(model: str, spec: PixelSpec) -> list[tuple[str, PixelSpec]]:
     """Return the backbones that `ProbeConfig.model` joins by ``+``, each with its input.
 
-    ``NAME@192`` looks at the photo at a short side of 192 pixels, ``NAME`` at that of `spec`, the largest there is.
+    ``NAME@192`` takes the photo at a short side of 192 pixels, ``NAME`` at that of `spec`, the largest there is.
     Raises UsageError.
     """
     return [_backbone_of(part.strip(), spec) for part in model.split("+")]
@@ -113,6 +113,7 @@ class FeatureExtractor(nn.Module):
 
     def __init__(self, model: str, spec: PixelSpec, *, own_statistics: float = 0.0) -> None:
         super().__init__()
+        # "readers" is part of the keys of checkpoints
         self.readers = nn.ModuleList(
             BackboneExtractor(name, own, own_statistics=own_statistics) for name, own in backbones_of(model, spec)
         )
@@ -121,11 +122,11 @@ class FeatureExtractor(nn.Module):
 
     @property
     def last(self) -> "BackboneExtractor":
-        """The reader of the backbone named last."""
+        """The extractor of the backbone named last."""
         return list(self._extractors())[-1]
 
     def add(self, backbone_extractor: "BackboneExtractor") -> None:
-        """Let a further reader speak last."""
+        """Add an extractor whose vectors come last."""
         self.readers.append(backbone_extractor.requires_grad_(requires_grad=False).eval())
 
     def load_weights(self, weights: str) -> None:
@@ -134,7 +135,7 @@ class FeatureExtractor(nn.Module):
             load_weights(backbone_extractor.backbone, backbone_extractor.name, weights)
 
     def _even_out(self) -> None:
-        """Give a network the same first weights at every size it looks at: what it sees at two must be comparable."""
+        """Give a network the same first weights at every size it takes: features of two sizes must be comparable."""
         first: dict[str, dict[str, Tensor]] = {}
         for backbone_extractor in self._extractors():
             own = backbone_extractor.backbone.state_dict()

@@ -10,7 +10,7 @@ from train.config.schema import ProbeConfig
 from train.data.pixel_cache import cached_pixels
 from train.data.training_data import DatasetPhotos
 from train.models.probe.features.extractor import CHUNK, FEATURES_VERSION, FeatureExtractor, Features
-from train.models.probe.features.tensor_cache import cached_tensors, how_seen, photos_of, tensors_path
+from train.models.probe.features.tensor_cache import cached_tensors, extraction_settings, photos_of, tensors_path
 
 __all__ = ["cached_features", "features_path"]
 
@@ -31,7 +31,8 @@ def cached_features(
 
 def features_path(source: DatasetPhotos, config: ProbeConfig, device: torch.device) -> Path:
     """Return where the features lie."""
-    return tensors_path("features", source, how_seen(config, device, version=FEATURES_VERSION), photos_of(source))
+    settings = extraction_settings(config, device, version=FEATURES_VERSION)
+    return tensors_path("features", source, settings, photos_of(source))
 
 
 def _extracted(source: DatasetPhotos, config: ProbeConfig, extractor: FeatureExtractor) -> dict[str, Tensor]:

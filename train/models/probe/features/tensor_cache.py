@@ -20,7 +20,7 @@ from train.config.schema import ProbeConfig
 from train.data.preprocessing import PREPROCESSING_VERSION
 from train.data.training_data import DatasetPhotos
 
-__all__ = ["cached_tensors", "how_seen", "photos_of", "tensors_path"]
+__all__ = ["cached_tensors", "extraction_settings", "photos_of", "tensors_path"]
 
 _FOLDER: Final = ".cache"
 _ZEROS: Final = b"0" * 64
@@ -55,7 +55,7 @@ def photos_of(source: DatasetPhotos) -> list[Any]:
     return [source.photos.ids.tolist(), source.photos.photo_sha256.tolist()]
 
 
-def how_seen(config: ProbeConfig, device: torch.device, *, version: int) -> list[Any]:
+def extraction_settings(config: ProbeConfig, device: torch.device, *, version: int) -> list[Any]:
     """Return everything but the photos that frozen backbones' outputs depend on."""
     weights = Path(config.weights)
     spec = config.pixels

@@ -13,14 +13,14 @@ from train.data.augmentation import Augmentation, UIntArray, augment, photo_keys
 from train.data.pixel_cache import cached_pixels
 from train.data.training_data import DatasetPhotos
 from train.models.probe.features.extractor import CHUNK
-from train.models.probe.features.tensor_cache import cached_tensors, how_seen, photos_of, tensors_path
+from train.models.probe.features.tensor_cache import cached_tensors, extraction_settings, photos_of, tensors_path
 from train.models.probe.finetune.extractor import FinetunedExtractor
 
-__all__ = ["AugmentedViews", "cached_augmented_views", "check_looks"]
+__all__ = ["AugmentedViews", "cached_augmented_views", "check_views"]
 
 _VERSION: Final = 4
 _VIEWS: Final = 6
-_MOST_BYTES: Final = 2 << 30  # of maps: more photos are looked at in fewer ways
+_MOST_BYTES: Final = 2 << 30  # of maps: of more photos there are fewer views
 _STRENGTH: Final = Augmentation(crop=0.3, rotate_deg=5.0, colour=0.6)
 
 
@@ -43,7 +43,7 @@ class AugmentedViews:
 
     @property
     def count(self) -> int:
-        """AugmentedViews at each photo."""
+        """Views of each photo."""
         return self.maps.shape[1]
 
     def unaltered(self, start: int, end: int) -> Tensor:
@@ -51,19 +51,19 @@ class AugmentedViews:
         return self.maps[self.rows[start:end], 0]
 
     def drawn(self, photos: Tensor, views: Tensor) -> Tensor:
-        """Return one map (R, C, H, W) of each of the R photos; look 0 shows it as it is."""
+        """Return one map (R, C, H, W) of each of the R photos; view 0 shows it as it is."""
         return self.maps[self.rows[photos], views]
 
 
 def cached_augmented_views(
     source: DatasetPhotos, config: ProbeConfig, backbone_extractor: FinetunedExtractor, *, device: torch.device
 ) -> AugmentedViews:
-    """Return the looks at all photos of a dataset, in the order of `source.photos`, on the CPU.
+    """Return the views of all photos of a dataset, in the order of `source.photos`, on the CPU.
 
     Raises UsageError where they are too many to hold.
     """
-    how = [how_seen(config, device, version=_VERSION), _VIEWS, dataclasses.astuple(_STRENGTH)]
-    path = tensors_path("looks", source, [how, photos_of(source)])  # one hash: the looks of one config at a time
+    how = [extraction_settings(config, device, version=_VERSION), _VIEWS, dataclasses.astuple(_STRENGTH)]
+    path = tensors_path("looks", source, [how, photos_of(source)])  # one hash: the views of one config at a time
     tensors = cached_tensors(
         path, len(source.photos), lambda: {"maps": _views_of_all(source, config, backbone_extractor, device)}
     )
@@ -71,8 +71,8 @@ def cached_augmented_views(
 
 
 @torch.inference_mode()
-def check_looks(source: DatasetPhotos, backbone_extractor: FinetunedExtractor, image: Tensor) -> None:
-    """Raise UsageError where the looks at all photos, of which `image` (1, 3, H, W) is like one, are too many."""
+def check_views(source: DatasetPhotos, backbone_extractor: FinetunedExtractor, image: Tensor) -> None:
+    """Raise UsageError where the views of all photos, of which `image` (1, 3, H, W) is like one, are too many."""
     _views_that_fit(len(source.photos), backbone_extractor.trunk(image)[0].numel())
 
 
@@ -96,7 +96,7 @@ def _views_of_all(
 
 
 def _views_that_fit(photos: int, numbers: int) -> int:
-    """Return how many looks at so many photos there is room for, with so many numbers per map."""
+    """Return how many views of so many photos there is room for, with so many numbers per map."""
     fit = _MOST_BYTES // (2 * photos * numbers)
     if fit < 1:
         size_gb = 2 * photos * numbers / 1e9
@@ -108,9 +108,9 @@ def _views_that_fit(photos: int, numbers: int) -> int:
 
 
 def _altered(images: Tensor, keys: UIntArray, view: int, device: torch.device) -> Tensor:
-    """Return the images as look 0 shows them, as they are, or altered."""
+    """Return the images as they are for view 0, else altered."""
     if not view:
         return images
-    # the look takes the place of an epoch: the same photo is altered in the same ways, whatever comes with it
+    # the view takes the place of an epoch: the same photo is altered in the same ways, whatever comes with it
     uniforms = torch.from_numpy(photo_uniforms(keys, seed=0, epoch=view)).float().to(device)
     return augment(images.to(device).float(), uniforms, _STRENGTH)

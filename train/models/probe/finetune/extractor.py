@@ -44,7 +44,7 @@ class FinetunedExtractor(BackboneExtractor):
 
     @classmethod
     def of(cls, frozen: BackboneExtractor, *, scale: float) -> "FinetunedExtractor":
-        """Return a reader with the weights of a frozen one; `scale` is the length of the vectors its layers read."""
+        """Return an extractor with the weights of `frozen`; `scale` is the length of the vectors its layers take."""
         backbone_extractor = cls(frozen.name, frozen.spec, own_statistics=frozen.own_statistics, scale=scale)
         backbone_extractor.backbone.load_state_dict(frozen.backbone.state_dict())
         return backbone_extractor.to(memory_format=torch.channels_last).to(frozen.mean.device).eval()
@@ -82,7 +82,7 @@ class FinetunedExtractor(BackboneExtractor):
         return vectors[:, -_EMBEDDING:]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the vectors (N, D) of images; its maps are for nobody else."""
+        """Return the vectors (N, D) of images; no head takes its maps."""
         return self._vectors(self.normalised(images)), None
 
     def _vectors(self, inputs: Tensor, at_cut: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""The last stages of a backbone learn a site: to name the place, and to find alike what two walks saw of it."""
+"""The last stages of a backbone learn a site: to locate photos, and to match views of one place."""
 
 import dataclasses
 from typing import Final
@@ -36,7 +36,7 @@ def finetuned_extractor(
     *,
     advance: Advance,
 ) -> FinetunedExtractor:
-    """Return a reader like `frozen` with its last two stages trained on N photos; `advance` is called once per step.
+    """Return `frozen` with its last two stages trained on N photos, as a new one; `advance` is called once per step.
 
     Two losses: cross-entropy with soft labels over the cells, and contrast, under which views of one place on two
     walks attract each other and places further apart repel (van den Oord et al., "Representation Learning with
@@ -56,7 +56,7 @@ def finetuned_extractor(
 
 
 def with_finetuned(features: Features, backbone_extractor: FinetunedExtractor, views: AugmentedViews) -> Features:
-    """Return the features of N photos with the vectors of a tuned reader beside those of the frozen ones."""
+    """Return the features of N photos with the vectors of a finetuned extractor beside those of the frozen ones."""
     device = features.pooled[0].device
     with torch.inference_mode():
         starts = range(0, len(views), CHUNK)
@@ -98,8 +98,8 @@ def _descend(
         logits = classify(F.dropout(config.tune_scale * vectors[:, :width], config.tune_dropout))
         own = rows.to(poses.xy.device)
         targets = soft_labels(poses.xy[own], cells, config.label_sigma_m)
-        placing = -(targets * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
-        loss = config.tune_place_share * placing + _contrast(
+        locating = -(targets * F.log_softmax(logits, dim=1)).sum(dim=1).mean()
+        loss = config.tune_place_share * locating + _contrast(
             backbone_extractor.embedding(vectors), poses.take(own), config
         )
         optimizer.zero_grad()
@@ -121,8 +121,8 @@ def _contrast(embedding: Tensor, poses: Poses, config: ProbeConfig) -> Tensor:
     total = alike.sum(dim=1)
     probs = alike / total.clamp(min=1e-6)[:, None]
     losses = -(probs * F.log_softmax(logits, dim=1)).sum(dim=1)
-    speak = total > config.tune_least_alike
-    return losses[speak].mean() if bool(speak.any()) else embedding.sum() * 0.0
+    counts = total > config.tune_least_alike
+    return losses[counts].mean() if bool(counts.any()) else embedding.sum() * 0.0
 
 
 class _Partners:
@@ -143,7 +143,7 @@ class _Partners:
         self._start = self._count.cumsum(0) - self._count
 
     def drawn(self, draws: torch.Generator) -> Tensor:
-        """Return the rows of a batch; a photo without a partner is joined by itself, which another look may show."""
+        """Return the rows of a batch; a photo without a partner is joined by itself, maybe in another view."""
         first = torch.randint(self._photos, (self._pairs,), generator=draws)
         count = self._count[first]
         pick = (torch.rand(len(first), generator=draws) * count).long().clamp(max=(count - 1).clamp(min=0))

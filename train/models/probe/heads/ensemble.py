@@ -33,7 +33,7 @@ class Head(Protocol):
     """Features in, a distribution over the site out."""
 
     def evidence(self, photos: Descriptors) -> Evidence:
-        """Return log shares of the C cells for N photos, (N, C), which need not sum to one, and their likeness."""
+        """Return log-probabilities (N, C) of C cells for N photos, not necessarily normalised, and similarities."""
         ...
 
     def tensors(self) -> dict[str, Tensor]:
@@ -58,7 +58,7 @@ class Ensemble:
     heads: Mapping[str, Head]
     cells: Cells
     prior: Tensor
-    """Log shares (C,) of the training photos in the cells; zero where they are not to be divided out."""
+    """Log share (C,) of the training photos in each cell; zero where it is not to be divided out."""
     exponent: float
 
     @classmethod
@@ -71,7 +71,7 @@ class Ensemble:
         *,
         advance: Advance,
     ) -> Self:
-        """Return the heads of `config` fitted on photos taken at `places`."""
+        """Return the heads of `config` fitted on photos with `poses`."""
         descriptor_model = DescriptorModel.fit(features, poses, config)
         photos, xy = descriptor_model(features), poses.xy
         heads: dict[str, Head] = {}
@@ -89,7 +89,7 @@ class Ensemble:
 
     @torch.inference_mode()
     def evidence(self, features: Features) -> Evidence:
-        """Return normalised log shares of the cells, (N, C), and the likeness (N,) of the training photos.
+        """Return normalised log-probabilities of the cells, (N, C), and the similarity (N,) of the training photos.
 
         A product asks every head to agree: Hinton, "Training Products of Experts by Minimizing Contrastive
         Divergence", Neural Computation 14 (2002). Each of H heads says where training photos like this one were
@@ -99,9 +99,9 @@ class Ensemble:
         parts: list[Evidence] = []
         for rows in torch.split(torch.arange(len(features)), _AT_ONCE):
             photos = self.descriptor_model(features.take(rows))
-            told = [head.evidence(photos) for head in self.heads.values()]
-            product = torch.stack([one.log_probs for one in told]).sum(dim=0)
-            similarity = torch.stack([one.similarity for one in told]).nanmean(dim=0)
+            by_head = [head.evidence(photos) for head in self.heads.values()]
+            product = torch.stack([one.log_probs for one in by_head]).sum(dim=0)
+            similarity = torch.stack([one.similarity for one in by_head]).nanmean(dim=0)
             known = (len(self.heads) - 1) * self.prior
             log_probs = F.log_softmax(self.exponent * (product - known), dim=1)
             parts.append(Evidence(log_probs=log_probs, similarity=similarity))
@@ -109,6 +109,7 @@ class Ensemble:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that was fitted, by name."""
+        # "describer" is a key of checkpoints
         named = {f"describer.{name}": tensor for name, tensor in self.descriptor_model.tensors().items()}
         for head_name, head in self.heads.items():
             named |= {f"{head_name}.{name}": tensor for name, tensor in head.tensors().items()}
@@ -137,8 +138,8 @@ class Ensemble:
 
 def _log_density(xy: Tensor, cells: Cells, *, bandwidth_m: float) -> Tensor:
     """Return the log share (C,) of positions (N, 2) in each cell, spread by a Gaussian kernel and partly evened out."""
-    held = torch.stack([soft_labels(part, cells, bandwidth_m).sum(dim=0) for part in torch.split(xy, _AT_ONCE)])
-    return torch.log((1 - _EVEN_SHARE) * held.sum(dim=0) / len(xy) + _EVEN_SHARE / len(cells))
+    density = torch.stack([soft_labels(part, cells, bandwidth_m).sum(dim=0) for part in torch.split(xy, _AT_ONCE)])
+    return torch.log((1 - _EVEN_SHARE) * density.sum(dim=0) / len(xy) + _EVEN_SHARE / len(cells))
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -42,7 +42,7 @@ class HeatMap:
 
     @torch.inference_mode()
     def evidence(self, photos: Descriptors) -> Evidence:
-        """Return log shares of the cells, (N, C)."""
+        """Return log-probabilities of the cells, (N, C)."""
         logits = [network(photos.pooled * _INPUT_SCALE) for network in self.networks]
         probs = torch.stack([F.log_softmax(part, dim=1) for part in logits]).logsumexp(dim=0)
         return Evidence.without_comparison(probs)
@@ -67,7 +67,7 @@ def _network(inputs: int, outputs: int, config: ProbeConfig) -> nn.Sequential:
 
 
 def soft_labels(xy: Tensor, cells: Cells, sigma_m: float) -> Tensor:
-    """Return a Gaussian around each position (N, 2) as shares of the cells, (N, C)."""
+    """Return a Gaussian around each position (N, 2) as probabilities of the cells, (N, C)."""
     # the faster way to distances is metres off where a site is kilometres wide
     distance = torch.cdist(xy, cells.centres, compute_mode="donot_use_mm_for_euclid_dist")
     return torch.softmax(-distance.square() / (2 * sigma_m**2), dim=1)

@@ -19,7 +19,7 @@ __all__ = ["Neighbours"]
 _BANDS: Final = 6  # local vectors match within a sixth of the rows, rounded up: a floor is not matched with the sky
 _APART: Final = -4.0
 _LEAST_SPREAD: Final = 1e-6
-_FAMILIAR: Final = 5  # photos that must look alike for a view to be known: one may do so by chance
+_FAMILIAR: Final = 5  # photos that must be similar for a view to be known: one may do so by chance
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Neighbours:
     """The G training photos as a head (`train.models.probe.heads.ensemble.Head`).
 
     A photo is compared with all of them by pooled features, with the best by their grids too: both ways,
-    each local vector with its best match in about the same row (chamfer similarity). Where a network looks at several
+    each local vector with its best match in about the same row (chamfer similarity). Where a network takes several
     sizes, the middle of one photo at each larger size is compared with the whole of the other at the smallest,
     and the other way round: the better of the two counts. So a view is found again from nearer or farther away.
     The positions of the most similar are spread by a Gaussian kernel and weighted by the softmax of similarity.
@@ -45,17 +45,17 @@ class Neighbours:
 
     @torch.inference_mode()
     def evidence(self, photos: Descriptors) -> Evidence:
-        """Return log shares of the cells, (N, C), and how alike the best of the gallery look, (N,)."""
+        """Return log-probabilities of the cells, (N, C), and the similarity (N,) of the best of the gallery."""
         scores, index, similarity = self._shortlisted(photos)
-        best, place = scores.topk(min(self.config.neighbours, scores.shape[1]), dim=1)
+        best, column = scores.topk(min(self.config.neighbours, scores.shape[1]), dim=1)
         weights = torch.softmax(best / self.config.temperature, dim=1)
-        distance = torch.cdist(self.xy[index.gather(1, place)], self.cells.centres)
+        distance = torch.cdist(self.xy[index.gather(1, column)], self.cells.centres)
         kernels = torch.softmax(-distance.square() / (2 * self.config.bandwidth_m**2), dim=2)
         probs = torch.einsum("nk,nkc->nc", weights, kernels)
         return Evidence(log_probs=torch.log(probs + self.config.floor / len(self.cells)), similarity=similarity)
 
     def _shortlisted(self, photos: Descriptors) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scores (N, S) of the best of the gallery, their indices (N, S), and how alike these look, (N,).
+        """Return scores (N, S) of the best of the gallery, their indices (N, S), and their similarity, (N,).
 
         Scores compare the gallery for one photo, the similarity compares photos with each other.
         """

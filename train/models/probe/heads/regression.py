@@ -68,7 +68,7 @@ class Regression:
 
     @torch.inference_mode()
     def evidence(self, photos: Descriptors) -> Evidence:
-        """Return log shares of the cells, (N, C)."""
+        """Return log-probabilities of the cells, (N, C)."""
         point, spread = self._point_and_spread(photos.pooled * _INPUT_SCALE)
         probs = F.log_softmax(-torch.cdist(point, self.cells.centres) / spread[:, None], dim=1)
         return Evidence.without_comparison(probs)
