@@ -10,10 +10,11 @@ from img2gps.lazy import lazy_names
 from img2gps.threads import settle_threads
 
 if TYPE_CHECKING:
-    from train.api import ablate, compare, evaluate, predict, resume, train
+    from train.api import ablate, compare, evaluate, plan_ablate, plan_resume, plan_train, predict, resume, train
     from train.config.schema import TrainConfig
     from train.data.photo_dataset import PhotoDataset
     from train.inference.model import Model, load_model
+    from train.inference.output import predictions_csv, predictions_geojson
 
 __all__ = [
     "Model",
@@ -23,16 +24,24 @@ __all__ = [
     "compare",
     "evaluate",
     "load_model",
+    "plan_ablate",
+    "plan_resume",
+    "plan_train",
     "predict",
+    "predictions_csv",
+    "predictions_geojson",
     "resume",
     "train",
 ]
 
 settle_threads()  # before torch is loaded; where it is already, this changes nothing
 
+_API = ("ablate", "compare", "evaluate", "plan_ablate", "plan_resume", "plan_train", "predict", "resume", "train")
+
 __getattr__, __dir__ = lazy_names(
     __name__,
-    dict.fromkeys(("ablate", "compare", "evaluate", "predict", "resume", "train"), "train.api")
+    dict.fromkeys(_API, "train.api")
     | dict.fromkeys(("Model", "load_model"), "train.inference.model")
+    | dict.fromkeys(("predictions_csv", "predictions_geojson"), "train.inference.output")
     | {"PhotoDataset": "train.data.photo_dataset", "TrainConfig": "train.config.schema"},
 )

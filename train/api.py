@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from img2gps.dataset import Dataset
+from img2gps.errors import UsageError
 
 if TYPE_CHECKING:
     from train.config.schema import TrainConfig
@@ -12,13 +13,24 @@ if TYPE_CHECKING:
     from train.evaluation.result import EvaluationResult
     from train.inference.predict import Prediction
     from train.runs.folder import RunFolder
+    from train.study.grid import Cell
     from train.study.results import StudyResult
 
-__all__ = ["ablate", "compare", "evaluate", "predict", "resume", "train"]
+__all__ = [
+    "ablate",
+    "compare",
+    "evaluate",
+    "plan_ablate",
+    "plan_resume",
+    "plan_train",
+    "predict",
+    "resume",
+    "train",
+]
 
 
 def train(
-    dataset: Dataset | str | Path,
+    dataset: Dataset | str | Path | None = None,
     config: "TrainConfig | str | Path | None" = None,
     *,
     preset: str | None = None,
@@ -29,33 +41,76 @@ def train(
 ) -> "RunFolder":
     """Train a model on a dataset and return its run, a new folder in `runs`: what ``img2gps train`` does.
 
-    `config` is a whole config, or a TOML file of one; else `preset` names one, as ``--preset`` does. `fields` set
-    further fields of it by name, such as ``epochs=5``. Raises UsageError, NotFoundError, InvalidDatasetError,
-    DeviceError.
+    `config` is a whole config, or a TOML file of one, such as the config.toml of a run, which may name the dataset
+    and ask for folds; else `preset` names one, as ``--preset`` does. `fields` set further fields by name, such as
+    ``epochs=5`` or ``device="cpu"``. `folds` trains one model per fold of the dataset; `name` is that of the run, else
+    the preset with a number. Raises UsageError, NotFoundError, InvalidDatasetError, InvalidCheckpointError,
+    DeviceError, RunLockedError.
 
         >>> from train import train
         >>> run = train("quad", preset="quick", epochs=5, name="five")
         >>> run.best.is_dir()
         True
     """
-    from train.config.options import resolve
-    from train.config.schema import TrainConfig
-    from train.config.values import changed
     from train.training.session import start_run
 
-    if isinstance(config, TrainConfig):
-        chosen: TrainConfig = changed(config, fields, where="train()")
-    else:
-        path = None if config is None else Path(config)
-        chosen = resolve(preset_name=preset, options=fields, assignments=(), config_path=path)[0]
-    return start_run(_root(dataset), chosen, folds=folds, name=name, runs=Path(runs))
+    root, chosen, by_fold = _chosen(dataset, config, preset, fields)
+    return start_run(root, chosen, folds=folds or by_fold, name=name, runs=Path(runs))
+
+
+def plan_train(
+    dataset: Dataset | str | Path | None = None,
+    config: "TrainConfig | str | Path | None" = None,
+    *,
+    preset: str | None = None,
+    folds: bool = False,
+    name: str | None = None,
+    runs: str | Path = "runs",
+    **fields: object,
+) -> Mapping[str, Any]:
+    """Return what `train` would do, having checked all of it, and write nothing: ``img2gps train --dry-run``.
+
+    The keys are those of ``--dry-run``: dataset, models (photos that train, validate and are held out), config.
+
+        >>> from train import plan_train
+        >>> plan = plan_train("quad", preset="quick", epochs=5)
+        >>> plan["config"]["epochs"], plan["models"][0]["train"] > 0
+        (5, True)
+    """
+    from train.training.plan import plan
+
+    root, chosen, by_fold = _chosen(dataset, config, preset, fields)
+    return plan(root, chosen, folds=folds or by_fold, name=name, runs=Path(runs))
 
 
 def resume(run: str | Path, *, epochs: int | None = None) -> "RunFolder":
-    """Go on with a run where it was cut off, or for longer with `epochs`: what ``img2gps train --resume`` does."""
+    """Go on with a run where it was cut off, or for longer with `epochs`: what ``img2gps train --resume`` does.
+
+    `run` may be a checkpoint of the run, such as ``runs/quick-001/previous``. Raises NotFoundError,
+    InvalidCheckpointError naming the damaged file, InvalidDatasetError where the training photos have changed,
+    UsageError where more than `epochs` are done, RunLockedError where another process trains it.
+
+        >>> from train import resume
+        >>> resume("runs/quick-001").best.is_dir()
+        True
+    """
     from train.training.session import resume_run
 
     return resume_run(Path(run), epochs=epochs)
+
+
+def plan_resume(run: str | Path, *, epochs: int | None = None) -> Mapping[str, Any]:
+    """Return what `resume` would do, and write nothing: ``img2gps train --resume RUN --dry-run``.
+
+    The keys are those of `plan_train`, with the epochs that each model has behind it.
+
+        >>> from train import plan_resume
+        >>> plan_resume("runs/quick-001")["models"][0]["epochs_done"] >= 1
+        True
+    """
+    from train.training.plan import resume_plan
+
+    return resume_plan(Path(run), epochs=epochs)
 
 
 def evaluate(
@@ -84,19 +139,39 @@ def evaluate(
     return evaluate_run(Path(run), on=other, split=split, force=force, abstain_m=abstain_m, device=device, write=write)
 
 
-def compare(evaluations: "Sequence[EvaluationResult]") -> "list[Comparison]":
-    """Return each pair of evaluations on the photos that all share, with the interval of the difference."""
+def compare(evaluations: "Sequence[EvaluationResult]", *, write: bool = False) -> "list[Comparison]":
+    """Return each pair of evaluations on the photos that all share: what ``img2gps evaluate RUN RUN`` does.
+
+    A comparison has the difference of each figure in metres (negative: the first is better) and its interval.
+    `write` leaves the page of the comparison beside the report of the first. Raises UsageError where two have one
+    name or no photo is shared.
+
+        >>> from train import compare, evaluate
+        >>> compare([evaluate("runs/quick-001", split="test", write=False)])
+        []
+    """
+    from train.evaluation.comparison_page import write_comparison
     from train.evaluation.evaluate import compare_evaluations
 
-    return compare_evaluations(evaluations)
+    comparisons = compare_evaluations(evaluations)
+    if write and comparisons:
+        write_comparison(evaluations, comparisons)
+    return comparisons
 
 
 def predict(
     run: str | Path, photos: str | Path | Sequence[str | Path], *, walks: bool = False, device: str = "auto"
 ) -> "list[Prediction]":
-    """Return where photos were taken, folders of them included: what ``img2gps predict`` does.
+    """Return where photos were taken, those of folders included: what ``img2gps predict`` does.
 
+    A prediction has lon and lat in degrees, `radius_50_m` and `radius_90_m` in metres, and `error` where a file cannot
+    be read; `predictions_csv` and `predictions_geojson` write them down. `walks` locates photos of one walk together.
     Raises NotFoundError, InvalidCheckpointError, DeviceError, and UsageError for `walks` of a model of points alone.
+
+        >>> from train import predict
+        >>> [answer] = predict("runs/quick-001", "IMG_0042.jpg")
+        >>> answer.file
+        'IMG_0042.jpg'
     """
     from train.inference.load import load_localizer
     from train.inference.predict import find_photos, predict_files
@@ -120,25 +195,92 @@ def ablate(
     """Train a grid of runs and say which differences exceed the noise: what ``img2gps ablate`` does.
 
     `axes` are fields of the config with the values to compare, such as ``{"lr": [1e-3, 3e-3]}``; `fields` are the same
-    for all runs. A study goes on where it was interrupted. Raises UsageError, NotFoundError, InvalidDatasetError.
-    """
-    from train.config.options import study_base
-    from train.study.grid import study_cells
-    from train.study.report import write_study
-    from train.study.results import study_result
-    from train.study.runs import run_study, study_folder, whole_failure
+    for all runs, such as ``device="cpu"``. `seeds` is the number of runs per setting; `scale_lr` scales the learning
+    rate with the batch, given rates being for batch 32. A study goes on where it was interrupted. Raises UsageError,
+    NotFoundError, InvalidDatasetError, RunLockedError, and the error of the first run where every run failed.
 
-    root = _root(dataset)
-    base = study_base(preset, models=[str(model) for model in axes.get("model", ())], options=fields)
-    cells = study_cells(base, {field: tuple(values) for field, values in axes.items()}, seeds=seeds, scale_lr=scale_lr)
+        >>> from train import ablate
+        >>> tiny = {"model": ["timm/test_efficientnet"], "size": [32]}
+        >>> study = ablate("quad", tiny | {"lr": [1e-3, 3e-3]}, preset="published", weights="none", epochs=1)
+        >>> len(study.settings)
+        2
+    """
+    from train.study.runs import study_folder
+    from train.study.study import make_study
+
+    root, cells = _root(dataset), _cells(axes, preset, fields, seeds=seeds, scale_lr=scale_lr)
     folder = study_folder(Path(runs), root, name=name)
-    trained = run_study(root, cells, folder)
-    result = study_result(root, trained)
-    write_study(folder, root, trained, result)
-    if result.best is None:
-        raise whole_failure(folder, trained)
-    return result
+    study = make_study(root, cells, folder)
+    if study.failure is not None:
+        raise study.failure
+    return study.result
+
+
+def plan_ablate(
+    dataset: Dataset | str | Path,
+    axes: Mapping[str, Sequence[object]],
+    *,
+    preset: str | None = None,
+    seeds: int = 1,
+    scale_lr: Literal["none", "linear", "sqrt"] = "none",
+    name: str | None = None,
+    runs: str | Path = "runs",
+    **fields: object,
+) -> "list[RunFolder]":
+    """Return the run of each setting and seed, having checked all, and train none: ``img2gps ablate --dry-run``.
+
+    >>> from train import plan_ablate
+    >>> runs = plan_ablate("quad", {"lr": [1e-3, 3e-3]}, preset="quick", seeds=2)
+    >>> len(runs)
+    4
+    """
+    from train.study.runs import plan_study, study_folder
+
+    root, cells = _root(dataset), _cells(axes, preset, fields, seeds=seeds, scale_lr=scale_lr)
+    folder = study_folder(Path(runs), root, name=name)
+    return plan_study(root, cells, folder)
 
 
 def _root(dataset: Dataset | str | Path) -> Path:
     return dataset.root if isinstance(dataset, Dataset) else Path(dataset)
+
+
+def _chosen(
+    dataset: Dataset | str | Path | None,
+    config: "TrainConfig | str | Path | None",
+    preset: str | None,
+    fields: Mapping[str, object],
+) -> "tuple[Path, TrainConfig, bool]":
+    """Return the dataset, the config and whether a config file asks for folds."""
+    from train.config.options import resolve
+    from train.config.schema import TrainConfig
+    from train.config.values import changed
+
+    file_dataset, by_fold = None, False
+    if isinstance(config, TrainConfig):
+        if preset is not None:
+            raise UsageError("train() takes a whole config or a preset: give one of them.")
+        chosen: TrainConfig = changed(config, fields, where="train()") if fields else config
+    else:
+        path = None if config is None else Path(config)
+        chosen, file_dataset, by_fold = resolve(preset_name=preset, options=fields, assignments=(), config_path=path)
+    root = dataset or file_dataset
+    if root is None:
+        raise UsageError("No dataset: give the folder that `img2gps ingest` made.")
+    return _root(root), chosen, by_fold
+
+
+def _cells(
+    axes: Mapping[str, Sequence[object]],
+    preset: str | None,
+    fields: Mapping[str, object],
+    *,
+    seeds: int,
+    scale_lr: Literal["none", "linear", "sqrt"],
+) -> "list[Cell]":
+    """Return the runs of a grid."""
+    from train.config.options import study_base
+    from train.study.grid import study_cells
+
+    base = study_base(preset, models=[str(model) for model in axes.get("model", ())], options=fields)
+    return study_cells(base, {field: tuple(values) for field, values in axes.items()}, seeds=seeds, scale_lr=scale_lr)

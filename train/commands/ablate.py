@@ -73,9 +73,8 @@ def ablate(
     from img2gps.interrupts import interruptible
     from train.config.options import study_base
     from train.study.grid import parse_axes, study_cells
-    from train.study.report import write_study
-    from train.study.results import study_result
-    from train.study.runs import plan_study, run_study, study_folder, whole_failure
+    from train.study.runs import plan_study, study_folder
+    from train.study.study import make_study
     from train.training.session import RUNS
 
     shared = {"device": device, "threads": threads}
@@ -88,17 +87,16 @@ def ablate(
         print_json({"study": str(folder), "runs": [run.root.name for run in plan_study(dataset, cells, folder)]})
         return
     with interruptible():
-        runs = run_study(dataset, cells, folder)
-    result = study_result(dataset, runs)
-    report = write_study(folder, dataset, runs, result)
+        study = make_study(dataset, cells, folder)
+    result = study.result
     if as_json:
-        print_json(result.to_dict() | {"study": str(folder), "report": str(report)})
+        print_json(result.to_dict() | {"study": str(folder), "report": str(study.report)})
     else:
         for title, columns, rows in result.tables():
             print_table(f"{title}: validation RMSE in metres ({format_count(result.photos, 'photo')})", columns, rows)
         print_text(f"Mean position: {result.mean_predictor_rmse_m:.1f} m")
         for verdict in result.verdicts:
             say(verdict)
-        print_text(safe_path(report))
-    if result.best is None:
-        raise whole_failure(folder, runs)
+        print_text(safe_path(study.report))
+    if study.failure is not None:
+        raise study.failure

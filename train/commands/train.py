@@ -67,11 +67,10 @@ def train(
     epoch; --resume goes on from there.
     """
     from img2gps.interrupts import interruptible
+    from train import api
     from train.config.options import resolve
     from train.runs.info import NO_PHOTOS
     from train.runtime.distributed import leads
-    from train.training.plan import plan, resume_plan
-    from train.training.session import resume_run, start_run
     from train.training.summary import summary
 
     with interruptible():
@@ -83,9 +82,9 @@ def train(
             longer = None if epochs is None else int(epochs)
             if dry_run:
                 if leads():
-                    print_json(resume_plan(resume, epochs=longer))
+                    print_json(api.plan_resume(resume, epochs=longer))
                 return
-            run = resume_run(resume, epochs=longer)
+            run = api.resume(resume, epochs=longer)
         else:
             config, file_dataset, file_folds = resolve(
                 preset_name=preset_name,
@@ -99,9 +98,9 @@ def train(
                 raise UsageError("No dataset: give the folder that `img2gps ingest` made, or --resume RUN.")
             if dry_run:
                 if leads():
-                    print_json(plan(root, config, folds=folds or file_folds, name=name))
+                    print_json(api.plan_train(root, config, folds=folds or file_folds, name=name))
                 return
-            run = start_run(root, config, folds=folds or file_folds, name=name)
+            run = api.train(root, config, folds=folds or file_folds, name=name)
     if not leads():
         return
     if as_json:

@@ -49,7 +49,12 @@ def predictions_json(predictions: Iterable[Prediction], *, abstain_m: float | No
 
 
 def predictions_csv(predictions: Sequence[Prediction], *, abstain_m: float | None = None) -> str:
-    """Return the rows as CSV with a header."""
+    """Return predictions as CSV with a header; with `abstain_m`, ``sure`` says whether the 90 % region is within it.
+
+    >>> from train import predict, predictions_csv
+    >>> print(predictions_csv(predict("runs/quick-001", "IMG_0042.jpg"), abstain_m=25.0).splitlines()[0])
+    file,lon,lat,radius_50_m,radius_90_m,error,familiarity,sure
+    """
     rows = predictions_json(predictions, abstain_m=abstain_m)
     columns = [field.name for field in dataclasses.fields(Prediction)] + ([] if abstain_m is None else ["sure"])
     text = io.StringIO(newline="")
@@ -60,7 +65,12 @@ def predictions_csv(predictions: Sequence[Prediction], *, abstain_m: float | Non
 
 
 def predictions_geojson(predictions: Iterable[Prediction], *, abstain_m: float | None = None) -> str:
-    """Return the located photos as a GeoJSON FeatureCollection of points, [lon, lat]; unread files are left out."""
+    """Return the located photos as a GeoJSON FeatureCollection of points, [lon, lat]; unread files are left out.
+
+    >>> from train import predict, predictions_geojson
+    >>> predictions_geojson(predict("runs/quick-001", "IMG_0042.jpg"))[:28]
+    '{"type": "FeatureCollection"'
+    """
     features = [
         {
             "type": "Feature",

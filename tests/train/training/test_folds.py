@@ -8,7 +8,7 @@ from img2gps.errors import UsageError
 from tests.train.colours import colour_dataset, tiny_config, without_curves
 from train.inference.load import load_localizer
 from train.inference.predictions import read_predictions
-from train.models.network import fit as trainer
+from train.models.network import epoch as epoch_module
 from train.runs.folder import RunFolder
 from train.training.session import resume_run, start_run
 from train.training.summary import summary
@@ -26,7 +26,7 @@ def test_folds_resume_one_by_one_and_no_model_sees_its_own_fold(
     config = tiny_config(epochs=1)
     whole = start_run(root, config, folds=True, runs=tmp_path, name="whole")
     steps = [3]
-    real = trainer._update
+    real = epoch_module._update
 
     def killing(*args: Any, **kwargs: Any) -> None:
         steps[0] -= 1
@@ -34,7 +34,7 @@ def test_folds_resume_one_by_one_and_no_model_sees_its_own_fold(
             raise KeyboardInterrupt
         real(*args, **kwargs)
 
-    monkeypatch.setattr(trainer, "_update", killing)
+    monkeypatch.setattr(epoch_module, "_update", killing)
     with pytest.raises(KeyboardInterrupt):
         start_run(root, config, folds=True, runs=tmp_path, name="killed")
     killed = RunFolder(root=tmp_path / "killed")
@@ -63,7 +63,7 @@ def test_folds_are_made_longer_each_and_their_predictions_anew(tmp_path: Path, m
     whole = start_run(root, tiny_config(epochs=2), folds=True, runs=tmp_path, name="whole")
     run = start_run(root, tiny_config(epochs=1), folds=True, runs=tmp_path, name="grown")
     before = read_predictions(run.folds_path / "predictions.parquet")
-    real, steps = trainer._update, [0]
+    real, steps = epoch_module._update, [0]
 
     def killing(*args: Any, **kwargs: Any) -> None:
         steps[0] += 1
@@ -72,7 +72,7 @@ def test_folds_are_made_longer_each_and_their_predictions_anew(tmp_path: Path, m
         real(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "_update", killing)
+        patch.setattr(epoch_module, "_update", killing)
         with pytest.raises(KeyboardInterrupt):
             resume_run(run.root, epochs=2)
     assert not (run.folds_path / "predictions.parquet").exists()  # those of the shorter models are nobody's now
