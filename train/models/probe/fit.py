@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from img2gps.errors import UsageError
 from img2gps.geo import FloatArray, geodesic_m
 from img2gps.metrics import metrics_of
-from img2gps.progress import bar, stderr
+from img2gps.progress import Advance, bar, stderr
 from img2gps.walks import walk_rows
 from train.config.schema import ProbeConfig
 from train.config.values import config_of
@@ -56,6 +57,22 @@ class Unseen:
     by: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeTraining:
+    """What a probe is fitted with: its config, the photos, and the frozen features of the whole dataset."""
+
+    config: ProbeConfig
+    data: TrainingData
+    features: DatasetFeatures
+    extractor: FeatureExtractor
+    device: torch.device
+
+    def selected(self, photos: Photos) -> tuple[DatasetFeatures, Poses]:
+        """Return the features and the poses of some photos, on the device."""
+        rows = torch.from_numpy(self.data.source.rows(photos))
+        return self.features.take(rows).to(self.device), Poses.of(photos, self.device)
+
+
 def fit_probe(
     config: ProbeConfig,
     data: TrainingData,
@@ -78,9 +95,10 @@ def fit_probe(
     started = time.perf_counter()
     head_names(config.heads)
     extractor = make_extractor(config, device)
-    dataset_features = DatasetFeatures.of(data.source, config, extractor, device)
-    localizer, judged = _fitted(config, data, dataset_features, extractor, device)
-    figures = _figures(localizer, data, judged) | {"seconds": round(time.perf_counter() - started, 3)}
+    features = DatasetFeatures.of(data.source, config, extractor, device)
+    training = ProbeTraining(config=config, data=data, features=features, extractor=extractor, device=device)
+    localizer, val_features = _fitted(training)
+    figures = _figures(localizer, data, val_features) | {"seconds": round(time.perf_counter() - started, 3)}
     if world().leads:  # every process of a distributed run fits the same model
         run.cut_metrics(0)
         run.append_metrics(figures)
@@ -109,53 +127,62 @@ def check_probe(config: ProbeConfig, parts: Sequence[TrainingData], *, device: t
         check_pixels(source, config.pixels)
 
 
-def _fitted(
-    config: ProbeConfig,
-    data: TrainingData,
-    dataset_features: DatasetFeatures,
-    extractor: FeatureExtractor,
-    device: torch.device,
-) -> tuple[ProbeLocalizer, Features | None]:
+def _fitted(training: ProbeTraining) -> tuple[ProbeLocalizer, Features | None]:
     """Return the model, and the features of the validation photos, if there are any."""
-    own, poses = _selected(dataset_features, data, data.train, device)
+    config, data, extractor, device = training.config, training.data, training.extractor, training.device
+    own, poses = training.selected(data.train)
     cells = site_cells(_positions(data.train), size_m=config.cell_m, reach_m=config.reach_m).to(device)
-    judges = data.val if data.val is not None and len(data.val) >= FEWEST_TO_CALIBRATE else None
-    parts = inner_parts(data.train) if judges is None else None
-    smoother = WalkSmoother.around(cells)  # of the squares, which are the same whatever the cells stand for
-    steps = steps_in_all(len(poses), None if parts is None else parts[0], config)
-    with bar("Fitting heads", steps) as advance:
+    parts = None if _val_calibrates(data) else inner_parts(data.train)
+    with bar("Fitting heads", steps_in_all(len(poses), None if parts is None else parts[0], config)) as advance:
         model = SiteModel.fit(own, poses, cells, config, frozen=extractor.last, advance=advance)
-        unseen = None
-        if judges is not None:
-            others, truth = _selected(dataset_features, data, judges, device)
-            unseen = Unseen(photos=judges, xy=truth.xy, cells=cells, evidence=model.evidence(others), by="val")
-        elif parts is not None:
-            blind = cells.middles  # the cells stand for the very positions that are held out here
-            held_out = held_out_evidence(own, poses, parts[0], blind, config, frozen=extractor.last, advance=advance)
-            unseen = Unseen(photos=data.train, xy=poses.xy, cells=blind, evidence=held_out, by=parts[1])
-    if unseen is None:
-        calibrations, familiarity = (Calibration(), Calibration()), Familiarity.fit(torch.empty(0, device=device))
-    else:
-        calibrations, familiarity = _calibrated(unseen, smoother, config), Familiarity.fit(unseen.evidence.similarity)
-    if not calibrations[0].photos:
-        stderr().print("Too few photos to calibrate the radii on: they are the distribution's own, and hold less.")
+        unseen = _val_evidence(training, model, cells) if _val_calibrates(data) else None
+        if parts is not None:
+            unseen = _held_out_evidence(training, own, poses, parts, cells, advance)
     if model.backbone_extractor is not None:
         extractor.add(model.backbone_extractor)
+    smoother = WalkSmoother.around(cells)  # of the squares, which are the same whatever the cells stand for
+    alone, walks = _calibrated(unseen, smoother, config)
+    if not alone.photos:
+        stderr().print("Too few photos to calibrate the radii on: they are the distribution's own, and hold less.")
+    similarity = torch.empty(0, device=device) if unseen is None else unseen.evidence.similarity
     localizer = ProbeLocalizer(
         extractor=extractor,
         ensemble=model.ensemble,
-        calibration=calibrations[0],
-        walk_calibration=calibrations[1],
+        calibration=alone,
+        walk_calibration=walks,
         walk_smoother=smoother,
-        familiarity=familiarity,
+        familiarity=Familiarity.fit(similarity),
         config=config,
         frame=data.source.frame,
         device=device,
     )
-    localizer = _with_power(localizer, data)
-    return localizer, None if data.val is None else model.features(
-        _selected(dataset_features, data, data.val, device)[0]
-    )
+    return _with_power(localizer, data), None if data.val is None else model.features(training.selected(data.val)[0])
+
+
+def _val_calibrates(data: TrainingData) -> bool:
+    """Return whether the validation photos are enough to calibrate on; else training photos have to be held out."""
+    return data.val is not None and len(data.val) >= FEWEST_TO_CALIBRATE
+
+
+def _val_evidence(training: ProbeTraining, model: SiteModel, cells: Cells) -> Unseen:
+    val = training.data.val
+    assert val is not None
+    features, poses = training.selected(val)
+    return Unseen(photos=val, xy=poses.xy, cells=cells, evidence=model.evidence(features), by="val")
+
+
+def _held_out_evidence(
+    training: ProbeTraining,
+    own: DatasetFeatures,
+    poses: Poses,
+    parts: tuple[NDArray[np.int64], str],
+    cells: Cells,
+    advance: Advance,
+) -> Unseen:
+    middles = cells.middles  # the cells stand for the very positions that are held out here
+    frozen, config = training.extractor.last, training.config
+    evidence = held_out_evidence(own, poses, parts[0], middles, config, frozen=frozen, advance=advance)
+    return Unseen(photos=training.data.train, xy=poses.xy, cells=middles, evidence=evidence, by=parts[1])
 
 
 def _with_power(localizer: ProbeLocalizer, data: TrainingData) -> ProbeLocalizer:
@@ -176,19 +203,13 @@ def _with_power(localizer: ProbeLocalizer, data: TrainingData) -> ProbeLocalizer
     return dataclasses.replace(localizer, familiarity=dataclasses.replace(localizer.familiarity, power=power))
 
 
-def _selected(
-    dataset_features: DatasetFeatures, data: TrainingData, photos: Photos, device: torch.device
-) -> tuple[DatasetFeatures, Poses]:
-    """Return the features and the poses of some photos, on the device."""
-    rows = torch.from_numpy(data.source.rows(photos))
-    return dataset_features.take(rows).to(device), Poses.of(photos, device)
-
-
-def _calibrated(unseen: Unseen, smoother: WalkSmoother, config: ProbeConfig) -> tuple[Calibration, Calibration]:
-    """Return the calibration of photos alone, and of those that have company on their walk, located together.
+def _calibrated(unseen: Unseen | None, smoother: WalkSmoother, config: ProbeConfig) -> tuple[Calibration, Calibration]:
+    """Return the calibration of photos alone, and of those that have company on their walk, with its other photos.
 
     The first is the second, too, where too few have company.
     """
+    if unseen is None:
+        return Calibration(), Calibration()
 
     def answer(log_probs: Tensor) -> Tensor:
         return points_of(log_probs, unseen.cells, config)[config.answer]
@@ -202,13 +223,13 @@ def _calibrated(unseen: Unseen, smoother: WalkSmoother, config: ProbeConfig) -> 
     return alone, Calibration.fit(torch.cat(walks), unseen.cells, xy[torch.cat(company)], answer, by=unseen.by)
 
 
-def _figures(localizer: ProbeLocalizer, data: TrainingData, judged: Features | None) -> dict[str, Any]:
+def _figures(localizer: ProbeLocalizer, data: TrainingData, val_features: Features | None) -> dict[str, Any]:
     """Return the line of metrics: the errors on the validation photos, if there are any, and the calibration."""
     calibration = dataclasses.asdict(localizer.calibration)
     figures: dict[str, Any] = {"epoch": 1} | {f"calibration/{name}": value for name, value in calibration.items()}
-    if data.val is None or judged is None:
+    if data.val is None or val_features is None:
         return figures
-    estimate = localizer.estimate(localizer.evidence_of(judged))
+    estimate = localizer.estimate(localizer.evidence_of(val_features))
     lon, lat = localizer.frame.to_lonlat(estimate.east_m, estimate.north_m)
     metrics = metrics_of(geodesic_m(data.val.lon, data.val.lat, lon, lat))
     figures |= {"val/rmse_m": metrics.rmse_m, "val/mean_m": metrics.mean_m}
