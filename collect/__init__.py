@@ -2,7 +2,8 @@
 
 `ingest` takes photos into a dataset, `validate` says beforehand what would become of them, `split` holds photos out,
 `audit` tells what is covered, `verify` checks every hash, `doctor` says why photos would fail, and `simulate` renders a
-campus to practise on.
+campus to practise on. `label_queue` says which labels to look at first, `import_labels` and `export_labels` bring
+corrections in and out.
 """
 
 from typing import TYPE_CHECKING
@@ -10,8 +11,30 @@ from typing import TYPE_CHECKING
 from img2gps.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from collect.api import audit, doctor, ingest, simulate, split, validate, verify
+    from collect.api import (
+        audit,
+        doctor,
+        export_labels,
+        import_labels,
+        ingest,
+        label_queue,
+        simulate,
+        split,
+        validate,
+        verify,
+    )
 
-__all__ = ["audit", "doctor", "ingest", "simulate", "split", "validate", "verify"]
+__all__ = [
+    "audit",
+    "doctor",
+    "export_labels",
+    "import_labels",
+    "ingest",
+    "label_queue",
+    "simulate",
+    "split",
+    "validate",
+    "verify",
+]
 
 __getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(__all__, "collect.api"))

@@ -96,9 +96,8 @@ def write_audit(result: AuditResult, *, redact: bool = False, paths: Path | None
     write_json(folder / "audit.json", audit_document(result))
     write_gpx(folder / "walk-list.gpx", result.stops, name=name)
     write_geojson(folder / "walk-list.geojson", result.stops, name=name)
-    report = folder / "report.html"
-    write_report(result, report, redact=redact, paths=drawn)
-    return report
+    write_report(result, result.report_path, redact=redact, paths=drawn)
+    return result.report_path
 
 
 def _audited(site: Site, frame: "gpd.GeoDataFrame") -> Site:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from collect.auditing.conditions import Conditions, Evenness
@@ -56,6 +57,11 @@ class AuditResult:
     leakage: tuple[SplitLeakage, ...]
     rejections: Mapping[str, int]
     stops: tuple[Stop, ...]
+
+    @property
+    def report_path(self) -> Path:
+        """Where the report is, once it is written."""
+        return self.dataset.audit_path / "report.html"
 
     @property
     def leakage_5m(self) -> float | None:

@@ -47,21 +47,19 @@ def audit(
 
     Writes audit/report.html, audit.json, walk-list.gpx and walk-list.geojson into the dataset.
     """
-    from collect.auditing.audit import audit_dataset, write_audit
+    from collect.api import audit as run
     from collect.auditing.document import audit_document
     from collect.auditing.gate import check_gate, parse_thresholds
     from collect.auditing.summary import summary_lines
-    from img2gps.dataset import Dataset
 
     thresholds = parse_thresholds(fail_under) if fail_under is not None else {}
-    result = audit_dataset(Dataset.open(dataset), cell_m=cell_m, buildings=buildings, stops=stops)
+    result = run(dataset, cell_m=cell_m, buildings=buildings, paths=paths, stops=stops, redact=redact)
     if result.cells.size_m > cell_m:
         say(f"The site is large: its cells are {result.cells.size_m:g} m instead of {cell_m:g} m.")
-    report = write_audit(result, redact=redact, paths=paths)
     if as_json:
         print_json(audit_document(result))
     else:
         width = shutil.get_terminal_size((120, 40)).columns
         print_text("\n".join(summary_lines(result, unicode=stdout_is_unicode(), width=width)))
-    say(f"Report: {safe_path(report)}")
+    say(f"Report: {safe_path(result.report_path)}")
     check_gate(result.gated, thresholds)

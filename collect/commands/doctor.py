@@ -20,10 +20,11 @@ img2gps doctor ~/walks/monday --site penn-engineering-quad""")  # fmt: skip
 @json_option
 def doctor(photos: tuple[Path, ...], site: str | None, include_hidden: bool, jobs: int, as_json: bool) -> None:
     """Check the environment and say, for each folder of PHOTOS, what is wrong with them and what to do."""
-    from collect.doctor import diagnose, sentences
+    from collect.api import doctor as run
+    from collect.diagnosis.diagnose import sentences
     from img2gps.text import format_count
 
-    report = diagnose(photos, site=site, jobs=jobs, include_hidden=include_hidden)
+    report = run(photos, site=site, jobs=jobs, include_hidden=include_hidden)
     if as_json:
         print_json(report.to_dict())
         return

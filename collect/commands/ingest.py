@@ -2,10 +2,11 @@
 
 import shlex
 from pathlib import Path
+from typing import Literal
 
 import rich_click as click
 
-from collect.commands.reading_options import options_of, reading_options, strict_option
+from collect.commands.reading_options import reading_options, strict_option
 from img2gps.console import PATH, command, command_line, config_option, dry_run_option, json_option, say
 from img2gps.text import safe_path
 
@@ -35,25 +36,50 @@ img2gps ingest images campus --site campus.geojson --labels labels.csv""",
 @strict_option
 @config_option
 @json_option
-def ingest(photos: tuple[Path, ...], dataset: Path, short_side: int | None, rehash: bool, allow_shrink: bool,
-           keep_positions: bool, dry_run: bool, strict: bool, as_json: bool, **shared: object) -> None:  # fmt: skip
+def ingest(
+    photos: tuple[Path, ...],
+    dataset: Path,
+    site: str | None,
+    labels: tuple[Path, ...],
+    gpx: tuple[Path, ...],
+    clock_offset: float | Literal["auto"],
+    max_accuracy: float | None,
+    timeout: float,
+    include_hidden: bool,
+    jobs: int,
+    short_side: int | None,
+    rehash: bool,
+    allow_shrink: bool,
+    keep_positions: bool,
+    dry_run: bool,
+    strict: bool,
+    as_json: bool,
+) -> None:
     """Take PHOTOS (files or folders) into DATASET; photos that cannot be used are rejected with a reason.
 
     The originals are never changed. Running it again over the same photos changes nothing.
     """
-    from collect.ingestion.pipeline import ingest as run
+    from collect.api import ingest as run
     from collect.ingestion.report import close
 
-    options = options_of(
-        shared,
+    outcomes = run(
+        photos,
+        dataset,
+        site=site,
+        labels=labels,
+        gpx=gpx,
+        clock_offset_s=clock_offset,
+        max_accuracy_m=max_accuracy,
         short_side_px=short_side,
+        jobs=jobs,
+        timeout_s=timeout,
         rehash=rehash,
         allow_shrink=allow_shrink,
+        include_hidden=include_hidden,
         keep_positions=keep_positions,
         dry_run=dry_run,
         command=command_line(),
     )
-    outcomes = run(photos, dataset, options)
     title = f"{dataset} (dry run: nothing was written)" if dry_run else f"{dataset}"
     close(outcomes, title=title, as_json=as_json, strict=strict)
     if outcomes.new + outcomes.unchanged and not (dry_run or as_json):

@@ -84,7 +84,17 @@ def label(
         return open_labelling(dataset, by=by, run=run, buildings=buildings, paths=paths)
 
     if import_path or export_path or show_queue:
-        _report(opens(), import_path, export_path, show_queue, replace=replace, as_json=as_json)
+        if run or buildings or paths:
+            opens()  # what is wrong with one of these is said before anything is written
+        document: dict[str, object] = {}
+        if import_path:
+            document["import"] = _import(dataset, import_path, replace=replace, by=by, as_json=as_json)
+        if export_path:
+            document["export"] = _export(dataset, export_path)
+        if show_queue:
+            document |= _queue(dataset, run, buildings, as_json=as_json)
+        if as_json:
+            print_json(document)
         return
     if replace:
         raise UsageError("--replace belongs to --import: give the file of corrections too.")
@@ -93,67 +103,48 @@ def label(
     _serve(dataset, opens, host, port, no_open=no_open, as_json=as_json)
 
 
-def _report(
-    labelling: "Labelling",
-    import_path: Path | None,
-    export_path: Path | None,
-    show_queue: bool,
-    *,
-    replace: bool,
-    as_json: bool,
-) -> None:
-    """Import, export and print, in this order; no page."""
-    from collect.label.exchange import export_corrections, import_corrections
+def _import(dataset: Path, file: Path, *, replace: bool, by: str | None, as_json: bool) -> dict[str, object]:
+    """Take corrections over, say what became of them, and return that as plain values."""
+    from collect.api import import_labels
 
-    document: dict[str, object] = {}
-    if import_path:
-        report = import_corrections(labelling.store, import_path, replace=replace)
-        document["import"] = report.to_dict()
-        say(
-            f"{safe_path(import_path)}: {report.applied} taken over, {report.unchanged} as they were, "
-            f"{format_count(len(report.conflicts), 'conflict')}, {len(report.unmatched)} without a photo, "
-            f"{len(report.unusable)} unusable."
-        )
-        problems = [("conflict", p) for p in report.conflicts] + [("without a photo", p) for p in report.unmatched]
-        problems += [("unusable", p) for p in report.unusable]
-        if problems and not as_json:
-            rows = [(kind, problem.where, problem.text) for kind, problem in problems]
-            print_table("Not taken over", ("what", "where", "why"), rows)
-    if export_path:
-        count = export_corrections(labelling.store, export_path)
-        document["export"] = {"file": safe_path(export_path), "corrections": count}
-        say(f"{format_count(count, 'correction')} written to {safe_path(export_path)}.")
-    if show_queue:
-        document |= _print_queue(labelling, as_json=as_json)
-    if as_json:
-        print_json(document)
+    report = import_labels(dataset, file, replace=replace, by=by)
+    say(
+        f"{safe_path(file)}: {report.applied} taken over, {report.unchanged} as they were, "
+        f"{format_count(len(report.conflicts), 'conflict')}, {len(report.unmatched)} without a photo, "
+        f"{len(report.unusable)} unusable."
+    )
+    piles = (("conflict", report.conflicts), ("without a photo", report.unmatched), ("unusable", report.unusable))
+    rows = [(kind, problem.where, problem.text) for kind, problems in piles for problem in problems]
+    if rows and not as_json:
+        print_table("Not taken over", ("what", "where", "why"), rows)
+    return report.to_dict()
 
 
-def _print_queue(labelling: "Labelling", *, as_json: bool) -> dict[str, object]:
+def _export(dataset: Path, file: Path) -> dict[str, object]:
+    """Write the corrections, say so, and return how many there are as plain values."""
+    from collect.api import export_labels
+
+    count = export_labels(dataset, file)
+    say(f"{format_count(count, 'correction')} written to {safe_path(file)}.")
+    return {"file": safe_path(file), "corrections": count}
+
+
+def _queue(dataset: Path, run: Path | None, buildings: Path | None, *, as_json: bool) -> dict[str, object]:
     """Print the head of the queue as a table, and return all of it as plain values."""
-    entries = labelling.queue.rows()
-    photos, standing = len(labelling.store.newest.ids), labelling.queue.standing()
+    from collect.api import label_queue
+
+    queue = label_queue(dataset, run=run, buildings=buildings)
     if not as_json:
-        shown = entries[: max(_SHOWN, round(photos / 10))]
+        shown = queue.labels[: max(_SHOWN, round(queue.photos / 10))]
         rows = [
-            (
-                entry["rank"],
-                _percent(entry["probability"]),
-                entry["file"],
-                "; ".join(r["text"] for r in entry["reasons"]) or "-",
-            )
+            (entry.rank, _percent(entry.probability), entry.file, "; ".join(r.text for r in entry.reasons) or "-")
             for entry in shown
         ]
         print_table("Labels to look at first", ("rank", "wrong", "photo", "why"), rows)
-        if len(entries) > len(shown):
-            print_text(f"... and {len(entries) - len(shown):,} more; --json lists all.")
-        print_text(standing.sentence())
-    return {
-        "photos": photos,
-        "reviewed": photos - len(entries),
-        "standing": standing.to_dict(),
-        "queue": entries,
-    }
+        if len(queue.labels) > len(shown):
+            print_text(f"... and {len(queue.labels) - len(shown):,} more; --json lists all.")
+        print_text(queue.standing.sentence())
+    return queue.to_dict()
 
 
 def _serve(

@@ -1,16 +1,13 @@
 """The options that ingest and validate share: what photos are judged by, and how they are read."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import rich_click as click
 
 from img2gps.console import PATH, FiniteRange, jobs_option
 
-if TYPE_CHECKING:
-    from collect.ingestion.options import IngestOptions
-
-__all__ = ["options_of", "reading_options", "strict_option"]
+__all__ = ["reading_options", "strict_option"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -75,21 +72,4 @@ def strict_option(function: Function) -> Function:
     """Add ``--strict``: exit 7 where a file was rejected or a label met no file."""
     return click.option("--strict", is_flag=True, help="Exit with 7 where files were rejected, or labels met no file.")(
         function
-    )
-
-
-def options_of(shared: Mapping[str, Any], **others: Any) -> "IngestOptions":
-    """Return the options of an ingest from the values that Click parsed."""
-    from collect.ingestion.options import IngestOptions
-
-    return IngestOptions(
-        site=shared["site"],
-        labels=shared["labels"],
-        gpx=shared["gpx"],
-        clock_offset_s=shared["clock_offset"],
-        max_accuracy_m=shared["max_accuracy"],
-        timeout_s=shared["timeout"],
-        jobs=shared["jobs"],
-        include_hidden=shared["include_hidden"],
-        **others,
     )

@@ -73,24 +73,20 @@ def simulate(
     OUT/photos is what a phone would hold, OUT/truth.csv says where each was really taken. The photos are rendered: they
     are for practice, tests and benchmarks, and say nothing about a real site.
     """
-    from collect.simulation.simulate import simulate as run
-    from img2gps.progress import bar
-    from img2gps.site import load_site
+    from collect.api import simulate as run
 
-    with bar("Rendering", None) as advance:
-        report = run(
-            out,
-            photos=photos,
-            seed=seed,
-            site=load_site(site),
-            campus_seed=campus_seed,
-            bad_share=bad_share,
-            gps_noise_m=gps_noise_m,
-            long_side_px=size,
-            jobs=jobs,
-            dry_run=dry_run,
-            advance=advance,
-        )
+    report = run(
+        out,
+        photos=photos,
+        site=site,
+        seed=seed,
+        campus_seed=campus_seed,
+        bad_share=bad_share,
+        gps_noise_m=gps_noise_m,
+        size=size,
+        jobs=jobs,
+        dry_run=dry_run,
+    )
     if as_json:
         print_json(report.to_dict())
         return

@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import rich_click as click
 
@@ -36,17 +36,23 @@ _MANY_FOLDS = 40
 @dry_run_option
 @json_option
 def split(
-    dataset: Path, by: Any, val: int, test: int, folds: str | None, seed: int, dry_run: bool, as_json: bool
+    dataset: Path,
+    by: Literal["walk", "cell", "random"],
+    val: int,
+    test: int,
+    folds: str | None,
+    seed: int,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Hold photos out for validation and testing, never breaking a burst, a place or a walk apart.
 
     With the options of the stored split, only photos that came since are assigned; with others it is drawn anew.
     Photos that were excluded with `img2gps label` are left out.
     """
-    from collect.splits.split import split_dataset
-    from img2gps.dataset import Dataset
+    from collect.api import split as run
 
-    result = split_dataset(Dataset.open(dataset), by=by, val=val, test=test, folds=folds, seed=seed, dry_run=dry_run)
+    result = run(dataset, by=by, val=val, test=test, folds=folds, seed=seed, dry_run=dry_run)
     for note in result.notes:
         say(note)
     report = result.to_dict()

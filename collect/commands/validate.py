@@ -1,10 +1,11 @@
 """`img2gps validate`: the checks of ingest, writing nothing."""
 
 from pathlib import Path
+from typing import Literal
 
 import rich_click as click
 
-from collect.commands.reading_options import options_of, reading_options, strict_option
+from collect.commands.reading_options import reading_options, strict_option
 from img2gps.console import PATH, command, config_option, json_option
 
 
@@ -15,13 +16,35 @@ from img2gps.console import PATH, command, config_option, json_option
 @strict_option
 @config_option
 @json_option
-def validate(photos: tuple[Path, ...], strict: bool, as_json: bool, **shared: object) -> None:
+def validate(
+    photos: tuple[Path, ...],
+    site: str,
+    labels: tuple[Path, ...],
+    gpx: tuple[Path, ...],
+    clock_offset: float | Literal["auto"],
+    max_accuracy: float | None,
+    timeout: float,
+    include_hidden: bool,
+    jobs: int,
+    strict: bool,
+    as_json: bool,
+) -> None:
     """Say what an ingest of PHOTOS would accept and reject, and why; nothing is written.
 
     Pixels are decoded only where the structure of a file leaves doubt, which makes it many times faster than an ingest.
     """
-    from collect.ingestion.pipeline import validate as run
+    from collect.api import validate as run
     from collect.ingestion.report import close
 
-    outcomes = run(photos, options_of(shared, command="validate"))
+    outcomes = run(
+        photos,
+        site=site,
+        labels=labels,
+        gpx=gpx,
+        clock_offset_s=clock_offset,
+        max_accuracy_m=max_accuracy,
+        jobs=jobs,
+        timeout_s=timeout,
+        include_hidden=include_hidden,
+    )
     close(outcomes, title="Validation", as_json=as_json, strict=strict)

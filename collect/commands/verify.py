@@ -18,7 +18,8 @@ def verify(folder: Path, as_json: bool) -> None:
     they do no harm. Of a RUN, every checkpoint, prediction and figure is, those of its folds and evaluations too.
     Exits with 4 where something is wrong, with a line for each damaged file and what to do.
     """
-    from collect.verification import is_dataset, verify_dataset
+    from collect.api import verify as verify_dataset
+    from collect.verification import is_dataset
     from img2gps.errors import InvalidDatasetError
     from img2gps.text import safe_path
     from img2gps.verification import Report, verify_folder

@@ -111,7 +111,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "collect": (
         ("commands",),
         ("api",),
-        ("verification", "doctor"),
+        ("verification", "diagnosis"),
         ("ingestion", "auditing", "label"),
         ("validation", "splits"),
         ("reading", "simulation"),

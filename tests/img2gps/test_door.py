@@ -13,6 +13,7 @@ from photos import write_site
 from PIL import Image
 
 from collect.api import ingest, simulate
+from img2gps.dataset import Dataset
 from img2gps.progress import stderr
 from tests.train.colours import without_curves
 from train.api import train
@@ -57,10 +58,9 @@ for package in (collect, train):
         parts = path.relative_to(pathlib.Path(package.__file__).parents[1]).with_suffix("").parts
         if "commands" not in parts and parts[-1] != "__main__":
             importlib.import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
-from collect import audit, ingest, split, verify
-from train import evaluate, load_model, predict, train
-for name in (audit, ingest, split, verify, evaluate, load_model, predict, train):
-    assert callable(name), name
+for package in (collect, train):
+    for name in package.__all__:
+        assert callable(getattr(package, name)), name
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
@@ -98,6 +98,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         split("quad", val=12, test=12, folds=2)
         tiny = {"model": "timm/test_efficientnet", "weights": "none", "epochs": 1, "size": 32}
         train("quad", preset="quick", name="quick-001", **tiny)
+    first = Dataset.open(folder / "quad").frame().iloc[0]
+    (folder / "surveyed.csv").write_text(f"id,lon,lat,action\n{first['id']},{first['lon']},{first['lat']},confirm\n")
     Image.new("RGB", (64, 48)).save(folder / "IMG_0042.jpg")
     write_site(folder / "square.geojson")
     return folder

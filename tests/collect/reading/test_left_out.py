@@ -8,7 +8,7 @@ from ingest_runs import rows, run_ingest
 from photos import exif_bytes, image_bytes, scene, write_photo, write_site
 from PIL import Image
 
-from collect.doctor import diagnose, sentences
+from collect.diagnosis.diagnose import diagnose, sentences
 from collect.reading.left_out import LEFT_OUT, left_out_as
 from img2gps.cli import run
 from img2gps.reasons import FLAGS

@@ -12,7 +12,7 @@ from ingest_runs import fingerprint, rows, run_ingest
 from photos import FIRST_PHOTO_AT, write_photo, write_site, write_walk
 
 from collect.auditing.audit import audit_dataset
-from collect.doctor import diagnose
+from collect.diagnosis.diagnose import diagnose
 from collect.splits.split import split_dataset
 from collect.validation.declination import declination_deg, with_true_heading
 from collect.verification import verify_dataset

@@ -7,7 +7,8 @@ import piexif
 import pytest
 from photos import write_photo, write_walk
 
-from collect.doctor import diagnose, environment, sentences
+from collect.diagnosis.diagnose import diagnose, sentences
+from collect.diagnosis.environment import environment
 from img2gps.cli import run
 from img2gps.reasons import REASONS
 
@@ -73,6 +74,6 @@ def test_without_photos_only_the_environment_is_told() -> None:
 
 
 def test_every_reason_that_a_site_or_a_file_can_cause_has_a_cause() -> None:
-    from collect.doctor import _CAUSES
+    from collect.diagnosis.causes import CAUSES
 
-    assert set(REASONS) - set(_CAUSES) == {"accuracy_too_low"}  # the doctor has no --max-accuracy
+    assert set(REASONS) - set(CAUSES) == {"accuracy_too_low"}  # the doctor has no --max-accuracy

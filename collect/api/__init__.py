@@ -1,0 +1,18 @@
+"""What the commands of this package do, as functions: one call each."""
+
+from collect.api.datasets import audit, split, verify
+from collect.api.labels import export_labels, import_labels, label_queue
+from collect.api.photos import doctor, ingest, simulate, validate
+
+__all__ = [
+    "audit",
+    "doctor",
+    "export_labels",
+    "import_labels",
+    "ingest",
+    "label_queue",
+    "simulate",
+    "split",
+    "validate",
+    "verify",
+]

@@ -1,0 +1,31 @@
+"""What the functions of this folder take: a dataset or its folder, one path or several, as text or as paths."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from img2gps.dataset import Dataset
+
+__all__ = ["DatasetOrPath", "Paths", "as_path", "as_paths", "opened", "root_of"]
+
+DatasetOrPath = Dataset | str | Path
+Paths = str | Path | Sequence[str | Path]
+
+
+def opened(dataset: DatasetOrPath) -> Dataset:
+    """Return the dataset. Raises NotFoundError or InvalidDatasetError where the folder is none."""
+    return dataset if isinstance(dataset, Dataset) else Dataset.open(Path(dataset))
+
+
+def root_of(dataset: DatasetOrPath) -> Path:
+    """Return the folder of a dataset that may not be there yet."""
+    return dataset.root if isinstance(dataset, Dataset) else Path(dataset)
+
+
+def as_path(path: str | Path | None) -> Path | None:
+    """Return a path that may be left out."""
+    return None if path is None else Path(path)
+
+
+def as_paths(given: Paths) -> list[Path]:
+    """Return however many paths were given."""
+    return [Path(given)] if isinstance(given, str | Path) else list(map(Path, given))

@@ -1,0 +1,70 @@
+"""Labels without the page: corrections in and out of a dataset, and which labels to look at first."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collect.api.arguments import DatasetOrPath, as_path, root_of
+
+if TYPE_CHECKING:
+    from collect.label.exchange import ImportReport
+    from collect.label.review_queue import LabelQueue
+
+__all__ = ["export_labels", "import_labels", "label_queue"]
+
+
+def import_labels(
+    dataset: DatasetOrPath, file: str | Path, *, replace: bool = False, by: str | None = None
+) -> "ImportReport":
+    """Take corrections over from a table, GeoJSON, KML, GeoPackage or GPX: what ``img2gps label --import`` does.
+
+    `replace` overwrites corrections that differ, too. `by` is whose corrections these are (None: the name of the user's
+    account). What was not taken over is in the report, with the reason. Raises NotFoundError, UsageError,
+    InvalidDatasetError, DatasetLockedError.
+
+        >>> from collect import import_labels
+        >>> report = import_labels("quad", "surveyed.csv", by="kim")
+        >>> report.found == report.applied + report.unchanged, report.unmatched
+        (True, ())
+    """
+    from collect.label.exchange import import_corrections
+    from collect.label.labelling import open_labelling
+
+    return import_corrections(open_labelling(root_of(dataset), by=by).store, Path(file), replace=replace)
+
+
+def export_labels(dataset: DatasetOrPath, file: str | Path) -> int:
+    """Write the corrections of a dataset to a .csv, .geojson or .gpx: what ``img2gps label --export`` does.
+
+    Returns how many there are. Raises NotFoundError, InvalidDatasetError, and UsageError for a file in the dataset's
+    own folder or of another kind.
+
+        >>> from collect import export_labels, import_labels
+        >>> report = import_labels("quad", "surveyed.csv")
+        >>> export_labels("quad", "corrections.geojson")
+        1
+    """
+    from collect.label.exchange import export_corrections
+    from collect.label.labelling import open_labelling
+
+    return export_corrections(open_labelling(root_of(dataset)).store, Path(file))
+
+
+def label_queue(
+    dataset: DatasetOrPath, *, run: str | Path | None = None, buildings: str | Path | None = None
+) -> "LabelQueue":
+    """Return the labels to look at first, how probably each is wrong, and why: what ``img2gps label --queue`` does.
+
+    `run` is a run of ``train --folds``, whose out-of-fold predictions join in; `buildings` is a layer of polygons, in
+    which nobody stands. Raises NotFoundError, UsageError, InvalidDatasetError.
+
+        >>> from collect import label_queue
+        >>> queue = label_queue("quad")
+        >>> [label.rank for label in queue.labels[:3]]
+        [1, 2, 3]
+        >>> 0 < queue.labels[0].probability < 1
+        True
+    """
+    from collect.label.labelling import open_labelling
+
+    labelling = open_labelling(root_of(dataset), run=as_path(run), buildings=as_path(buildings))
+    return labelling.queue.listing()

@@ -1,0 +1,169 @@
+"""From photos to a dataset: taken in, judged, diagnosed; and photos to practise on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from collect.api.arguments import DatasetOrPath, Paths, as_paths, root_of
+
+if TYPE_CHECKING:
+    from collect.diagnosis.diagnose import Diagnosis
+    from collect.ingestion.outcomes import Outcomes
+    from collect.simulation.simulate import SimulationReport
+
+__all__ = ["doctor", "ingest", "simulate", "validate"]
+
+
+def ingest(
+    photos: Paths,
+    dataset: DatasetOrPath,
+    *,
+    site: str | Path | None = None,
+    labels: Paths = (),
+    gpx: Paths = (),
+    clock_offset_s: float | Literal["auto"] = 0.0,
+    max_accuracy_m: float | None = None,
+    short_side_px: int | None = None,
+    jobs: int = 1,
+    timeout_s: float = 60.0,
+    rehash: bool = False,
+    allow_shrink: bool = False,
+    include_hidden: bool = False,
+    keep_positions: bool = False,
+    dry_run: bool = False,
+    command: str = "ingest",
+) -> "Outcomes":
+    """Take photos (files or folders) into a dataset and return what became of each: what ``img2gps ingest`` does.
+
+    `site` is a packaged name or a file with a polygon, needed for a new dataset; another one than the dataset's redraws
+    it, and `allow_shrink` lets it leave over a tenth of the photos outside. `labels` and `gpx` are tables and tracks
+    that give positions; `clock_offset_s` is added to the camera's clock for tracks, ``"auto"`` finds it.
+    `max_accuracy_m` rejects fixes that report worse. `short_side_px` is that of the working copies (512 in a new
+    dataset). `jobs` is the number of worker processes, `timeout_s` what one file may take. `rehash` reads files that
+    look unchanged, too; `include_hidden` takes in trash, thumbnails and unfinished files. `keep_positions` lets
+    rejected.csv name exact positions off the site. `dry_run` writes nothing. `command` is what ingests.jsonl says
+    was run. Raises NotFoundError, UsageError, InvalidDatasetError, DatasetLockedError, and the OSError of a disk that
+    is full.
+
+        >>> from collect import ingest
+        >>> outcomes = ingest("campus/photos", "quad", site="penn-engineering-quad")
+        >>> outcomes.found == outcomes.new + outcomes.unchanged + outcomes.duplicate + outcomes.skipped + sum(
+        ...     outcomes.rejected.values())
+        True
+    """
+    from collect.ingestion.options import IngestOptions
+    from collect.ingestion.pipeline import ingest as run
+
+    options = IngestOptions(
+        site=site,
+        labels=as_paths(labels),
+        gpx=as_paths(gpx),
+        clock_offset_s=clock_offset_s,
+        max_accuracy_m=max_accuracy_m,
+        short_side_px=short_side_px,
+        jobs=jobs,
+        timeout_s=timeout_s,
+        rehash=rehash,
+        allow_shrink=allow_shrink,
+        include_hidden=include_hidden,
+        keep_positions=keep_positions,
+        dry_run=dry_run,
+        command=command,
+    )
+    return run(as_paths(photos), root_of(dataset), options)
+
+
+def validate(
+    photos: Paths,
+    *,
+    site: str | Path,
+    labels: Paths = (),
+    gpx: Paths = (),
+    clock_offset_s: float | Literal["auto"] = 0.0,
+    max_accuracy_m: float | None = None,
+    jobs: int = 1,
+    timeout_s: float = 60.0,
+    include_hidden: bool = False,
+) -> "Outcomes":
+    """Return what an ingest of photos would accept and reject; nothing is written: what ``img2gps validate`` does.
+
+    The settings are those of `ingest`. Raises NotFoundError and UsageError.
+
+        >>> from collect import validate
+        >>> validate("campus/photos", site="penn-engineering-quad").new > 0
+        True
+    """
+    from collect.ingestion.options import IngestOptions
+    from collect.ingestion.pipeline import validate as run
+
+    options = IngestOptions(
+        site=site,
+        labels=as_paths(labels),
+        gpx=as_paths(gpx),
+        clock_offset_s=clock_offset_s,
+        max_accuracy_m=max_accuracy_m,
+        jobs=jobs,
+        timeout_s=timeout_s,
+        include_hidden=include_hidden,
+    )
+    return run(as_paths(photos), options)
+
+
+def doctor(
+    photos: Paths = (), *, site: str | Path | None = None, jobs: int = 1, include_hidden: bool = False
+) -> "Diagnosis":
+    """Check the environment, and say for each folder of photos what is wrong: what ``img2gps doctor`` does.
+
+    Without a `site`, any position will do. `include_hidden` looks into trash and thumbnails, too. Raises NotFoundError.
+
+        >>> from collect import doctor
+        >>> diagnosis = doctor("campus/photos", site="penn-engineering-quad")
+        >>> diagnosis.usable < diagnosis.files
+        True
+    """
+    from collect.diagnosis.diagnose import diagnose
+
+    return diagnose(as_paths(photos), site=site, jobs=jobs, include_hidden=include_hidden)
+
+
+def simulate(
+    out: str | Path,
+    *,
+    photos: int = 240,
+    site: str | Path = "penn-engineering-quad",
+    seed: int = 0,
+    campus_seed: int | None = None,
+    bad_share: float = 0.07,
+    gps_noise_m: float = 8.0,
+    size: int = 640,
+    jobs: int | None = None,
+    dry_run: bool = False,
+) -> "SimulationReport":
+    """Render walks through a generated campus into the new folder `out`: what ``img2gps simulate`` does.
+
+    `photos` are good ones; `bad_share` of them come on top as files that cannot be used. `seed` draws the walks,
+    `campus_seed` the campus (the same one as `seed` where it is None). `gps_noise_m` is the median error of positions,
+    `size` the longer side of a photo in pixels, `jobs` the number of processes (None: one per CPU). `dry_run` writes
+    nothing. Raises UsageError, NotFoundError.
+
+        >>> from collect import simulate
+        >>> simulate("practice", photos=12, size=96, jobs=1).kinds["good"]
+        12
+    """
+    from collect.simulation.simulate import simulate as render
+    from img2gps.progress import bar
+    from img2gps.site import load_site
+
+    with bar("Rendering", None) as advance:
+        return render(
+            Path(out),
+            photos=photos,
+            seed=seed,
+            site=load_site(site),
+            campus_seed=campus_seed,
+            bad_share=bad_share,
+            gps_noise_m=gps_noise_m,
+            long_side_px=size,
+            jobs=jobs,
+            dry_run=dry_run,
+            advance=advance,
+        )
