@@ -14,7 +14,7 @@ from train.evaluation.strata import ENOUGH_ALONE, MacroAverage, Stratum
 from train.evaluation.whole_walks import WholeWalks
 from train.runs.remarks import familiarity_sentence, mean_position_sentence
 
-__all__ = ["Table", "figures_beside", "figures_table", "headline", "next_steps", "remarks", "walks_table"]
+__all__ = ["SummaryTable", "figures_beside", "figures_table", "headline", "next_steps", "remarks", "walks_table"]
 
 _LENGTHS: Final[Mapping[Length, str]] = {"rmse_m": "RMSE", "mean_m": "mean", "median_m": "median", "p90_m": "P90"}
 _BESIDE: Final = {
@@ -33,7 +33,7 @@ _FEW_IN_TRAINING_M: Final = 25.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class SummaryTable:
     """A titled table of plain text cells."""
 
     title: str
@@ -49,7 +49,7 @@ def headline(result: EvaluationResult) -> str:
     return f"{result.run} on {result.dataset}: {photos} ({what}), {spread}"
 
 
-def figures_table(result: EvaluationResult) -> Table:
+def figures_table(result: EvaluationResult) -> SummaryTable:
     """Return the figures with their intervals beside whole walks, the mean predictor, the thumbnails and the oracle."""
     known = figures_beside(result)
     beside = {key: figures_of(known[key]) for key in _BESIDE if key in known}
@@ -62,7 +62,7 @@ def figures_table(result: EvaluationResult) -> Table:
         cells = [_percent(own.within_m[radius]), _bounds(bounds.within_m[radius] if bounds else None, _percent)]
         rows.append([f"within {radius} m", *cells, *(_percent(other.within_m[radius]) for other in beside.values())])
     columns = ["", "this run", "95 % interval", *(_BESIDE[key] for key in beside)]
-    return Table(title=f"Errors (intervals over {result.intervals_from.text})", columns=columns, rows=rows)
+    return SummaryTable(title=f"Errors (intervals over {result.intervals_from.text})", columns=columns, rows=rows)
 
 
 def figures_beside(result: EvaluationResult) -> dict[str, Metrics]:
@@ -71,7 +71,7 @@ def figures_beside(result: EvaluationResult) -> dict[str, Metrics]:
     return whole | {key: reference.figures for key, reference in result.references.items()}
 
 
-def walks_table(result: EvaluationResult) -> Table:
+def walks_table(result: EvaluationResult) -> SummaryTable:
     """Return a row per walk, the largest first, and the macro average; of many walks the worst by median."""
     walks = sorted(result.per_walk, key=lambda row: -row.photos)
     title = "Walks"
@@ -84,7 +84,7 @@ def walks_table(result: EvaluationResult) -> Table:
     if len(macro.of) > 1:
         size = f" with {ENOUGH_ALONE}+ photos" if len(macro.of) < len(walks) else ""
         rows.append(_average_cells(f"average of {len(macro.of)}{size}", macro))
-    return Table(title=title, columns=columns, rows=rows)
+    return SummaryTable(title=title, columns=columns, rows=rows)
 
 
 def remarks(result: EvaluationResult) -> list[str]:

@@ -62,9 +62,9 @@ def test_nothing_is_known_by_a_handful_of_photos_or_without_a_comparison(similar
 def _walks(count: int, *, agree: float = 0.9, low: float = 0.0, high: float = 1.0) -> FloatArray:
     """Return the familiarity of 2,000 walks of `count` photos five minutes apart."""
     draws = np.random.default_rng(count)
-    looks = evidence_weights(np.arange(count) * 300.0)
+    weights = evidence_weights(np.arange(count) * 300.0)
     own = [(draws.uniform(low, high, count), draws.uniform(size=count) < agree) for _ in range(2000)]
-    return np.asarray([walk_familiarity(familiarity, agrees, looks) for familiarity, agrees in own])
+    return np.asarray([walk_familiarity(familiarity, agrees, weights) for familiarity, agrees in own])
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 5, 8, 20, 100])
@@ -80,20 +80,20 @@ def test_a_walk_in_other_light_passes() -> None:
 
 def test_two_even_p_values_give_an_even_one() -> None:
     """Familiarity and agreement that are as rare as two draws: the result is as rare as it says."""
-    many = 400  # looks enough for shares to be fine
+    many = 400  # photos enough for shares to be fine
     draws = np.random.default_rng(0).uniform(0.001, 0.999, (4000, 2))
-    bell, looks = NormalDist(), np.ones(many)
+    bell, weights = NormalDist(), np.ones(many)
     found = []
     for familiar, agreed in draws.tolist():
         score = bell.inv_cdf(familiar) * math.hypot(1 / math.sqrt(many), 0.4)
         share = 0.9 + bell.inv_cdf(agreed) * math.hypot(math.sqrt(0.09 / many), 0.05) - 0.5 / many
         agrees = np.arange(many) < round(many * min(share, 1.0))
-        found.append(walk_familiarity(np.full(many, bell.cdf(score)), agrees, looks))
+        found.append(walk_familiarity(np.full(many, bell.cdf(score)), agrees, weights))
     for level in (0.01, 0.05, 0.2, 0.5):
         assert np.mean(np.asarray(found) <= level) == pytest.approx(level, abs=0.3 * level)
 
 
-def test_agreement_counts_from_five_looks_on_and_only_against_a_walk() -> None:
+def test_agreement_counts_from_five_photos_on_and_only_against_a_walk() -> None:
     def found(familiar: float, agrees: bool, count: int) -> float:
         return walk_familiarity(np.full(count, familiar), np.full(count, agrees), np.ones(count))
 

@@ -25,8 +25,8 @@ def walk_log_shares(log_probs: Tensor, seconds: NDArray[np.float64], cells: Cell
     return WalkSmoother.around(cells).log_probs(log_probs, seconds)
 
 
-def seen_at(*places: tuple[float, float], spread_m: float = 3.0) -> Tensor:
-    """Return the log shares (1, 100) of a photo that looks like each place (east_m, share)."""
+def shown_at(*places: tuple[float, float], spread_m: float = 3.0) -> Tensor:
+    """Return the log-probabilities (1, 100) of a photo by places and their probabilities, (east_m, probability)."""
     east = CELLS.centres[:, 0]
     probs = torch.full((100,), 1e-4)
     for place_m, share in places:
@@ -41,28 +41,28 @@ def places_of(log_probs: Tensor) -> list[float]:
 
 
 def test_a_photo_that_could_be_of_two_places_is_of_the_one_near_its_neighbours() -> None:
-    walk = torch.cat([seen_at((20, 1)), seen_at((24, 0.4), (80, 0.6)), seen_at((28, 1))])
+    walk = torch.cat([shown_at((20, 1)), shown_at((24, 0.4), (80, 0.6)), shown_at((28, 1))])
     assert places_of(walk)[1] == pytest.approx(80, abs=1)
     found = places_of(walk_log_shares(walk, np.array([0.0, 20.0, 40.0]), CELLS))
     assert found == pytest.approx([20, 24, 28], abs=4)
 
 
 def test_the_doubtful_are_helped_by_those_before_and_by_those_after() -> None:
-    doubtful = seen_at((20, 0.5), (80, 0.5))
-    for order in ([seen_at((80, 1)), doubtful], [doubtful, seen_at((80, 1))]):
+    doubtful = shown_at((20, 0.5), (80, 0.5))
+    for order in ([shown_at((80, 1)), doubtful], [doubtful, shown_at((80, 1))]):
         found = walk_log_shares(torch.cat(order), np.array([0.0, 10.0]), CELLS)
         assert places_of(found) == pytest.approx([80, 80], abs=3)
 
 
 def test_time_enough_to_walk_there_leaves_every_photo_its_own_place() -> None:
-    walk = torch.cat([seen_at((10, 1)), seen_at((90, 1))])
+    walk = torch.cat([shown_at((10, 1)), shown_at((90, 1))])
     found = walk_log_shares(walk, np.array([0.0, 590.0]), CELLS)
     assert places_of(found) == pytest.approx([10, 90], abs=1)
     assert torch.allclose(found.exp(), walk.exp(), atol=0.02)
 
 
 def test_one_photo_of_something_else_does_not_take_the_walk_along() -> None:
-    walk = torch.cat([seen_at((20 + k, 1)) if k != 5 else seen_at((90, 1)) for k in range(10)])
+    walk = torch.cat([shown_at((20 + k, 1)) if k != 5 else shown_at((90, 1)) for k in range(10)])
     found = places_of(walk_log_shares(walk, np.arange(10) * 20.0, CELLS))
     assert [place for k, place in enumerate(found) if k != 5] == pytest.approx(
         [20 + k for k in range(10) if k != 5], abs=4
@@ -71,7 +71,7 @@ def test_one_photo_of_something_else_does_not_take_the_walk_along() -> None:
 
 @given(count=st.integers(2, 30))
 def test_a_burst_is_no_surer_than_one_photo(count: int) -> None:
-    one = seen_at((30, 0.6), (70, 0.4))
+    one = shown_at((30, 0.6), (70, 0.4))
     found = walk_log_shares(one.expand(count, -1), np.zeros(count), CELLS).exp()
     left = found[:, :50].sum(dim=1)
     # the same photo ten times is the same evidence, but for the few metres that standing allows
@@ -145,7 +145,7 @@ def test_photos_that_show_nothing_prefer_no_place(gap_s: float) -> None:
 def test_a_walk_backwards_is_the_same_walk(gaps: list[int], data: st.DataObject) -> None:
     count = len(gaps) + 1
     places = data.draw(st.lists(st.floats(5, 95), min_size=count, max_size=count))
-    walk = torch.cat([seen_at((place, 1)) for place in places])
+    walk = torch.cat([shown_at((place, 1)) for place in places])
     seconds = np.concatenate([[0.0], np.cumsum(gaps)])
     there = walk_log_shares(walk, seconds, CELLS).exp()
     back = walk_log_shares(walk.flip(0), seconds[-1] - seconds[::-1], CELLS).exp()
@@ -154,7 +154,7 @@ def test_a_walk_backwards_is_the_same_walk(gaps: list[int], data: st.DataObject)
 
 
 def test_photos_of_one_second_have_no_order() -> None:
-    walk = torch.cat([seen_at((20, 1)), seen_at((30, 1)), seen_at((60, 0.5), (26, 0.5)), seen_at((28, 1))])
+    walk = torch.cat([shown_at((20, 1)), shown_at((30, 1)), shown_at((60, 0.5), (26, 0.5)), shown_at((28, 1))])
     seconds = np.array([0.0, 5.0, 5.0, 9.0])
     found = walk_log_shares(walk, seconds, CELLS)
     swapped = walk_log_shares(walk[[0, 2, 1, 3]], seconds, CELLS)
@@ -162,7 +162,7 @@ def test_photos_of_one_second_have_no_order() -> None:
 
 
 def test_where_the_origin_is_does_not_matter() -> None:
-    walk = torch.cat([seen_at((20, 1)), seen_at((24, 0.4), (80, 0.6)), seen_at((28, 1))])
+    walk = torch.cat([shown_at((20, 1)), shown_at((24, 0.4), (80, 0.6)), shown_at((28, 1))])
     seconds = np.array([0.0, 20.0, 40.0])
     far = Cells(centres=CELLS.centres + 100_000.0, size_m=1.0)
     near, away = (walk_log_shares(walk, seconds, cells).exp() for cells in (CELLS, far))
@@ -175,8 +175,8 @@ def test_many_cells_are_walked_in_larger_squares(
 ) -> None:
     """Somebody crosses squares of 2, 3 and 5 m at 1 m/s, a photo every second: the squares must not hold them."""
     truth = np.arange(10.0, 90.0)
-    looks = truth + np.random.default_rng(0).normal(0, 3, len(truth))
-    walk = torch.cat([seen_at((float(look), 1), spread_m=4.0) for look in looks])
+    found_m = truth + np.random.default_rng(0).normal(0, 3, len(truth))
+    walk = torch.cat([shown_at((float(east_m), 1), spread_m=4.0) for east_m in found_m])
     monkeypatch.setattr(walking, "_MOST_SQUARES", most_squares)
     assert WalkSmoother.around(CELLS).side_m == side_m
     found = walk_log_shares(walk, truth, CELLS)
@@ -184,7 +184,7 @@ def test_many_cells_are_walked_in_larger_squares(
     east_m = CELLS.centres[:, 0].numpy()
     means = found.exp().numpy() @ east_m
     assert float(np.abs(means - truth).max()) < 8
-    assert float(np.abs(means - truth).mean()) < float(np.abs(looks - truth).mean())
+    assert float(np.abs(means - truth).mean()) < float(np.abs(found_m - truth).mean())
 
 
 def test_what_a_square_is_parted_by_is_what_the_photos_show(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,8 +210,8 @@ def test_a_walk_is_found_again_through_the_noise() -> None:
     """Somebody walks 80 m in 400 s; a third of the photos look like some place they were not taken at."""
     rng = np.random.default_rng(0)
     seconds, truth = np.arange(41) * 10.0, np.linspace(10, 90, 41)
-    looks = np.where(rng.random(41) < 1 / 3, rng.uniform(0, 100, 41), truth + rng.normal(0, 5, 41))
-    walk = torch.cat([seen_at((float(look), 1), spread_m=5.0) for look in looks])
+    found_m = np.where(rng.random(41) < 1 / 3, rng.uniform(0, 100, 41), truth + rng.normal(0, 5, 41))
+    walk = torch.cat([shown_at((float(east_m), 1), spread_m=5.0) for east_m in found_m])
     errors = [np.abs(np.asarray(places_of(probs)) - truth) for probs in (walk, walk_log_shares(walk, seconds, CELLS))]
     alone, together = (math.sqrt(float(np.mean(error**2))) for error in errors)
     assert together < 0.4 * alone

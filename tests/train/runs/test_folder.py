@@ -1,4 +1,3 @@
-import contextlib
 from pathlib import Path
 
 import pytest
@@ -13,41 +12,9 @@ from train.runs.info import RunInfo
 from train.runs.names import create_run, open_run
 
 
-def test_names_count_up_past_the_highest(tmp_path: Path) -> None:
-    names = [create_run(tmp_path, prefix="quick").root.name for _ in range(2)]
-    (tmp_path / "quick-007").mkdir()
-    (tmp_path / "quick-x").mkdir()
-    assert names == ["quick-001", "quick-002"]
-    assert create_run(tmp_path, prefix="quick").root.name == "quick-008"
-    assert create_run(tmp_path, prefix="default").root.name == "default-001"
-
-
-def test_a_name_is_used_once_and_is_a_plain_name(tmp_path: Path) -> None:
-    assert create_run(tmp_path, prefix="x", name="mine").root == tmp_path / "mine"
-    for name in ("mine", "../mine", "", "a/b", ".hidden"):
-        with pytest.raises(UsageError):
-            create_run(tmp_path, prefix="x", name=name)
-
-
 def _info(tmp_path: Path) -> RunInfo:
     make_dataset(tmp_path / "ds", four_walks())
     return RunInfo.of(TrainConfig(lr=0.25), read_photos(tmp_path / "ds"), folds=True, made_by={"torch": "2"})
-
-
-def test_config_toml_gives_back_what_the_run_was_made_from(tmp_path: Path) -> None:
-    info = _info(tmp_path)
-    run = create_run(tmp_path, prefix="x")
-    run.write_info(info)
-    assert run.read_info() == info
-    assert info.dataset.is_absolute()
-
-
-@pytest.mark.parametrize("damage", ["lr = ", "[train]\nlr = 1.0\n", ""])
-def test_a_damaged_config_is_named(tmp_path: Path, damage: str) -> None:
-    run = create_run(tmp_path, prefix="x")
-    run.config_path.write_text(damage)
-    with pytest.raises(InvalidCheckpointError, match=r"config\.toml"):
-        run.read_info()
 
 
 def test_metrics_are_cut_at_an_epoch(tmp_path: Path) -> None:
@@ -97,15 +64,6 @@ def test_a_run_of_folds_asks_for_one(tmp_path: Path) -> None:
         checkpoint_path(run.root, fold=2)
 
 
-def test_what_is_no_run_is_said_to_be_none(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="No run"):
-        open_run(tmp_path / "none")
-    with pytest.raises(NotFoundError, match="is no run"):
-        checkpoint_path(tmp_path)
-    with pytest.raises(InvalidCheckpointError):
-        RunFolder(root=tmp_path).read_info()
-
-
 def test_a_run_that_is_trained_is_trained_by_one_process(tmp_path: Path) -> None:
     run = create_run(tmp_path, prefix="x", name="mine")
     assert not run.is_training
@@ -117,11 +75,3 @@ def test_a_run_that_is_trained_is_trained_by_one_process(tmp_path: Path) -> None
             create_run(tmp_path, prefix="x", name="mine")
     with pytest.raises(UsageError, match="--resume"):
         create_run(tmp_path, prefix="x", name="mine")
-
-
-def test_two_that_make_one_run_at_once_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = create_run(tmp_path, prefix="x", name="mine")  # its folder is there, its lock is about to be
-    with contextlib.ExitStack() as first:
-        monkeypatch.setattr("train.runs.names.time.sleep", lambda _: first.enter_context(run.lock()))
-        with pytest.raises(RunLockedError):
-            create_run(tmp_path, prefix="x", name="mine")

@@ -22,7 +22,7 @@ from train.inference.predictions import read_predictions
 from train.models.grid import Cells
 from train.models.probe.covisibility import Poses
 from train.models.probe.features.extractor import BackboneExtractor, FeatureExtractor, Features
-from train.models.probe.finetune import augmented_views as looks_module
+from train.models.probe.finetune import augmented_views as views_module
 from train.models.probe.finetune.augmented_views import AugmentedViews, cached_augmented_views
 from train.models.probe.finetune.extractor import FinetunedExtractor
 from train.models.probe.finetune.training import _contrast, _Partners, finetuned_extractor, with_finetuned
@@ -38,7 +38,7 @@ def _config(**values: object) -> TrainConfig:
     return changed(preset("quick"), base | values)
 
 
-def _reader(model: str = TINY, own_statistics: float = 0.0) -> BackboneExtractor:
+def _frozen(model: str = TINY, own_statistics: float = 0.0) -> BackboneExtractor:
     torch.manual_seed(0)
     return BackboneExtractor(model, SPEC, own_statistics=own_statistics).requires_grad_(requires_grad=False).eval()
 
@@ -48,7 +48,7 @@ def _images(count: int) -> Tensor:
     return torch.randint(0, 256, (count, 3, 64, 48), generator=draws, dtype=torch.uint8)
 
 
-def _places(xy: Tensor, walk: list[int]) -> Poses:
+def _poses(xy: Tensor, walk: list[int]) -> Poses:
     return Poses(xy=xy, heading_deg=torch.full((len(xy),), float("nan")), walk=torch.tensor(walk))
 
 
@@ -60,7 +60,7 @@ def _none(steps: float = 1, *, note: str | None = None) -> None:
 @pytest.mark.parametrize("own_statistics", [0.0, 0.3])
 @torch.inference_mode()
 def test_trunk_and_tail_make_what_the_whole_network_makes(model: str, own_statistics: float) -> None:
-    frozen = _reader(model, own_statistics)
+    frozen = _frozen(model, own_statistics)
     backbone_extractor = FinetunedExtractor.of(frozen, scale=16.0)
     images = _images(3)
     whole, grid = backbone_extractor(images)
@@ -71,6 +71,21 @@ def test_trunk_and_tail_make_what_the_whole_network_makes(model: str, own_statis
     assert torch.allclose(backbone_extractor.embedding(whole).norm(dim=1), torch.ones(3), atol=1e-5)
 
 
+@torch.inference_mode()
+def test_stages_behind_the_cut_that_work_in_place_leave_its_maps_alone() -> None:
+    extractor = FinetunedExtractor.of(_frozen("resnet18"), scale=16.0)
+    images = _images(3)
+    expected = extractor.trunk(images)
+    rows: list[int] = []
+
+    def overwrite(_module: object, inputs: tuple[Tensor]) -> None:
+        rows.append(len(inputs[0].zero_()))
+
+    extractor.backbone.get_submodule("layer3").register_forward_pre_hook(overwrite)
+    assert torch.equal(extractor.trunk(images), expected)
+    assert rows == [1]  # the stages behind are not in use here: they see no more than a pass needs
+
+
 @pytest.mark.parametrize("model", ["timm/test_vit", "timm/hrnet_w18_small", "densenet121"])
 def test_a_network_that_cannot_be_cut_is_refused_in_one_sentence(tmp_path: Path, model: str) -> None:
     root = colour_dataset(tmp_path / "ds", 24).root
@@ -79,7 +94,7 @@ def test_a_network_that_cannot_be_cut_is_refused_in_one_sentence(tmp_path: Path,
 
 
 def test_too_many_photos_to_hold_are_refused_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looks_module, "_MOST_BYTES", 1000)
+    monkeypatch.setattr(views_module, "_MOST_BYTES", 1000)
     with pytest.raises(UsageError, match="GB of maps"):
         start_run(colour_dataset(tmp_path / "ds", 24).root, _config(), runs=tmp_path, name="many")
 
@@ -93,12 +108,12 @@ def _tuned(walks: list[int]) -> tuple[BackboneExtractor, FinetunedExtractor, Aug
     colours = torch.tensor([[200.0, 60, 60], [60, 200, 60], [60, 60, 200], [160, 160, 40]])[place]
     light = torch.tensor([0.5 + 0.5 * number for number in walk])[:, None]
     images = (colours * light)[:, :, None, None] + 30 * torch.randn(count, 3, 64, 48, generator=draws)
-    frozen = _reader("resnet18")
+    frozen = _frozen("resnet18")
     start = FinetunedExtractor.of(frozen, scale=16.0)
     with torch.inference_mode():
         maps = start.trunk(images.clamp(0, 255).byte())
     views = AugmentedViews(maps=maps[:, None].half().clone(), rows=torch.arange(count))
-    poses = _places(torch.stack([60.0 * place, torch.zeros(count)], dim=1), walk)
+    poses = _poses(torch.stack([60.0 * place, torch.zeros(count)], dim=1), walk)
     cells = Cells(centres=torch.tensor([[60.0 * k, 0.0] for k in range(4)]), size_m=4.0)
     backbone_extractor = finetuned_extractor(frozen, views, poses, cells, _config(tune_epochs=40), advance=_none)
     return frozen, backbone_extractor, views, poses
@@ -119,7 +134,7 @@ def test_views_of_one_place_on_two_walks_become_more_alike_than_those_of_others(
 
 def test_only_the_last_stages_are_trained_and_the_frozen_network_stays_as_it_is() -> None:
     frozen, backbone_extractor, _, _ = _tuned([0, 1])
-    for before, after in zip(_reader("resnet18").parameters(), frozen.parameters(), strict=True):
+    for before, after in zip(_frozen("resnet18").parameters(), frozen.parameters(), strict=True):
         assert torch.equal(before, after)
     changed_parts = {
         name.split(".")[0]
@@ -134,15 +149,15 @@ def test_only_the_last_stages_are_trained_and_the_frozen_network_stays_as_it_is(
     assert not any(part.requires_grad for part in backbone_extractor.parameters())
 
 
-def test_photos_of_one_walk_alone_teach_no_likeness() -> None:
+def test_photos_of_one_walk_alone_teach_no_similarity() -> None:
     xy = torch.tensor([[0.0, 0.0], [1.0, 0.0], [90.0, 0.0]])
     embedding = F.normalize(torch.randn(3, 8, generator=torch.Generator().manual_seed(0)), dim=1)
-    assert float(_contrast(embedding, _places(xy, [0, 0, 0]), _config())) == 0.0
+    assert float(_contrast(embedding, _poses(xy, [0, 0, 0]), _config())) == 0.0
 
 
 def test_contrast_falls_as_views_of_one_place_meet() -> None:
     xy = torch.tensor([[0.0, 0.0], [2.0, 0.0], [90.0, 0.0], [92.0, 0.0]])
-    poses = _places(xy, [0, 1, 0, 1])
+    poses = _poses(xy, [0, 1, 0, 1])
     apart = F.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [0.1, 1.0]]), dim=1)
     together = F.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]]), dim=1)
     assert float(_contrast(together, poses, _config())) < float(_contrast(apart, poses, _config())) - 1.0
@@ -150,7 +165,7 @@ def test_contrast_falls_as_views_of_one_place_meet() -> None:
 
 def test_every_other_photo_of_a_batch_is_joined_by_its_view_on_another_walk() -> None:
     xy = torch.tensor([[0.0, 0.0], [5.0, 0.0], [200.0, 0.0], [201.0, 0.0], [500.0, 0.0]])
-    poses = _places(xy, [0, 1, 0, 1, 0])
+    poses = _poses(xy, [0, 1, 0, 1, 0])
     first, second = _Partners(poses, _config()).drawn(torch.Generator().manual_seed(0)).chunk(2)
     expected = torch.tensor([1, 0, 3, 2, 4])  # the last has no partner, and joins itself
     assert torch.equal(second, expected[first])
@@ -195,7 +210,7 @@ def test_a_few_photos_are_enough_to_tune_on(tmp_path: Path, count: int) -> None:
     assert torch.isfinite(torch.from_numpy(estimate.east_m)).all()
 
 
-def test_looks_are_kept_beside_the_dataset_and_the_first_is_the_photo_itself(
+def test_views_are_kept_beside_the_dataset_and_the_first_is_the_photo_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = read_photos(colour_dataset(tmp_path / "ds", 10).root)
@@ -209,8 +224,8 @@ def test_looks_are_kept_beside_the_dataset_and_the_first_is_the_photo_itself(
     assert not torch.equal(views.drawn(rows, torch.tensor([1, 1])), views.maps[rows, 0])
     assert torch.equal(views.take(rows).unaltered(1, 2), views.maps[7:8, 0])
     with monkeypatch.context() as patched:
-        patched.setattr(looks_module, "_views_of_all", None)  # it is not called again
+        patched.setattr(views_module, "_views_of_all", None)  # it is not called again
         assert torch.equal(cached_augmented_views(source, config, backbone_extractor, device=CPU).maps, views.maps)
-    monkeypatch.setattr(looks_module, "_MOST_BYTES", 2 * 2 * views.maps[:, 0].numel())
+    monkeypatch.setattr(views_module, "_MOST_BYTES", 2 * 2 * views.maps[:, 0].numel())
     next(source.dataset.root.glob(".cache/looks-*")).unlink()
     assert cached_augmented_views(source, config, backbone_extractor, device=CPU).count == 2  # room for no more
