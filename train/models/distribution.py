@@ -14,12 +14,12 @@ _NEAR_M: Final = 0.5  # the median stops here short of dividing by a distance of
 
 
 def mean_point(probs: Tensor, cells: Cells) -> Tensor:
-    """Return the means (N, 2) of shares (N, C): the answer of least expected squared error."""
+    """Return the means (N, 2) of probabilities (N, C): the answer of least expected squared error."""
     return probs @ cells.centres
 
 
 def median_point(probs: Tensor, cells: Cells) -> Tensor:
-    """Return the geometric medians (N, 2) of shares (N, C): the answer of least expected distance.
+    """Return the geometric medians (N, 2) of probabilities (N, C): the answer of least expected distance.
 
     Weiszfeld's iteration (Tohoku Mathematical Journal 43, 1937) from the mean; its goal is convex, so the
     start does not matter, and the answer is not bound to cell centres.
@@ -32,7 +32,7 @@ def median_point(probs: Tensor, cells: Cells) -> Tensor:
 
 
 def mode_point(probs: Tensor, cells: Cells, *, bandwidth_m: float) -> Tensor:
-    """Return the modes (N, 2) of shares (N, C) under a Gaussian kernel of `bandwidth_m`.
+    """Return the modes (N, 2) of probabilities (N, C) under a Gaussian kernel of `bandwidth_m`.
 
     Mean shift from the largest cell (Comaniciu and Meer, PAMI 24, 2002).
     """
@@ -45,7 +45,7 @@ def mode_point(probs: Tensor, cells: Cells, *, bandwidth_m: float) -> Tensor:
 
 
 def region_radii(probs: Tensor, cells: Cells, point: Tensor, levels: tuple[float, ...]) -> Tensor:
-    """Return the radii (N, levels) of the smallest discs around `point` (N, 2) that hold each level of the shares.
+    """Return the radii (N, levels) of the smallest discs around `point` (N, 2) that hold each level of the probabilities.
 
     No radius is smaller than that of a disc as large as one cell: a distribution over cells knows no better.
     """

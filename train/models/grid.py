@@ -1,4 +1,4 @@
-"""The cells of a site: the squares near a training photo, which a distribution gives shares to."""
+"""The cells of a site: the squares near a training photo, which a distribution is over."""
 
 import dataclasses
 import math
