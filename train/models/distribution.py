@@ -45,7 +45,7 @@ def mode_point(probs: Tensor, cells: Cells, *, bandwidth_m: float) -> Tensor:
 
 
 def region_radii(probs: Tensor, cells: Cells, point: Tensor, levels: tuple[float, ...]) -> Tensor:
-    """Return the radii (N, levels) of the smallest discs around `point` (N, 2) that hold each level of the probabilities.
+    """Return the radii (N, levels) of the smallest discs around `point` (N, 2) that hold each probability of `levels`.
 
     No radius is smaller than that of a disc as large as one cell: a distribution over cells knows no better.
     """

@@ -1,4 +1,4 @@
-"""The cells of a site: the squares near a training photo, which a distribution is over."""
+"""The cells of a site: the squares near a training photo, over which a distribution lies."""
 
 import dataclasses
 import math
