@@ -1,4 +1,4 @@
-"""The manifest: one GeoParquet row per accepted photo, its schema declared once and checked on every read.
+"""The manifest: one GeoParquet row per accepted photo, by the schema of `img2gps.manifest_schema`.
 
 GeoParquet 1.1 (https://geoparquet.org/releases/v1.1.0/): WKB points in EPSG:4326. The file's own
 metadata carries, under ``img2gps``, the schema version, the site, the split and a digest of the rows. Every read
@@ -17,6 +17,7 @@ from img2gps import __version__
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import canonical_json, sha256_bytes
 from img2gps.imaging import WORKING_SHORT_SIDE_PX
+from img2gps.manifest_schema import COLUMNS, REBUILD, SCHEMA_VERSION, Column, arrow_schema, checked_table, columns_of
 from img2gps.tables import DamagedTableError, load_table, save_table
 from img2gps.text import safe_path, safe_text
 from img2gps.types import Photo
@@ -37,7 +38,6 @@ __all__ = [
     "write_manifest",
 ]
 
-SCHEMA_VERSION: Final = 2
 _METADATA_KEY: Final = b"img2gps"
 _GEO_KEY: Final = b"geo"
 _NOTE_KEY: Final = b"description"
@@ -45,72 +45,6 @@ _NOTE: Final = (
     b"Positions, headings and splits as ingested. Corrections lie beside this file in corrections.csv: "
     b'`img2gps.Dataset.open("FOLDER").frame()` applies them.'
 )
-_REBUILD = "restore manifest.parquet from a backup, or ingest the sources again"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One column: its Arrow type by name (`pyarrow` type factories), and whether it may hold nulls.
-
-    `since` is the schema version that introduced it. Files of an earlier schema lack it, and read as nulls there: every
-    column after the first version is nullable.
-    """
-
-    name: str
-    kind: str
-    nullable: bool = False
-    since: int = 1
-
-
-def _columns(*rows: tuple[str, str] | tuple[str, str, int]) -> tuple[Column, ...]:
-    return tuple(
-        Column(name=name.rstrip("?"), kind=kind, nullable=name.endswith("?"), since=since[0] if since else 1)
-        for name, kind, *since in rows
-    )
-
-
-COLUMNS: Final = _columns(
-    ("id", "string"),
-    ("file_name", "string"),
-    ("photo_sha256", "string"),
-    ("geometry", "binary"),
-    ("gps_source", "string"),
-    ("gps_accuracy_m?", "float64"),
-    ("gps_dop?", "float64"),
-    ("gps_status?", "string", 2),
-    ("gps_method?", "string", 2),
-    ("captured_at?", "timestamp"),
-    ("utc_offset_min?", "int32"),
-    ("time_source?", "string"),
-    ("clock_local?", "string", 2),
-    ("clock_offset_min?", "int32", 2),
-    ("gps_at?", "timestamp", 2),
-    ("fix_age_s?", "float64"),
-    ("heading_deg?", "float64"),
-    ("heading_ref?", "string"),
-    ("declination_deg?", "float64", 2),
-    ("altitude_m?", "float64"),
-    ("make?", "string"),
-    ("model?", "string"),
-    ("device", "string"),
-    ("width", "int32"),
-    ("height", "int32"),
-    ("phash", "string"),
-    ("source_name", "string"),
-    ("bytes", "int64"),
-    ("site_relation", "string"),
-    ("flags", "strings"),
-    ("traits?", "strings", 2),
-    ("walk", "string"),
-    ("burst?", "string"),
-    ("group", "string"),
-    ("split?", "string"),
-    ("split_reason?", "string"),
-    ("fold?", "int32"),
-    ("ingested_at", "timestamp"),
-    ("ingest", "string"),
-)
-"""The schema, in file order; a trailing ``?`` marks the nullable ones, a number the schema version that added one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,22 +67,6 @@ class ManifestInfo:
     tool_version: str = __version__
     rows_sha256: str = ""
     info_sha256: str = ""
-
-
-@cache
-def _arrow_schema() -> "pa.Schema":
-    import pyarrow as pa
-
-    types = {
-        "string": pa.string(),
-        "binary": pa.binary(),
-        "float64": pa.float64(),
-        "int32": pa.int32(),
-        "int64": pa.int64(),
-        "timestamp": pa.timestamp("us", tz="UTC"),
-        "strings": pa.list_(pa.string()),
-    }
-    return pa.schema([pa.field(column.name, types[column.kind], column.nullable) for column in COLUMNS])
 
 
 def write_manifest(path: Path, photos: Iterable[Photo], info: ManifestInfo) -> ManifestInfo:
@@ -175,7 +93,7 @@ def read_table(path: Path) -> tuple["pa.Table", ManifestInfo]:
     """
     table, info, intact = inspect_table(path)
     if not intact:
-        raise InvalidDatasetError(f"{safe_path(path)} was damaged or changed after it was written: {_REBUILD}.")
+        raise InvalidDatasetError(f"{safe_path(path)} was damaged or changed after it was written: {REBUILD}.")
     return table, info
 
 
@@ -188,9 +106,9 @@ def inspect_table(path: Path) -> tuple["pa.Table", ManifestInfo, bool]:
     try:
         stored = load_table(path)
     except DamagedTableError as error:
-        raise InvalidDatasetError(f"{where} {error}: {_REBUILD}.") from error
+        raise InvalidDatasetError(f"{where} {error}: {REBUILD}.") from error
     info = _read_info(stored.table, where)
-    return _checked(stored.table, where, info.schema_version), info, stored.intact is not False
+    return checked_table(stored.table, where, info.schema_version), info, stored.intact is not False
 
 
 def photos_of(table: "pa.Table") -> list[Photo]:
@@ -212,7 +130,7 @@ def rows_digest(table: "pa.Table", schema_version: int = SCHEMA_VERSION) -> str:
     import pyarrow as pa
 
     digests = []
-    for column in _columns_of(schema_version):
+    for column in columns_of(schema_version):
         values = table.column(column.name)
         if column.kind == "timestamp":
             values = values.cast(pa.int64())
@@ -221,10 +139,6 @@ def rows_digest(table: "pa.Table", schema_version: int = SCHEMA_VERSION) -> str:
             plain = [base64.b64encode(value).decode() for value in plain]
         digests.append([column.name, sha256_bytes(canonical_json(plain))])
     return sha256_bytes(canonical_json(digests))
-
-
-def _columns_of(schema_version: int) -> list[Column]:
-    return [column for column in COLUMNS if column.since <= schema_version]
 
 
 def is_info_intact(table: "pa.Table") -> bool:
@@ -243,7 +157,7 @@ def _info_digest(plain: Mapping[str, Any], geo: bytes) -> str:
 def _table_of(photos: list[Photo]) -> "pa.Table":
     import pyarrow as pa
 
-    schema = _arrow_schema()
+    schema = arrow_schema()
     # column by column: the lists of all of them at once would take as much memory as the table
     arrays = [pa.array(_values(photos, column), schema.field(column.name).type) for column in COLUMNS]
     return pa.Table.from_arrays(arrays, schema=schema)
@@ -288,7 +202,7 @@ def _crs() -> dict[str, Any]:
 def _read_info(table: "pa.Table", where: str) -> ManifestInfo:
     stored = (table.schema.metadata or {}).get(_METADATA_KEY)
     if stored is None:
-        raise InvalidDatasetError(f"{where} is a Parquet file, but not a manifest that img2gps wrote: {_REBUILD}.")
+        raise InvalidDatasetError(f"{where} is a Parquet file, but not a manifest that img2gps wrote: {REBUILD}.")
     try:
         given = json.loads(stored)
         version, tool = int(given.get("schema_version", 1)), str(given.get("tool_version"))
@@ -299,35 +213,4 @@ def _read_info(table: "pa.Table", where: str) -> ManifestInfo:
             )
         return ManifestInfo(**(given | {"schema_version": version}))
     except (AttributeError, RecursionError, TypeError, ValueError) as error:
-        raise InvalidDatasetError(f"{where} has damaged img2gps metadata: {_REBUILD}.") from error
-
-
-def _checked(table: "pa.Table", where: str, schema_version: int) -> "pa.Table":
-    schema = _arrow_schema()
-    for column in _columns_of(schema_version):
-        if column.name not in table.column_names:
-            raise InvalidDatasetError(f"{where} lacks the column {column.name}: {_REBUILD}.")
-        expected, found = schema.field(column.name).type, table.schema.field(column.name).type
-        if expected != found:
-            raise InvalidDatasetError(f"{where} has the column {column.name} as {found}, not {expected}: {_REBUILD}.")
-        nulls = table.column(column.name).null_count
-        if nulls and not column.nullable:
-            raise InvalidDatasetError(f"{where} has {nulls} empty values in the column {column.name}: {_REBUILD}.")
-    ids = table.column("id").to_pylist()
-    if len(set(ids)) != len(ids):
-        raise InvalidDatasetError(f"{where} has the same photo twice in the column id: {_REBUILD}.")
-    return _completed(table, schema_version)
-
-
-def _completed(table: "pa.Table", schema_version: int) -> "pa.Table":
-    """Return the table with all of `COLUMNS` in order: nulls in those that its schema version did not have yet."""
-    import pyarrow as pa
-
-    schema = _arrow_schema()
-    arrays = [
-        table.column(column.name)
-        if column.since <= schema_version
-        else pa.chunked_array([pa.nulls(table.num_rows, schema.field(column.name).type)])
-        for column in COLUMNS
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema.with_metadata(table.schema.metadata))
+        raise InvalidDatasetError(f"{where} has damaged img2gps metadata: {REBUILD}.") from error

@@ -8,8 +8,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Final
 
 from collect.ingestion.intake import Labelled
-from collect.ingestion.photo_reader import READ_FLAGS, FileTask
+from collect.ingestion.photo_reader import FileTask
 from collect.reading.discover import FoundFile
+from collect.reading.file_content import READ_FLAGS
 
 __all__ = ["chunks_of"]
 

@@ -7,12 +7,10 @@ import dataclasses
 import errno
 import hashlib
 import mmap
-import os
-import stat
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import uuid4
 
 from PIL import Image, UnidentifiedImageError
@@ -20,7 +18,9 @@ from PIL import Image, UnidentifiedImageError
 from collect.reading.beside import with_what_stands_beside
 from collect.reading.completeness import lost_pixels, whole_jpeg
 from collect.reading.exif import read_facts
-from collect.reading.formats import HEAD_BYTES, MAX_EXIF_BYTES, MAX_FILE_BYTES, Kind, max_pixels, sniff
+from collect.reading.file_content import FileContent, holds_same_bytes, load_content
+from collect.reading.formats import MAX_FILE_BYTES
+from collect.reading.header import header_fault, open_photo
 from collect.reading.picture import picture_traits
 from collect.reading.sidecars import Sidecar
 from collect.reading.structure import Structure, structure_of
@@ -30,20 +30,13 @@ from collect.validation.labels import LabelRow
 from collect.validation.rules import Rules, SourceFile, judge
 from collect.validation.unplaced import Unplaced
 from img2gps.files import TEMPORARY_PREFIX
-from img2gps.imaging import load_scaled, open_image
+from img2gps.imaging import load_scaled
 from img2gps.text import safe_text
 from img2gps.types import Photo, Rejection
 
-__all__ = ["READ_FLAGS", "FileTask", "ReadSettings", "Reading", "Skipped", "read_file", "read_files"]
+__all__ = ["FileTask", "ReadSettings", "Reading", "Skipped", "read_file", "read_files"]
 
-READ_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""Whatever a name has become since the walk, opening it follows no link and waits for nobody."""
-
-_NEW_SUBFILE_TYPE: Final = 254
-_STRIP_OFFSETS, _STRIP_BYTE_COUNTS, _TILE_OFFSETS, _TILE_BYTE_COUNTS = 273, 279, 324, 325
-_DNG_VERSION: Final = 50706
 _OF_METADATA: Final = frozenset({"no_exif", "no_gps"})
-_PIECE_BYTES: Final = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,14 +96,6 @@ class Reading:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Content:
-    data: bytes | mmap.mmap
-    kind: Kind
-    size: int
-    status: tuple[int, int, int]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Pixels:
     """A photo on its way to its working copy: opened, and the bytes and the structure that it was opened from."""
 
@@ -130,13 +115,13 @@ def read_file(task: FileTask, settings: ReadSettings) -> Reading:
     Raises OSError where the working copy cannot be written, MemoryError where the memory limit was reached.
     """
     try:
-        content = _load(task.path, mapped=settings.pixels == "doubtful")
+        content = load_content(task.path, mapped=settings.pixels == "doubtful")
     except OSError as error:
         if error.errno == errno.ELOOP:
             return Reading(outcome=Skipped(detail="a symbolic link"))
         return Reading(outcome=_rejection(task, "unreadable", error.strerror or str(error)))
-    if isinstance(content, Skipped):
-        return Reading(outcome=content)
+    if content is None:
+        return Reading(outcome=Skipped(detail="not a regular file"))
     if content.size > MAX_FILE_BYTES:
         detail = f"{content.size / 2**20:,.0f} MiB, {MAX_FILE_BYTES / 2**20:,.0f} allowed"
         return Reading(outcome=_rejection(task, "too_large", detail), status=content.status)
@@ -146,37 +131,13 @@ def read_file(task: FileTask, settings: ReadSettings) -> Reading:
     return dataclasses.replace(reading, status=content.status)
 
 
-def _load(path: bytes, *, mapped: bool) -> _Content | Skipped:
-    """Return the bytes of a regular photo file; of anything else, only what it is.
-
-    `mapped` spares the reading of what is not looked at; a file that shrinks meanwhile then costs its worker.
-    """
-    descriptor = os.open(path, READ_FLAGS)
-    with os.fdopen(descriptor, "rb", buffering=0):
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return Skipped(detail="not a regular file")
-        data: bytes | mmap.mmap = os.pread(descriptor, HEAD_BYTES, 0)
-        kind, size = sniff(bytes(data)), status.st_size
-        if kind.state != "other" and size <= MAX_FILE_BYTES:
-            data = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) if mapped else _read_all(descriptor, size)
-            size = len(data)
-        return _Content(data=data, kind=kind, size=size, status=(status.st_size, status.st_mtime_ns, status.st_ino))
-
-
-def _read_all(descriptor: int, size: int) -> bytes:
-    """Return the first `size` bytes: a file that grows meanwhile is cut there, one that shrinks ends early."""
-    data = os.pread(descriptor, size, 0)
-    while 0 < len(data) < size and (part := os.pread(descriptor, size - len(data), len(data))):
-        data += part
-    return data
-
-
-def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Reading:
+def _examine(task: FileTask, content: FileContent, settings: ReadSettings) -> Reading:
     data, kind = content.data, content.kind
     if kind.state == "other":
         return Reading(outcome=Skipped(detail="not a photo" if data else "an empty file"))
-    digest = hashlib.sha256(task.twin if task.twin and _is_twin(task, data) else data).hexdigest()
+    digest = hashlib.sha256(
+        task.twin if task.twin and holds_same_bytes(data, task.path, task.twin) else data
+    ).hexdigest()
     if kind.state == "unsupported":
         return Reading(outcome=_rejection(task, "unsupported_format", kind.name), sha256=digest)
     structure = Structure()
@@ -186,11 +147,14 @@ def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Readi
             return Reading(outcome=_rejection(task, "truncated", structure.cut_off), sha256=digest)
         plain = structure.plain and not structure.doubt
         header_only = settings.pixels == "doubtful" and plain and can_start(structure.tables)
-        image = _open(data[: structure.header_bytes] if header_only else data[:])
-        fault = _header_fault(image, kind, len(data))
+        image = open_photo(data[: structure.header_bytes] if header_only else data[:])
+        fault = header_fault(image, kind, len(data))
         if not fault and structure.doubt and kind.name == "JPEG":
             whole = whole_jpeg(data, structure)
-            fault, image = ("truncated", whole) if isinstance(whole, str) else None, _reopened(image, whole)
+            fault, image = (
+                ("truncated", whole) if isinstance(whole, str) else None,
+                image if isinstance(whole, str) else open_photo(whole),
+            )
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001  decoders raise anything on broken headers
@@ -216,61 +180,6 @@ def _examine(task: FileTask, content: _Content, settings: ReadSettings) -> Readi
     if header_only:
         return reading
     return _with_copy(reading, photo, _Pixels(image=image, data=data, structure=structure), task, settings)
-
-
-def _is_twin(task: FileTask, data: bytes | mmap.mmap) -> bool:
-    """Return whether a file has the bytes of its twin: compared, which is faster than hashed."""
-    if task.twin == task.path:
-        return True
-    assert task.twin is not None
-    try:
-        with os.fdopen(os.open(task.twin, READ_FLAGS), "rb", buffering=0) as twin:
-            status = os.fstat(twin.fileno())
-            if os.path.samestat(status, os.lstat(task.path)):
-                return True
-            starts = range(0, len(data), _PIECE_BYTES)
-            return status.st_size == len(data) and all(
-                os.pread(twin.fileno(), _PIECE_BYTES, start) == data[start : start + _PIECE_BYTES] for start in starts
-            )
-    except OSError:
-        return False
-
-
-def _open(data: bytes) -> Image.Image:
-    # Pillow's own limit of pixels warns or raises at a size that phones exceed; `max_pixels` replaces it.
-    Image.MAX_IMAGE_PIXELS = None
-    return open_image(data)
-
-
-def _reopened(image: Image.Image, whole: bytes | str) -> Image.Image:
-    return image if isinstance(whole, str) else _open(whole)
-
-
-def _header_fault(image: Image.Image, kind: Kind, file_bytes: int) -> tuple[str, str] | None:
-    """Return (reason, detail) of an image that its header alone disqualifies."""
-    pixels, limit = image.width * image.height, max_pixels(kind.name)
-    if pixels > limit:
-        return "too_large", f"{image.width} x {image.height} pixels, {limit / 1e6:,.0f} megapixels allowed"
-    exif_size = len(image.info.get("exif") or b"")
-    if exif_size > MAX_EXIF_BYTES:
-        return "too_large", f"{exif_size:,} bytes of EXIF, {MAX_EXIF_BYTES:,} allowed"
-    if kind.name == "TIFF":
-        return _tiff_fault(getattr(image, "tag_v2", {}), file_bytes)
-    return None
-
-
-def _tiff_fault(tags: Mapping[int, Any], file_bytes: int) -> tuple[str, str] | None:
-    """Return (reason, detail) of a camera's RAW file in a TIFF's clothes, or of one whose strips or tiles were cut off.
-
-    A DNG says so; NEF and ARW start with a reduced image, whose pixels are no photo.
-    """
-    if _DNG_VERSION in tags or int(tags.get(_NEW_SUBFILE_TYPE, 0)) & 1:
-        return "unsupported_format", "camera RAW"
-    for offsets, counts in ((_STRIP_OFFSETS, _STRIP_BYTE_COUNTS), (_TILE_OFFSETS, _TILE_BYTE_COUNTS)):
-        ends = [start + count for start, count in zip(tags.get(offsets, ()), tags.get(counts, ()), strict=False)]
-        if ends and max(ends) > file_bytes:
-            return "truncated", f"{file_bytes:,} of {max(ends):,} bytes are there"
-    return None
 
 
 def _with_copy(reading: Reading, photo: Photo, pixels: _Pixels, task: FileTask, settings: ReadSettings) -> Reading:

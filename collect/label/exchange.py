@@ -1,40 +1,23 @@
 """Corrections from elsewhere into a dataset, and a dataset's corrections out: QGIS, a surveyed list, a GNSS track."""
 
 import dataclasses
-import re
-from bisect import bisect_left
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import Any, Final, get_args
 
 from collect.label.actions import Label, too_long
 from collect.label.entries import Entry, read_entries, write_entries
+from collect.label.matching import ImportProblem, iso_time, match_entries, problem_of
 from collect.label.store import LabelStore, position_complaint
-from collect.tables.names import NameBook, is_absolute, normal, shared_end
 from img2gps.corrections import Action
 from img2gps.errors import UsageError
 from img2gps.geo import geodesic_m
 from img2gps.site import Site
 from img2gps.text import safe_path, safe_text
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 __all__ = ["ImportProblem", "ImportReport", "export_corrections", "import_corrections"]
 
 _SAME_M: Final = 0.05
-_WAYPOINT_TOLERANCE: Final = timedelta(seconds=1)
-_TRACK_GAP: Final = timedelta(seconds=30)
-_ID: Final = re.compile(r"[0-9a-f]{64}")  # what else a column `id` may hold: the row numbers of QGIS
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ImportProblem:
-    """One entry that was not taken over, and why, in words."""
-
-    where: str
-    text: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +56,7 @@ def import_corrections(store: LabelStore, path: Path, *, replace: bool = False) 
     """
     photos = store.refresh().frame
     entries = read_entries(path)
-    matched, unmatched = _match(entries, photos)
+    matched, unmatched = match_entries(entries, photos)
     piles = _Sorting(unmatched=unmatched)
     rows = {row["id"]: row for row in photos.to_dict("records")}
     current = store.labels()
@@ -92,7 +75,7 @@ def import_corrections(store: LabelStore, path: Path, *, replace: bool = False) 
     fallback = f"imported from {safe_text(path.name, limit=80)}"
     why = {photo_id: entry.why if entry.why.strip() else fallback for photo_id, (entry, _) in piles.wanted.items()}
     overtaken = store.apply_import(afters, why, replace=replace)
-    piles.conflicts += [_problem(piles.wanted[photo_id][0], "it was corrected just now") for photo_id in overtaken]
+    piles.conflicts += [problem_of(piles.wanted[photo_id][0], "it was corrected just now") for photo_id in overtaken]
     return ImportReport(
         found=len(matched) + len(unmatched),
         applied=len(afters) - len(overtaken),
@@ -120,7 +103,7 @@ def export_corrections(store: LabelStore, path: Path) -> int:
             {
                 "id": row["id"],
                 "source_name": row["source_name"],
-                "captured_at": _iso(row["captured_at"]),
+                "captured_at": iso_time(row["captured_at"]),
                 "action": label.state,
                 **{name: float(row[name]) for name in ("lon", "lat", "ingest_lon", "ingest_lat")},
                 "heading_deg": label.heading_deg,
@@ -138,18 +121,18 @@ def _sort(
     """Put one matched entry on its pile."""
     complaint = _complaint(entry, site)
     if complaint:
-        piles.unusable.append(_problem(entry, complaint))
+        piles.unusable.append(problem_of(entry, complaint))
         return
     after = _label_of(entry, row)
     if _agree(after, label, row) or (row["id"] in piles.wanted and not twice):
         piles.unchanged += 1  # so it stands, or so an earlier row of the file has it
     elif twice:
-        piles.conflicts.append(_problem(entry, "the file names this photo more than once"))
+        piles.conflicts.append(problem_of(entry, "the file names this photo more than once"))
     elif label.state and not replace:
         lon, lat = _stands(label, row)
         apart_m = float(geodesic_m(lon, lat, *_stands(after, row)))
         text = f"{safe_text(label.by) or 'somebody'} has it as {label.state}, {apart_m:.1f} m from there"
-        piles.conflicts.append(_problem(entry, text))
+        piles.conflicts.append(problem_of(entry, text))
     else:
         piles.wanted[row["id"]] = (entry, after)
 
@@ -207,106 +190,3 @@ def _stands(label: Label, row: dict[Any, Any]) -> tuple[float, float]:
     if label.lon is None or label.lat is None:
         return row["ingest_lon"], row["ingest_lat"]
     return label.lon, label.lat
-
-
-def _match(entries: list[Entry], photos: "pd.DataFrame") -> tuple[list[tuple[str, Entry]], list[ImportProblem]]:
-    """Return (photo id, entry) pairs, photos on a GPX track among them, and the entries without a photo."""
-    matched: list[tuple[str, Entry]] = []
-    unmatched: list[ImportProblem] = []
-    ids = set(photos["id"])
-    by_name = _ids_by_name(entries, photos)
-    times = sorted(
-        (time, photo_id) for time, photo_id in zip(photos["captured_at"], photos["id"], strict=True) if _iso(time)
-    )
-    for entry in entries:
-        if entry.segment is not None:
-            continue
-        named = next((found for name in entry.names if (found := by_name.get(name))), [])
-        if entry.photo_id in ids:
-            matched.append((entry.photo_id, entry))
-        elif _ID.fullmatch(entry.photo_id):  # another dataset's photo may well have the same name
-            unmatched.append(_problem(entry, "no photo of the dataset has this id; without an id it is found by name"))
-        elif len(named) == 1:
-            matched.append((named[0], entry))
-        elif len(named) > 1:
-            unmatched.append(_problem(entry, f"{len(named)} photos are called {safe_text(entry.names[0], limit=80)}"))
-        elif found := _at_time(entry, times):
-            matched += [(photo_id, entry) for photo_id in found]
-        else:
-            unmatched.append(_problem(entry, "no photo of the dataset has this id, name or time"))
-    matched += _on_track([entry for entry in entries if entry.segment is not None], times)
-    return matched, unmatched
-
-
-def _ids_by_name(entries: list[Entry], photos: "pd.DataFrame") -> dict[str, list[str]]:
-    """Return the photos that each name of the entries means; see `NameBook`. A whole path is meant before its end."""
-    names = {name for entry in entries for name in entry.names}
-    spelled: dict[str, list[str]] = {}
-    for name in names:
-        spelled.setdefault(normal(name), []).append(name)
-    book = NameBook(sorted(spelled), absolute={normal(name) for name in names if is_absolute(name)})
-    claims: dict[str, list[tuple[str, str]]] = {}
-    found: dict[str, list[str]] = {}
-    for photo_id, source in zip(photos["id"], photos["source_name"], strict=True):
-        if key := book.key(source):
-            claims.setdefault(key, []).append((normal(source), photo_id))
-        if (shown := safe_text(source)) in names and shown != source:
-            found.setdefault(shown, []).append(photo_id)
-    for key, claimed in claims.items():
-        whole = [photo_id for source, photo_id in claimed if source.casefold() == key.casefold()]
-        best = max(shared_end(key, source) for source, _ in claimed)
-        near = [photo_id for source, photo_id in claimed if shared_end(key, source) == best]
-        for name in spelled[key]:
-            found[name] = whole or near
-    return found
-
-
-def _at_time(entry: Entry, times: list[tuple[Any, str]]) -> list[str]:
-    """Return the photos of the closest capture time to a waypoint's, within a second."""
-    if entry.time is None:
-        return []
-    gaps = [(abs(time - entry.time), photo_id) for time, photo_id in times]
-    closest = min((gap for gap, _ in gaps), default=_TRACK_GAP)
-    return [photo_id for gap, photo_id in gaps if gap == closest] if closest <= _WAYPOINT_TOLERANCE else []
-
-
-def _on_track(points: list[Entry], times: list[tuple[Any, str]]) -> list[tuple[str, Entry]]:
-    """Return the photos taken at a point of a segment or between two at most 30 s apart: where the walker was by then.
-
-    Never between two segments; of several at one time, the one whose points are nearest in time.
-    """
-    segments: dict[int, list[tuple[datetime, float, float]]] = {}
-    for point in points:
-        if point.segment is not None and point.time and point.lon is not None and point.lat is not None:
-            segments.setdefault(point.segment, []).append((point.time, point.lon, point.lat))
-    lines = [sorted(line) for line in segments.values()]
-    found = []
-    for time, photo_id in times:
-        spots = [spot for line in lines if (spot := _between(line, time))]
-        if spots:
-            _, lon, lat = min(spots, key=lambda spot: spot[0])
-            found.append((photo_id, Entry(where=f"the track at {time:%H:%M:%S} UTC", lon=lon, lat=lat)))
-    return found
-
-
-def _between(line: list[tuple[datetime, float, float]], time: datetime) -> tuple[timedelta, float, float] | None:
-    """Return how far the nearest point is in time, and the position (lon, lat) on a line of points in order."""
-    after = bisect_left(line, (time,))
-    at_point = after < len(line) and line[after][0] == time
-    if after == len(line) or (after == 0 and not at_point):
-        return None
-    (t0, lon0, lat0), (t1, lon1, lat1) = line[after if at_point else after - 1], line[after]
-    if t1 - t0 > _TRACK_GAP:
-        return None
-    share = (time - t0) / (t1 - t0) if t1 > t0 else 0.0
-    return min(time - t0, t1 - time), lon0 + share * (lon1 - lon0), lat0 + share * (lat1 - lat0)
-
-
-def _problem(entry: Entry, text: str) -> ImportProblem:
-    return ImportProblem(where=entry.where, text=text)
-
-
-def _iso(time: Any) -> str:
-    import pandas as pd
-
-    return "" if time is None or pd.isna(time) else time.isoformat()

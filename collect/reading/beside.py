@@ -11,6 +11,7 @@ from typing import Final, Literal
 from PIL import Image
 
 from collect.reading.facts import Facts, Position, PositionProblem
+from collect.reading.file_content import READ_FLAGS
 from collect.reading.gps_tags import NULL_ISLAND_DEG
 from collect.reading.sidecars import Sidecar
 from collect.reading.takeout import MAX_JSON_BYTES, read_takeout, takeout_position, takeout_time, takeout_title
@@ -20,7 +21,6 @@ from img2gps.text import safe_path
 
 __all__ = ["with_what_stands_beside"]
 
-_READ_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WORDS: Final = (b"GPSLatitude", b"DateTimeOriginal", b"DateCreated", b"CreateDate")
 _OF_CAMERA: Final = re.compile(rb"tiff:Orientation[=>]")  # not all that a camera wrote was stripped
 Origin = Literal["xmp", "sidecar", "takeout"]
@@ -119,7 +119,7 @@ def _of_sidecar(sidecar: Sidecar, name: str) -> _Said | str | None:
 
 def _content(path: bytes, limit: int) -> bytes | None:
     """Return the first bytes of a regular file, one more than `limit`; None where it is something else."""
-    with os.fdopen(os.open(path, _READ_FLAGS), "rb") as file:
+    with os.fdopen(os.open(path, READ_FLAGS), "rb") as file:
         return file.read(limit + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
 
 

@@ -1,4 +1,4 @@
-"""Tables and sentences break between words only, however narrow the terminal."""
+"""Tables break between words only, however narrow the terminal."""
 
 import io
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from img2gps import console as module
-from img2gps.console import print_table, wrapped
+from img2gps.console import print_table
 from img2gps.progress import left_s
 
 _COLUMNS = ["", "this run", "95 % interval", "whole walks", "mean position", "thumbnails", "oracle"]
@@ -58,16 +58,6 @@ def test_a_cell_longer_than_the_terminal_still_fits_it(monkeypatch: pytest.Monke
     lines = _printed(monkeypatch, 30, ["file", "why"], [["a" * 50, "it is too long"]])
     assert max(map(len, lines)) <= 30
     assert "".join(lines).count("a") >= 50
-
-
-def test_a_sentence_is_broken_between_words_and_a_command_not_at_all() -> None:
-    text = "Next, and only then: `img2gps train quad --preset quick` learns from these photos.\nA second line."
-    lines = wrapped(text, _terminal(42)).split("\n")
-    assert any("`img2gps train quad --preset quick`" in line for line in lines)
-    assert max(map(len, lines)) <= 42
-    assert " ".join(lines) == text.replace("\n", " ")
-    assert lines[-1] == "A second line."
-    assert wrapped(text, Console(file=io.StringIO(), width=20)) == text  # a pipe
 
 
 def test_the_time_left_is_told_from_the_first_step_on() -> None:

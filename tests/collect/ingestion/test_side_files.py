@@ -111,7 +111,7 @@ def test_an_input_is_recognised_by_any_spelling_of_its_folder(tmp_path: Path, mo
     (tmp_path / "beside").mkdir()
     (tmp_path / "link").symlink_to(folder)
     monkeypatch.chdir(tmp_path / "beside")
-    monkeypatch.setattr("collect.ingestion.photo_reader._load", None)  # no file is read
+    monkeypatch.setattr("collect.ingestion.photo_reader.load_content", None)  # no file is read
     for spelling in ("../in", "../beside/../in", str(tmp_path / "link"), str(folder)):
         assert run_ingest(Path(spelling), root).unchanged == 2
         assert fingerprint(root) == before
@@ -140,7 +140,7 @@ def test_side_files_of_before_are_read_and_written_anew(tmp_path: Path, monkeypa
     without = ("ingests.jsonl", ".lock", "rejected.sha256")
     before = fingerprint(root, without=without)
     age(root, folder, tmp_path / "square.geojson")
-    monkeypatch.setattr("collect.ingestion.photo_reader._load", None)  # no file is read
+    monkeypatch.setattr("collect.ingestion.photo_reader.load_content", None)  # no file is read
     old = fingerprint(root)
     assert run_ingest(folder, root, dry_run=True).unchanged == 2
     assert fingerprint(root) == old
