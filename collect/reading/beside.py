@@ -16,7 +16,7 @@ from collect.reading.gps_tags import NULL_ISLAND_DEG
 from collect.reading.sidecars import Sidecar
 from collect.reading.takeout import MAX_JSON_BYTES, read_takeout, takeout_position, takeout_time, takeout_title
 from collect.reading.xmp import MAX_XMP_BYTES, XmpError, moment_of, position_in, read_xmp
-from img2gps.imaging import xmp_of
+from collect.reading.xmp_packets import packets_of
 from img2gps.text import safe_path
 
 __all__ = ["with_what_stands_beside"]
@@ -41,10 +41,11 @@ def with_what_stands_beside(
     The EXIF's own stand; then come the XMP in the photo, a sidecar, Takeout.
     """
     notes: list[str] = []
-    packet = xmp_of(image)
-    if isinstance(facts.position, PositionProblem) and facts.position.reason == "no_exif" and _OF_CAMERA.search(packet):
+    packets = packets_of(image)
+    stripped = isinstance(facts.position, PositionProblem) and facts.position.reason == "no_exif"
+    if stripped and any(_OF_CAMERA.search(packet) for packet in packets):
         facts = dataclasses.replace(facts, position=PositionProblem(reason="no_gps"))
-    for said in _said(facts, packet, name, sidecars, notes):
+    for said in _said(facts, packets, name, sidecars, notes):
         if said.position is not None and _is_better(said.position, facts.position):
             facts = dataclasses.replace(facts, position=said.position, position_source=said.origin)
         if said.moment is not None and facts.moment_beside is None:
@@ -70,21 +71,38 @@ def _is_usable(position: Position | PositionProblem) -> bool:
     return abs(position.lat) <= 90 and abs(position.lon) <= 180 and not nowhere
 
 
-def _said(facts: Facts, packet: bytes, name: str, sidecars: Sequence[Sidecar], notes: list[str]) -> Iterator[_Said]:
+def _said(
+    facts: Facts, packets: Sequence[bytes], name: str, sidecars: Sequence[Sidecar], notes: list[str]
+) -> Iterator[_Said]:
     if _is_usable(facts.position) and facts.local_time is not None:
         return  # nothing is missing
-    if any(word in packet for word in _WORDS):
-        said = _of_xmp(packet, "xmp")
-        if isinstance(said, str):
-            notes.append(f"its XMP cannot be read ({said})")
-        else:
-            yield said
+    yield from _without_contradictions(list(_embedded(packets, notes)))
     for sidecar in sidecars:
         found = _of_sidecar(sidecar, name)
         if isinstance(found, str):
             notes.append(f"its sidecar {safe_path(sidecar.path.rpartition(b'/')[2])} cannot be read ({found})")
         elif found is not None:
             yield found
+
+
+def _embedded(packets: Sequence[bytes], notes: list[str]) -> Iterator[_Said]:
+    """Yield what the packets in the photo say; one that cannot be read is a note."""
+    for packet in packets:
+        if any(word in packet for word in _WORDS):
+            said = _of_xmp(packet, "xmp")
+            if isinstance(said, str):
+                notes.append(f"its XMP cannot be read ({said})")
+            else:
+                yield said
+
+
+def _without_contradictions(embedded: Sequence[_Said]) -> Sequence[_Said]:
+    """Return what packets say, a problem for the position where they name two: programs differ in which they read."""
+    places = {said.position for said in embedded if isinstance(said.position, Position)}
+    if len(places) < 2:
+        return embedded
+    problem = PositionProblem(reason="gps_not_finite", detail="the XMP is there twice, with two positions")
+    return [dataclasses.replace(said, position=problem if said.position in places else None) for said in embedded]
 
 
 def _of_xmp(packet: bytes, origin: Origin) -> _Said | str:

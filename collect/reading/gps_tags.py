@@ -14,8 +14,8 @@ from img2gps.types import HeadingRef
 __all__ = ["altitude_of", "heading_of", "method_of", "number", "position_of", "positive", "status_of"]
 
 _AXES: Final = (
-    ("latitude", GPS.GPSLatitude, GPS.GPSLatitudeRef, {"N": 1.0, "S": -1.0}),
-    ("longitude", GPS.GPSLongitude, GPS.GPSLongitudeRef, {"E": 1.0, "W": -1.0}),
+    ("latitude", GPS.GPSLatitude, GPS.GPSLatitudeRef, {"N": 1.0, "S": -1.0, "NORTH": 1.0, "SOUTH": -1.0}),
+    ("longitude", GPS.GPSLongitude, GPS.GPSLongitudeRef, {"E": 1.0, "W": -1.0, "EAST": 1.0, "WEST": -1.0}),
 )
 # Datums (and two deliberate distortions) that lie 10 to 800 m off WGS 84; what else is written means WGS 84, or a datum
 # within metres of it (NAD83, ETRS89, GDA94, JGD2000).
@@ -107,7 +107,7 @@ def altitude_of(gps: Tags) -> float | None:
 def status_of(gps: Tags) -> str | None:
     """Return GPSStatus: A where the receiver had a fix, V (void) where it says itself that it had none."""
     status = (tag_text(gps.get(GPS.GPSStatus)) or "").upper()
-    return status if status in ("A", "V") else None
+    return {"A": "A", "ACTIVE": "A", "V": "V", "VOID": "V"}.get(status)
 
 
 def method_of(gps: Tags) -> str | None:

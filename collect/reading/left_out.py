@@ -22,16 +22,22 @@ _FOLDERS: Final = (
         "trash",
         re.compile(
             r"\$recycle\.bin|recycler|recycled|\.trash|\.trashes|\.trash-\d+|\.globaltrash|\.trashbin|\.trashed|\.recycle"
-            r"|\.recyclebin|[#@]recycle|\.dtrash|\.deleted"
+            r"|\.recyclebin|[#@]recycle|\.dtrash|\.deleted|\..*(?:trash|recycle).*|\.dropbox\.cache"
         ),
     ),
     (
         "thumbnails",
         re.compile(
-            r"\.thumbnails?|\.thumbs?|\.thumbdata.*|@eadir|\.@__thumb|\.picasaoriginals|\.xvpics|\.tmb|.*\.lrdata"
+            r"\..*thumb.*|\.cache|ipod photo cache|@eadir|\.@__thumb|\.picasaoriginals|\.xvpics|\.tmb|.*\.lrdata"
         ),
     ),
-    ("system", re.compile(r"__macosx|\.appledouble|\.stversions|\.fseventsd|\.spotlight-v100")),
+    (
+        "system",
+        re.compile(
+            r"__macosx|\.appledouble|\.stversions|#snapshot|@recently-snapshot|system volume information|\.fseventsd"
+            r"|\.spotlight-v100"
+        ),
+    ),
 )
 _FILES: Final = (
     ("trash", re.compile(r"\.trashed-.*")),
@@ -40,8 +46,24 @@ _FILES: Final = (
 )
 
 
+# Takeout's folder of deleted photos, and the previews in a library of Apple Photos: their names alone say less.
+_PATHS: Final = (
+    (
+        "trash",
+        re.compile(
+            r"(?:.*/)?google (?:photos|fotos|foto|フォト)"
+            r"/(?:trash|bin|papierkorb|corbeille|papelera|cestino|lixeira|prullenbak)/.*"
+        ),
+    ),
+    ("thumbnails", re.compile(r"(?:.*/)?[^/]*\.photoslibrary/(?:resources|previews|thumbnails)/.*")),
+)
+
+
 def left_out_as(name: str) -> str | None:
     """Return why a file is no photo of the walk, None where it may be one; `name` is relative, with slashes."""
+    for code, pattern in _PATHS:
+        if pattern.fullmatch(name.lower()):
+            return code
     *folders, file = name.lower().split("/")
     for parts, kinds in ((folders, _FOLDERS), ([file], _FILES)):
         for code, pattern in kinds:

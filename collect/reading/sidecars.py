@@ -1,29 +1,32 @@
 """Which files beside a photo may say where and when it was taken: XMP sidecars, and the JSON of Google Takeout.
 
 XMP: ``IMG_1.jpg.xmp`` (darktable, digiKam) before ``IMG_1.xmp`` (Lightroom, Adobe). Takeout: ``IMG_1.jpg.json`` or
-``IMG_1.jpg.supplemental-metadata.json``, cut to 46 characters before its ``.json``; the number of a second
-``IMG_1(1).jpg`` stands behind the name of the photo or before ``.json``; an edited copy has its original's.
+``IMG_1.jpg.supplemental-metadata.json``, cut to 46 characters before its ``.json``, or ``IMG_1.json``; the number of a
+second ``IMG_1(1).jpg`` stands behind the name of the photo or before ``.json``; an edited copy has its original's.
 """
 
 import dataclasses
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 
-__all__ = ["Sidecar", "find_sidecars"]
+__all__ = ["EDITED", "Sidecar", "find_sidecars"]
 
 _ENDINGS: Final = (b".xmp", b".json")
 _SUPPLEMENT: Final = ".supplemental-metadata"
 _SHORTEST_CUT, _LONGEST_CUT = 40, 51
 _NUMBERED: Final = re.compile(r"(.*)\((\d+)\)(\.[^.]*)?", re.DOTALL)
-# What Google Photos adds to the name of an edited copy, by the language of the account.
-_EDITED: Final = re.compile(
-    r"(.+)-(?:edited|bearbeitet|modifié|editado|editada|modificato|bewerkt|edytowane|redigerad|muokattu|redigeret|redigert"
-    r"|upraveno|düzenlendi|編集済み|已修改|已編輯)",
-    re.DOTALL,
+EDITED: Final = (
+    r"edited|effects|smile|mix|bearbeitet|modifié|ha editado|editado|editada|editat|modificato|bewerkt|edytowane"
+    r"|redigerad|muokattu|redigeret|redigert|upraveno|upravené|düzenlendi|szerkesztett|изменено|змінено"
+    r"|編集済み|已修改|已編輯|已编辑|수정됨"
 )
+"""What Google Photos adds to the name of an edited copy, by the language of the account: a regular expression."""
+
+_EDITED: Final = re.compile(rf"(.+)-(?:{EDITED})", re.DOTALL | re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +63,12 @@ class _Beside:
         self._states: dict[bytes, str | None] = {}
         self._xmp: Mapping[str, bytes] = {_text(n).lower(): n for n in names if n.lower().endswith(b".xmp")}
         self._json: dict[tuple[str, str], bytes] = {}
+        self._folded: dict[tuple[str, str], bytes] = {}
         for name in names:
             if name.lower().endswith(b".json"):
-                self._json.setdefault(_json_key(_text(name)[: -len(".json")]), name)
+                file, number = _json_key(_text(name)[: -len(".json")])
+                self._json.setdefault((file, number), name)
+                self._folded.setdefault((file.casefold(), number), name)
 
     @classmethod
     def of(cls, folder: bytes) -> "_Beside | None":
@@ -81,7 +87,8 @@ class _Beside:
         for candidate in (f"{text}.xmp", f"{stem}.xmp"):
             yield from self._sidecar(self._xmp.get(candidate.lower()), "sidecar")
         for file, number, shared in self._takeout(text):
-            yield from self._sidecar(self._json.get((file, number)), "takeout", shared=shared)
+            found = self._json.get((file, number)) or self._folded.get((file.casefold(), number))
+            yield from self._sidecar(found, "takeout", shared=shared)
 
     def _takeout(self, text: str) -> Iterator[tuple[str, str, bool]]:
         """Yield the names under which Takeout may have put a photo's JSON, less its ending: the whole ones first."""
@@ -96,6 +103,7 @@ class _Beside:
                     yield whole[:length], number_of_json, False
                 for length in range(min(len(original) - 1, _LONGEST_CUT), _SHORTEST_CUT - 1, -1):
                     yield original[:length], number_of_json, True
+                yield original.rpartition(".")[0] or original, number_of_json, True
 
     def _sidecar(
         self, name: bytes | None, kind: Literal["sidecar", "takeout"], *, shared: bool = False
@@ -132,7 +140,8 @@ def _plain_name(text: str) -> tuple[str, str]:
 
 
 def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
+    """Return a name as text; macOS decomposes letters, and the files of one folder may come from two systems."""
+    return unicodedata.normalize("NFC", name.decode("utf-8", "surrogateescape"))
 
 
 def _state(path: bytes) -> str | None:

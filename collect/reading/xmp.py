@@ -46,7 +46,8 @@ def read_xmp(packet: bytes) -> Properties:
         raise XmpError(f"over {MAX_XMP_BYTES // 2**20} MiB")
     reader = _Reader()
     try:
-        reader.parse(packet.strip(b" \t\r\n\0"))
+        is_utf16 = packet[:2] in (b"\xff\xfe", b"\xfe\xff")
+        reader.parse(packet if is_utf16 else packet.strip(b" \t\r\n\0"))
     except expat.ExpatError as error:
         raise XmpError(safe_text(str(error))) from error
     return reader.properties
@@ -113,6 +114,8 @@ def _degrees(text: str, letters: str, ref: str) -> float | str:
     if match is None or not 1 <= len(numbers) <= 3:
         return f"{shown} is no coordinate" if text else "it is missing"
     parts = [float(number) for number in numbers]
+    if any(len(number.partition(".")[0]) > 2 for number in numbers[1:]):  # 012: a decimal comma, and no seconds
+        return f"{shown} is no degrees and minutes"
     if any(part >= 60 for part in parts[1:]) or any("." in number for number in numbers[:-1]):
         return f"{shown} is no degrees and minutes"
     letter = (match[1] or match[4] or ref.strip()[:1]).upper()

@@ -6,6 +6,7 @@ alike, and start again at 1): folder, time and camera must not contradict it.
 """
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from collect.reading.sidecars import EDITED
 from collect.splits.near_duplicates import Pairs
 from img2gps.types import Photo
 
@@ -23,14 +25,15 @@ _SAME_MOMENT_S: Final = 1.0
 _FAMILY: Final = 16  # in larger families only neighbours in time are compared
 _EDIT_OF_IOS: Final = re.compile(r"(img_)e(\d+)")
 _SUFFIX: Final = re.compile(
-    r"(?P<stem>.+?)(?:[-_ ]?\(?edited\)?|-bearbeitet|-modifié|-editado|~\d+|[-_ ]cover|-edit)+", re.DOTALL
+    rf"(?P<stem>.+?)(?:[-_ ]?\(?edited\)?|-(?:{EDITED})|~\d+|[-_ ]cover|-edit|(?: -)? (?:copy|kopie|copie|copia))+",
+    re.DOTALL,
 )
 _NUMBERED: Final = re.compile(r"(?P<stem>.+?) ?\((?P<number>\d+)\)", re.DOTALL)
 
 
 def plain_name(source_name: str) -> tuple[str, bool]:
     """Return folder and name of the photo that a file may be a copy of, lower case, and whether it is numbered."""
-    folder, _, file = source_name.lower().rpartition("/")
+    folder, _, file = unicodedata.normalize("NFC", source_name.lower()).rpartition("/")
     stem, is_numbered = file.rpartition(".")[0] or file, False
     for _ in range(3):  # IMG_7-edited(1)
         numbered, edited = _NUMBERED.fullmatch(stem), _SUFFIX.fullmatch(stem)

@@ -24,7 +24,7 @@ _POOR_ACCURACY_M: Final = 100.0
 _POOR_DOP: Final = 20.0  # "poor" on the usual scale of dilution of precision
 # Of GPSProcessingMethod (Exif 2.32, 4.6.6: GPS, CELLID, WLAN, MANUAL) and of Android's location providers
 _SATELLITES: Final = re.compile(r"\bGPS\b|GNSS|FUSED")
-_NO_SATELLITES: Final = re.compile(r"NETWORK|CELL|WLAN|WI-?FI|MANUAL")
+_NO_SATELLITES: Final = re.compile(r"NETWORK|CELL|WLAN|WI-?FI|MANUAL|\bIP\b|GEOIP")
 _BY_CLOCK: Final = ("exif_offset", "site_zone")
 _STALE_RUN_PHOTOS: Final = 3
 _STALE_RUN_S: Final = 15.0

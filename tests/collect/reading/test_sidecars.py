@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import struct
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -57,6 +59,55 @@ def test_an_embedded_packet_gives_the_position(kind: str, tmp_path: Path) -> Non
     photo = only(tmp_path / "ds")
     assert (photo.gps_source, photo.gps_accuracy_m) == ("xmp", None)
     assert (photo.lon, photo.lat) == pytest.approx((8 + 0.0074 / 60, 50 + 0.013 / 60))
+
+
+STANDARD, EXTENDED = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+
+
+def with_segments(*bodies: bytes) -> bytes:
+    """Return a JPEG without a position, with APP1 segments in their order."""
+    jpeg = photo_bytes(lon=None, size=(64, 48))
+    after = 4 + int.from_bytes(jpeg[4:6], "big") if jpeg[2:4] == b"\xff\xe1" else 2
+    return jpeg[:after] + b"".join(b"\xff\xe1" + struct.pack(">H", len(b) + 2) + b for b in bodies) + jpeg[after:]
+
+
+def portions(packet: bytes, size: int) -> list[bytes]:
+    head = EXTENDED + b"A" * 32 + struct.pack(">I", len(packet))
+    return [head + struct.pack(">I", at) + packet[at : at + size] for at in range(0, len(packet), size)]
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        [STANDARD + xmp(), STANDARD + xmp('xmp:Rating="3"')],
+        [STANDARD + xmp('xmp:Rating="3"'), STANDARD + xmp()],
+        [STANDARD + xmp('xmp:Rating="3"'), *portions(xmp(), 100)],
+        [STANDARD + xmp('xmp:Rating="3"'), *reversed(portions(xmp(), 100))],
+        [STANDARD + xmp(), STANDARD + xmp()],
+    ],
+)
+def test_any_packet_of_several_gives_the_position(bodies: list[bytes], tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jpg").write_bytes(with_segments(*bodies))
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    photo = only(tmp_path / "ds")
+    assert photo.gps_source == "xmp"
+    assert (photo.lon, photo.lat) == pytest.approx((8 + 0.0074 / 60, 50 + 0.013 / 60))
+
+
+def test_packets_that_name_two_places_name_none(tmp_path: Path) -> None:
+    other = xmp('exif:GPSLatitude="50,0.113N" exif:GPSLongitude="8,0.0074E"')
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jpg").write_bytes(with_segments(STANDARD + xmp(), STANDARD + other))
+    assert run_ingest(tmp_path / "in", tmp_path / "ds").rejected == {"gps_not_finite": 1}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_sidecar_is_read_in_any_encoding_of_xml(encoding: str, tmp_path: Path) -> None:
+    bare(tmp_path / "in/a.jpg")
+    (tmp_path / "in/a.xmp").write_bytes(xmp().decode().partition("?>")[2].encode(encoding))
+    run_ingest(tmp_path / "in", tmp_path / "ds")
+    assert only(tmp_path / "ds").gps_source == "sidecar"
 
 
 @pytest.mark.parametrize("name", ["a.jpg.xmp", "a.xmp", "A.JPG.XMP"])
@@ -117,6 +168,12 @@ LONG = "PXL_20240506_070000123.PORTRAIT-01.COVER-of-the-walk.jpg"
         ("IMG (1).jpg", "IMG (1).jpg.json"),
         (LONG, f"{LONG[:46]}.json"),
         (LONG, f"{LONG[:51]}.json"),
+        ("IMG_1.JPG", "IMG_1.jpg.json"),
+        ("IMG_1-EDITED.jpg", "IMG_1.jpg.json"),
+        ("IMG_1-изменено.jpg", "IMG_1.jpg.json"),
+        (unicodedata.normalize("NFD", "Käfer-modifié.jpg"), "Käfer.jpg.json"),
+        ("Käfer.jpg", unicodedata.normalize("NFD", "Käfer.jpg.json")),
+        (LONG, f"{LONG[:-4]}.json"),
         ("IMG_20240506_070000_BURST1.jpg", "IMG_20240506_070000_BURST1.jpg.supplemental-me.json"),
     ],
 )
@@ -131,7 +188,8 @@ def test_takeout_names_its_json_in_many_ways(photo: str, sidecar: str, tmp_path:
 
 @pytest.mark.parametrize(
     ("photo", "sidecar"),
-    [("IMG_1.jpg", "IMG_2.jpg.json"), ("IMG_1(1).jpg", "IMG_1.jpg.json"), ("IMG_1.jpg", "IMG_1.jpg(1).json"),
+    [("IMG_1.jpg", "IMG_2.jpg.json"), ("IMG_1.jpg", "IMG_1.json"),
+     ("IMG_1(1).jpg", "IMG_1.jpg.json"), ("IMG_1.jpg", "IMG_1.jpg(1).json"),
      ("IMG_1.jpg", "metadata.json"), (LONG, f"{LONG[:46]}.json")],
 )  # fmt: skip
 def test_the_json_of_another_photo_places_nothing(photo: str, sidecar: str, tmp_path: Path) -> None:
@@ -242,6 +300,10 @@ def test_xmp_spells_positions_in_many_ways(lat: str, lon: str, expected: tuple[f
     position = said(lat, lon)
     assert isinstance(position, Position)
     assert (position.lon, position.lat) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_decimal_comma_is_not_taken_for_seconds() -> None:
+    assert isinstance(said("50,0,013N", "8,0,0074E"), PositionProblem)
 
 
 def test_the_hemisphere_may_stand_apart_and_is_never_guessed() -> None:

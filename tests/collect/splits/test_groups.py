@@ -144,7 +144,8 @@ def joined(*photos: Photo) -> bool:
     return len({photo.group for photo in assign_groups(list(photos))}) == 1
 
 
-EDITS = ["IMG_E7.JPG", "IMG_7.HEIC", "IMG_7(1).jpg", "IMG_7 (1).jpg", "IMG_7-edited.jpg", "IMG_7 (edited).jpg",
+EDITS = ["IMG_7-EFFECTS.jpg", "IMG_7-ha editado.jpg", "IMG_7 - Kopie.jpg", "IMG_7 copy.jpg", "IMG_7-modifie\u0301.jpg",
+         "IMG_E7.JPG", "IMG_7.HEIC", "IMG_7(1).jpg", "IMG_7 (1).jpg", "IMG_7-edited.jpg", "IMG_7 (edited).jpg",
          "IMG_7~2.jpg", "img_7_edited.jpg", "IMG_7-edited(1).jpg"]  # fmt: skip
 
 
