@@ -17,7 +17,7 @@ from img2gps.locks import hold
 from img2gps.manifest import ManifestInfo, read_table
 from img2gps.progress import stderr
 from img2gps.site import Site, read_site
-from img2gps.text import format_count, safe_path
+from img2gps.text import format_count, safe_path, shell_path
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -40,7 +40,7 @@ class Dataset:
         root = Path(root)
         if not root.exists():
             raise NotFoundError(
-                f"No dataset at {safe_path(root)}: make one with `img2gps ingest PHOTOS {safe_path(root)}`."
+                f"No dataset at {safe_path(root)}: make one with `img2gps ingest PHOTOS {shell_path(root)}`."
             )
         dataset = cls(root=root)
         for path in (dataset.site_path, dataset.manifest_path):
@@ -117,10 +117,10 @@ class Dataset:
         told = (self.root.resolve(), site.sha256, site.name)
         if changed and told not in _TOLD and not (self.root / "site.next.geojson").exists():  # an ingest at work
             _TOLD.add(told)
-            where = safe_path(self.site_path)
+            where = shell_path(self.site_path)
             stderr().print(
-                f"{where} was changed since the photos were judged by it: "
-                f"judge them again with `img2gps ingest PHOTOS {safe_path(self.root)} --site {where}`, or restore it.",
+                f"{safe_path(self.site_path)} was changed since the photos were judged by it: "
+                f"judge them again with `img2gps ingest PHOTOS {shell_path(self.root)} --site {where}`, or restore it.",
                 markup=False,
             )
 
@@ -134,7 +134,7 @@ class Dataset:
         changed = self.changed_copies(ids, photo_sha256s)
         if changed:
             count = format_count(len(changed), "working copy was", "working copies were")
-            where = f"such as {safe_path(changed[0])}: run `img2gps verify {safe_path(self.root)}`"
+            where = f"such as {safe_path(changed[0])}: run `img2gps verify {shell_path(self.root)}`"
             stderr().print(f"{count} changed after ingest, {where}.", markup=False)
 
     @contextlib.contextmanager

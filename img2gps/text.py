@@ -2,10 +2,14 @@
 
 import os
 import re
+import shlex
 import sys
 import unicodedata
 
-__all__ = ["escape_text", "format_count", "format_duration", "join_words", "safe_path", "safe_text", "unescape_text"]
+__all__ = [
+    *("escape_text", "format_count", "format_duration", "join_words", "safe_path", "safe_text", "shell_path"),
+    "unescape_text",
+]
 
 # Cc control, Cf format (bidirectional overrides, zero-width), Cs lone surrogates (undecodable file names),
 # Co private use, Cn unassigned, Zl/Zp line and paragraph separators.
@@ -72,6 +76,13 @@ def _unescaped(found: re.Match[str]) -> str:
 def safe_path(path: "str | bytes | os.PathLike[str]", *, limit: int = 300) -> str:
     """Return a path as safe text; bytes that are not UTF-8 show as escapes."""
     return safe_text(os.fsdecode(path), limit=limit)
+
+
+def shell_path(path: "str | bytes | os.PathLike[str]") -> str:
+    """Return a path as a word of a command to type: quoted where a shell needs it, and safe text."""
+    word = shlex.quote(os.fsdecode(path))
+    # A name that begins with a sign would be taken for an option.
+    return safe_path(word if word[:1] not in (*_FORMULA_STARTS, "~") else f"./{word}")
 
 
 def _escape(char: str) -> str:

@@ -14,6 +14,7 @@ __all__ = ["text_tables", "wrapped"]
 
 _SHORT_CELL: Final = 24  # longer cells are sentences or paths, which may be broken between words
 _GAP: Final = 2  # between two columns
+_BEFORE_UNIT: Final = re.compile(r"(?<=\d) (?=(?:%|m|km|s|min|h|px)(?!\w))")  # no line is broken there
 
 
 def text_tables(columns: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> Iterator[Table]:
@@ -78,10 +79,14 @@ def _looks_numeric(cell: str) -> bool:
 
 
 def wrapped(text: str, console: Console) -> str:
-    """Return `text` in lines of a terminal's width, broken between words; commands in backticks stay in one piece."""
+    """Return `text` in lines of a terminal's width, broken between words.
+
+    Commands in backticks stay in one piece, and so do a number and its unit (``12 %``, ``3 m``).
+    """
     if not console.is_terminal:
         return text
     whole = re.sub(r"`[^`]*`", lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    whole = _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", whole)
     lines = [
         textwrap.fill(line, console.width, break_long_words=False, break_on_hyphens=False) for line in whole.split("\n")
     ]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from collect.auditing.photo_arrays import PhotoArrays
 from collect.splits.assign import assign, layout_of
 from collect.splits.near_duplicates import Pairs, near_duplicate_pairs, parse_hashes
-from collect.splits.split import METHODS
+from collect.splits.split import DEFAULT_COUNT, METHODS
 from img2gps.geo import FloatArray
 from img2gps.types import Photo
 
@@ -19,7 +19,6 @@ __all__ = ["HEADING_DEG", "RADII_M", "SplitDraw", "SplitLeakage", "leakage_of", 
 RADII_M: Final = (1, 5, 10, 25)
 HEADING_DEG: Final = 45.0
 
-_DEFAULT_COUNT: Final = 60
 _FIRST_NEIGHBOURS: Final = 32
 _MAX_DISTANCES: Final = 2_000_000
 
@@ -82,7 +81,7 @@ def leakage_table(arrays: PhotoArrays, photos: Sequence[Photo], drawn: SplitDraw
         return tuple(rows)
     val, test = drawn.val, drawn.test
     if not val and not test:
-        val = test = min(_DEFAULT_COUNT, len(photos) // 4)
+        val = test = DEFAULT_COUNT
     layout = layout_of(photos, arrays.site)
     for by in METHODS:
         dealt = assign(layout, by=by, val=val, test=test, seed=drawn.seed).splits

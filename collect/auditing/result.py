@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AuditResult"]
 
-_IN_BUILDINGS: Final = "Stops may lie inside buildings: give --buildings FILE.geojson, and none does."
+_IN_BUILDINGS: Final = "Stops may lie inside buildings: with --buildings FILE.geojson none does."
 _GATED_RADIUS_M: Final = 5
 
 

@@ -1,17 +1,17 @@
 """The audit on one screen: figures beside a small map of the site."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collect.auditing.coverage import ENOUGH_HEADINGS, ENOUGH_PHOTOS, ENOUGH_WALKS, CellTable
-from collect.auditing.leakage import RADII_M
+from collect.auditing.leakage import RADII_M, SplitLeakage
 from collect.auditing.result import AuditResult
 from collect.auditing.walk_list import SECTOR_NAMES
 from img2gps.report.page import as_metres, as_percent
-from img2gps.text import format_count, safe_text
+from img2gps.text import format_count, safe_path, safe_text, shell_path
 
 __all__ = ["map_lines", "summary_lines"]
 
@@ -41,7 +41,7 @@ def summary_lines(audit: AuditResult, *, unicode: bool = True, width: int = 100)
         drawn += [""] * (height - len(drawn))
         said += [""] * (height - len(said))
         together = [f"{left:<{column}}{right}".rstrip() for left, right in zip(drawn, said, strict=True)]
-    return [*together, "", *_leakage(audit), "", *_next_walk(audit)]
+    return [*together, "", *_leakage(audit, width), "", *_next_walk(audit)]
 
 
 def map_lines(audit: AuditResult, *, unicode: bool = True, width: int = 100) -> list[str]:
@@ -164,30 +164,51 @@ def _flagged(audit: AuditResult, flags: Sequence[str]) -> str:
     return ", ".join(f"{flag.replace('_', ' ')} {count:,}" for flag, count in counts.items() if count)
 
 
-def _leakage(audit: AuditResult) -> list[str]:
-    radii = "".join(f"{f'{radius} m':>7}" for radius in RADII_M)
-    lines = ["Leakage: val and test photos with a training photo within ..."]
-    spanning = f"{'near-dup.':>11}{'bursts':>8}{'walks':>7}{'days':>6}{'set aside':>11}"
-    lines.append(f"{'split':<15}{'photos':>8}{radii}{'same walk 5 m':>15}{spanning}")
-    for row in audit.leakage:
-        shares = "".join(f"{as_percent(row.within_m[radius]):>7}" for radius in RADII_M)
-        same_walk = f"{as_percent(row.within_m_same_walk[5]):>15}"
-        counts = f"{row.near_duplicates:>11,}{row.bursts:>8,}{row.walks:>7,}{row.days:>6,}"
-        named = f"{safe_text(row.by):<15}{row.photos:>8,}"
-        lines.append(f"{named}{shares}{same_walk}{counts}{row.set_aside:>11,}")
-        if row.stored and row.photos_with_heading:
-            alike = "".join(f"{as_percent(row.within_m_heading[radius]):>7}" for radius in RADII_M)
-            lines.append(f"{'  facing alike':<15}{row.photos_with_heading:>8,}{alike}   (headings within 45°)")
+def _leakage(audit: AuditResult, width: int) -> list[str]:
+    lines = ["Leakage: val and test photos with a training photo within"]
+    columns = ["split", "photos", *(f"{radius} m" for radius in RADII_M), "same walk 5 m"]
+    columns += ["near-dup.", "bursts", "walks", "days", "set aside"]
+    rows = [columns, *(cells for row in audit.leakage for cells in _leakage_cells(row))]
+    lines += _in_parts(rows, width)
+    if any(row.stored and row.photos_with_heading for row in audit.leakage):
+        lines.append("(facing alike: training photos with a heading within 45°)")
     if not any(row.stored for row in audit.leakage):
-        lines.append("Nothing is held out yet: img2gps split DATASET")
+        lines.append(f"Nothing is held out yet: `img2gps split {shell_path(audit.dataset.root)}`")
     return lines
+
+
+def _leakage_cells(row: SplitLeakage) -> Iterator[list[str]]:
+    shares = [as_percent(row.within_m[radius]) for radius in RADII_M]
+    counts = (row.near_duplicates, row.bursts, row.walks, row.days, row.set_aside)
+    same_walk = as_percent(row.within_m_same_walk[5])
+    yield [safe_text(row.by), f"{row.photos:,}", *shares, same_walk, *(f"{count:,}" for count in counts)]
+    if row.stored and row.photos_with_heading:
+        alike = [as_percent(row.within_m_heading[radius]) for radius in RADII_M]
+        yield ["  facing alike", f"{row.photos_with_heading:,}", *alike, *[""] * (1 + len(counts))]
+
+
+def _in_parts(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Return a table in lines, in several below each other where it is wider; each begins with the first column."""
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    parts: list[list[int]] = [[]]
+    for index in range(1, len(widths)):
+        used = widths[0] + sum(2 + widths[other] for other in (*parts[-1], index))
+        if used > width and parts[-1]:
+            parts.append([])
+        parts[-1].append(index)
+    return [
+        (f"{row[0]:<{widths[0]}}" + "".join(f"  {row[index]:>{widths[index]}}" for index in part)).rstrip()
+        for part in parts
+        for row in rows
+        if part is parts[0] or any(row[index] for index in part)
+    ]
 
 
 def _next_walk(audit: AuditResult) -> list[str]:
     stops = audit.stops
     if not stops:
         return ["Next walk: every cell has what it needs."]
-    first = stops[0]
+    first, path = stops[0], audit.dataset.audit_path / "walk-list.gpx"
     way, minutes = as_metres(audit.walk_length_m, 0), audit.walk_minutes
     time = f"about {format_count(round(minutes), 'minute')} with the photos"
     return [
@@ -198,5 +219,5 @@ def _next_walk(audit: AuditResult) -> list[str]:
             f"{' '.join(SECTOR_NAMES[round(heading / 45) % 8] for heading in stop.headings_deg):<11}  {stop.why}"
             for stop in stops[:5]
         ),
-        *([f"  ... and {len(stops) - 5} more in walk-list.gpx"] if len(stops) > 5 else []),
+        *([f"  ... and {len(stops) - 5} more in {safe_path(path)}"] if len(stops) > 5 else []),
     ]

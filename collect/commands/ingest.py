@@ -1,6 +1,5 @@
 """`img2gps ingest`: photos into a dataset."""
 
-import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -8,7 +7,7 @@ import rich_click as click
 
 from collect.commands.reading_options import reading_options, strict_option
 from img2gps.console import PATH, command, command_line, config_option, dry_run_option, json_option, say
-from img2gps.text import safe_path
+from img2gps.text import shell_path
 
 
 @command(
@@ -83,5 +82,5 @@ def ingest(
     title = f"{dataset} (dry run: nothing was written)" if dry_run else f"{dataset}"
     close(outcomes, title=title, as_json=as_json, strict=strict)
     if outcomes.new + outcomes.unchanged and not (dry_run or as_json):
-        words = safe_path(shlex.quote(str(dataset)))
+        words = shell_path(dataset)
         say(f"Next: `img2gps audit {words}` shows what they cover, `img2gps split {words}` comes before training.")

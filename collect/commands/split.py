@@ -1,6 +1,5 @@
 """``img2gps split``."""
 
-import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +17,7 @@ from img2gps.console import (
     say,
     seed_option,
 )
-from img2gps.text import safe_path
+from img2gps.text import shell_path
 
 __all__ = ["split"]
 
@@ -68,5 +67,5 @@ def split(
     if dry_run:
         say("Dry run: nothing was written.")
         return
-    words = safe_path(shlex.quote(str(dataset)))
+    words = shell_path(dataset)
     say(f"Next: `img2gps train {words}{' --folds' if folds else ''}` trains a model.")

@@ -13,7 +13,7 @@ from pathlib import Path
 from collect.reading.left_out import left_out_as
 from collect.reading.sidecars import Sidecar, find_sidecars
 from img2gps.errors import NotFoundError, UsageError
-from img2gps.text import safe_path
+from img2gps.text import safe_path, shell_path
 
 __all__ = ["FoundFile", "check_inputs", "discover", "portable_name"]
 
@@ -81,7 +81,7 @@ def check_inputs(inputs: Sequence[Path]) -> None:
             raise NotFoundError(f"No file or folder {safe_path(argument)}: check the path.")
         dataset = _dataset_around(argument.resolve())
         if dataset is not None:
-            where = safe_path(dataset)
+            where = shell_path(dataset)
             raise UsageError(
                 f"{safe_path(argument)} is {'' if dataset == argument.resolve() else 'part of '}a dataset that img2gps "
                 f"made, not a folder of raw photos: go on with `img2gps audit {where}`, or give the phone's originals."

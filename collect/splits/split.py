@@ -16,7 +16,7 @@ from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.manifest import ManifestInfo, photos_of, read_table, write_manifest
 from img2gps.site import Site
 from img2gps.splits import split_hashes
-from img2gps.text import format_count, safe_path
+from img2gps.text import format_count, safe_path, shell_path
 from img2gps.types import Photo
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["METHODS", "SplitBy", "SplitResult", "inherit_splits", "make_split", "split_dataset"]
 
 SplitBy = Literal["walk", "cell", "random"]
+DEFAULT_COUNT: Final = 60
 METHODS: Final = ("walk", "cell", "random")
 
 _OPTIONS: Final = ("by", "val", "test", "folds", "seed")
@@ -104,8 +105,8 @@ def split_dataset(
     dataset: Dataset,
     *,
     by: SplitBy = "walk",
-    val: int = 60,
-    test: int = 60,
+    val: int = DEFAULT_COUNT,
+    test: int = DEFAULT_COUNT,
     folds: str | None = None,
     seed: int = 0,
     dry_run: bool = False,
@@ -145,7 +146,7 @@ def _plan(
     if not usable:
         raise InvalidDatasetError(
             f"Every photo of {safe_path(dataset.root)} is excluded by a correction: "
-            f"take some back with `img2gps label {safe_path(dataset.root)}`."
+            f"take some back with `img2gps label {shell_path(dataset.root)}`."
         )
     options = {"by": by, "val": val, "test": test, "folds": _checked(usable, by, val, test, folds), "seed": seed}
     stored = _options_of(info.split) if info.split else None

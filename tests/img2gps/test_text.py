@@ -1,5 +1,6 @@
 """Text from files is harmless wherever it is shown."""
 
+import shlex
 import unicodedata
 
 from hypothesis import given
@@ -12,6 +13,7 @@ from img2gps.text import (
     join_words,
     safe_path,
     safe_text,
+    shell_path,
     unescape_text,
 )
 
@@ -55,3 +57,10 @@ def test_counts_durations_and_lists() -> None:
     assert format_duration(185) == "3 min 05 s"
     assert format_duration(7620) == "2 h 07 min"
     assert [join_words(list(words)) for words in ("", "a", "ab", "abc")] == ["", "a", "a and b", "a, b and c"]
+
+
+@given(st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=40))
+def test_a_path_in_a_command_is_one_word_and_no_option(name: str) -> None:
+    (word,) = shlex.split(shell_path(name))
+    assert word in (name, f"./{name}")
+    assert not word.startswith("-")

@@ -102,10 +102,12 @@ def tell_worth(run: Path, found: "list[Prediction]") -> None:
     """Say what the model's familiarity can tell, and where its run was not better than the mean position."""
     from train.inference.load import stated
     from train.runs.names import open_run
-    from train.runs.remarks import familiarity_sentence, scored_sentence
+    from train.runs.remarks import TELLS_NO_STRANGERS, familiarity_sentence, scored_sentence
 
     if any(prediction.familiarity is not None for prediction in found):
         say(familiarity_sentence(stated(run, "familiarity_power")))
+    elif any(prediction.error is None for prediction in found):
+        say(TELLS_NO_STRANGERS)
     worth = scored_sentence(open_run(run)) if any(prediction.error is None for prediction in found) else None
     if worth:
         say(f"{worth} Its positions are worth no more than that.")

@@ -17,7 +17,7 @@ from img2gps.console import (
     say,
 )
 from img2gps.errors import UsageError
-from img2gps.text import safe_path
+from img2gps.text import safe_path, shell_path
 
 __all__ = ["train"]
 
@@ -106,14 +106,14 @@ def train(
     if as_json:
         print_json(summary(run))
     else:
-        where, info = safe_path(run.root), run.read_info()
-        print_text(where)
+        where, info = shell_path(run.root), run.read_info()
+        print_text(safe_path(run.root))
         if info.folds or any(info.split_ids[name] != NO_PHOTOS for name in ("test", "val")):
-            say(f"Score it: img2gps evaluate {where}")
+            say(f"Score it: `img2gps evaluate {where}`")
         else:
             say(
-                f"Nothing was held back for scores: img2gps evaluate {where} --on OTHER, "
-                f"or img2gps predict {where} PHOTO"
+                f"Nothing was held back for scores: `img2gps evaluate {where} --on OTHER`, "
+                f"or `img2gps predict {where} PHOTO`."
             )
 
 

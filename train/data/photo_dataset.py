@@ -14,7 +14,7 @@ from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.geo import LocalFrame
 from img2gps.imaging import open_image, upright_rgb
-from img2gps.text import safe_path, safe_text
+from img2gps.text import safe_path, safe_text, shell_path
 from train.data.training_data import Photos, read_photos
 
 __all__ = ["PhotoDataset"]
@@ -68,7 +68,7 @@ class PhotoDataset(TorchDataset[tuple[Any, Tensor, str]]):
         if not len(photos):
             part = f"fold {fold}, {split}" if fold is not None else split
             raise InvalidDatasetError(
-                f"{safe_path(root)} has no photo in {part}: look at `img2gps split {safe_path(root)} --dry-run`."
+                f"{safe_path(root)} has no photo in {part}: look at `img2gps split {shell_path(root)} --dry-run`."
             )
         self.frame: LocalFrame = source.frame
         self.transform = transform

@@ -12,7 +12,7 @@ from img2gps.dataset import Dataset, frame_info
 from img2gps.errors import InvalidDatasetError
 from img2gps.geo import FloatArray, LocalFrame
 from img2gps.splits import SplitHashes, emptied_splits, split_hashes
-from img2gps.text import safe_path
+from img2gps.text import safe_path, shell_path
 from img2gps.walks import clock_seconds
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def select_split(source: DatasetPhotos) -> TrainingData:
         root = safe_path(source.dataset.root)
         if "train" in source.emptied:
             raise InvalidDatasetError(
-                f"Every training photo of {root} is excluded by a correction: split anew with `img2gps split {root}`."
+                f"Every training photo of {root} is excluded by a correction: "
+                f"split anew with `img2gps split {shell_path(source.dataset.root)}`."
             )
         raise InvalidDatasetError(
             f"The split of {root} leaves no photo to train on: split again with smaller --val and --test."
@@ -144,7 +145,7 @@ def select_fold(source: DatasetPhotos, fold: int) -> TrainingData:
     if not len(train):
         raise InvalidDatasetError(
             f"Fold {fold} of {safe_path(source.dataset.root)} leaves no photo to train on: "
-            f"make at least two with `img2gps split {safe_path(source.dataset.root)} --folds K`."
+            f"make at least two with `img2gps split {shell_path(source.dataset.root)} --folds K`."
         )
     return TrainingData(source=source, train=train, held_out=source.photos.take(of_fold == fold), fold=fold)
 
@@ -154,7 +155,9 @@ def fold_numbers(source: DatasetPhotos) -> list[int]:
     numbers = sorted({int(fold) for fold in source.photos.fold if fold >= 0})
     if not numbers:
         root = safe_path(source.dataset.root)
-        raise InvalidDatasetError(f"{root} has no folds: make them with `img2gps split {root} --folds walk`.")
+        raise InvalidDatasetError(
+            f"{root} has no folds: make them with `img2gps split {shell_path(source.dataset.root)} --folds walk`."
+        )
     return numbers
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from img2gps.geo import FloatArray
 from img2gps.metrics import WITHIN_M, metrics_of
 from train.evaluation.per_figure import FigureIntervals, Interval, figures_of
+from train.runs.remarks import format_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,8 +53,8 @@ class IntervalSource:
 
     @property
     def text(self) -> str:
-        """What is resampled, such as ``12 walks``."""
-        return f"{self.count} {self.unit}"
+        """What is resampled, such as ``12 walks`` or ``1 walk``."""
+        return format_groups(self.count, self.unit)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

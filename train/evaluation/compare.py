@@ -11,6 +11,7 @@ from img2gps.geo import FloatArray
 from img2gps.text import format_count
 from train.evaluation.bootstrap import LEVEL, Clusters, figure_samples, figure_values, interval
 from train.evaluation.per_figure import FigureIntervals, Figures, Length
+from train.runs.remarks import format_groups
 
 __all__ = ["Comparison", "compare_errors", "compare_pairs"]
 
@@ -52,7 +53,7 @@ class Comparison:
             f"The {noun} of {self.run_a} is {self.figures_a.length(figure):.1f} m, "
             f"that of {self.run_b} {self.figures_b.length(figure):.1f} m"
         )
-        basis = f"{format_count(self.photos, 'photo')}, {self.clusters} {self.unit}"
+        basis = f"{format_count(self.photos, 'photo')}, {format_groups(self.clusters, self.unit)}"
         bounds = self.intervals.length(figure) if self.intervals else None
         if bounds is None:
             return f"{start} ({basis}): too few groups to say whether that is more than chance."

@@ -155,6 +155,7 @@ def _scored(evaluation_set: EvaluationSet, scores: "pd.DataFrame") -> Scored:
     return Scored(
         run=evaluation_set.run_name,
         dataset=evaluation_set.dataset_name,
+        dataset_root=evaluation_set.dataset.root,
         split=evaluation_set.split,
         method=evaluation_set.info.config.method,
         training_photos=len(evaluation_set.training),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
 from img2gps.splits import emptied_splits, in_split, split_hashes
-from img2gps.text import format_count, safe_path
+from img2gps.text import format_count, safe_path, shell_path
 from train.evaluation.training_overlap import label_notes, learned_from, overlap_notes, without_overlap
 from train.inference.predictions import read_predictions
 from train.runs.folder import RunFolder
@@ -165,7 +165,7 @@ def _held_out_split(info: RunInfo, frame: "gpd.GeoDataFrame", dataset: Dataset, 
         root = safe_path(dataset.root)
         raise InvalidDatasetError(
             f"Every photo of {emptied[-1]} in {root} is excluded by a correction: deal out others with "
-            f"`img2gps split {root}` and train again, or name what to score with --split."
+            f"`img2gps split {shell_path(dataset.root)}` and train again, or name what to score with --split."
         )
     if choices:
         return choices[0]
@@ -226,7 +226,7 @@ def _pooled_folds(
     if not stored.is_file():
         raise NotFoundError(
             f"{safe_path(run.root)} has no pooled predictions yet: "
-            f"finish its folds with `img2gps train --resume {safe_path(run.root)}`."
+            f"finish its folds with `img2gps train --resume {shell_path(run.root)}`."
         )
     predictions = read_predictions(stored)
     in_folds = frame[(frame["fold"].fillna(-1) >= 0) & (frame["split"].fillna("") != "excluded")]
@@ -272,6 +272,6 @@ def _filled(rows: "gpd.GeoDataFrame", dataset: Dataset) -> "gpd.GeoDataFrame":
     if missing:
         raise InvalidDatasetError(
             f"{safe_path(dataset.root)} lacks the working copies of {format_count(len(missing), 'photo')}, "
-            f"such as {missing[0][:12]}: run `img2gps verify {safe_path(dataset.root)}`."
+            f"such as {missing[0][:12]}: run `img2gps verify {shell_path(dataset.root)}`."
         )
     return rows.reset_index(drop=True)

@@ -21,7 +21,7 @@ from train.evaluation.page_data import inside_site, report_data
 from train.evaluation.per_figure import Figures, Interval, Length, figures_of
 from train.evaluation.result import ErrorCurves, EvaluationResult
 from train.evaluation.strata import MacroAverage, Stratum
-from train.evaluation.summary import figures_beside, next_steps
+from train.evaluation.summary import few_walks_line, figures_beside, next_steps
 
 __all__ = ["write_report"]
 
@@ -60,6 +60,7 @@ def write_report(path: Path, result: EvaluationResult, *, dataset: Dataset) -> N
         result=result,
         note=pictures.note,
         outside=int((~inside_site(result)).sum()),
+        few_walks=few_walks_line(result),
         next_steps=next_steps(result)[:-1],  # the last one points to this page
         figures=_figure_rows(result),
         groups={title: [*map(_stratum_cells, rows), *_average_rows(macro)] for title, (rows, macro) in groups.items()},

@@ -37,9 +37,9 @@ __all__ = [
 class Scored:
     """Which photos of which dataset a run was scored on, and what it learned from.
 
-    `training_walks` is None where the dataset of training is not at hand. `left_out` counts the photos that the run
-    has seen, by what matched; `notes` are sentences without a full stop. `folder` is where the
-    evaluation is written.
+    `dataset_root` is the folder of the dataset. `training_walks` is None where the dataset of training is not at hand.
+    `left_out` counts the photos that the run has seen, by what matched; `notes` are sentences without a full stop.
+    `folder` is where the evaluation is written.
     """
 
     run: str
@@ -52,6 +52,7 @@ class Scored:
     notes: tuple[str, ...]
     provenance: Mapping[str, str]
     folder: Path
+    dataset_root: Path
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,16 +5,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from img2gps.metrics import WITHIN_M, Metrics
-from img2gps.text import format_count, join_words
+from img2gps.text import format_count, join_words, shell_path
+from train.evaluation.bootstrap import IntervalSource
 from train.evaluation.calibration import Abstention, FamiliarityFigures
 from train.evaluation.compare import Comparison
 from train.evaluation.per_figure import Figures, Interval, Length, figures_of
 from train.evaluation.result import EvaluationResult
 from train.evaluation.strata import ENOUGH_ALONE, MacroAverage, Stratum
 from train.evaluation.whole_walks import WholeWalks
-from train.runs.remarks import familiarity_sentence, mean_position_sentence
+from train.runs.remarks import TELLS_NO_STRANGERS, familiarity_sentence, mean_position_sentence
 
-__all__ = ["SummaryTable", "figures_beside", "figures_table", "headline", "next_steps", "remarks", "walks_table"]
+__all__ = [
+    *("SummaryTable", "few_walks_line", "figures_beside", "figures_table", "headline", "next_steps", "remarks"),
+    "walks_table",
+]
 
 _LENGTHS: Final[Mapping[Length, str]] = {"rmse_m": "RMSE", "mean_m": "mean", "median_m": "median", "p90_m": "P90"}
 _BESIDE: Final = {
@@ -62,7 +66,8 @@ def figures_table(result: EvaluationResult) -> SummaryTable:
         cells = [_percent(own.within_m[radius]), _bounds(bounds.within_m[radius] if bounds else None, _percent)]
         rows.append([f"within {radius} m", *cells, *(_percent(other.within_m[radius]) for other in beside.values())])
     columns = ["", "this run", "95 % interval", *(_BESIDE[key] for key in beside)]
-    return SummaryTable(title=f"Errors (intervals over {result.intervals_from.text})", columns=columns, rows=rows)
+    title = f"Errors ({_basis(result.intervals_from, known=bounds is not None)})"
+    return SummaryTable(title=title, columns=columns, rows=rows)
 
 
 def figures_beside(result: EvaluationResult) -> dict[str, Metrics]:
@@ -94,7 +99,7 @@ def remarks(result: EvaluationResult) -> list[str]:
         *_skill_lines(result),
         *_uncertainty_lines(result),
         *_label_lines(result),
-        *_few_walks_lines(result),
+        *filter(None, [few_walks_line(result)]),
     ]
 
 
@@ -117,6 +122,8 @@ def _uncertainty_lines(result: EvaluationResult) -> Iterator[str]:
         power = result.familiarity.power
         yield _familiarity_line(result.familiarity, whole)
         yield familiarity_sentence(power and dataclasses.asdict(power))
+    else:
+        yield TELLS_NO_STRANGERS
     if whole:
         yield _whole_walks_line(whole)
     if result.abstention:
@@ -135,12 +142,16 @@ def _label_lines(result: EvaluationResult) -> Iterator[str]:
         )
 
 
-def _few_walks_lines(result: EvaluationResult) -> Iterator[str]:
-    if result.intervals_from.unit != "walks":
-        yield (
-            f"With {format_count(len(result.per_walk), 'walk')} the intervals speak for these walks; "
-            "another walk can lie outside them."
-        )
+def few_walks_line(result: EvaluationResult) -> str | None:
+    """Return what the figures do not say of other walks; None where there are walks enough to tell."""
+    source = result.intervals_from
+    if result.intervals is None:
+        return f"Too few photos for intervals ({source.text}): other walks can lie far from these figures."
+    if source.unit == "walks":
+        return None
+    walks = format_count(len(result.per_walk), "walk")
+    these = "this walk" if len(result.per_walk) == 1 else "these walks"
+    return f"With {walks} the intervals speak for {these}; another walk can lie outside them."
 
 
 def next_steps(result: EvaluationResult) -> list[str]:
@@ -154,6 +165,7 @@ def _skill_step(result: EvaluationResult) -> str | None:
     if mean_position_sentence(result.beside_mean) is None:
         return None
     photos, walks = result.scored.training_photos, result.scored.training_walks
+    dataset = shell_path(result.scored.dataset_root)
     helps = []
     if photos < _FEW_PHOTOS:
         source = f"{format_count(photos, 'photo')}" + (f" of {format_count(walks, 'walk')}" if walks else "")
@@ -164,8 +176,8 @@ def _skill_step(result: EvaluationResult) -> str | None:
         helps.append(f"more walks: it learned from {format_count(walks, 'walk')}, at other hours and in other light")
     if result.photos < _FEW_SCORED and result.split != "folds":
         helps.append(
-            f"folds (`img2gps split DATASET --folds walk`, `img2gps train DATASET --folds`), which score every photo: "
-            f"{format_count(result.photos, 'photo')} can show little"
+            f"folds (`img2gps split {dataset} --folds walk`, `img2gps train {dataset} --folds`), which score "
+            f"every photo: {format_count(result.photos, 'photo')} can show little"
         )
     if result.scored.method == "network":
         little = photos < _ENOUGH_FOR_NETWORKS
@@ -182,7 +194,7 @@ def _far_step(result: EvaluationResult) -> str | None:
         return None
     return (
         f"{photos / result.photos:.0%} of the photos are over {_FEW_IN_TRAINING_M:g} m from any training photo: "
-        "walk there (`img2gps audit` lists the places)."
+        f"walk there (`img2gps audit {shell_path(result.scored.dataset_root)}` lists the places)."
     )
 
 
@@ -234,13 +246,16 @@ def _whole_walks_line(whole: WholeWalks) -> str:
     own = figures_of(whole.figures)
     parts = [f"{_LENGTHS[name]} {own.length(name):.1f} m ({_change(whole.minus_alone, name)})" for name in lengths]
     regions = [f"{row.observed:.0%} in the {row.claimed:.0%} region" for row in whole.coverage]
-    basis = whole.intervals_from.text
-    basis = f"intervals over {basis}" if whole.intervals else f"{basis}: too few for intervals"
+    basis = _basis(whole.intervals_from, known=whole.intervals is not None)
     company = "" if whole.with_company == whole.figures.photos else f", {whole.with_company:,} with company"
     return (
         f"Whole walks, each located together by capture times (`predict --walks`){company}: {join_words(parts)}; "
         f"{join_words(regions)} ({basis})."
     )
+
+
+def _basis(source: IntervalSource, *, known: bool) -> str:
+    return f"intervals over {source.text}" if known else f"{source.text}: too few for intervals"
 
 
 def _change(less: Comparison, name: Length) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from img2gps.errors import NotFoundError
-from img2gps.text import safe_path
+from img2gps.text import safe_path, shell_path
 from train.models.localizer import Localizer
 from train.models.registry import restored
 from train.runs.checkpoint import STATE, Checkpoint, read_checkpoint
@@ -64,9 +64,9 @@ def read_resumable(run: RunFolder) -> Checkpoint | None:
 
 
 def _why_none(run: RunFolder, fold: int | None) -> str:
-    where = safe_path(run.root)
+    where, resume = safe_path(run.root), f"`img2gps train --resume {shell_path(run.root)}`"
     if fold is not None:
-        return f"{where} has no model of fold {fold}: finish the run with `img2gps train --resume {where}`."
+        return f"{where} has no model of fold {fold}: finish the run with {resume}."
     if run.folds_path.is_dir():
         return f"{where} holds one model per fold and none for all: give {where}/folds/0, or train without --folds."
-    return f"{where} holds no checkpoint yet: finish the run with `img2gps train --resume {where}`."
+    return f"{where} holds no checkpoint yet: finish the run with {resume}."

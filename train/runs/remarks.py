@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 __all__ = [
     "BETTER",
     "NOT_BETTER",
+    "TELLS_NO_STRANGERS",
     "TOO_FEW",
     "WORSE",
     "BesideMean",
     "familiarity_sentence",
+    "format_groups",
     "mean_position_sentence",
     "scored_sentence",
     "sound_power",
@@ -25,7 +27,17 @@ __all__ = [
 
 BETTER, NOT_BETTER, WORSE, TOO_FEW = "better", "not better", "worse", "too few groups"
 
+TELLS_NO_STRANGERS: Final = (
+    "This model does not tell photos of elsewhere from those of the site: each gets a position on the site."
+)
+
 _CANNOT_TELL: Final = 0.25  # of strangers found out; one in twenty would be called strange whatever the model
+
+_ONE_OF: Final = {
+    "walks": "walk",
+    "bursts and positions": "burst or position",
+    "stretches of four minutes": "stretch of four minutes",
+}
 
 
 def familiarity_sentence(power: object) -> str:
@@ -48,6 +60,11 @@ def familiarity_sentence(power: object) -> str:
         f"{start} about {photos:.0%} of views that are not of the site unlike it, of {walk} about {walks:.0%} "
         "(estimated with made-up views; nearby places that look alike pass more often)."
     )
+
+
+def format_groups(count: int, unit: str) -> str:
+    """Return ``12 walks`` or ``1 walk``: how many groups of photos, of a kind that is named in the plural."""
+    return format_count(count, _ONE_OF.get(unit, unit), unit)
 
 
 def sound_power(power: object) -> Mapping[str, float] | None:
@@ -93,10 +110,10 @@ def mean_position_sentence(found: BesideMean | None) -> str | None:
     start = f"Not better than the mean position by more than chance: {figures}"
     if found.word == NOT_BETTER:
         return f"{start}{spread}."
-    few = f"{found.groups} are too few to tell"
     if found.skill > 0:
-        return f"Better than the mean position on these photos ({figures}), but {few} chance."
-    return f"{start}, and {few} more."
+        better = f"Better than the mean position on these photos ({figures})"
+        return f"{better}; {found.groups} cannot tell whether by chance."
+    return f"{start}; {found.groups} can tell no more."
 
 
 def scored_sentence(run: "RunFolder") -> str | None:
@@ -134,8 +151,13 @@ def _beside_mean(document: Mapping[str, Any]) -> BesideMean | None:
         mean_rmse_m=mean_rmse_m,
         skill=value,
         interval=(bounds[0], bounds[1]) if bounds else None,
-        groups=f"{source.get('count', 'so few')} {source.get('unit', 'groups')}",
+        groups=_groups(source),
     )
+
+
+def _groups(source: Mapping[str, Any]) -> str:
+    count, unit = source.get("count"), source.get("unit")
+    return format_groups(count, unit) if isinstance(count, int) and isinstance(unit, str) else "so few groups"
 
 
 def _newest_first(run: "RunFolder") -> list[Path]:

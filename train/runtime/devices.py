@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from img2gps.errors import DeviceError
-from img2gps.text import safe_text
+from img2gps.text import format_count, safe_text
 from train.runtime.memory import keep_freed_memory
 
 __all__ = [
@@ -59,7 +59,7 @@ def device_name(device: torch.device) -> str:
     """Return the device as a person knows it: the GPU's model, or the CPU with its threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device.type} ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
+    return f"{device.type} ({format_count(torch.get_num_threads(), 'thread')})" if device.type == "cpu" else device.type
 
 
 def use_threads(count: int) -> None:

@@ -21,7 +21,7 @@ from img2gps.errors import (
 from img2gps.files import canonical_json, sha256_bytes
 from img2gps.locks import hold, is_held
 from img2gps.progress import stderr
-from img2gps.text import format_duration, safe_path, safe_text
+from img2gps.text import format_duration, safe_path, safe_text, shell_path
 from train.config.schema import TrainConfig
 from train.config.values import changed, config_of
 from train.data.training_data import DatasetPhotos, Photos, TrainingData, read_photos, select_split
@@ -136,7 +136,7 @@ def _compared(root: Path) -> tuple[TrainingData, Photos]:
     if data.val is None:
         raise InvalidDatasetError(
             f"{safe_path(root)} has no validation photos to compare runs on: "
-            f"split it with `img2gps split {safe_path(root)} --val 60`."
+            f"split it with `img2gps split {shell_path(root)} --val 60`."
         )
     return data, data.val
 

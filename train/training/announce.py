@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from img2gps.progress import stderr
-from img2gps.text import format_count, format_duration, safe_path
+from img2gps.text import format_count, format_duration, safe_path, shell_path
 from train.config.schema import TrainConfig
 from train.data.training_data import DatasetPhotos, TrainingData
 from train.runs.folder import RunFolder
@@ -45,7 +45,7 @@ def announce_run(
 
 def _why_none_held_back(source: DatasetPhotos) -> str:
     if "val" in source.emptied:
-        root = safe_path(source.dataset.root)
+        root = shell_path(source.dataset.root)
         return f"every validation photo is excluded by a correction: `img2gps split {root}` deals out others"
     return "the split has no validation photos" if any(source.photos.split) else "there is no split"
 

@@ -3,13 +3,13 @@
 from typing import Final
 
 from img2gps.files import write_atomic
-from img2gps.text import format_count, safe_path, safe_text
+from img2gps.text import format_count, safe_path, safe_text, shell_path
 from train.config.presets import PUBLISHED_ASSUMPTIONS
 from train.config.schema import TrainConfig
 from train.data.training_data import TrainingData
 from train.inference.load import stated
 from train.runs.folder import RunFolder
-from train.runs.remarks import familiarity_sentence
+from train.runs.remarks import TELLS_NO_STRANGERS, familiarity_sentence
 
 __all__ = ["card", "write_card"]
 
@@ -46,9 +46,9 @@ def card(run: RunFolder, config: TrainConfig, parts: list[TrainingData]) -> str:
         "",
         "## Use",
         "",
-        f"    img2gps predict {safe_path(run.root)} PHOTOS",
-        f"    img2gps evaluate {safe_path(run.root)}",
-        f"    img2gps train --config {safe_path(run.config_path)}    # train it again",
+        f"    img2gps predict {shell_path(run.root)} PHOTOS",
+        f"    img2gps evaluate {shell_path(run.root)}",
+        f"    img2gps train --config {shell_path(run.config_path)}    # train it again",
         "",
         "## Limits",
         "",
@@ -76,7 +76,7 @@ def _familiarity(run: RunFolder, config: TrainConfig) -> list[str]:
         return []
     power = stated(run.root, "familiarity_power")
     if power is None:
-        return ["- It does not tell photos of elsewhere from those of the site."]
+        return [f"- {TELLS_NO_STRANGERS}"]
     return [f"- {familiarity_sentence(power)}"]
 
 

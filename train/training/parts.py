@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.progress import stderr
-from img2gps.text import safe_path
+from img2gps.text import safe_path, shell_path
 from train.config.schema import TrainConfig
 from train.config.values import changed
 from train.data.training_data import DatasetPhotos, TrainingData, fold_numbers, read_photos, select_fold, select_split
@@ -67,7 +67,7 @@ def _check_same_photos(source: DatasetPhotos, info: RunInfo, run: RunFolder) -> 
         if source.hashes.ids[name] != info.split_ids[name]:
             raise InvalidDatasetError(
                 f"The {name} photos of {safe_path(info.dataset)} are not those that {where} began with: "
-                f"train anew with `img2gps train --config {where}/config.toml`."
+                f"train anew with `img2gps train --config {shell_path(run.config_path)}`."
             )
         if source.hashes.labels[name] != info.split_labels[name]:
             stderr().print(f"Labels of {name} photos have changed since {escape(where)} began.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from img2gps.progress import left_s, part_of, stderr
-from img2gps.text import safe_path
+from img2gps.text import shell_path
 from train.config.schema import TrainConfig
 from train.data.training_data import TrainingData, read_photos
 from train.inference.load import read_resumable
@@ -121,7 +121,7 @@ def _train(
             done += 1
     except KeyboardInterrupt:
         if world.leads:
-            where = safe_path(run.root)
+            where = shell_path(run.root)
             stderr().print(escape(f"Every finished epoch is kept: go on with `img2gps train --resume {where}`."))
         raise
     if not world.leads:

@@ -147,3 +147,25 @@ def test_leakage_fails_above_and_where_it_is_unknown() -> None:
 def test_thresholds_that_make_no_sense(text: str) -> None:
     with pytest.raises(UsageError, match="--fail-under"):
         parse_thresholds(text)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_the_table_of_leakage_fits_the_terminal(tmp_path: Path, width: int) -> None:
+    dataset = make_dataset(tmp_path / "the quad", four_walks())
+    split_dataset(dataset, by="random", val=15, test=15)
+    lines = summary_lines(audit_dataset(dataset), width=width)
+    start = next(number for number, line in enumerate(lines) if line.startswith("Leakage"))
+    table = lines[start : lines.index("", start)]
+    assert max(map(len, table)) <= width
+    for by in ("stored (random)", "walk", "cell", "random"):
+        assert any(line.startswith(by) for line in table)
+    assert sum("set aside" in line for line in table) == 1
+
+
+def test_the_audit_tells_of_the_split_that_split_would_make(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "the quad", four_walks())
+    before = audit_dataset(dataset)
+    assert f"`img2gps split '{dataset.root}'`" in "\n".join(summary_lines(before))
+    foretold = {row.by: (row.photos, row.set_aside) for row in before.leakage}
+    made = split_dataset(dataset, by="walk")
+    assert foretold["walk"] == (len(made.part("val")) + len(made.part("test")), len(made.part("excluded")))

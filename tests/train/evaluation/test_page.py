@@ -57,6 +57,7 @@ def evaluated(dataset: Dataset, *, sure: bool = True) -> EvaluationResult:
     }
     predictions = pd.DataFrame({"id": rows["id"], **answers, "radius_90_m": 2 * radius})
     scored = Scored(
+        dataset_root=Path("quad"),
         run="default-001",
         dataset="quad",
         split="folds",

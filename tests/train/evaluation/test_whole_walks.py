@@ -105,7 +105,9 @@ def test_too_few_stretches_for_intervals_are_said_to_be(tmp_path: Path) -> None:
     assert found.whole_walks is not None
     assert found.whole_walks.intervals is None
     assert any("4 stretches of four minutes: too few for intervals" in line for line in remarks(found))
-    assert "4 stretches of four minutes are too few" in (found.folder / "report.html").read_text(encoding="utf-8")
+    assert "too few for intervals (4 stretches of four minutes)" in (found.folder / "report.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_photos_without_company_have_no_figures_of_their_own(tmp_path: Path, dataset: Dataset) -> None:

@@ -18,7 +18,7 @@ from train.evaluation.result import Scored
 from train.evaluation.score import evaluation_result
 from train.evaluation.summary import next_steps, remarks
 from train.runs.folder import RunFolder
-from train.runs.remarks import familiarity_sentence, mean_position_sentence, scored_sentence
+from train.runs.remarks import TELLS_NO_STRANGERS, familiarity_sentence, mean_position_sentence, scored_sentence
 
 
 def _scores(error_m: np.ndarray, mean_m: np.ndarray, group: np.ndarray) -> pd.DataFrame:
@@ -42,6 +42,7 @@ def _result(factor: float, *, groups: int = 40, spread: float = 0.1, photos: int
     error_m = mean_m * factor * np.exp(draws.normal(0, spread, 2 * groups))
     about: dict[str, Any] = {"run": "small", "split": "test", "training_photos": 67, "training_walks": 2}
     about |= {"dataset": "quad", "method": "probe", "left_out": {}, "notes": (), "provenance": {}, "folder": Path("e")}
+    about["dataset_root"] = Path("new quad")
     result = evaluation_result(
         _scores(error_m, mean_m, np.repeat(np.arange(groups), 2)),
         ReferenceErrors(errors_m={"mean_predictor": mean_m}),
@@ -149,3 +150,16 @@ def test_where_the_mean_position_is_never_wrong_nothing_is_said_of_it() -> None:
     assert (found.skill, found.beside_mean) == ({}, None)
     assert document_of(found)["against_mean"] == "too few groups"
     assert remarks(found)
+
+
+def test_one_group_is_told_in_the_singular_and_folders_as_they_are_typed() -> None:
+    said = "\n".join([*remarks(_result(1.4, groups=1)), *next_steps(_result(1.4, groups=1))])
+    assert "1 burst or position" in said
+    assert "1 bursts" not in said
+    assert "`img2gps split 'new quad' --folds walk`" in said
+    assert "Too few photos for intervals" in said
+    assert "intervals speak" not in said
+
+
+def test_a_model_that_tells_no_strangers_says_so() -> None:
+    assert TELLS_NO_STRANGERS in remarks(_result(0.4))
