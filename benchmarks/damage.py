@@ -1,8 +1,10 @@
 """What do commands make of damaged files? The long version of tests/test_damage.py.
 
 Files of a dataset and of runs (network, probe, folds) are flipped, zeroed, cut, or forged with their sums; after each
-damage one of the commands that read the file runs. Counted are answers that were refused, the same, different with a
-word on stderr (named), different without one, and tracebacks. Exits with 1 where there is one of the last two.
+damage one of the commands that read the file runs. Compared is what it prints and what it writes. Counted are answers
+that were refused, the same, different with a word on stderr (named), different without one, and tracebacks; and what
+`verify` does not see (caches and comments, which no answer depends on). Exits with 1 where there is a difference
+without a word or a traceback.
 
 Usage: python benchmarks/damage.py [--damages 2000] [--seed 0] [--only NAME] [--json]
 """
@@ -19,7 +21,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent / "tests")  # benchmarks/train.py would hide the package
 
-from damages import Sweep, make_scene, without_drawing  # noqa: E402
+from damages import Sweep, changed_contents, make_scene, without_drawing  # noqa: E402
 
 
 def sweep(folder: Path, *, damages: int, seed: int, only: str) -> tuple[Counter[str], list[str]]:
@@ -39,9 +41,10 @@ def sweep(folder: Path, *, damages: int, seed: int, only: str) -> tuple[Counter[
         where = f"{number}: {kind} {path.relative_to(scene.root)}, {name}"
         found, answer = trial.try_one(path, kind, name, generator)
         counts[found] += 1
-        if found in ("different", "traceback"):
+        if found in ("unseen", "different", "traceback"):
             tail = (answer.escaped or answer.said).strip().splitlines()[-1:]
-            wrong.append(f"{found}: {where}: {' '.join(tail)}")
+            changed = changed_contents(answer, trial.expected(scene.commands(path)[name])) if answer.files else []
+            wrong.append(f"{found}: {where}: {' '.join([*tail, *changed])}")
             print(wrong[-1], file=sys.stderr, flush=True)
             if answer.escaped:
                 print(answer.escaped, file=sys.stderr, flush=True)
@@ -64,7 +67,7 @@ def main() -> None:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         counts, wrong = sweep(Path(name), damages=arguments.damages, seed=arguments.seed, only=arguments.only)
-    figures = {verdict: counts[verdict] for verdict in ("refused", "same", "named", "different", "traceback")}
+    figures = {verdict: counts[verdict] for verdict in ("refused", "same", "named", "unseen", "different", "traceback")}
     machine = {"python": platform.python_version(), "system": platform.platform()}
     if arguments.json:
         found = {**figures, "seconds": round(time.monotonic() - started, 1), "wrong": wrong}

@@ -3,8 +3,8 @@
 With --signals: SIGINT, SIGTERM, SIGHUP and SIGKILL to the parent alone and to its group, in turn to an ingest, a
 training and a label server; counted are processes left after 5 s, tracebacks, reruns that differ, lost corrections.
 
-Usage: python benchmarks/kill_ingest.py [--kills 200] [--signals 200 --seed 0] [--faults] [--mutations 10000]
-           [--truncations] [--json]
+Usage: python benchmarks/kill_ingest.py [--kills 200] [--signals 200 --seed 0 --only train] [--faults]
+           [--mutations 10000] [--truncations] [--json]
 """
 
 import argparse
@@ -19,17 +19,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path[0] = str(Path(__file__).resolve().parent.parent / "tests")  # benchmarks/train.py would hide the package
 
-from interruptions import fail_every_operation, kill_at_random_moments
-from photos import EAST_CAMPUS, photo_bytes, write_site
-from signals import TRIALS, sweep
+from interruptions import fail_every_operation, kill_at_random_moments  # noqa: E402
+from photos import EAST_CAMPUS, photo_bytes, write_site  # noqa: E402
+from signals import BAD, TRIALS, sweep  # noqa: E402
 
-from collect.ingestion.photo_reader import FileTask, ReadSettings, read_file
-from collect.validation.rules import Rules
-from img2gps.imaging import open_image, upright_rgb
-from img2gps.site import load_site
-from img2gps.types import Photo, Rejection
+from collect.ingestion.photo_reader import FileTask, ReadSettings, read_file  # noqa: E402
+from collect.validation.rules import Rules  # noqa: E402
+from img2gps.imaging import open_image, upright_rgb  # noqa: E402
+from img2gps.site import load_site  # noqa: E402
+from img2gps.types import Photo, Rejection  # noqa: E402
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "HEIF", "AVIF")
 
@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--signals", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=sorted(TRIALS), nargs="+", default=list(TRIALS), help="the programs to stop")
     parser.add_argument("--faults", action="store_true")
     parser.add_argument("--mutations", type=int, default=0)
     parser.add_argument("--truncations", action="store_true")
@@ -102,7 +103,8 @@ def main() -> None:
         if arguments.kills:
             figures["kills"] = kill_at_random_moments(folder / "kills", kills=arguments.kills)
         if arguments.signals:
-            figures["signals"] = sweep(folder / "signals", TRIALS, count=arguments.signals, seed=arguments.seed)
+            trials = {name: TRIALS[name] for name in arguments.only}
+            figures["signals"] = sweep(folder / "signals", trials, count=arguments.signals, seed=arguments.seed)
         if arguments.faults:
             figures["faults"] = fail_every_operation(folder / "faults")
         if arguments.mutations:
@@ -117,18 +119,8 @@ def main() -> None:
         for key, value in figures.items():
             print(f"{key}: {value}")
     wrong = {"accepted at a wrong position", "accepted with pixels missing"}
-    bad = {
-        "left",
-        "tracebacks",
-        "semaphores",
-        "other_codes",
-        "reruns_unequal",
-        "damaged",
-        "lost_corrections",
-        "temporary",
-    }
     stopped = figures.get("signals", {})
-    failed = any(found.get(name) for found in stopped.values() for name in bad)
+    failed = any(found.get(name) for found in stopped.values() for name in BAD)
     sys.exit(failed or any(wrong & set(value) for value in figures.values() if isinstance(value, dict)))
 
 

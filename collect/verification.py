@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from collect.ingestion.outside import read_outside
 from collect.ingestion.site_change import pending_site
 from collect.ingestion.sources import read_sources
-from img2gps.corrections import file_text, read_corrections
+from img2gps.corrections import file_text, is_end_whole, read_corrections
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import TEMPORARY_PREFIX, read_json_lines, sha256_file
@@ -18,6 +18,7 @@ from img2gps.progress import track
 from img2gps.reasons import FLAGS
 from img2gps.rejected import is_changed, read_rejected
 from img2gps.site import Site
+from img2gps.site_file import is_edited
 from img2gps.text import format_count, safe_path, safe_text
 from img2gps.types import GpsSource, HeadingRef, Photo, SplitName, TimeSource
 from img2gps.verification import Problem
@@ -100,6 +101,10 @@ def verify_dataset(root: Path) -> Verification:
         elif site.name != info.site_name:
             what = f"the site is called {site.name}, in the manifest {safe_text(info.site_name)}"
             problems.append(Problem(where="site.geojson", what=what, remedy=_RESTORE))
+        elif is_edited(dataset.site_path):
+            what = "it was changed after it was written"
+            remedy = "restore it, or ingest with `--site` to confirm what it says"
+            problems.append(Problem(where="site.geojson", what=what, remedy=remedy))
         problems += _misplaced(photos, site)
     problems += _rows(photos)
     kept = [*photos, *_outside(dataset)]
@@ -128,6 +133,9 @@ def corrections_problems(dataset: Dataset) -> Iterator[Problem]:
         if path.exists() and path.read_bytes() not in (b"", file_text(corrections).encode()):
             what = "its text was changed after it was written, or its last line was cut off"
             yield Problem(where=path.name, what=what, remedy=_RESTORE)
+        if not is_end_whole(path, corrections):
+            what = "it does not name a line of corrections.csv"
+            yield Problem(where="corrections.sha256", what=what, remedy=f"{_RESTORE}, or delete it")
     except (InvalidDatasetError, UnicodeDecodeError) as error:
         yield Problem(where=path.name, what=safe_text(str(error)), remedy=_RESTORE)
 

@@ -28,6 +28,7 @@ __all__ = [
     "append_corrections",
     "file_text",
     "histories",
+    "is_end_whole",
     "newest",
     "read_corrections",
 ]
@@ -135,6 +136,16 @@ def _check_end(path: Path, corrections: list[Correction], written: tuple[int, st
         f"{safe_path(path)} lacks lines at its end that were written: restore the file from a backup, or delete "
         f"{safe_path(_end_path(path))} to go on with what is left."
     )
+
+
+def is_end_whole(path: Path, corrections: list[Correction]) -> bool:
+    """Return whether the file that names the last line acknowledged, if there is one, names one of `corrections`."""
+    try:
+        text = _end_path(path).read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return True
+    # a line before the last, too: a kill may have come between the two files
+    return any(text == f"{count} {entry.digest}\n" for count, entry in enumerate(corrections, start=1))
 
 
 def append_corrections(path: Path, corrections: list[Correction]) -> list[Correction]:

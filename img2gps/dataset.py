@@ -17,6 +17,7 @@ from img2gps.locks import hold
 from img2gps.manifest import ManifestInfo, read_table
 from img2gps.progress import stderr
 from img2gps.site import Site, read_site
+from img2gps.site_file import is_edited
 from img2gps.text import format_count, safe_path, shell_path
 
 if TYPE_CHECKING:
@@ -108,21 +109,26 @@ class Dataset:
             raise InvalidDatasetError(f"{error}") from error
 
     def tell_changed_site(self, info: ManifestInfo) -> None:
-        """Say on stderr, once, where site.geojson is not the polygon that the photos were judged by.
+        """Say on stderr, once, where site.geojson is not as it was when the photos were judged by it.
 
         A person may edit that file: what it says now holds for what reads it, and the photos wait for an ingest.
         """
         site = self.site()
-        changed = site.sha256 != info.site_sha256 or site.name != info.site_name
-        told = (self.root.resolve(), site.sha256, site.name)
-        if changed and told not in _TOLD and not (self.root / "site.next.geojson").exists():  # an ingest at work
-            _TOLD.add(told)
-            where = shell_path(self.site_path)
-            stderr().print(
-                f"{safe_path(self.site_path)} was changed since the photos were judged by it: "
-                f"judge them again with `img2gps ingest PHOTOS {shell_path(self.root)} --site {where}`, or restore it.",
-                markup=False,
-            )
+        judged = site.sha256 == info.site_sha256 and site.name == info.site_name
+        told = (self.root.resolve(), site.sha256, f"{site.name}\0{site.title}")
+        if told in _TOLD or (judged and not is_edited(self.site_path)):
+            return
+        if (self.root / "site.next.geojson").exists():  # an ingest at work
+            return
+        _TOLD.add(told)
+        where = safe_path(self.site_path)
+        again = f"`img2gps ingest PHOTOS {shell_path(self.root)} --site {shell_path(self.site_path)}`"
+        if judged:
+            words = f"{where} was changed after it was written: confirm it with {again}, or restore it."
+        else:
+            words = f"{where} was changed since the photos were judged by it: judge them again with {again}, or "
+            words += "restore it."
+        stderr().print(words, markup=False)
 
     def changed_copies(self, ids: Iterable[str], photo_sha256s: Iterable[str]) -> list[Path]:
         """Return the working copies whose bytes are not those of the manifest; missing ones are not among them."""

@@ -20,6 +20,10 @@ STOPPING: Final = tuple(
 """The signals that ask a program to end."""
 
 
+_LOADING: Final = ("<frozen importlib._bootstrap>", "<string>")
+_LOOK_AGAIN_S: Final = 0.02
+
+
 class _State:
     """Whether interrupts wait, and whether one does."""
 
@@ -27,11 +31,27 @@ class _State:
     waiting = False
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def _interrupt(_number: int, frame: FrameType | None) -> None:
+    """Interrupt now, or once what may not be interrupted is done."""
     if _State.depth:
         _State.waiting = True
+    elif _is_loading(frame) and hasattr(signal, "setitimer"):  # Windows has none
+        signal.setitimer(signal.ITIMER_REAL, _LOOK_AGAIN_S)
     else:
         raise KeyboardInterrupt
+
+
+def _is_loading(frame: FrameType | None) -> bool:
+    """Return whether a module is being imported, or a text compiled and run, as dataclasses do.
+
+    A KeyboardInterrupt in there may end the process: a module in C turns it into ImportError or aborts, and after one
+    that passes through the text of an ``exec``, Python ends itself by SIGINT (`run_eval_code_obj` in pythonrun.c).
+    """
+    while frame is not None:
+        if frame.f_code.co_filename in _LOADING:
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager
@@ -42,11 +62,17 @@ def interruptible() -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in STOPPING}
     ours = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    again = getattr(signal, "SIGALRM", None)
+    if again is not None:
+        before[again] = signal.getsignal(again)
+        ours.append(again)
     for number in ours:
         signal.signal(number, _interrupt)
     try:
         yield
     finally:
+        if again is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number in ours:
             signal.signal(number, before[number])
 

@@ -3,8 +3,10 @@
 Nothing but the standard library's smallest modules may be imported here.
 """
 
+import atexit
 import os
 import signal
+from collections.abc import Callable
 from types import FrameType
 
 __all__ = ["main"]
@@ -18,12 +20,18 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
     os._exit(_INTERRUPTED)
 
 
-def main() -> None:
-    """Run `img2gps.cli.main`, which answers interrupts its own way while it runs."""
+def _answer(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
-            signal.signal(number, _leave)
+            signal.signal(number, handler)
+
+
+def main() -> None:
+    """Run `img2gps.cli.main`, which answers interrupts its own way while it runs."""
+    _answer(_leave)
+    # the interpreter's last steps give signals back to the system, which would end the process in place of its code
+    atexit.register(_answer, signal.SIG_IGN)
     from img2gps.threads import settle_threads
 
     settle_threads()

@@ -2,17 +2,21 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import io
 import json
 import os
 import random
 import shutil
+import tomllib
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from ingest_runs import run_ingest
 from photos import write_photo, write_walk
@@ -28,11 +32,33 @@ from train.config.values import changed
 from train.training.session import start_run
 
 Kind = Literal["flip", "zero", "cut", "forge"]
-Verdict = Literal["refused", "same", "named", "different", "traceback"]
+Verdict = Literal["refused", "same", "named", "unseen", "different", "traceback"]
 
 KINDS: tuple[Kind, ...] = ("flip", "zero", "cut", "forge")
 DOCUMENTED = frozenset(range(8)) | {74, 75, 130}
-_PASSING = ("report", "seconds", "digest", "made_by", "finished_at", "images_per_s", "epoch_s", "s")
+_PASSING = frozenset(
+    {
+        "report",
+        "seconds",
+        "digest",
+        "made_by",
+        "finished_at",
+        "images_per_s",
+        "epoch_s",
+        "s",
+        "ingested_at",
+        "ingest",
+        "at",
+        "started_at",
+        "rows_sha256",
+        "info_sha256",
+        "seconds_per_epoch",
+        "mtime_ns",
+        "inode",
+        "ctime_ns",
+    }
+)
+_UNCOMPARED = frozenset({".cache", ".sha256", "SHA256SUMS", ".npy"})
 _SPLIT = ("--by", "random", "--test", "4")
 _TINY: dict[str, Any] = {
     "model": "timm/test_efficientnet",
@@ -65,6 +91,7 @@ class Scene:
         ds = str(self.dataset)
         if path.is_relative_to(self.dataset):
             return {
+                "verify": ["verify", ds, "--json"],
                 "queue": ["label", ds, "--queue", "--json"],
                 "audit": ["audit", ds, "--json"],
                 "split": ["split", ds, *_SPLIT, "--val", "4", "--folds", "2", "--json"],
@@ -77,6 +104,7 @@ class Scene:
         name = path.relative_to(self.root / "runs").parts[0]
         run, photo = str(self.run(name)), str(self.photos / "IMG_0001.jpg")
         commands = {
+            "verify": ["verify", run, "--json"],
             "evaluate": ["evaluate", run, "--json"],
             "resume": ["train", "--resume", run, "--epochs", "3", "--json"],
         }
@@ -101,7 +129,9 @@ def make_scene(root: Path, *, photos: int = 24) -> Scene:
     write_walk(scene.photos, photos, size=(64, 48), every_s=4.0)
     write_walk(scene.photos / "more", photos // 2, size=(64, 48), first_seed=500, start=(8.002, 50.001))
     write_photo(scene.photos / "far.jpg", seed=9000, lon=9.0, size=(64, 48))
+    _write_beside(scene.photos)
     run_ingest(scene.photos, scene.dataset)
+    run_ingest(scene.photos, scene.dataset, site=_narrower(root), allow_shrink=True)
     dataset = Dataset.open(scene.dataset)
     first, second = photos_of(read_table(dataset.manifest_path)[0])[:2]
     place = {"from_lon": first.lon, "from_lat": first.lat, "lon": first.lon + 1e-5, "lat": first.lat}
@@ -114,6 +144,25 @@ def make_scene(root: Path, *, photos: int = 24) -> Scene:
     start_run(scene.dataset, tiny("quick", epochs=2), runs=root / "runs", name="probe")
     start_run(scene.dataset, tiny("published", epochs=2), runs=root / "runs", name="folds", folds=True)
     return scene
+
+
+def _write_beside(folder: Path) -> None:
+    """Write a photo whose position stands in a sidecar of Takeout."""
+    place = {"latitude": 50.0005, "longitude": 8.0005}
+    write_photo(folder / "beside.jpg", seed=9100, lon=None, lat=None, size=(64, 48))
+    (folder / "beside.jpg.json").write_text(json.dumps({"title": "beside.jpg", "geoData": place}))
+
+
+def _narrower(root: Path) -> Path:
+    """Write a site that leaves some photos of the square one outside, with all that a site can say."""
+    document = json.loads((root / "square.geojson").read_text())
+    feature = document["features"][0] if "features" in document else document
+    feature["properties"]["title"] = "The square, redrawn"
+    ring = feature["geometry"]["coordinates"][0]
+    top = sorted({lat for _, lat in ring})[-1]
+    feature["geometry"]["coordinates"][0] = [[lon, 50.0013 if lat == top else lat] for lon, lat in ring]
+    (root / "narrow.geojson").write_text(json.dumps(document))
+    return root / "narrow.geojson"
 
 
 @contextlib.contextmanager
@@ -198,12 +247,16 @@ def _forge_tensors(path: Path, generator: random.Random) -> None:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a command said: its exit code, the values on stdout, the text on stderr, and a traceback that escaped it."""
+    """What a command said: its exit code, the values on stdout, the text on stderr, a traceback that escaped it.
+
+    `files` is what stands in the dataset and the runs afterwards, see `contents`.
+    """
 
     code: int
     values: str
     said: str
     escaped: str = ""
+    files: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def answer_of(arguments: Sequence[str]) -> Answer:
@@ -223,20 +276,59 @@ def answer_of(arguments: Sequence[str]) -> Answer:
 
 def _lasting(value: Any) -> Any:
     """Return JSON values without what differs from time to time."""
+    if isinstance(value, float) and value != value:
+        return "nan"
     if isinstance(value, dict):
         return {key: _lasting(part) for key, part in value.items() if key not in _PASSING}
     return [_lasting(part) for part in value] if isinstance(value, list) else value
 
 
 def verdict(found: Answer, expected: Answer) -> Verdict:
-    """Return what became of a damage: 'different' is an answer that changed without a word about it."""
+    """Return what became of a damage: 'different' is an answer that changed without a word about it.
+
+    An answer is what a command prints, and what it writes.
+    """
     if found.escaped or found.code not in DOCUMENTED or "Traceback" in found.said:
         return "traceback"
     if found.code != expected.code:
         return "refused" if found.said.strip() else "different"
-    if found.values == expected.values:
+    if found.values == expected.values and not changed_contents(found, expected):
         return "same"
     return "named" if _remarks(found) - _remarks(expected) else "different"
+
+
+def changed_contents(found: Answer, expected: Answer) -> list[str]:
+    """Return the files that two commands left with different contents."""
+    names = sorted({*found.files, *expected.files})
+    none: Any = ()
+    now = {name: found.files.get(name, none) for name in names}
+    return [name for name in names if now[name] is not None and now[name] != expected.files.get(name, none)]
+
+
+def contents(scene: Scene, *, harmed: bytes | None = None) -> dict[str, Any]:
+    """Return what the files of the dataset and of the runs say, without times, digests, caches and pages.
+
+    A damaged file that a command left as it was, or moved, is no answer of it: one with the bytes `harmed` is None.
+    """
+    found: dict[str, Any] = {}
+    for path in files_of(scene):
+        data = path.read_bytes()
+        if not _UNCOMPARED & {path.suffix, path.name, *path.parts}:
+            found[str(path.relative_to(scene.root))] = None if data == harmed else _content_of(path.suffix, data)
+    return found
+
+
+@functools.lru_cache(maxsize=4096)
+def _content_of(suffix: str, data: bytes) -> Any:
+    if suffix == ".parquet":
+        table = pq.read_table(pa.BufferReader(data))
+        info = json.loads((table.schema.metadata or {}).get(b"img2gps", b"{}"))
+        return _lasting(info), [_lasting(row) for row in table.to_pylist()]
+    if suffix in (".json", ".jsonl", ".geojson"):
+        return [_lasting(json.loads(line)) for line in (data.splitlines() if suffix == ".jsonl" else [data])]
+    if suffix == ".toml":
+        return _lasting(tomllib.loads(data.decode()))
+    return hashlib.sha256(data).hexdigest()
 
 
 def _remarks(answer: Answer) -> set[str]:
@@ -265,21 +357,30 @@ class Sweep:
         key = "\0".join(arguments)
         if key not in self._expected:
             self.restore()
-            self._expected[key] = answer_of(arguments)
+            answer = answer_of(arguments)
+            self._expected[key] = dataclasses.replace(answer, files=contents(self.scene))
         return self._expected[key]
 
     def try_one(self, path: Path, kind: Kind, name: str, generator: random.Random) -> tuple[Verdict, Answer]:
-        """Damage one file, run one of the commands that read it, and return what came of it."""
+        """Damage one file, run one of the commands that read it, and return what came of it.
+
+        A damage that `verify` has no word for is 'unseen'.
+        """
         arguments = self.scene.commands(path)[name]
         with working_in(self.scene.root):
             expected = self.expected(arguments)
             self.restore()
+            whole = path.read_bytes()
             if kind == "forge":
                 forged(path.parent, path, generator)
             else:
-                path.write_bytes(damaged(path.read_bytes(), kind, generator))
+                path.write_bytes(damaged(whole, kind, generator))
+            harmed = path.read_bytes()
             found = answer_of(arguments)
-        return verdict(found, expected), found
+            if found.code == expected.code:
+                found = dataclasses.replace(found, files=contents(self.scene, harmed=harmed))
+        judged = verdict(found, expected)
+        return ("unseen" if name == "verify" and judged == "same" and harmed != whole else judged), found
 
     def choices(self, path: Path) -> list[Kind]:
         """Return the damages that a file can get: only checkpoints have sums to forge."""

@@ -1,7 +1,9 @@
 """Signals to programs at work: what is left of them, and whether what they acknowledged is there."""
 
 import contextlib
+import dataclasses
 import http.client
+import itertools
 import json
 import os
 import random
@@ -9,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,13 +19,27 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from damages import answer_of
+from ingest_runs import run_ingest
 from interruptions import assert_sound, content, write_input
+from photos import EAST_CAMPUS
 
 from img2gps.corrections import read_corrections
 from img2gps.dataset import Dataset
 from img2gps.manifest import photos_of, read_table
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+CLIENTS = 8
+BAD = (
+    "left",
+    "tracebacks",
+    "semaphores",
+    "other_codes",
+    "reruns_unequal",
+    "damaged",
+    "lost_corrections",
+    "temporary",
+)
 _QUIET = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 
 
@@ -38,8 +55,15 @@ def start(arguments: Sequence[str], folder: Path, **options: Any) -> "subprocess
             text=True,
             cwd=folder,
             env={**os.environ, **_QUIET},
+            preexec_fn=_hear,
             **options,
         )
+
+
+def _hear() -> None:
+    """Give the signals their default answer: a sweep that was started with `nohup` has them ignored."""
+    for number in SIGNALS[:-1]:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def processes_of(group: int) -> list[int]:
@@ -66,7 +90,19 @@ def stop(process: "subprocess.Popen[str]", number: int, *, whole_group: bool, le
     return len(left)
 
 
-Trial = Callable[[Path, random.Random, int, bool], Counter[str]]
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Blow:
+    """A signal: which, to the parent alone or to its whole group, and at which part of the program's usual time."""
+
+    number: int
+    whole_group: bool
+    part: float
+
+    def __str__(self) -> str:
+        return f"{signal.Signals(self.number).name} to {'the group' if self.whole_group else 'the parent'}"
+
+
+Trial = Callable[[Path, Blow], Counter[str]]
 
 
 def sweep(folder: Path, trials: dict[str, Trial], *, count: int, seed: int) -> dict[str, dict[str, int]]:
@@ -75,36 +111,68 @@ def sweep(folder: Path, trials: dict[str, Trial], *, count: int, seed: int) -> d
     counts: dict[str, Counter[str]] = {name: Counter() for name in trials}
     for number in range(count):
         name = list(trials)[number % len(trials)]
-        which = generator.choice(SIGNALS)
-        found = trials[name](folder / name, generator, which, generator.random() < 0.5)
+        blow = Blow(
+            number=generator.choice(SIGNALS), whole_group=generator.random() < 0.5, part=generator.uniform(0.0, 1.1)
+        )
+        found = trials[name](folder / name, blow)
         counts[name].update({"signals": 1, **found})
+        for what in (key for key in BAD if found[key]):
+            sys.stderr.write(f"{what}: {number}: {name}, {blow}, at {blow.part:.2f}\n")
     return {name: dict(sorted(found.items())) for name, found in counts.items()}
 
 
-def _judged(process: "subprocess.Popen[str]", folder: Path, left: int, number: int) -> Counter[str]:
-    said = (folder / "said").read_text(errors="replace")
-    sensible = process.returncode in (0, 130, -signal.SIGKILL if number == signal.SIGKILL else 130)
-    return Counter(
-        left=left,
-        tracebacks=int("Traceback" in said),
-        semaphores=int("leaked" in said),
-        other_codes=int(not sensible),
-    )
+def struck(process: "subprocess.Popen[str]", folder: Path, blow: Blow) -> Counter[str]:
+    """Send the signal and judge how the program ended; its codes are counted, what is odd is shown on stderr.
+
+    The kernel and the interpreter answer a signal that comes before the program's first line: such are counted apart.
+    """
+    began = _listens(process.pid)
+    left = stop(process, blow.number, whole_group=blow.whole_group)
+    said, code = (folder / "said").read_text(errors="replace"), process.returncode
+    found = Counter({f"exit {code}": 1, "left": left, "semaphores": int("leaked" in said)})
+    if began is False and blow.number != signal.SIGKILL:
+        return found + Counter(before_start=1)
+    found["tracebacks"] = int("Traceback" in said)
+    found["other_codes"] = int(code not in (0, 130, -signal.SIGKILL if blow.number == signal.SIGKILL else 130))
+    if any(found[key] for key in BAD):
+        sys.stderr.write(f"{blow}: exit {code}: {said}\n")
+    return found
 
 
-def ingest_trial(folder: Path, generator: random.Random, number: int, whole_group: bool) -> Counter[str]:
+def _listens(pid: int) -> bool | None:
+    """Return whether a program has its own answer to SIGTERM by now; None where it has ended."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("SigCgt:"):
+                return bool(int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+    return None
+
+
+def _usual_s(folder: Path) -> float:
+    """Return how long the program takes that nobody stops."""
+    return float((folder / "usual_s").read_text())
+
+
+def _once(arguments: Sequence[str], folder: Path) -> None:
+    """Run the program that nobody stops and keep how long it took."""
+    began = time.monotonic()
+    assert start(arguments, folder / "run").wait() == 0, (folder / "run/said").read_text()
+    (folder / "usual_s").write_text(str(time.monotonic() - began))
+
+
+def ingest_trial(folder: Path, blow: Blow) -> Counter[str]:
     """Stop an ingest; the dataset verifies, and a rerun ends as one that was not stopped."""
-    if not folder.exists():
-        site = write_input(folder / "in", 40)
-        assert start(_ingest(folder, "reference", site), folder / "run").wait() == 0
     site = folder / "square.geojson"
+    if not folder.exists():
+        write_input(folder / "in", 40)
+        _once(_ingest(folder, "reference", site), folder)
     shutil.rmtree(folder / "ds", ignore_errors=True)
     process = start(_ingest(folder, "ds", site), folder / "run")
-    time.sleep(generator.uniform(0.05, 2.5))
-    found = _judged(process, folder / "run", stop(process, number, whole_group=whole_group), number)
+    time.sleep(blow.part * _usual_s(folder))
+    found = struck(process, folder / "run", blow)
     if (folder / "ds").exists():
         assert_sound(folder / "ds")
-    assert start(_ingest(folder, "ds", site), folder / "again").wait() == 0
+    run_ingest(folder / "in", folder / "ds", site=site)
     found["reruns_unequal"] += content(folder / "ds") != content(folder / "reference")
     found["temporary"] += len(list(folder.rglob(".tmp-*")))
     return found
@@ -114,69 +182,90 @@ def _ingest(folder: Path, name: str, site: Path) -> list[str]:
     return ["ingest", str(folder / "in"), str(folder / name), "--site", str(site), "--jobs", "2", "--json"]
 
 
-def train_trial(folder: Path, generator: random.Random, number: int, whole_group: bool) -> Counter[str]:
+def train_trial(folder: Path, blow: Blow) -> Counter[str]:
     """Stop a training; its run verifies, and resumed it ends with the model of one that was not stopped."""
     options = ["--preset", "published", "--model", "timm/test_efficientnet", "--weights", "none", "--size", "32"]
-    options += ["--epochs", "3", "--device", "cpu", "--threads", "1"]
+    options += ["--epochs", "12", "--device", "cpu", "--threads", "1"]
     if not folder.exists():
-        site = write_input(folder / "in", 24)
-        assert start(_ingest(folder, "ds", site), folder / "run").wait() == 0
-        assert start(["train", str(folder / "ds"), *options, "--name", "whole"], folder / "run").wait() == 0
+        run_ingest(folder / "in", folder / "ds", site=write_input(folder / "in", 24))
+        _once(["train", str(folder / "ds"), *options, "--name", "whole"], folder)
     run, whole = folder / "run/runs/stopped", folder / "run/runs/whole"
     shutil.rmtree(run, ignore_errors=True)
     process = start(["train", str(folder / "ds"), *options, "--name", "stopped"], folder / "run")
-    time.sleep(generator.uniform(0.1, 8.0))
-    found = _judged(process, folder / "run", stop(process, number, whole_group=whole_group), number)
+    time.sleep(blow.part * _usual_s(folder))
+    found = struck(process, folder / "run", blow)
     if (run / "config.toml").exists():
-        assert start(["train", "--resume", str(run)], folder / "again").wait() == 0
+        resumed = answer_of(["train", "--resume", str(run)])
+        assert resumed.code == 0, resumed
         same = (run / "best/model.safetensors").read_bytes() == (whole / "best/model.safetensors").read_bytes()
         found["reruns_unequal"] += not same
-        found["damaged"] += start(["verify", str(run)], folder / "again").wait() != 0
+        found["damaged"] += answer_of(["verify", str(run)]).code != 0
     return found
 
 
-def label_trial(folder: Path, generator: random.Random, number: int, whole_group: bool) -> Counter[str]:
-    """Stop a label server under corrections; every one that it acknowledged is in the file."""
+def label_trial(folder: Path, blow: Blow) -> Counter[str]:
+    """Stop a label server while `CLIENTS` send corrections; every one that it acknowledged is in the file."""
     if not folder.exists():
-        site = write_input(folder / "in", 24)
-        assert start(_ingest(folder, "ds", site), folder / "run").wait() == 0
+        run_ingest(folder / "in", folder / "ds", site=write_input(folder / "in", 24))
     dataset = Dataset.open(folder / "ds")
+    for path in (dataset.corrections_path, dataset.corrections_path.with_suffix(".sha256")):
+        path.unlink(missing_ok=True)  # each server reads all that there are at each correction
     ids = [photo.id for photo in photos_of(read_table(dataset.manifest_path)[0])]
     process = start(["label", str(folder / "ds"), "--port", "0", "--no-open", "--json"], folder / "run")
-    port, deadline = None, time.monotonic() + 30
-    while port is None and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-        with contextlib.suppress(ValueError):
-            port = json.loads((folder / "run/out").read_text())["port"]
-    assert port is not None, (folder / "run/said").read_text()
-    acknowledged = _correct_until(process, port, ids, generator, time.monotonic() + generator.uniform(0.1, 1.0))
-    found = _judged(process, folder / "run", stop(process, number, whole_group=whole_group), number)
+    if blow.part < 0.1:  # while it starts
+        time.sleep(blow.part * 20)
+        return struck(process, folder / "run", blow)
+    port = _port_of(process, folder / "run")
+    _ask(port, "GET", "/api/labels")  # answers once the dataset is open
+    acknowledged: set[str] = set()
+    clients = [
+        threading.Thread(target=_correct, args=(process, port, ids[number::CLIENTS], acknowledged))
+        for number in range(CLIENTS)
+    ]
+    for client in clients:
+        client.start()
+    time.sleep(blow.part * 1.5)
+    found = struck(process, folder / "run", blow)  # in the midst of their corrections
+    for client in clients:
+        client.join()
     kept = {line.batch for line in read_corrections(dataset.corrections_path)}
     found["corrections"] += len(acknowledged)
     found["lost_corrections"] += len(acknowledged - kept)
     return found
 
 
-def _correct_until(
-    process: "subprocess.Popen[str]", port: int, ids: list[str], generator: random.Random, until: float
-) -> set[str]:
-    acknowledged: set[str] = set()
+def _port_of(process: "subprocess.Popen[str]", folder: Path) -> int:
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(ValueError):
+            return int(json.loads((folder / "out").read_text())["port"])
+        time.sleep(0.05)
+    raise AssertionError((folder / "said").read_text())
+
+
+def _correct(process: "subprocess.Popen[str]", port: int, ids: list[str], acknowledged: set[str]) -> None:
+    """Send one correction after the other until the server has gone, and note which it answered with 200."""
     versions: dict[str, str] = {}
-    while time.monotonic() < until and process.poll() is None:
-        batch = f"{generator.getrandbits(64):016x}"
-        photo_id = generator.choice(ids)
-        change = {"photo_id": photo_id, "kind": "unsure", "version": versions.get(photo_id, "")}
-        body = {"changes": [change], "batch": batch}
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("POST", "/api/corrections", json.dumps(body), {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            told = json.loads(answer.read())
-            versions |= {key: label["version"] for key, label in told.get("labels", {}).items()}
-            if answer.status == 200:
+    for number in itertools.count():
+        if process.poll() is not None:
+            return
+        batch = f"{random.getrandbits(64):016x}"
+        photo_id = ids[number % len(ids)]
+        place = {"lon": EAST_CAMPUS[0] + number * 1e-6, "lat": EAST_CAMPUS[1]}  # another one each time: a line each
+        change = {"photo_id": photo_id, "kind": "move", "version": versions.get(photo_id, ""), **place}
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            status, told = _ask(port, "POST", "/api/corrections", {"changes": [change], "batch": batch})
+            if status == 200:
                 acknowledged.add(batch)
-            connection.close()
-    return acknowledged
+            versions |= {key: label["version"] for key, label in told.get("labels", {}).items()}
+
+
+def _ask(port: int, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with contextlib.closing(connection):
+        connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
 
 
 TRIALS: dict[str, Trial] = {"ingest": ingest_trial, "train": train_trial, "label": label_trial}

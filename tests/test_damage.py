@@ -63,6 +63,19 @@ def test_a_changed_line_of_a_log_is_named(tmp_path: Path) -> None:
         read_json_lines(path)
 
 
+def test_verify_tells_a_damaged_sum_of_the_corrections(sweep: Sweep) -> None:
+    with working_in(sweep.scene.root):
+        sweep.restore()
+        sums = sweep.scene.dataset / "corrections.sha256"
+        for content in ("", sums.read_text()[:-1], sums.read_text()[:9]):
+            sums.write_text(content)
+            answer = answer_of(["verify", str(sweep.scene.dataset), "--json"])
+            assert (answer.code, len(json.loads(answer.values)["problems"])) == (4, 1), content
+        sums.unlink()
+        assert answer_of(["verify", str(sweep.scene.dataset)]).code == 0
+        sweep.restore()
+
+
 def test_sums_of_a_folder_tell_changed_and_missing_files(tmp_path: Path) -> None:
     (tmp_path / "plots").mkdir()
     for name in ("a.json", "plots/b.png", "c.txt"):
@@ -122,6 +135,15 @@ def test_a_change_that_a_person_may_make_is_named_and_used(sweep: Sweep) -> None
         answer = answer_of(["audit", str(sweep.scene.dataset), "--json"])
         assert answer.code == 0
         assert "site.geojson was changed" in " ".join(answer.said.split())
+        sweep.restore()
+        site.write_text(site.read_text().replace("The square, redrawn", "Another title"))
+        dataset = str(sweep.scene.dataset)
+        answer = answer_of(["audit", dataset, "--json"])
+        assert "site.geojson was changed" in " ".join(answer.said.split())
+        assert answer_of(["verify", dataset]).code == 4
+        assert answer_of(["ingest", str(sweep.scene.photos), dataset, "--site", str(site), "--jobs", "1"]).code == 0
+        assert json.loads(site.read_text())["features"][0]["properties"]["title"] == "Another title"
+        assert answer_of(["verify", dataset]).code == 0
         sweep.restore()
         config = sweep.scene.run("network") / "config.toml"
         config.write_text(config.read_text().replace("epochs = 2", "epochs = 3"))

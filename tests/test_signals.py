@@ -1,6 +1,6 @@
 """Told to stop: one sentence, nothing left running, nothing lost, and `nohup` is respected."""
 
-import random
+import importlib
 import signal
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from interruptions import assert_sound, write_input
-from signals import label_trial, processes_of, start, stop
+from signals import BAD, Blow, label_trial, processes_of, start, stop
 
 from img2gps.interrupts import held_back, interruptible
 
@@ -72,6 +72,49 @@ def test_an_interrupt_while_the_program_loads_is_no_traceback(tmp_path: Path) ->
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are counted by /proc")
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
 def test_no_acknowledged_correction_is_lost(tmp_path: Path, number: int) -> None:
-    found = label_trial(tmp_path / "label", random.Random(0), number, False)
-    assert found["corrections"]
-    assert found["lost_corrections"] + found["left"] + found["tracebacks"] + found["other_codes"] == 0
+    found = label_trial(tmp_path / "label", Blow(number=number, whole_group=False, part=0.7))
+    assert found["corrections"] > 8
+    assert [key for key in BAD if found[key]] == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="interrupts are put off by a timer")
+def test_an_interrupt_waits_for_an_import_and_for_the_text_of_an_exec(tmp_path: Path) -> None:
+    (tmp_path / "slow_module.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\nDONE = True\n")
+    sys.path.insert(0, str(tmp_path))
+    found: dict[str, bool] = {}
+    try:
+        with interruptible():
+            with pytest.raises(KeyboardInterrupt):  # noqa: PT012  where it is raised is the question
+                found["module"] = importlib.import_module("slow_module").DONE
+                time.sleep(10)
+            with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+                exec("import signal; signal.raise_signal(signal.SIGINT); found['exec'] = True", {"found": found})  # noqa: S102
+                time.sleep(10)
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert found == {"module": True, "exec": True}
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="other signals")
+def test_an_interrupt_in_the_text_of_an_exec_leaves_the_exit_code_alone(tmp_path: Path) -> None:
+    script = "import signal, sys, img2gps.console\ndef say(*_, **__):\n"
+    script += " exec('import signal; signal.raise_signal(signal.SIGINT)')\n while True: pass\n"
+    script += "import img2gps.demo\nimg2gps.demo.run_demo = say\nsys.argv = ['img2gps', 'demo']\n"
+    script += "from img2gps.start import main\nmain()\n"
+    (tmp_path / "script.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert (done.returncode, done.stderr.strip()) == (130, "Interrupted.")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="other signals")
+def test_a_signal_in_the_last_steps_of_the_interpreter_leaves_the_exit_code_alone(tmp_path: Path) -> None:
+    script = "import os, signal, sys\nfrom img2gps.start import main\n"
+    script += "class Last:\n def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGTERM):\n"
+    script += "  kill(pid, number)\nsys.last = Last()\nsys.argv = ['img2gps', '--version']\nmain()\n"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

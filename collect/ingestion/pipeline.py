@@ -14,6 +14,7 @@ from collect.ingestion.options import IngestOptions
 from collect.ingestion.outcomes import Outcomes
 from collect.ingestion.photo_reader import ReadSettings
 from collect.ingestion.prepare import is_fresh, make_dataset, mend_dataset, require_site
+from collect.ingestion.site_change import confirm_site
 from collect.ingestion.take_in import take_in
 from collect.ingestion.workers import prepare_workers
 from collect.reading.discover import check_inputs, discover
@@ -50,6 +51,8 @@ def ingest(photos: Sequence[Path], root: Path, options: IngestOptions) -> Outcom
         if site_moved:
             assert site is not None
             outcomes.notes += writer.change_site(site, allow_shrink=options.allow_shrink)
+        elif site is not None and writer.dataset is not None:
+            confirm_site(writer.dataset, site)
         rules = Rules(
             site=writer.site,
             device_salt=writer.info.device_salt,

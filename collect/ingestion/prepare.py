@@ -9,13 +9,14 @@ from uuid import uuid4
 
 from collect.ingestion.dataset_writer import empty_info
 from collect.ingestion.photo_store import sweep_temporary_files
-from collect.ingestion.site_change import finish_site_change, site_bytes
+from collect.ingestion.site_change import finish_site_change
 from collect.reading.discover import FoundFile
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.files import TEMPORARY_PREFIX, fsync_folder, sha256_bytes, write_atomic
 from img2gps.manifest import read_table, write_manifest
 from img2gps.site import Site, packaged_sites
+from img2gps.site_file import site_bytes
 from img2gps.text import safe_path
 
 __all__ = ["check_free_space", "is_fresh", "make_dataset", "mend_dataset"]
