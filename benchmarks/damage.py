@@ -39,6 +39,8 @@ def sweep(folder: Path, *, damages: int, seed: int, only: str) -> tuple[Counter[
         kind = generator.choice(trial.choices(path))
         name = generator.choice(sorted(scene.commands(path)))
         where = f"{number}: {kind} {path.relative_to(scene.root)}, {name}"
+        if number % 50 == 49:  # a long sweep that is stopped has told something
+            print(f"{number}: {dict(counts)}", file=sys.stderr, flush=True)
         found, answer = trial.try_one(path, kind, name, generator)
         counts[found] += 1
         if found in ("unseen", "different", "traceback"):

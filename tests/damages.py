@@ -337,6 +337,11 @@ def _remarks(answer: Answer) -> set[str]:
     return {line for line in answer.said.splitlines() if any(word in line for word in words)}
 
 
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
 class Sweep:
     """Damages a scene again and again, each time from the same undamaged state."""
 
@@ -347,10 +352,18 @@ class Sweep:
         self.files = files_of(scene)
 
     def restore(self) -> None:
-        """Put everything back."""
+        """Put everything back: what was changed, added or deleted, by size and time."""
         for name in ("ds", "runs"):
-            shutil.rmtree(self.scene.root / name)
-            shutil.copytree(self._pristine / name, self.scene.root / name, symlinks=True)
+            here, whole = self.scene.root / name, self._pristine / name
+            for path in sorted(here.rglob("*"), reverse=True):  # a folder after what is in it
+                if not (whole / path.relative_to(here)).exists():
+                    path.rmdir() if path.is_dir() else path.unlink()
+            for path in sorted(whole.rglob("*")):
+                target = here / path.relative_to(whole)
+                if path.is_dir():
+                    target.mkdir(exist_ok=True)
+                elif not target.exists() or _stamp(target) != _stamp(path):
+                    shutil.copy2(path, target)
 
     def expected(self, arguments: Sequence[str]) -> Answer:
         """Return the answer of the undamaged files."""

@@ -116,6 +116,8 @@ def sweep(folder: Path, trials: dict[str, Trial], *, count: int, seed: int) -> d
         )
         found = trials[name](folder / name, blow)
         counts[name].update({"signals": 1, **found})
+        if number % 10 == 9:  # a long sweep that is stopped has told something
+            sys.stderr.write(f"{number + 1} signals: { {name: dict(found) for name, found in counts.items()} }\n")
         for what in (key for key in BAD if found[key]):
             sys.stderr.write(f"{what}: {number}: {name}, {blow}, at {blow.part:.2f}\n")
     return {name: dict(sorted(found.items())) for name, found in counts.items()}

@@ -76,6 +76,17 @@ def test_verify_tells_a_damaged_sum_of_the_corrections(sweep: Sweep) -> None:
         sweep.restore()
 
 
+def test_verify_tells_lines_that_are_gone_from_the_metrics(sweep: Sweep) -> None:
+    with working_in(sweep.scene.root):
+        sweep.restore()
+        metrics = sweep.scene.run("network") / "metrics.jsonl"
+        for kept in (metrics.read_text().splitlines(keepends=True)[:1], []):
+            metrics.write_text("".join(kept))
+            answer = answer_of(["verify", str(sweep.scene.run("network")), "--json"])
+            assert [problem["where"] for problem in json.loads(answer.values)["problems"]] == ["metrics.jsonl"]
+        sweep.restore()
+
+
 def test_sums_of_a_folder_tell_changed_and_missing_files(tmp_path: Path) -> None:
     (tmp_path / "plots").mkdir()
     for name in ("a.json", "plots/b.png", "c.txt"):

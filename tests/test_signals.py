@@ -104,9 +104,7 @@ def test_an_interrupt_in_the_text_of_an_exec_leaves_the_exit_code_alone(tmp_path
     script += "import img2gps.demo\nimg2gps.demo.run_demo = say\nsys.argv = ['img2gps', 'demo']\n"
     script += "from img2gps.start import main\nmain()\n"
     (tmp_path / "script.py").write_text(script)
-    done = subprocess.run(
-        [sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True, cwd=tmp_path, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-m", "script"], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert (done.returncode, done.stderr.strip()) == (130, "Interrupted.")
 
 

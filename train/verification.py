@@ -109,6 +109,10 @@ def _config(run: RunFolder) -> Iterator[Problem]:
 
 def _rows_and_figures(folder: RunFolder, root: Path) -> Iterator[Problem]:
     yield from _told(folder.metrics_path, root, "delete the line that is named", folder.read_metrics)
+    if folder.missing_metrics():
+        where = safe_path(folder.metrics_path.relative_to(root))
+        remedy = "restore it from a backup; without it, the curves lack epochs"
+        yield Problem(where=where, what="it lacks lines that were written", remedy=remedy)
     if folder.photos_path.is_file() or folder.best.is_dir():
         yield from _told(folder.photos_path, root, _AGAIN, folder.read_photos)
     if folder.last.is_dir() and not folder.best.is_dir():

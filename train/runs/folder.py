@@ -144,6 +144,14 @@ class RunFolder:
         if unknown and not (unknown == [len(lines)] and len(sums) < len(lines)):
             raise ValueError(f"line {unknown[0]} was changed after it was written")
 
+    def missing_metrics(self) -> int:
+        """Return how many lines are gone that have a digest; a line is written before its digest."""
+        if not self._sums_path.is_file():
+            return 0
+        sums = set(self._sums_path.read_text(encoding="ascii", errors="replace").split())
+        lines = self.metrics_path.read_bytes().split(b"\n")[:-1] if self.metrics_path.is_file() else []
+        return len(sums.difference(sha256_bytes(line) for line in lines))
+
     @property
     def _sums_path(self) -> Path:
         """A digest for each line of the metrics."""
