@@ -21,7 +21,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent / "tests")  # benchmarks/train.py would hide the package
 
-from damages import Sweep, changed_contents, make_scene, without_drawing  # noqa: E402
+from damage_scene import make_scene, without_drawing  # noqa: E402
+from damages import Sweep, changed_contents  # noqa: E402
 
 
 def sweep(folder: Path, *, damages: int, seed: int, only: str) -> tuple[Counter[str], list[str]]:

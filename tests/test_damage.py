@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from damages import Sweep, answer_of, damaged, files_of, make_scene, without_drawing, working_in
+from damage_scene import files_of, make_scene, without_drawing, working_in
+from damages import Sweep, answer_of, damaged
 from hypothesis import given
 from hypothesis import strategies as st
 
