@@ -27,6 +27,12 @@ _PLAIN: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _MARKS: Final = str.maketrans({"−": "-", "–": "-", "º": "°", "˚": "°", "\u00a0": " ", "\u202f": " "} |
                               dict.fromkeys("’′´`‘", "'") | dict.fromkeys("″“”", '"'))  # fmt: skip
 _SIGN: Final = {"n": 1, "s": -1, "e": 1, "w": -1}
+_WORDS: Final = {
+    "n": ("north", "nord", "norte", "noord"),
+    "s": ("south", "süd", "sued", "sud", "sur", "sul", "zuid"),
+    "e": ("east", "ost", "osten", "est", "este", "leste", "oost"),
+    "w": ("west", "westen", "ouest", "oeste", "ovest"),
+}
 _OF_AXIS: Final = {"lat": "ns", "lon": "ew"}
 _NAMES: Final = {"lat": "latitude", "lon": "longitude"}
 
@@ -65,8 +71,8 @@ def is_bare(cell: str) -> bool:
 def hemisphere(cell: str, axis: Axis) -> str:
     """Return ``n``, ``s``, ``e`` or ``w``. Raises ValueError where the word is none of `axis`, or means two."""
     word = cell.strip().casefold()
-    letter = word[:1] if word in ("n", "s", "e", "w", "north", "south", "east", "west") else ""
-    if word in ("o", "ost", "oeste", "ouest"):
+    letter = word if word in _SIGN else next((mark for mark, words in _WORDS.items() if word in words), "")
+    if word == "o":
         raise ValueError("is no hemisphere that is known: O is east in German and west in French; write E or W")
     if not letter:
         raise ValueError("is no hemisphere: write N, S, E or W")

@@ -12,11 +12,18 @@ SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
         *("source_name", "file_name", "filename", "file", "image", "image_name", "image_file", "image_path", "img"),
         *("img_name", "path", "file_path", "filepath", "name", "photo", "photo_name", "photo_path", "picture"),
         *("sourcefile", "source_file", "source", "relative_path", "relpath", "label"),
+        *("datei", "dateiname", "bild", "foto", "fichier", "nom_fichier", "archivo", "imagen", "foto_name"),
     ),
-    "lat": ("latitude", "lat", "latitude_deg", "lat_deg", "gps_lat", "gps_latitude", "gpslatitude", "y"),
+    "lat": (
+        *("latitude", "lat", "latitude_deg", "lat_deg", "gps_lat", "gps_latitude", "gpslatitude", "lat_dd"),
+        *("decimallatitude", "decimal_latitude", "lat_wgs84", "latitude_degrees", "lat_degrees", "lat_d"),
+        *("breitengrad", "breite", "latitud", "latitudine", "y"),
+    ),
     "lon": (
         *("longitude", "lon", "lng", "long", "longitude_deg", "lon_deg", "gps_lon", "gps_lng", "gps_long"),
-        *("gps_longitude", "gpslongitude", "x"),
+        *("gps_longitude", "gpslongitude", "lon_dd", "long_dd", "lng_dd", "decimallongitude", "decimal_longitude"),
+        *("lon_wgs84", "longitude_degrees", "lon_degrees", "long_deg", "lon_d", "long_d"),
+        *("l_ngengrad", "laengengrad", "l_nge", "laenge", "longitud", "longitudine", "x"),
     ),
     "easting": ("easting", "utm_easting", "utm_e", "utm_x", "easting_m", "east", "x_utm"),
     "northing": ("northing", "utm_northing", "utm_n", "utm_y", "northing_m", "north", "y_utm"),
@@ -41,6 +48,8 @@ SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _LAT_ENDS: Final = ("latitude", "lat", "gpslatitude", "gps_lat")
 _LON_ENDS: Final = ("longitude", "lon", "lng", "long", "gpslongitude", "gps_lon", "gps_lng")
+_STEMS: Final = {"lat": ("latitude", "lat"), "lon": ("longitude", "long", "lon", "lng")}
+_PARTS: Final = {"min": ("minutes", "minute", "min"), "sec": ("seconds", "second", "sec")}
 _PAIRS: Final = (
     *(("latitude", "longitude"), ("lat", "lon"), ("lat", "lng"), ("lat", "long"), ("gps_lat", "gps_lon")),
     *(("gps_latitude", "gps_longitude"), ("gpslatitude", "gpslongitude")),
@@ -102,6 +111,8 @@ def columns_of(header: Sequence[str]) -> Columns:
     for axis in ("lat", "lon"):
         if axis in at and (ref := _ref_of(plain, axis, plain[at[axis]])) is not None:
             at[f"{axis}_ref"] = ref
+        if axis in at:
+            at |= _parts_of(plain, axis)
     twice = [header[i].strip() for field in ("lat", "lon") if field in at and plain.count(plain[i := at[field]]) > 1]
     if twice:
         problem = f"has two columns {twice[0]}: keep one"
@@ -148,6 +159,22 @@ def _beside(plain: Sequence[str], lat_at: int) -> dict[str, int]:
         if f"{prefix}_{end}" in plain:
             return {"accuracy_m": plain.index(f"{prefix}_{end}")}
     return {}
+
+
+def _parts_of(plain: Sequence[str], axis: str) -> dict[str, int]:
+    """Return the columns of an axis's minutes and seconds. Beside a greatest latitude, the least is no minutes."""
+    stems = _STEMS[axis]
+    if any(f"{stem}_max" in plain for stem in stems):
+        return {}
+    return {
+        f"{axis}_{part}": plain.index(name)
+        for part, endings in _PARTS.items()
+        for name in [
+            *(f"{stem}{link}{end}" for stem in stems for link in ("_", "") for end in endings),
+            *(f"{stem}_{part[0]}" for stem in stems if f"{stem}_d" in plain),  # lat_d, lat_m, lat_s
+        ]
+        if name in plain
+    }
 
 
 def _ref_of(plain: Sequence[str], axis: str, name: str) -> int | None:

@@ -77,6 +77,7 @@ def _rows(decoded: Decoded, where: str) -> list[Row]:
     if not filled:
         note = "" if decoded.is_unicode else ", and is not UTF-8 text"
         raise UsageError(f"{where} holds no row below its header{note}: export the table again.")
+    filled = _with_letters_told(columns, filled)
     name_at = best_name(columns, [cells for _, cells in filled])
     letters = _letter_columns(columns, [cells for _, cells in filled])
     return [row_of(cells, number, columns, name_at, letters, decoded, where) for number, cells in filled]
@@ -137,6 +138,21 @@ def _pair_column(parsed: Mapping[str, Sequence[Sequence[str]]]) -> tuple[int, st
                 if _PAIR.fullmatch(cell):
                     return number, title.strip()
     return None
+
+
+def _with_letters_told(columns: Columns, rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """Return the rows with an O of the column of longitudes' letters as E or W, where the others tell its language."""
+    at = columns.at.get("lon_ref")
+    if at is None:
+        return rows
+    letters = {row[at].strip().upper() for _, row in rows if at < len(row)}
+    other = {frozenset("OW"): "E", frozenset("OE"): "W"}.get(frozenset(letters - {""}))
+    if other is None:
+        return rows
+    return [
+        (number, [other if n == at and cell.strip().upper() == "O" else cell for n, cell in enumerate(row)])
+        for number, row in rows
+    ]
 
 
 def _letter_columns(columns: Columns, rows: Sequence[Sequence[str]]) -> dict[str, int]:

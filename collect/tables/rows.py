@@ -18,6 +18,7 @@ from img2gps.text import safe_text
 __all__ = ["Row", "best_name", "row_of"]
 
 _DEGREES: Final = ("4326", "epsg:4326", "crs84", "wgs84", "wgs 84", "wgs-84", "wgs_84")
+_NONE: Final = ("na", "n/a", "#n/a", "#nv", "nan", "null", "none", "-")
 _SAME_DEG: Final = 1e-4  # 11 m
 _BANDS: Final = "cdefghjklmnpqrstuvwx"  # of UTM and MGRS, from the south; n and later are north
 
@@ -76,6 +77,7 @@ def row_of(
 ) -> Row:
     """Return one row; `letters` are columns of hemisphere letters that no header names."""
     got = {field: cells[at].strip() if at < len(cells) else "" for field, at in columns.at.items()}
+    _join_parts(got)
     name = cells[name_at].strip() if name_at is not None and name_at < len(cells) else ""
     row = Row(
         row=number_,
@@ -98,6 +100,16 @@ def row_of(
     counts = [decimals(got.get(axis, "")) for axis in ("lat", "lon")] if lon is not None else [None]
     finer = None if None in counts else max(count for count in counts if count is not None)
     return dataclasses.replace(row, lon=lon, lat=lat, decimals=finer)
+
+
+def _join_parts(got: dict[str, str]) -> None:
+    """Put degrees, minutes and seconds of columns of their own into one cell, and empty cells that say "none"."""
+    for axis in ("lat", "lon"):
+        if got.get(axis, "").casefold() in _NONE:
+            got[axis] = ""
+        minutes, seconds = (got.get(f"{axis}_{part}", "").removesuffix(".0") for part in ("min", "sec"))
+        if got.get(axis) and (minutes or seconds):
+            got[axis] = " ".join([got[axis].removesuffix(".0"), minutes or "0", *([seconds] if seconds else [])])
 
 
 def _with_extras(row: Row, got: Mapping[str, str]) -> Row:

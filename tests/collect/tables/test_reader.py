@@ -39,6 +39,19 @@ GOOD = {
     "degrees and marks": 'file,lat,lon\na.jpg,39°57′3.96″N,"-75° 11\' 29,4"""\n',
     "degrees and colons": "file,lat,lon\na.jpg,39:57:3.96,-75:11:29.4\n",
     "degrees and minutes": "file,lat,lon\na.jpg,39° 57.066' N,75° 11.49' W\n",
+    "degrees, minutes and seconds in columns": "file,lat_deg,lat_min,lat_sec,lat_ref,lon_deg,lon_min,lon_sec,lon_ref\n"
+    "a.jpg,39,57,3.96,N,75,11,29.4,W\n",
+    "degrees, minutes and seconds in columns, signed": "file,lat_d,lat_m,lat_s,lon_d,lon_m,lon_s\n"
+    "a.jpg,39.0,57.0,3.96,-75.0,11.0,29.4\n",
+    "degrees and minutes in columns": "file;latitude;lat_min;NS;longitude;lon_min;EW\na.jpg;39;57,066;N;75;11,49;W\n",
+    "empty minutes in columns": "file,lat_deg,lat_min,lat_sec,NS,lon_deg,lon_min,lon_sec,EW\n"
+    "a.jpg,39.9511,,,N,75.1915,,,W\n",
+    "a box beside the place": "file,lat,lon,lat_min,lat_max,lon_min,lon_max\na.jpg,39.9511,-75.1915,39,40,-76,-75\n",
+    "german": "Dateiname;Breitengrad;Längengrad\na.jpg;39,9511;-75,1915\n",
+    "spanish": "archivo,latitud,longitud\na.jpg,39.9511,-75.1915\n",
+    "darwin core": "file,decimalLatitude,decimalLongitude\na.jpg,39.9511,-75.1915\n",
+    "spanish words": "file,lat,lat_ref,lon,lon_ref\na.jpg,39.9511,Norte,75.1915,Oeste\n",
+    "french words": "file,lat,lat_ref,lon,lon_ref\na.jpg,39.9511,Nord,75.1915,Ouest\n",
     "units": " File Name , Latitude (deg) , Longitude [°] \na.jpg, 39.9511 , -75.1915\n",
     "kobo": "photo;_location_latitude;_location_longitude;_location_precision\na.jpg;39.9511;-75.1915;4.2\n",
     "kobo, grouped": "walk/_pos_latitude,walk/_pos_longitude,image\n39.9511,-75.1915,a.jpg\n",
@@ -84,6 +97,31 @@ BAD_ROWS = {
     "half a position": ("f,lat,lon\n", "a.jpg,39.9,\n", "column lon is empty"),
     "words": ("f,lat,lon\n", "a.jpg,north gate,8\n", "column lat holds 'north gate'"),
 }
+
+
+@pytest.mark.parametrize(("other", "sign"), [("W", 1), ("E", -1)])
+def test_the_other_letters_of_a_column_tell_what_its_o_means(tmp_path: Path, other: str, sign: int) -> None:
+    head = "file,lat,lat_ref,lon,lon_ref"
+    read = rows(tmp_path, f"{head}\na.jpg,39.9511,N,75.1915,O\nb.jpg,39.9511,N,75.1915,{other}\n")
+    assert [row.lon for row in read] == [sign * 75.1915, -sign * 75.1915]
+    alone, same = rows(tmp_path, f"{head}\na.jpg,39.9511,N,75.1915,O\nb.jpg,39.9511,N,75.1916,O\n")
+    assert alone.lon is None is same.lon
+    assert "O is east in German" in alone.complaint
+
+
+@pytest.mark.parametrize("cell", ["NA", "#N/A", "nan", "NULL", "-", ""])
+def test_a_cell_that_says_none_leaves_the_position_to_others(tmp_path: Path, cell: str) -> None:
+    (row,) = rows(tmp_path, f"file,lat,lon\na.jpg,{cell},{cell}\n")
+    assert (row.lat, row.lon, row.complaint) == (None, None, "")
+
+
+def test_minutes_of_a_column_need_a_hemisphere_and_sixty_are_refused(tmp_path: Path) -> None:
+    bare, sixty = rows(
+        tmp_path, "file,lat_deg,lat_min,lat_ref,lon_deg,lon_min,lon_ref\na.jpg,39,57,,75,11,\nb.jpg,39,60,N,75,11,W\n"
+    )
+    assert bare.lat is None is sixty.lat
+    assert bare.complaint
+    assert sixty.complaint
 
 
 @pytest.mark.parametrize("kind", BAD_ROWS)
