@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from collect.ingestion.served import PARENT
 from img2gps.interrupts import children_deaf
+from img2gps.processes import without_main_file
 
 __all__ = ["ServedContext", "start_server"]
 
@@ -37,7 +38,7 @@ class _ServedProcess(ForkServerProcess):
 
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802  the name by which multiprocessing starts a process
-        with _as_it_should_start():  # multiprocessing starts the server when it finds it gone
+        with _as_it_should_start(), without_main_file():  # multiprocessing starts the server when it finds it gone
             return ForkServerProcess._Popen(process_obj)
 
 

@@ -20,6 +20,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from img2gps.interrupts import held_back
+from img2gps.processes import SpawnedContext
 
 __all__ = ["Failure", "Settings", "prepare_workers", "process_context", "process_items"]
 
@@ -56,7 +57,7 @@ def process_context() -> BaseContext:
     server is multiprocessing's own: a program that calls this package and forks off it too shares it.
     """
     if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
+        return SpawnedContext()
     from collect.ingestion.fork_server import ServedContext, start_server
 
     start_server()  # by this thread, not by one of the pool's: the server ends with the thread that started it

@@ -21,6 +21,7 @@ from collect.simulation.phones.walks import Shot, Walk
 from collect.simulation.rendering.render import render
 from collect.simulation.rendering.scene import Scene, set_scene
 from img2gps.interrupts import STOPPING, children_deaf
+from img2gps.processes import SpawnedContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def write_all(campus: Campus, tasks: Sequence[Task], jobs: int) -> Iterator[int]
         for chunk in chunks:
             yield _write_chunk(campus, chunk)
         return
-    spawn = multiprocessing.get_context("spawn")
+    spawn = SpawnedContext()
     with children_deaf([number for number in STOPPING if number != signal.SIGTERM]):
         pool = ProcessPoolExecutor(min(jobs, len(chunks)), mp_context=spawn, initializer=_start_worker)
         # not `map`, which cancels what is left: the pool then stumbles over it where its processes are ended
