@@ -1,12 +1,14 @@
 """Files of tracks: GPX of any version, encoding and prefix, and the tracks of KML."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 from xml.etree.ElementTree import Element
 
+from img2gps.clock import clock_text, read_clock
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.files import sha256_bytes
 from img2gps.text import format_count, safe_path, safe_text
@@ -43,6 +45,7 @@ class _Count:
     untimed: int = 0
     unread: int = 0
     naive: int = 0
+    nowhere: int = 0
 
 
 def read_segments(path: Path) -> TrackFile:
@@ -82,9 +85,10 @@ def _gpx_lines(root: Element, where: str, count: _Count) -> Iterator[tuple[int, 
     for number, track in enumerate(children(root, "trk"), start=1):
         for segment in children(track, "trkseg"):
             points = [
-                (moment, *_spot(point.get("lon"), point.get("lat"), where))
+                (moment, *spot)
                 for point in children(segment, "trkpt")
                 if (moment := _moment(text_in(point, "time"), count)) is not None
+                and (spot := _spot(point.get("lon"), point.get("lat"), count)) is not None
             ]
             yield number, points
 
@@ -101,9 +105,11 @@ def _kml_lines(root: Element, where: str, count: _Count) -> Iterator[tuple[int, 
         yield (
             number,
             [
-                (moment, *_spot(spot[0], spot[1], where))
-                for time, spot in zip(times, spots, strict=True)
-                if len(spot) >= 2 and (moment := _moment(time, count)) is not None
+                (moment, *spot)
+                for time, words in zip(times, spots, strict=True)
+                if len(words) >= 2
+                and (moment := _moment(time, count)) is not None
+                and (spot := _spot(words[0], words[1], count)) is not None
             ],
         )
 
@@ -119,11 +125,16 @@ def _runs(points: Iterable[Point]) -> list[tuple[Point, ...]]:
     return [tuple(run) for run in runs]
 
 
-def _spot(lon: str | None, lat: str | None, where: str) -> tuple[float, float]:
+def _spot(lon: str | None, lat: str | None, count: _Count) -> tuple[float, float] | None:
+    """Return degrees, None where a point has none: loggers write 0, 0 and NaN before their first fix."""
     try:
-        return float(lon or ""), float(lat or "")
-    except ValueError as error:
-        raise UsageError(f"{where} holds a track point without lat and lon: export it again as GPX 1.1.") from error
+        east, north = float(lon or ""), float(lat or "")
+    except ValueError:
+        east = north = math.nan
+    if abs(north) <= 90 and abs(east) <= 180 and (east, north) != (0.0, 0.0):  # false for NaN
+        return east, north
+    count.nowhere += 1
+    return None
 
 
 def _moment(text: str, count: _Count) -> float | None:
@@ -132,7 +143,7 @@ def _moment(text: str, count: _Count) -> float | None:
         count.untimed += 1
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        moment = _datetime(text)
         if moment.tzinfo is None:
             count.naive += 1
             moment = moment.replace(tzinfo=UTC)
@@ -140,6 +151,20 @@ def _moment(text: str, count: _Count) -> float | None:
     except (ValueError, OverflowError, OSError):
         count.unread += 1
         return None
+
+
+def _datetime(text: str) -> datetime:
+    """Return a time of ISO 8601, or in another spelling that has one meaning. Raises ValueError; a day is no time."""
+    if ":" in text or "T" in text:
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass
+    read = read_clock(clock_text(text))
+    if read is None:
+        raise ValueError(text)
+    zone = None if read.offset_min is None else timezone(timedelta(minutes=read.offset_min))
+    return read.local.replace(tzinfo=zone)
 
 
 def _notes(where: str, count: _Count) -> Iterator[str]:
@@ -151,11 +176,15 @@ def _notes(where: str, count: _Count) -> Iterator[str]:
     left = count.untimed + count.unread
     if left:
         yield f"{format_count(left, 'point')} of {where} have no time that can be read, and place nothing."
+    if count.nowhere:
+        yield f"{format_count(count.nowhere, 'point')} of {where} have no place (0, 0, or no degrees) and are left out."
 
 
 def _nothing(root: Element, where: str, count: _Count) -> str:
     """Return why a file holds no track with times, and what to do."""
     found = {kind: sum(local_name(element) == kind for element in root.iter()) for kind in ("rtept", "wpt", "Point")}
+    if count.nowhere:
+        return f"{where} holds track points without lat and lon in degrees, and no others: export it again as GPX 1.1."
     if count.unread:
         return f"{where} holds no track point with a time that can be read: export it as GPX 1.1, times in UTC."
     if count.untimed:

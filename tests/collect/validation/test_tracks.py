@@ -15,6 +15,7 @@ from ingest_runs import rows, run_ingest
 from photos import EAST_CAMPUS, FIRST_PHOTO_AT, write_photo
 
 from collect.ingestion.outcomes import Outcomes
+from collect.reading.facts import Position
 from collect.validation.clock import Witness, find_clock_offset
 from collect.validation.gpx import MAX_GAP_S, Track, Tracks, read_track, read_tracks
 from collect.validation.unplaced import Unplaced
@@ -91,6 +92,39 @@ def test_a_track_of_kml_is_read(tmp_path: Path, archive: bool) -> None:
     found = read_track(path).at(NOON + timedelta(seconds=4.5))
     assert found is not None
     assert found.lat == pytest.approx(LAT + 4.5 * NORTH, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "style", ["%Y/%m/%d %H:%M:%S UTC", "%Y-%m-%dt%H:%M:%Sz", "%Y:%m:%d %H:%M:%S+00:00", "%Y%m%dT%H%M%SZ"]
+)
+def test_times_of_loggers_are_read_in_any_spelling_of_one_meaning(tmp_path: Path, style: str) -> None:
+    text = gpx(walk())
+    for at, _, _ in walk():
+        text = text.replace(stamp(at), at.strftime(style))
+    (tmp_path / "walk.gpx").write_text(text)
+    tracks = read_track(tmp_path / "walk.gpx")
+    assert tracks.notes == ()
+    assert tracks.at(NOON + timedelta(seconds=20)) == Position(lon=LON, lat=pytest.approx(LAT + 20 * NORTH))
+
+
+def test_a_day_alone_is_no_time(tmp_path: Path) -> None:
+    text = gpx(walk(count=1)).replace(stamp(NOON), "2024-07-01")
+    (tmp_path / "walk.gpx").write_text(text)
+    with pytest.raises(UsageError, match="no track point with a time that can be read"):
+        read_track(tmp_path / "walk.gpx")
+
+
+@pytest.mark.parametrize(("lat", "lon"), [("0.0", "0.0"), ("NaN", "NaN"), ("500", "8"), ("", "8"), ("50,1", "8,1")])
+def test_a_point_without_a_place_is_left_out_and_spoils_no_other(tmp_path: Path, lat: str, lon: str) -> None:
+    points = walk()
+    bad = f'lat="{points[30][2]}" lon="{points[30][1]}"'
+    text = gpx(points)
+    assert text.count(bad) == 1
+    (tmp_path / "walk.gpx").write_text(text.replace(bad, f'lat="{lat}" lon="{lon}"'))
+    tracks = read_track(tmp_path / "walk.gpx")
+    for second in (29.5, 30, 30.5):
+        assert tracks.at(NOON + timedelta(seconds=second)) == Position(lon=LON, lat=pytest.approx(LAT + second * NORTH))
+    assert [note for note in tracks.notes if "have no place" in note] != []
 
 
 @pytest.mark.parametrize(
