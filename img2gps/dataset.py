@@ -35,6 +35,10 @@ class Dataset:
 
     root: Path
 
+    def __fspath__(self) -> str:
+        """Return the folder: what takes a path takes this, too."""
+        return str(self.root)
+
     @classmethod
     def open(cls, root: str | Path) -> "Dataset":
         """Return an existing dataset. Raises NotFoundError or InvalidDatasetError."""

@@ -1,6 +1,7 @@
 """What the commands of this package do, as functions: one call each."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -83,7 +84,7 @@ def plan_train(
     return plan(root, chosen, folds=folds or by_fold, name=name, runs=Path(runs))
 
 
-def resume(run: str | Path, *, epochs: int | None = None) -> "RunFolder":
+def resume(run: str | PathLike[str], *, epochs: int | None = None) -> "RunFolder":
     """Go on with a run where it was cut off, or for longer with `epochs`: what ``img2gps train --resume`` does.
 
     `run` may be a checkpoint of the run, such as ``runs/quick-001/previous``. Raises NotFoundError,
@@ -99,7 +100,7 @@ def resume(run: str | Path, *, epochs: int | None = None) -> "RunFolder":
     return resume_run(Path(run), epochs=epochs)
 
 
-def plan_resume(run: str | Path, *, epochs: int | None = None) -> Mapping[str, Any]:
+def plan_resume(run: str | PathLike[str], *, epochs: int | None = None) -> Mapping[str, Any]:
     """Return what `resume` would do, and write nothing: ``img2gps train --resume RUN --dry-run``.
 
     The keys are those of `plan_train`, with the epochs that each model has behind it.
@@ -114,7 +115,7 @@ def plan_resume(run: str | Path, *, epochs: int | None = None) -> Mapping[str, A
 
 
 def evaluate(
-    run: str | Path,
+    run: str | PathLike[str],
     *,
     on: Dataset | str | Path | None = None,
     split: Literal["test", "val", "train", "all"] | None = None,
@@ -160,7 +161,7 @@ def compare(evaluations: "Sequence[EvaluationResult]", *, write: bool = False) -
 
 
 def predict(
-    run: str | Path, photos: str | Path | Sequence[str | Path], *, walks: bool = False, device: str = "auto"
+    run: str | PathLike[str], photos: str | Path | Sequence[str | Path], *, walks: bool = False, device: str = "auto"
 ) -> "list[Prediction]":
     """Return where photos were taken, those of folders included: what ``img2gps predict`` does.
 

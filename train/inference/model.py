@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ class Model:
         return predict_sources(self.localizer, sources, walks=walks, batch_size=batch_size)
 
 
-def load_model(run: str | Path, *, fold: int | None = None, device: str = "auto") -> Model:
+def load_model(run: str | PathLike[str], *, fold: int | None = None, device: str = "auto") -> Model:
     """Return the model of a run (``runs/NAME``), of one of its folds, or of one checkpoint (``runs/NAME/last``).
 
     Raises NotFoundError, InvalidCheckpointError naming the damaged file, DeviceError.

@@ -35,6 +35,10 @@ class RunFolder:
 
     root: Path
 
+    def __fspath__(self) -> str:
+        """Return the folder: what takes a path takes this, too."""
+        return str(self.root)
+
     @property
     def config_path(self) -> Path:
         """Everything needed to run it again."""
