@@ -169,21 +169,31 @@ def changed_contents(found: Answer, expected: Answer) -> list[str]:
     return [name for name in names if now[name] is not None and now[name] != expected.files.get(name, none)]
 
 
-def contents(scene: Scene, *, harmed: bytes | None = None) -> dict[str, Any]:
+def contents(scene: Scene, *, where: Path | None = None, harmed: bytes | None = None) -> dict[str, Any]:
     """Return what the files of the dataset and of the runs say, without times, digests, caches and pages.
 
-    A damaged file that a command left as it was, or moved, is no answer of it: one with the bytes `harmed` is None.
+    A damaged file that a command left as it was, moved, or added lines to, is no answer of it: it is None.
     """
+    lines = harmed[: harmed.rfind(b"\n") + 1] if harmed else None
     found: dict[str, Any] = {}
     for path in files_of(scene):
         data = path.read_bytes()
         if not _UNCOMPARED & {path.suffix, path.name, *path.parts}:
-            found[str(path.relative_to(scene.root))] = None if data == harmed else _content_of(path.suffix, data)
+            added = path.suffix in (".jsonl", ".csv") and lines is not None and data.startswith(lines)
+            carried = data == harmed or (added and path == where)
+            found[str(path.relative_to(scene.root))] = None if carried else _content_of(path.suffix, data)
     return found
 
 
 @functools.lru_cache(maxsize=4096)
 def _content_of(suffix: str, data: bytes) -> Any:
+    try:
+        return _parsed(suffix, data)
+    except (ValueError, pa.ArrowException):  # a damage that lives on
+        return hashlib.sha256(data).hexdigest()
+
+
+def _parsed(suffix: str, data: bytes) -> Any:
     if suffix == ".parquet":
         table = pq.read_table(pa.BufferReader(data))
         info = json.loads((table.schema.metadata or {}).get(b"img2gps", b"{}"))
@@ -255,7 +265,7 @@ class Sweep:
             harmed = path.read_bytes()
             found = answer_of(arguments)
             if found.code == expected.code:
-                found = dataclasses.replace(found, files=contents(self.scene, harmed=harmed))
+                found = dataclasses.replace(found, files=contents(self.scene, where=path, harmed=harmed))
         judged = verdict(found, expected)
         return ("unseen" if name == "verify" and judged == "same" and harmed != whole else judged), found
 
