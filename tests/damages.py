@@ -267,8 +267,11 @@ class Sweep:
             if found.code == expected.code:
                 found = dataclasses.replace(found, files=contents(self.scene, where=path, harmed=harmed))
         judged = verdict(found, expected)
-        return ("unseen" if name == "verify" and judged == "same" and harmed != whole else judged), found
+        unseen = name == "verify" and judged == "same" and harmed != whole and ".cache" not in path.parts
+        return ("unseen" if unseen else judged), found
 
     def choices(self, path: Path) -> list[Kind]:
         """Return the damages that a file can get: only checkpoints have sums to forge."""
+        if path.name == "SHA256SUMS":
+            return list(KINDS[:3])
         return list(KINDS if (path.parent / "SHA256SUMS").exists() and "evaluations" not in path.parts else KINDS[:3])

@@ -133,7 +133,8 @@ def struck(process: "subprocess.Popen[str]", folder: Path, blow: Blow) -> Counte
     said, code = (folder / "said").read_text(errors="replace"), process.returncode
     found = Counter({f"exit {code}": 1, "left": left, "semaphores": int("leaked" in said)})
     if began is False and blow.number != signal.SIGKILL:
-        return found + Counter(before_start=1)
+        found.update({"before_start": 1, "before_start_tracebacks": int("Traceback" in said)})
+        return found
     found["tracebacks"] = int("Traceback" in said)
     found["other_codes"] = int(code not in (0, 130, -signal.SIGKILL if blow.number == signal.SIGKILL else 130))
     if any(found[key] for key in BAD):
