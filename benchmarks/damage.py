@@ -3,8 +3,8 @@
 Files of a dataset and of runs (network, probe, folds) are flipped, zeroed, cut, or forged with their sums; after each
 damage one of the commands that read the file runs. Compared is what it prints and what it writes. Counted are answers
 that were refused, the same, different with a word on stderr (named), different without one, and tracebacks; and what
-`verify` does not see (a log that is cut at its end; states whose sums were forged, too). Exits with 1 where there is a difference
-without a word or a traceback.
+`verify` does not see (a log that is cut at its end, a state whose sums were forged, too). Exits with 1 where there is a
+difference without a word or a traceback.
 
 Usage: python benchmarks/damage.py [--damages 2000] [--seed 0] [--only NAME] [--json]
 """
