@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from damage_scene import files_of, make_scene, without_drawing, working_in
 from damages import Sweep, answer_of, damaged
 from hypothesis import given
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from img2gps.files import append_record, changed_files, read_json_lines, write_sums
 from img2gps.tables import DamagedTableError, load_table, save_table
+from train.models.probe.features.descriptors import DescriptorModel
 
 pytestmark = pytest.mark.slow
 
@@ -163,3 +165,12 @@ def test_a_change_that_a_person_may_make_is_named_and_used(sweep: Sweep) -> None
         assert (answer.code, json.loads(answer.values)["config"]["epochs"]) == (0, 3)
         assert "config.toml was changed" in " ".join(answer.said.split())
         sweep.restore()
+
+
+def test_whitening_of_other_shapes_is_no_model() -> None:
+    whole = {"pooled.0.mean": torch.zeros(4), "pooled.0.matrix": torch.zeros(4, 2)}
+    whole |= {"local.0.mean": torch.zeros(4), "local.0.matrix": torch.zeros(4, 2)}
+    DescriptorModel.from_tensors(whole)
+    for name, tensor in whole.items():
+        with pytest.raises(ValueError, match="a whitening of"):
+            DescriptorModel.from_tensors(whole | {name: tensor.flatten()[:1]})

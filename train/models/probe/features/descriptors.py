@@ -106,11 +106,15 @@ class DescriptorModel:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """Return the model of `tensors()`. Raises KeyError or ValueError where one is missing."""
+        """Return the model of `tensors()`. Raises KeyError or ValueError where one is missing or of another shape."""
         light, pooled = _parts("light", LightCorrection, tensors), _parts("pooled", Whitening, tensors)
         if light and len(light) != len(pooled):
             raise ValueError(f"light of {len(light)} of {len(pooled)} backbones")
-        return cls(light=light, pooled=pooled, local=_parts("local", Whitening, tensors))
+        local = _parts("local", Whitening, tensors)
+        for part in (*pooled, *local):
+            if part.matrix.ndim != 2 or part.mean.shape != part.matrix.shape[:1]:
+                raise ValueError(f"a whitening of {tuple(part.mean.shape)} by {tuple(part.matrix.shape)}")
+        return cls(light=light, pooled=pooled, local=local)
 
 
 def _parts(kind: str, part: type[_Part], tensors: Mapping[str, Tensor]) -> tuple[_Part, ...]:
