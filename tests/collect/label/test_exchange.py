@@ -189,7 +189,7 @@ def test_an_export_holds_no_formula(store: LabelStore, dataset: Dataset, tmp_pat
         ({"lon": "1", "lat": "1"}, "outside the site"),
         ({"lon": "1", "lat": "1", "action": "explode"}, "'explode', not move"),
         ({"lon": "east", "lat": "2"}, "holds 'east' where a number should be"),
-        ({"lon": "1", "lat": "nan"}, "holds 'nan'"),
+        ({"lon": "1", "lat": "nan"}, "column lat is empty"),
         ({"lon": "1" + 400 * "0", "lat": "1"}, "where a number should be"),
     ],
 )
