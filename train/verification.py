@@ -17,6 +17,7 @@ __all__ = ["RunVerification", "verify_run"]
 
 _CHECKPOINTS: Final = ("best", "last", "previous")
 _AGAIN: Final = "restore it from a backup, or train again"
+_OTHER: Final = "use another checkpoint of the run, or train again"
 _RESUME: Final = "delete it and run `img2gps train --resume`"
 _EVALUATE: Final = "delete the folder and evaluate again"
 
@@ -146,7 +147,20 @@ def _checkpoint(path: Path, root: Path) -> Iterator[Problem]:
             read_tensors(path, OPTIMIZER)
         restored(checkpoint, device=torch.device("cpu"))
 
-    yield from _told(path, root, "use another checkpoint of the run, or train again", read)
+    yield from _told(path, root, _OTHER, read)
+    yield from _without_sum(path, root)
+
+
+def _without_sum(path: Path, root: Path) -> Iterator[Problem]:
+    """Tell of files that a checkpoint's list of sums no longer names: it was cut short."""
+    sums = path / SUMS
+    if not sums.is_file():  # told already
+        return
+    named = {line.partition("  ")[2] for line in sums.read_text(encoding="utf-8", errors="replace").splitlines()}
+    for file in sorted(path.iterdir()):
+        if file.name != SUMS and file.name not in named and not file.name.startswith(TEMPORARY_PREFIX):
+            where = safe_path(sums.relative_to(root))
+            yield Problem(where=where, what=f"it does not name {safe_text(file.name)}: it was cut short", remedy=_OTHER)
 
 
 def _predictions(path: Path, root: Path) -> Iterator[Problem]:

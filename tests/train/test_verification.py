@@ -1,0 +1,29 @@
+"""What `verify` finds in the checkpoints of a run."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.train.colours import colour_dataset, tiny_config, without_curves
+from train.training.session import start_run
+from train.verification import verify_run
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    without_curves(monkeypatch)
+    return start_run(colour_dataset(tmp_path / "ds", 12).root, tiny_config(epochs=2), runs=tmp_path).root
+
+
+def test_a_run_as_it_was_written_is_whole(run: Path) -> None:
+    assert verify_run(run).problems == ()
+
+
+@pytest.mark.parametrize("checkpoint", ["best", "last", "previous"])
+def test_a_list_of_sums_that_was_cut_short_is_told(run: Path, checkpoint: str) -> None:
+    sums = run / checkpoint / "SHA256SUMS"
+    *kept, cut = sums.read_text().splitlines(keepends=True)
+    sums.write_text("".join(kept))
+    found = verify_run(run).problems
+    assert [problem.where for problem in found][-1] == f"{checkpoint}/SHA256SUMS"
+    assert any(cut.split()[1] in problem.what for problem in found)
