@@ -277,4 +277,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # workers leave the file that was started alone: they find its functions in the module of its name
+    import ingest
+
+    ingest.main()

@@ -20,6 +20,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow
 def test_the_penn_block(tmp_path: Path) -> None:
     outcomes = run_ingest(DATA / "penn", tmp_path / "quad", site="penn-engineering-quad")
     assert (outcomes.found, outcomes.new, outcomes.flags["edge"]) == (16, 16, 1)
@@ -34,6 +35,7 @@ def test_the_penn_block(tmp_path: Path) -> None:
     assert verify_dataset(tmp_path / "quad").problems == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["penn", "exif"])
 def test_a_validation_says_what_the_ingest_says(folder: str, tmp_path: Path) -> None:
     options = IngestOptions(site="penn-engineering-quad", jobs=2)
@@ -43,6 +45,7 @@ def test_a_validation_says_what_the_ingest_says(folder: str, tmp_path: Path) -> 
     assert {(r.path, r.reason) for r in validated.rejections} == {(r.path, r.reason) for r in ingested.rejections}
 
 
+@pytest.mark.slow
 def test_the_bare_campus_with_labels(tmp_path: Path) -> None:
     campus = DATA / "campus"
     outcomes = run_ingest(

@@ -102,6 +102,7 @@ def test_another_polygon_is_found(root: Path) -> None:
     assert problems(root) == ["site.geojson: it is not the polygon that the photos were judged by"]
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_the_corrections_is_found(root: Path) -> None:
     photo = rows(root)["IMG_0001.jpg"]
     entry = Correction(

@@ -39,6 +39,7 @@ def is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", PACKAGES)
 def test_arrows_only_point_down(package: str) -> None:
     forbidden = set(PACKAGES) - MAY_IMPORT[package]
@@ -47,6 +48,7 @@ def test_arrows_only_point_down(package: str) -> None:
         assert not crossed, f"{path.relative_to(ROOT)} imports {crossed}"
 
 
+@pytest.mark.slow
 def test_click_stays_at_the_edge() -> None:
     for package in PACKAGES:
         for path in modules(package):
@@ -71,6 +73,7 @@ def test_command_modules_import_heavy_libraries_in_their_bodies() -> None:
             assert not {name.split(".")[0] for name in imports(path, top_level=True)} & HEAVY, path
 
 
+@pytest.mark.slow
 def test_no_import_cycles() -> None:
     graph = {module_name(path): set(imports(path, top_level=True)) for package in PACKAGES for path in modules(package)}
     done: set[str] = set()
@@ -169,6 +172,7 @@ def test_every_part_of_a_room_has_its_floor(room: str) -> None:
     assert parts == {part for floor in FLOORS[room] for part in floor}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", FLOORS)
 def test_no_arrow_between_the_parts_of_a_room_runs_up_or_sideways(room: str) -> None:
     height = {part: -number for number, floor in enumerate(FLOORS[room]) for part in floor}
@@ -199,6 +203,7 @@ def every_import(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+@pytest.mark.slow
 def test_a_public_class_name_means_one_class() -> None:
     places: dict[str, list[str]] = {}
     for package in PACKAGES:

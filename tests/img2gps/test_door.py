@@ -49,6 +49,7 @@ def test_importing_the_packages_imports_nothing_heavy() -> None:
     assert result.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_names_stay_what_they_are_after_modules_were_imported() -> None:
     """A folder of a function's name would take its place in the package as soon as something imports it."""
     code = """
@@ -65,6 +66,7 @@ for package in (collect, train):
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [["-m", "img2gps"], ["script"]])
 def test_files_of_the_working_folder_are_not_taken_for_ours(start: list[str], tmp_path: Path) -> None:
     for name in ("train", "collect", "torch"):

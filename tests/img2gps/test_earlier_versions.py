@@ -63,6 +63,7 @@ def test_a_dataset_is_written_anew_only_when_somebody_writes(quad: Path, capsys:
     assert Dataset.open(quad).frame()[unchanged].equals(rows[unchanged])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["network", "probe"])
 def test_a_run_is_scored_with_the_figures_of_then(runs: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     expected = EXPECTED[name]
@@ -76,6 +77,7 @@ def test_a_run_is_scored_with_the_figures_of_then(runs: Path, name: str, capsys:
     assert answer(["verify", str(runs / name)], capsys)["ok"]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on(runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     without_curves(monkeypatch)
     answer(["train", "--resume", str(runs / "network"), "--epochs", "3"], capsys)

@@ -22,6 +22,7 @@ print(ingest("walk", "quad", site="site.geojson", jobs=2).new)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("from_stdin", [False, True])
 @pytest.mark.parametrize(("text", "expected"), [(SPAWNED, "[2.0, 3.0]"), (INGEST, "3")])
 def test_a_script_without_a_guard_runs_once(tmp_path: Path, text: str, expected: str, from_stdin: bool) -> None:

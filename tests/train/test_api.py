@@ -47,6 +47,7 @@ def test_a_run_is_made_longer_and_its_plan_says_what_is_done(tmp_path: Path) -> 
     assert [line["epoch"] for line in resume(run.root, epochs=2).read_metrics()] == [1, 2]
 
 
+@pytest.mark.slow
 def test_two_runs_are_compared_and_the_page_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
     root = colour_dataset(tmp_path / "ds", 24).root
     runs = [train(root, tiny_config(epochs=1, seed=seed), name=f"s{seed}", runs=tmp_path) for seed in (0, 1)]

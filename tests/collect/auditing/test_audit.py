@@ -149,6 +149,7 @@ def test_thresholds_that_make_no_sense(text: str) -> None:
         parse_thresholds(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [60, 80, 100, 120])
 def test_the_table_of_leakage_fits_the_terminal(tmp_path: Path, width: int) -> None:
     dataset = make_dataset(tmp_path / "the quad", four_walks())

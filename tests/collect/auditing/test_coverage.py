@@ -66,6 +66,7 @@ def test_cells_are_clipped_to_a_diagonal_outline_and_to_buildings() -> None:
         walkable(triangle, box(-1000, -1000, 1000, 1000))
 
 
+@pytest.mark.slow
 def test_of_a_large_site_the_surroundings_of_its_photos_are_audited(tmp_path: Path) -> None:
     world = Site(name="world", polygon=box(-180, -89, 180, 89))
     far = [make_photo("a", lon=-170.0, lat=-50.0), make_photo("b", lon=170.0, lat=60.0)]

@@ -128,6 +128,7 @@ def near_outline(stops: list[Stop], half_m: float) -> float:
     return float(np.mean([max(abs(stop.east_m), abs(stop.north_m)) >= half_m - 10 for stop in stops]))
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1000), photos=st.integers(0, 60))
 def test_it_does_not_hug_the_outline(tmp_path_factory: pytest.TempPathFactory, seed: int, photos: int) -> None:

@@ -19,6 +19,7 @@ def walk(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_ingest_validate_and_verify(walk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photos, dataset, site = str(walk / "in"), str(walk / "ds"), str(walk / "site.geojson")
     expected = {
@@ -75,6 +76,7 @@ def test_the_guide_names_every_reason_and_flag() -> None:
     assert [code for code in (*REASONS, *FLAGS) if f"| `{code}` |" not in guide] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["ingest", "validate"])
 def test_an_input_without_one_usable_photo_is_exit_7_and_says_why(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
@@ -97,6 +99,7 @@ def test_photos_that_are_all_known_already_are_no_failure(walk: Path) -> None:
     assert [run(arguments), run(arguments)] == [0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["", "photos"])
 @pytest.mark.parametrize("command", ["ingest", "validate", "doctor"])
 def test_a_dataset_given_as_photos_is_named_as_such(
@@ -120,6 +123,7 @@ def test_photos_in_a_folder_beside_a_dataset_are_no_dataset(walk: Path) -> None:
     assert run(["ingest", str(walk / "ds/raw"), str(walk / "new"), *site]) == 0
 
 
+@pytest.mark.slow
 def test_a_clock_without_a_zone_is_said_with_its_remedy_and_counts_as_days(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,16 +24,19 @@ from img2gps.dataset import Dataset
 from img2gps.errors import DatasetLockedError
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments(tmp_path: Path) -> None:
     counts = kill_at_random_moments(tmp_path, kills=3, photos=12)
     assert counts["kills"] == 3
 
 
+@pytest.mark.slow
 def test_a_fault_in_every_kind_of_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_writer, "_FIRST_COMMIT", 8)
     assert fail_every_operation(tmp_path, step=9) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("back", [False, True])
 def test_a_fault_while_the_site_is_redrawn_loses_no_photo(tmp_path: Path, back: bool) -> None:
     wide = write_input(tmp_path / "in", 4)
@@ -106,6 +109,7 @@ def test_the_second_ingest_at_once_ends_at_once(tmp_path: Path) -> None:
         run_ingest(tmp_path / "in", tmp_path / "ds")
 
 
+@pytest.mark.slow
 def test_four_ingests_at_once_make_one_sound_dataset(tmp_path: Path) -> None:
     site = write_input(tmp_path / "in", 4)
     command = [

@@ -70,6 +70,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
+@pytest.mark.slow
 def test_a_decompression_bomb_is_refused_by_its_header(settings: ReadSettings, tmp_path: Path) -> None:
     rows = zlib.compress(b"\x00" * 300_000_000, 1)[:300_000]
     header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)

@@ -47,6 +47,7 @@ def test_every_format_is_read_whatever_the_file_is_called(kind: str, tmp_path: P
     assert (photo.gps_accuracy_m, photo.heading_deg, photo.altitude_m) == (7.5, 12.0, -3.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_working_copies_are_upright_small_and_hold_nothing_but_the_picture(kind: str, tmp_path: Path) -> None:
     options = {"comment": b"secret"} if kind == "JPEG" else {}

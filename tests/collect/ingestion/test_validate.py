@@ -76,6 +76,7 @@ def files(draw: st.DrawFn) -> bytes:
     return data
 
 
+@pytest.mark.slow
 @given(contents=st.lists(files(), min_size=1, max_size=12))
 @settings(max_examples=25)
 def test_a_validation_counts_as_an_ingest_would(contents: list[bytes]) -> None:

@@ -44,6 +44,7 @@ def test_every_fault_costs_its_own_item_only(tmp_path: Path) -> None:
     assert len((tmp_path / "segfault").read_text()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_pool_that_pebble_gives_up_costs_no_item(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that dies before its word arrives that it took a task leaves pebble without a culprit."""
@@ -69,6 +70,7 @@ def test_a_pool_that_pebble_gives_up_costs_no_item(jobs: int, tmp_path: Path, mo
     assert len(given_up) > 1
 
 
+@pytest.mark.slow
 def test_a_file_that_hangs_is_given_up(tmp_path: Path) -> None:
     started = time.monotonic()
     results = dict(process_items(iter([["a", "hang"], ["b"]]), settings(tmp_path, timeout_s=2.0)))
@@ -100,6 +102,7 @@ def test_workers_load_neither_torch_nor_geopandas() -> None:
     assert list(process_items(iter([["x"]]), plain)) == [("x", "")]
 
 
+@pytest.mark.slow
 def test_workers_import_nothing_from_among_the_photos(tmp_path: Path) -> None:
     write_walk(tmp_path, 3, size=(64, 48))
     for module in ("PIL", "numpy", "shapely", "collect"):

@@ -98,6 +98,7 @@ def test_a_dataset_that_cannot_be_read_ends_the_server(root: Path, capsys: pytes
     assert "Error: " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_page_is_served_until_ctrl_c(root: Path) -> None:
     with label_process(root, "--by", "kim") as running:
         page = Client(port=running.port, policy=policy_for("127.0.0.1", running.port)).get("/")[1]

@@ -94,12 +94,14 @@ def centre(page: Page, selector: str) -> tuple[float, float]:
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
+@pytest.mark.slow
 def test_the_most_suspicious_photo_is_shown_first_with_its_reasons(page: Page) -> None:
     expect(page.locator("#name")).to_have_text(SLIP.source_name)
     expect(page.locator("#reasons li").first).to_contain_text("the rest of the walk places it")
     assert page.locator("#image").evaluate("image => image.decode().then(() => image.naturalWidth)") == 60
 
 
+@pytest.mark.slow
 def test_dragging_the_pin_moves_the_label_where_it_was_dropped(page: Page, dataset: Dataset) -> None:
     before = centre(page, "#pin-hit")
     drag(page, "#pin-hit", (30, 90))
@@ -127,6 +129,7 @@ def dot(page: Page, photo: Photo) -> tuple[float, float]:
     return x + scale * (float(here[0]) - float(pin[0])), y - scale * (float(here[1]) - float(pin[1]))
 
 
+@pytest.mark.slow
 def test_a_click_on_the_ground_puts_the_photo_there_and_shift_click_goes_to_another(
     page: Page, dataset: Dataset
 ) -> None:
@@ -141,12 +144,14 @@ def test_a_click_on_the_ground_puts_the_photo_there_and_shift_click_goes_to_anot
     assert len(lines(dataset)) == 1
 
 
+@pytest.mark.slow
 def test_a_click_on_a_dot_opens_its_photo(page: Page, dataset: Dataset) -> None:
     page.mouse.click(*dot(page, PHOTOS[2]))
     expect(page.locator("#name")).to_have_text(PHOTOS[2].source_name)
     assert lines(dataset) == []
 
 
+@pytest.mark.slow
 def test_a_pin_that_was_picked_up_goes_where_the_next_click_is(page: Page, dataset: Dataset) -> None:
     start, target = centre(page, "#pin-hit"), dot(page, PHOTOS[2])
     page.mouse.click(*start)
@@ -169,6 +174,7 @@ def test_a_pin_that_was_picked_up_goes_where_the_next_click_is(page: Page, datas
     assert moved_m(dataset) == 0
 
 
+@pytest.mark.slow
 def test_the_walks_place_is_on_the_map_and_one_key_accepts_it(page: Page, dataset: Dataset) -> None:
     expect(page.locator(".key.expected")).to_be_visible()
     assert "m from here" in str(page.locator("#accept").get_attribute("aria-label"))
@@ -188,6 +194,7 @@ def test_the_walks_place_is_on_the_map_and_one_key_accepts_it(page: Page, datase
     assert lines(dataset)[-1].lon == expected.expected_lon
 
 
+@pytest.mark.slow
 def test_no_place_is_shown_where_the_walk_cannot_say(tmp_path: Path, context: BrowserContext) -> None:
     labelled_dataset(tmp_path / "quad", [make_photo("p", captured_at=None)], pictures=True)
     with running_server(Labelling.of(Dataset.open(tmp_path / "quad"), by="kim")) as running:
@@ -198,6 +205,7 @@ def test_no_place_is_shown_where_the_walk_cannot_say(tmp_path: Path, context: Br
         expect(page.locator("#saved")).to_have_text("")
 
 
+@pytest.mark.slow
 def test_why_stays_with_its_photo(page: Page, dataset: Dataset) -> None:
     page.locator("#why").fill("seen from the gate")
     page.locator("#map").focus()
@@ -211,6 +219,7 @@ def test_why_stays_with_its_photo(page: Page, dataset: Dataset) -> None:
     assert [line.why for line in lines(dataset)] == ["seen from the gate", "seen from the gate", ""]
 
 
+@pytest.mark.slow
 def test_the_queue_tells_probabilities_and_where_to_stop(page: Page) -> None:
     expect(page.locator("#probability-text")).to_have_text(re.compile(r"9\d % likely to be wrong"))
     expect(page.locator("#standing")).to_contain_text("0 wrong found · worth a look: 1 more, about 1 wrong")
@@ -228,6 +237,7 @@ def test_the_queue_tells_probabilities_and_where_to_stop(page: Page) -> None:
     expect(page.locator("#name")).to_have_text(name)
 
 
+@pytest.mark.slow
 def test_the_page_is_there_while_the_dataset_is_read(dataset: Dataset, context: BrowserContext) -> None:
     held = threading.Event()
 
@@ -248,6 +258,7 @@ def test_the_page_is_there_while_the_dataset_is_read(dataset: Dataset, context: 
     assert lines(dataset) == []
 
 
+@pytest.mark.slow
 def test_the_keyboard_alone_does_everything(page: Page, dataset: Dataset) -> None:
     page.keyboard.press("ArrowDown")
     saved(page)
@@ -273,6 +284,7 @@ def test_the_keyboard_alone_does_everything(page: Page, dataset: Dataset) -> Non
     assert page.evaluate("document.activeElement.id") == "zoom-in"
 
 
+@pytest.mark.slow
 def test_a_held_arrow_key_arrives_where_the_person_let_go(page: Page, dataset: Dataset) -> None:
     for _ in range(25):
         page.keyboard.press("ArrowDown")
@@ -280,6 +292,7 @@ def test_a_held_arrow_key_arrives_where_the_person_let_go(page: Page, dataset: D
     assert moved_m(dataset) == pytest.approx(25.0, abs=0.1)
 
 
+@pytest.mark.slow
 def test_undo_takes_back_one_step_at_a_time_even_after_a_reload(page: Page, dataset: Dataset) -> None:
     for key in ("ArrowDown", "x"):
         page.keyboard.press(key)
@@ -296,6 +309,7 @@ def test_undo_takes_back_one_step_at_a_time_even_after_a_reload(page: Page, data
     assert [line.why for line in lines(dataset)] == ["", "", "undo", "undo"]
 
 
+@pytest.mark.slow
 def test_turning_the_knob_sets_the_heading(page: Page, dataset: Dataset) -> None:
     pin, knob = centre(page, "#pin-hit"), centre(page, "#knob-hit")
     page.mouse.move(*knob)
@@ -312,6 +326,7 @@ def test_turning_the_knob_sets_the_heading(page: Page, dataset: Dataset) -> None
     assert lines(dataset)[-1].heading_deg == 181.0
 
 
+@pytest.mark.slow
 def test_a_whole_walk_moves_by_one_offset_and_one_undo_brings_it_back(page: Page, dataset: Dataset) -> None:
     page.locator("#why").fill("map shifted")
     page.get_by_text(f"its walk ({len(PHOTOS)})").click()
@@ -329,6 +344,7 @@ def test_a_whole_walk_moves_by_one_offset_and_one_undo_brings_it_back(page: Page
     assert dataset.frame()["moved_m"].max() == 0
 
 
+@pytest.mark.slow
 def test_escape_lets_go_of_a_drag(page: Page, dataset: Dataset) -> None:
     before = centre(page, "#pin-hit")
     drag(page, "#pin-hit", (60, 60), drop=False)
@@ -338,6 +354,7 @@ def test_escape_lets_go_of_a_drag(page: Page, dataset: Dataset) -> None:
     assert lines(dataset) == []
 
 
+@pytest.mark.slow
 def test_a_reload_in_the_middle_of_a_drag_moves_nothing(page: Page, dataset: Dataset) -> None:
     before = centre(page, "#pin-hit")
     drag(page, "#pin-hit", (60, 60), drop=False)
@@ -348,6 +365,7 @@ def test_a_reload_in_the_middle_of_a_drag_moves_nothing(page: Page, dataset: Dat
     assert lines(dataset) == []
 
 
+@pytest.mark.slow
 def test_two_tabs_cannot_overwrite_each_other_silently(
     page: Page, served: Client, context: BrowserContext, dataset: Dataset
 ) -> None:
@@ -366,6 +384,7 @@ def test_two_tabs_cannot_overwrite_each_other_silently(
     np.testing.assert_allclose(centre(page, "#pin-hit"), centre(other, "#pin-hit"), atol=1)
 
 
+@pytest.mark.slow
 def test_a_site_across_the_date_line_is_one_map(context: BrowserContext, tmp_path: Path) -> None:
     fiji = Site(name="fiji", polygon=box(179.999, -16.801, 180.001, -16.799))
     here = make_photo("here", lon=179.99998, lat=-16.8)
@@ -386,6 +405,7 @@ def test_a_site_across_the_date_line_is_one_map(context: BrowserContext, tmp_pat
     assert -180 <= moved["lon"] < -179.9999
 
 
+@pytest.mark.slow
 def test_a_tab_undoes_nothing_but_its_own(
     page: Page, served: Client, context: BrowserContext, dataset: Dataset
 ) -> None:
@@ -397,6 +417,7 @@ def test_a_tab_undoes_nothing_but_its_own(
     assert len(lines(dataset)) == 1
 
 
+@pytest.mark.slow
 def test_a_server_killed_in_the_middle_of_a_drag_loses_nothing(context: BrowserContext, dataset: Dataset) -> None:
     with label_process(dataset.root) as served:
         _kill_in_the_middle(open_page(context.new_page(), served.url), served, dataset)
@@ -419,6 +440,7 @@ def _kill_in_the_middle(page: Page, served: LabelProcess, dataset: Dataset) -> N
     np.testing.assert_allclose(centre(page, "#pin-hit"), dropped, atol=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 320])
 def test_a_phone_has_everything_within_reach_of_a_finger(
     served: Client, browser: Browser, dataset: Dataset, width: int
@@ -494,6 +516,7 @@ def _tap_moves_only_a_pin_that_was_picked_up(page: Page, dataset: Dataset) -> No
     assert [line.why for line in lines(dataset)] == ["", "", "undo"]
 
 
+@pytest.mark.slow
 def test_an_empty_dataset_says_what_to_do(tmp_path: Path, context: BrowserContext) -> None:
     labelled_dataset(tmp_path / "quad", [])
     with running_server(Labelling.of(Dataset.open(tmp_path / "quad"), by="kim")) as running:
@@ -502,6 +525,7 @@ def test_an_empty_dataset_says_what_to_do(tmp_path: Path, context: BrowserContex
         expect(page.locator("#alert")).to_contain_text("ingest some first")
 
 
+@pytest.mark.slow
 def test_a_name_of_a_file_is_never_markup(tmp_path: Path, context: BrowserContext) -> None:
     nasty = make_photo("p", source_name='<img src=x onerror="document.title=1">.jpg')
     labelled_dataset(tmp_path / "quad", [nasty], pictures=True)

@@ -54,6 +54,7 @@ def test_the_walk_finds_gross_errors_among_ordinary_noise(seed: int) -> None:
     assert np.median(evidence.noise_m) == pytest.approx(15 / 1.1774, abs=6)
 
 
+@pytest.mark.slow
 def test_a_long_walk_is_judged_in_windows_that_agree_with_the_whole() -> None:
     time_s, labels, wrong = noisy_walk(np.random.default_rng(5), count=420, gross=20)
     evidence = track_evidence(time_s, labels, np.zeros(420, dtype=bool))

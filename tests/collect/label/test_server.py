@@ -198,6 +198,7 @@ def test_a_damaged_file_is_said_and_not_written_to(server: Client, dataset: Data
     assert (status, "changed after it was written" in answer["error"]) == (500, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
@@ -251,6 +252,7 @@ def test_photos_come_by_id_and_nothing_else_does(server: Client, dataset: Datase
         assert server.get(path)[0] == 404, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "headers",
     [
@@ -278,6 +280,7 @@ def test_strangers_are_refused(server: Client, dataset: Dataset, headers: dict[s
         assert server.request("GET", "/api/dataset", headers=filled)[0] in (403, 421)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_the_page_itself_is_let_in(server: Client, host: str) -> None:
     own = {"Host": f"{host}:{server.port}", "Origin": f"http://{host}:{server.port}", "Sec-Fetch-Site": "same-origin"}

@@ -24,6 +24,7 @@ def test_probabilities_keep_the_order_of_the_scores(one: float, other: float, sh
     assert 0 < probability(low, shift) <= probability(high, shift) < 1
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(max_size=3), st.tuples(scores, st.booleans()), max_size=20))
 def test_findings_pull_the_probabilities_to_what_was_found(found: dict[str, tuple[float, bool]]) -> None:
     given_scores, wrong = {key: value[0] for key, value in found.items()}, {key: v[1] for key, v in found.items()}

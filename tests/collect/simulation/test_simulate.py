@@ -77,6 +77,7 @@ def digests(out: Path) -> dict[str, str]:
     return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+@pytest.mark.slow
 def test_every_file_has_one_row_of_truth(campus: Path) -> None:
     rows = truth(campus)
     assert tuple(rows[0]) == TRUTH_COLUMNS
@@ -196,6 +197,7 @@ def test_bad_bytes_are_bad(campus: Path) -> None:
     assert len(set(contents)) == len(contents) - 1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_whatever_the_jobs(tmp_path: Path) -> None:
     for name, jobs in (("one", 1), ("two", 2)):
         simulate(tmp_path / name, photos=8, seed=5, site=SITE, bad_share=0.25, long_side_px=SIDE_PX, jobs=jobs)

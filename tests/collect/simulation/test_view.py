@@ -58,6 +58,7 @@ def facing_a_wall(scene: Scene, distance_m: float) -> tuple[Viewpoint, int]:
     raise AssertionError("no wall stands free")
 
 
+@pytest.mark.slow
 def test_a_wall_straight_ahead_spans_the_rows_that_its_height_and_distance_say(scene: Scene) -> None:
     camera, wall = facing_a_wall(scene, 11.0)
     depth = render(scene, camera).depth_m[:, 80]
@@ -154,6 +155,7 @@ def test_an_error_that_would_leave_the_site_is_shortened() -> None:
     assert held_inside(np.array([2.0, 5.0]), np.array([6.0, 0.0]), site) == pytest.approx([6.0, 0.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("photos", [60, 240])
 def test_nearly_every_view_was_photographed_on_another_walk_too(photos: int) -> None:
     shots = take_photos(build_world(SITE.wkb, 2), plan_walks(PLACE, photos, 2), photos, 2)
@@ -169,6 +171,7 @@ def test_nearly_every_view_was_photographed_on_another_walk_too(photos: int) -> 
         assert alike[np.ix_(test, ~test)].any(axis=1).mean() > 0.85
 
 
+@pytest.mark.slow
 def test_fewer_photos_visit_the_first_of_the_same_sights() -> None:
     world = build_world(SITE.wkb, 2)
     few, many = team_sights(world, 120), team_sights(world, 400)

@@ -92,6 +92,7 @@ def test_the_buffer_holds_for_photos_that_come_later(tmp_path: Path) -> None:
         assert geodesic_m(photo.lon, photo.lat, lons, lats).min() > 10 - 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("by", "folds"), [("walk", "walk"), ("walk", "day"), ("walk", "3"), ("cell", "cell"), ("random", "3")]
 )

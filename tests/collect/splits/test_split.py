@@ -64,6 +64,7 @@ def counts(photos: Sequence[Photo]) -> Counter[str]:
     return Counter(str(photo.split) for photo in photos)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.integers(0, 1000), st.sampled_from(METHODS), st.integers(0, 90), st.integers(0, 90))
 def test_groups_are_never_broken_and_train_is_never_empty(seed: int, by: str, val: int, test: int) -> None:

@@ -84,6 +84,7 @@ def told(walk: Walk, offset_s: float = 0.0) -> tuple[float | None, str]:
     return offset_of_stops(walk.tracks, [float(int(photo_s - offset_s)) for photo_s in walk.photos_s])
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 10_000),
     quarters=st.integers(-48, 56),
@@ -104,6 +105,7 @@ def test_what_is_told_is_right(
         assert "give or take" in text
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), count=st.integers(6, 50), step_s=st.sampled_from([1, 5]))
 def test_photos_of_another_walk_tell_nothing(seed: int, count: int, step_s: int) -> None:
@@ -113,6 +115,7 @@ def test_photos_of_another_walk_tell_nothing(seed: int, count: int, step_s: int)
     assert "\n" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step_s", "paused", "rest_s"), [(1, False, 0), (3, False, 900), (5, False, 0), (1, True, 0)])
 def test_most_walks_with_enough_photos_tell(step_s: int, paused: bool, rest_s: int) -> None:
     walks = [walked(seed, count=40, step_s=step_s, paused=paused, rest_s=rest_s) for seed in range(10)]

@@ -328,6 +328,7 @@ def test_no_time_is_a_second_off_unless_flagged(
         assert abs((decision.captured_at - truth).total_seconds()) <= 1, photo
 
 
+@pytest.mark.slow
 @given(walks(), st.randoms())
 def test_the_order_in_which_photos_come_decides_nothing(walk: TimedWalk, random: object) -> None:
     _, photos, zone = walk

@@ -289,6 +289,7 @@ def witnesses(track: Track, offset_s: float, *, count: int = 20, wrong: int = 0,
 MISSING = [Unplaced(captured_at=NOON, by_camera=True, device="d")]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 149), st.floats(-40_000, 40_000), st.integers(2, 24))
 def test_a_found_offset_is_right(seed: int, offset_s: float, count: int) -> None:
     track = random_walk(seed)

@@ -43,6 +43,7 @@ def dataset(tmp_path: Path) -> Dataset:
     return dataset_of(tmp_path / "quad", walks("abcd"), SPLITS)
 
 
+@pytest.mark.slow
 def test_what_is_written_is_what_was_found(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
     found: EvaluationResult = evaluate_run(run_of(tmp_path, dataset).root)
     assert found.folder == tmp_path / "runs" / "model-001" / "evaluations" / "quad-test"
@@ -128,6 +129,7 @@ def test_every_key_of_the_file_stays(tmp_path: Path, dataset: Dataset) -> None:
     assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
+@pytest.mark.slow
 def test_a_walk_of_two_photos_is_evaluated_and_written(tmp_path: Path, reading: Reading) -> None:
     dataset = dataset_of(tmp_path / "quad", walks("abcd")[:38], SPLITS)
     found = evaluate_run(run_of(tmp_path, dataset).root, abstain_m=1.0)
@@ -149,6 +151,7 @@ def test_the_terminal_page_has_every_walk_and_a_next_step(tmp_path: Path, datase
     assert next_steps(found)[-1].endswith("report.html")
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_contract(
     tmp_path: Path, dataset: Dataset, capsys: pytest.CaptureFixture[str], reading: Reading
 ) -> None:
@@ -162,6 +165,7 @@ def test_the_command_prints_the_contract(
     assert "points" not in printed
 
 
+@pytest.mark.slow
 def test_the_command_compares_runs_and_names_what_is_missing(
     tmp_path: Path, dataset: Dataset, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +188,7 @@ def test_the_command_compares_runs_and_names_what_is_missing(
     assert "Error:" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_is_evaluated_while_it_trains_and_says_so(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
     run = run_of(tmp_path, dataset)
     with run.lock():
@@ -192,6 +197,7 @@ def test_a_run_is_evaluated_while_it_trains_and_says_so(tmp_path: Path, dataset:
     assert not any("still being trained" in note for note in evaluate_run(run.root).notes)
 
 
+@pytest.mark.slow
 def test_two_evaluations_write_one_after_the_other(
     tmp_path: Path, dataset: Dataset, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ def test_the_environment_is_no_reason_to_refuse_resuming(
     assert run.read_info().config == tiny_config(epochs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", [["--threads", "1"], ["--preset", "quick"], ["ds"], ["--folds"]])
 def test_options_of_a_new_run_are_refused_when_resuming(run: RunFolder, typed: list[str]) -> None:
     assert img2gps(["train", *typed, "--resume", str(run.root)]) == 2
@@ -52,6 +53,7 @@ def test_a_run_is_not_made_shorter(run: RunFolder, capsys: pytest.CaptureFixture
     assert run.read_info().config.epochs == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "of_dataset", "next_step"),
     [
@@ -79,6 +81,7 @@ def test_the_next_step_is_one_that_works(
     assert img2gps(["evaluate", "runs/published-001"]) == (2 if "--on OTHER" in next_step else 0)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_still_trained_is_not_resumed(
     run: RunFolder, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -121,6 +124,7 @@ _TINY = ["--preset", "published", "--model", TINY, "--size", "32", "--epochs", "
 _PROBE = ["--preset", "quick", "--weights", "none", "--size", "48", "--device", "cpu"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [

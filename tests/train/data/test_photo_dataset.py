@@ -84,6 +84,7 @@ def test_a_stock_loader_with_workers_gives_what_the_dataset_gives(dataset: Datas
     assert torch.equal(images, torch.stack([photos[index][0] for index in range(len(photos))]))
 
 
+@pytest.mark.slow
 def test_a_trainer_of_ones_own_learns_from_it(dataset: Dataset) -> None:
     torch.manual_seed(0)
     loader = DataLoader(PhotoDataset(dataset, split="train", transform=SMALL), batch_size=8, shuffle=True)

@@ -22,6 +22,7 @@ def rayleigh(scale: np.ndarray, seed: int) -> np.ndarray:
     return np.hypot(*np.random.default_rng(seed).normal(size=(2, len(scale)))) * scale
 
 
+@pytest.mark.slow
 def test_true_regions_are_covered_as_claimed() -> None:
     scale = np.random.default_rng(0).uniform(2, 40, 4000)
     errors = rayleigh(scale, 1)

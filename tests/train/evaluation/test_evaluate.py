@@ -125,6 +125,7 @@ def test_a_split_whose_photos_changed_is_refused(tmp_path: Path, dataset: Datase
     assert found.scored.left_out["same_file"] == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("today", [None, {**SPLITS, "d": "train"}, {**SPLITS, "b": "test"}])
 @pytest.mark.parametrize("split", [None, "test"])
 def test_a_dataset_that_was_split_anew_is_refused_for_that_reason(
@@ -228,6 +229,7 @@ def test_changed_folds_are_refused(tmp_path: Path, dataset: Dataset) -> None:
     assert evaluate_run(run.root, force=True, write=False).photos == 36
 
 
+@pytest.mark.slow
 def test_runs_are_compared_on_the_same_photos(tmp_path: Path, dataset: Dataset) -> None:
     runs = [folds_run_of(tmp_path, dataset, shift_m=shift, name=name) for name, shift in (("good", 0.0), ("bad", 20.0))]
     evaluations, comparisons = evaluate_runs([run.root for run in runs], write=False)
@@ -239,6 +241,7 @@ def test_runs_are_compared_on_the_same_photos(tmp_path: Path, dataset: Dataset) 
         evaluate_runs([runs[0].root, runs[0].root], write=False)
 
 
+@pytest.mark.slow
 def test_what_evaluate_abstains_from_is_what_predict_is_not_sure_of(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
     path = run.folds_path / "predictions.parquet"
@@ -254,6 +257,7 @@ def test_what_evaluate_abstains_from_is_what_predict_is_not_sure_of(tmp_path: Pa
         assert found.answered == sum(map(bool, sure)) == answered
 
 
+@pytest.mark.slow
 def test_photos_unlike_the_site_are_counted_and_have_figures_of_their_own(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
     assert evaluate_run(run.root, write=False).familiarity is None

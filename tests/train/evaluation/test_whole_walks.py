@@ -40,6 +40,7 @@ def as_walks(run: RunFolder, *, nearer: float = 0.25, photos: list[int] | None =
     return rows
 
 
+@pytest.mark.slow
 def test_whole_walks_have_their_own_figures_and_leave_those_of_photos_alone(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset, shift_m=20.0)
     before = evaluate_run(run.root, write=False)
@@ -65,6 +66,7 @@ def test_whole_walks_have_their_own_figures_and_leave_those_of_photos_alone(tmp_
     assert together.intervals.median_m.low <= together.figures.median_m <= together.intervals.median_m.high
 
 
+@pytest.mark.slow
 def test_whole_walks_are_abstained_from_by_their_own_regions_and_familiarity(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset, shift_m=20.0)
     rows = as_walks(run)
@@ -97,6 +99,7 @@ def test_intervals_of_whole_walks_resample_stretches_of_minutes(tmp_path: Path, 
     )
 
 
+@pytest.mark.slow
 def test_too_few_stretches_for_intervals_are_said_to_be(tmp_path: Path) -> None:
     dataset = dataset_of(tmp_path / "quad", walks("abcd"))
     run = folds_run_of(tmp_path, dataset)
@@ -116,6 +119,7 @@ def test_photos_without_company_have_no_figures_of_their_own(tmp_path: Path, dat
     assert evaluate_run(run.root, write=False).whole_walks is None
 
 
+@pytest.mark.slow
 def test_runs_are_compared_as_whole_walks_too(tmp_path: Path, dataset: Dataset) -> None:
     runs = [folds_run_of(tmp_path, dataset, name=name, shift_m=20.0) for name in ("a", "b", "old")]
     for run, nearer in zip(runs[:2], (0.5, 0.25), strict=True):

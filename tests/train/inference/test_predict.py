@@ -175,6 +175,7 @@ def test_predictions_survive_the_file(photos: list[Path], tmp_path: Path) -> Non
     assert (read["uncertainty_m"] == 5.0).all()
 
 
+@pytest.mark.slow
 def test_the_commands_train_and_predict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -272,6 +273,7 @@ def test_walks_are_told_by_camera_and_clock(tmp_path: Path) -> None:
     assert seconds[0] - seconds[1] == 30.0
 
 
+@pytest.mark.slow
 def test_photos_of_a_walk_are_located_together_and_one_without_company_as_alone(
     tmp_path: Path, probe_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

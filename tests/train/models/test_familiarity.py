@@ -171,6 +171,7 @@ def _noise(localizer: ProbeLocalizer, count: int) -> torch.Tensor:
     return torch.from_numpy((255 * coarse).astype(np.uint8)).repeat_interleave(8, dim=2).repeat_interleave(8, dim=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("val", [0, 40])
 def test_a_model_tells_photos_of_its_site_from_others(tmp_path: Path, val: int) -> None:
     run, localizer = _fitted(tmp_path, val=val)
@@ -203,6 +204,7 @@ def test_a_model_tells_photos_of_its_site_from_others(tmp_path: Path, val: int) 
     assert len(checkpoint.tensors["familiarity"]) == (val or 90)
 
 
+@pytest.mark.slow
 def test_models_that_compare_no_photos_and_those_of_earlier_versions_say_nothing(tmp_path: Path) -> None:
     _, localizer = _fitted(tmp_path / "a", heads="heat_map")
     assert localizer.locate(_noise(localizer, 3)).familiarity is None
@@ -250,6 +252,7 @@ def test_power_is_the_share_that_is_found_out() -> None:
     assert half.walks > 0.7  # ten photos together say more than one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("val", [0, 40])
 def test_a_model_states_its_power_and_keeps_it(tmp_path: Path, val: int) -> None:
     run, localizer = _fitted(tmp_path, val=val)
@@ -261,6 +264,7 @@ def test_a_model_states_its_power_and_keeps_it(tmp_path: Path, val: int) -> None
     assert img2gps(["predict", str(run.root), str(next((tmp_path / "ds").rglob("*.jpg")))]) == 0
 
 
+@pytest.mark.slow
 def test_the_estimated_power_is_about_that_of_strangers_of_the_same_kind(tmp_path: Path) -> None:
     """Views of other photos of the site, mixed in the same way, are found out as often as the estimate says."""
     _, localizer = _fitted(tmp_path)
@@ -274,6 +278,7 @@ def test_the_estimated_power_is_about_that_of_strangers_of_the_same_kind(tmp_pat
     assert np.mean(found < UNFAMILIAR_BELOW) == pytest.approx(power.photos, abs=0.2)
 
 
+@pytest.mark.slow
 def test_a_run_from_before_says_that_its_power_is_not_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, _ = _fitted(tmp_path)
     checkpoint = read_checkpoint(run.best)
@@ -302,6 +307,7 @@ def test_the_sentence_promises_no_more_than_the_power(photos: float, walks: floa
     assert words in familiarity_sentence({"photos": photos, "walks": walks, "strangers": 48, "looks": 10})
 
 
+@pytest.mark.slow
 def test_folds_share_the_mean_of_their_powers(tmp_path: Path) -> None:
     dataset = colour_dataset(tmp_path / "ds", 60, split=False, folds=2)
     base = {"model": TINY, "weights": "none", "size": 32, "device": "cpu", "threads": 1, "epochs": 2}

@@ -85,6 +85,7 @@ def test_weights_are_one_over_the_photos_nearby(seconds: list[float]) -> None:
     assert evidence_weights(times) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.slow
 @given(
     places=st.lists(st.tuples(st.integers(-40, 40), st.integers(-40, 40)), min_size=2, max_size=7, unique=True),
     seconds=st.lists(st.integers(0, 100), min_size=1, max_size=4, unique=True),
@@ -141,6 +142,7 @@ def test_photos_that_show_nothing_prefer_no_place(gap_s: float) -> None:
     assert float(found[10, on_lane].sum()) == pytest.approx(0.67, abs=0.03)
 
 
+@pytest.mark.slow
 @given(gaps=st.lists(st.integers(0, 600), min_size=1, max_size=6), data=st.data())
 def test_a_walk_backwards_is_the_same_walk(gaps: list[int], data: st.DataObject) -> None:
     count = len(gaps) + 1
@@ -195,6 +197,7 @@ def test_what_a_square_is_parted_by_is_what_the_photos_show(monkeypatch: pytest.
     assert (found[:, 40] > 0.99).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extent_m", [1e4, 1e6, 2e7])
 def test_a_far_flung_site_has_a_grid_of_bounded_size(extent_m: float) -> None:
     rng = np.random.default_rng(0)

@@ -64,6 +64,7 @@ def test_a_run_of_folds_asks_for_one(tmp_path: Path) -> None:
         checkpoint_path(run.root, fold=2)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_trained_is_trained_by_one_process(tmp_path: Path) -> None:
     run = create_run(tmp_path, prefix="x", name="mine")
     assert not run.is_training

@@ -18,6 +18,7 @@ def test_names_count_up_past_the_highest(tmp_path: Path) -> None:
     assert create_run(tmp_path, prefix="default").root.name == "default-001"
 
 
+@pytest.mark.slow
 def test_a_name_is_used_once_and_is_a_plain_name(tmp_path: Path) -> None:
     assert create_run(tmp_path, prefix="x", name="mine").root == tmp_path / "mine"
     for name in ("mine", "../mine", "", "a/b", ".hidden"):

@@ -87,6 +87,7 @@ def test_what_would_help_goes_by_the_numbers_at_hand() -> None:
     assert "--folds" not in _steps(photos=7, split="folds")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("photos", [20, 67, 299])
 def test_training_longer_is_no_advice_for_a_small_set(photos: int) -> None:
     assert "longer" not in _steps(training_photos=photos, method="network")
@@ -101,6 +102,7 @@ def _evaluated(run: RunFolder, name: str, result: Result, *, at: int) -> None:
     os.utime(path, (at, at))
 
 
+@pytest.mark.slow
 def test_the_newest_evaluation_of_the_model_counts(tmp_path: Path) -> None:
     run = RunFolder(root=tmp_path / "small")
     (run.best).mkdir(parents=True)

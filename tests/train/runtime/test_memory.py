@@ -23,6 +23,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the C library of Linux alone is told")
 def test_memory_that_was_freed_is_not_fetched_again() -> None:
     assert resource.RUSAGE_SELF == 0

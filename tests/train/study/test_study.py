@@ -84,6 +84,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_a_study_that_grows_trains_what_is_new_alone(tmp_path: Path, started: list[str]) -> None:
     root = colour_dataset(tmp_path / "ds", 12).root
     base = tiny_config(epochs=1)
@@ -110,6 +111,7 @@ def test_runs_of_other_photos_or_labels_are_not_passed_off_as_todays(tmp_path: P
         run_study(root, cells, tmp_path / "study")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_made_longer_serves_the_longer_study_with_its_own_predictions(
     tmp_path: Path, started: list[str]
 ) -> None:
@@ -142,6 +144,7 @@ def test_a_study_of_failures_ends_in_the_first_ones_code(tmp_path: Path, error: 
     assert "the first: no" in str(failure)
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_after_an_interrupt_and_past_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = colour_dataset(tmp_path / "ds", 12).root
     cells = study_cells(tiny_config(epochs=1), {"lr": (1e-3, 1e-2)}, seeds=2)
@@ -183,6 +186,7 @@ def _run_with_errors(folder: Path, root: Path, lr: float, seed: int, error_m: fl
     return StudyRun(cell=cell, run=run)
 
 
+@pytest.mark.slow
 def test_a_difference_larger_than_the_noise_is_told_from_one_that_is_not(tmp_path: Path) -> None:
     root = colour_dataset(tmp_path / "ds", 30, val=20).root
     figures = {0.1: 20.0, 0.2: 20.005, 0.3: 40.0}
@@ -199,6 +203,7 @@ def test_a_difference_larger_than_the_noise_is_told_from_one_that_is_not(tmp_pat
     assert result.tables()[0][2][2][1].startswith("40.")
 
 
+@pytest.mark.slow
 def test_the_example_of_the_help_is_a_study_of_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = str(colour_dataset(tmp_path / "ds", 12).root)
     assert img2gps(["ablate", root, "--model", "resnet18,resnet50", "--set", "loss=mse,huber", "--dry-run"]) == 0

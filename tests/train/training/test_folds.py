@@ -19,6 +19,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     without_curves(monkeypatch)
 
 
+@pytest.mark.slow
 def test_folds_resume_one_by_one_and_no_model_sees_its_own_fold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +59,7 @@ def test_folds_resume_one_by_one_and_no_model_sees_its_own_fold(
     load_localizer(killed.fold(2).root, device="cpu")
 
 
+@pytest.mark.slow
 def test_folds_are_made_longer_each_and_their_predictions_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = colour_dataset(tmp_path / "ds", 12, folds=3).root
     whole = start_run(root, tiny_config(epochs=2), folds=True, runs=tmp_path, name="whole")

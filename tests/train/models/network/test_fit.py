@@ -74,6 +74,7 @@ def _same(first: RunFolder, second: RunFolder) -> bool:
     return lines[0] == lines[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [{}, AUGMENTED], ids=["published", "augmented"])
 def test_killed_anywhere_and_resumed_the_weights_are_those_of_an_undisturbed_run(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: dict[str, object]
@@ -128,6 +129,7 @@ def test_a_run_can_be_made_longer(dataset: Path, tmp_path: Path) -> None:
     assert len(run.read_metrics()) == 3
 
 
+@pytest.mark.slow
 def test_a_damaged_last_is_named_and_the_previous_one_goes_on(dataset: Path, tmp_path: Path) -> None:
     config = tiny_config(epochs=3)
     whole = start_run(dataset, config, runs=tmp_path)
@@ -142,6 +144,7 @@ def test_a_damaged_last_is_named_and_the_previous_one_goes_on(dataset: Path, tmp
     assert _same(whole, run)
 
 
+@pytest.mark.slow
 def test_a_network_learns_where_colours_are(dataset: Path, tmp_path: Path) -> None:
     run = start_run(dataset, tiny_config(epochs=25, target="metres", schedule="cosine", lr=1e-2), runs=tmp_path)
     figures = run.read_metrics()
@@ -180,6 +183,7 @@ def test_a_loss_that_leaves_the_finite_stops_the_run_and_keeps_what_was_good(dat
     load_localizer(tmp_path / "wild", device="cpu")
 
 
+@pytest.mark.slow
 def test_an_optimiser_that_overflows_stops_the_run_as_weights_do(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,6 +317,7 @@ def test_an_input_that_is_too_small_is_a_usage_error(dataset: Path, tmp_path: Pa
         start_run(dataset, tiny_config(model="densenet121", size=16), runs=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [False, True], ids=["interrupted", "killed"])
 def test_checkpoints_that_waited_for_their_turn_are_not_missed(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: bool

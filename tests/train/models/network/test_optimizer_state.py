@@ -91,6 +91,7 @@ def _rewritten(run: RunFolder, *, tensors: Tensors | None = None, state: dict[st
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -113,6 +114,7 @@ def test_a_state_that_is_not_the_optimisers_is_refused(
     assert "optimizer.safetensors" in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "state",
     [

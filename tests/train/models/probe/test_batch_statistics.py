@@ -65,6 +65,7 @@ def _pooled(images: Tensor, share: float) -> Tensor:
     return extractor(images).pooled[0]
 
 
+@pytest.mark.slow
 def test_a_photo_in_less_light_looks_more_like_itself() -> None:
     torch.manual_seed(3)
     rough = torch.rand(6, 3, 16, 12)

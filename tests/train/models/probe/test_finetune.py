@@ -56,6 +56,7 @@ def _none(steps: float = 1, *, note: str | None = None) -> None:
     """Show no progress."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [TINY, "resnet18", "mobilenet_v3_small", "timm/tf_efficientnet_lite0"])
 @pytest.mark.parametrize("own_statistics", [0.0, 0.3])
 @torch.inference_mode()
@@ -86,6 +87,7 @@ def test_stages_behind_the_cut_that_work_in_place_leave_its_maps_alone() -> None
     assert rows == [1]  # the stages behind are not in use here: they see no more than a pass needs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["timm/test_vit", "timm/hrnet_w18_small", "densenet121"])
 def test_a_network_that_cannot_be_cut_is_refused_in_one_sentence(tmp_path: Path, model: str) -> None:
     root = colour_dataset(tmp_path / "ds", 24).root
@@ -119,6 +121,7 @@ def _tuned(walks: list[int]) -> tuple[BackboneExtractor, FinetunedExtractor, Aug
     return frozen, backbone_extractor, views, poses
 
 
+@pytest.mark.slow
 def test_views_of_one_place_on_two_walks_become_more_alike_than_those_of_others() -> None:
     _, backbone_extractor, views, poses = _tuned([0, 1, 0, 1, 0, 1])
     embedding = backbone_extractor.embedding(
@@ -132,6 +135,7 @@ def test_views_of_one_place_on_two_walks_become_more_alike_than_those_of_others(
     assert float(cosine[same_place & other_walk].mean()) > float(cosine[~same_place].mean()) + 0.3
 
 
+@pytest.mark.slow
 def test_only_the_last_stages_are_trained_and_the_frozen_network_stays_as_it_is() -> None:
     frozen, backbone_extractor, _, _ = _tuned([0, 1])
     for before, after in zip(_frozen("resnet18").parameters(), frozen.parameters(), strict=True):
@@ -172,6 +176,7 @@ def test_every_other_photo_of_a_batch_is_joined_by_its_view_on_another_walk() ->
     assert set(first.tolist()) == {0, 1, 2, 3, 4}
 
 
+@pytest.mark.slow
 def test_a_tuned_model_comes_back_from_its_checkpoint_and_is_the_same_again(tmp_path: Path) -> None:
     root = colour_dataset(tmp_path / "ds", 40, val=20).root
     runs = [start_run(root, _config(), runs=tmp_path) for _ in range(2)]
@@ -192,6 +197,7 @@ def test_a_tuned_model_comes_back_from_its_checkpoint_and_is_the_same_again(tmp_
     assert together.east_m.tolist() == [float(locate_files(localizer, [path]).east_m[0]) for path in paths]
 
 
+@pytest.mark.slow
 def test_each_fold_tunes_without_its_photos(tmp_path: Path) -> None:
     root = colour_dataset(tmp_path / "ds", 24, folds=2).root
     run = start_run(root, _config(), folds=True, runs=tmp_path, name="folds")
@@ -202,6 +208,7 @@ def test_each_fold_tunes_without_its_photos(tmp_path: Path) -> None:
     assert len(list((root / ".cache").glob("looks-*"))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_few_photos_are_enough_to_tune_on(tmp_path: Path, count: int) -> None:
     root = colour_dataset(tmp_path / "ds", count, split=False).root

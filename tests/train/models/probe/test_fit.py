@@ -64,6 +64,7 @@ def test_a_probe_learns_where_colours_are_and_comes_back_from_its_checkpoint(tmp
         assert 0 < row.radius_50_m <= row.radius_90_m
 
 
+@pytest.mark.slow
 def test_same_seed_same_model_and_a_finished_run_resumes_to_itself(tmp_path: Path) -> None:
     root = colour_dataset(tmp_path / "ds", 24).root
     runs = [start_run(root, _config(heads="neighbours+heat_map+regression"), runs=tmp_path) for _ in range(2)]
@@ -86,6 +87,7 @@ def test_a_damaged_checkpoint_is_named_and_mended_from_the_other(tmp_path: Path)
     assert _same(resume_run(run.root), run)
 
 
+@pytest.mark.slow
 def test_a_run_cut_off_before_its_checkpoint_is_fitted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = colour_dataset(tmp_path / "ds", 24).root
     whole = start_run(root, _config(), runs=tmp_path, name="whole")
@@ -102,6 +104,7 @@ def test_a_run_cut_off_before_its_checkpoint_is_fitted_again(tmp_path: Path, mon
     assert len(killed.read_metrics()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 10])
 def test_a_few_photos_are_enough_for_a_model(tmp_path: Path, count: int) -> None:
     root = colour_dataset(tmp_path / "ds", count, split=False).root
@@ -111,6 +114,7 @@ def test_a_few_photos_are_enough_for_a_model(tmp_path: Path, count: int) -> None
     assert len(estimate.east_m) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [TINY, f"{TINY}+{TINY}@24+{TINY}@16"])
 def test_a_photo_is_located_the_same_in_any_company(tmp_path: Path, model: str) -> None:
     root = colour_dataset(tmp_path / "ds", 30).root
@@ -126,6 +130,7 @@ def test_a_photo_is_located_the_same_in_any_company(tmp_path: Path, model: str) 
     ]
 
 
+@pytest.mark.slow
 def test_folds_look_at_each_photo_once_and_locate_it_by_a_model_that_did_not_see_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +146,7 @@ def test_folds_look_at_each_photo_once_and_locate_it_by_a_model_that_did_not_see
     assert rows[["walk_lon", "walk_lat", "walk_radius_50_m", "walk_radius_90_m"]].notna().all(axis=None)
 
 
+@pytest.mark.slow
 def test_features_are_kept_beside_the_dataset_and_safe_to_delete_or_damage(tmp_path: Path) -> None:
     root = colour_dataset(tmp_path / "ds", 24).root
     config = _config()
@@ -153,6 +159,7 @@ def test_features_are_kept_beside_the_dataset_and_safe_to_delete_or_damage(tmp_p
     assert path.is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["resnet18", "timm/test_vit", f"{TINY}+resnet18", f"{TINY}+{TINY}@24"])
 def test_any_backbone_gives_features(tmp_path: Path, model: str) -> None:
     config = _config(model=model, epochs=1, aspect=1.0)
@@ -198,6 +205,7 @@ def test_a_network_sees_with_the_same_weights_at_every_size() -> None:
     assert all(torch.equal(small[name], large[name]) for name in small)
 
 
+@pytest.mark.slow
 def test_of_larger_sizes_the_middle_is_kept_finest_first() -> None:
     spec = PixelSpec(height=256, width=192, fit="pad")
     extractor = FeatureExtractor(f"{TINY}@96+resnet18+{TINY}", spec)
@@ -273,6 +281,7 @@ def test_walks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
     assert own.radius_50_m.tolist() != as_alone.radius_50_m.tolist()
 
 
+@pytest.mark.slow
 def test_folds_and_evaluations_hand_on_walks_and_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Photos of a walk seconds apart are located together, and the same, whether by a fold's training or afterwards."""
     dataset = colour_dataset(tmp_path / "ds", 24, folds=3)

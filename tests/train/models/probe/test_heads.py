@@ -58,6 +58,7 @@ def test_a_cell_stands_for_the_mean_of_the_positions_in_it() -> None:
     assert torch.equal(torch.floor(cells.middles.centres / 20), torch.floor(cells.centres / 20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extent_m", [0.0, 1e3, 1e7])
 def test_a_site_of_any_size_has_a_bounded_number_of_cells(extent_m: float) -> None:
     xy = np.random.default_rng(1).uniform(0, 1, (3000, 2)) * extent_m
