@@ -61,6 +61,7 @@ def test_the_bare_campus_with_labels(tmp_path: Path) -> None:
         assert (photo.lat, photo.lon) == (float(labels[name]["latitude"]), float(labels[name]["longitude"]))
 
 
+@pytest.mark.slow
 def test_odd_and_broken_files_all_end_in_an_outcome(tmp_path: Path) -> None:
     files = [path for path in (DATA / "exif").rglob("*") if path.is_file()]
     outcomes = run_ingest(DATA / "exif", tmp_path / "ds", site="penn-engineering-quad", jobs=2)

@@ -313,6 +313,7 @@ def test_closed_pipe_is_no_error() -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_an_ingest_is_recorded_as_a_line_that_a_shell_takes_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,6 +165,7 @@ def test_undone_lines_drop_out_of_a_history(tmp_path: Path) -> None:
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
+@pytest.mark.slow
 @given(texts, texts)
 def test_a_file_holds_nothing_that_acts(tmp_path_factory: pytest.TempPathFactory, by: str, why: str) -> None:
     path = tmp_path_factory.mktemp("chain") / "corrections.csv"
@@ -182,6 +183,7 @@ def test_a_file_holds_nothing_that_acts(tmp_path_factory: pytest.TempPathFactory
 plain = st.text(st.sampled_from("ab \\x1u{}'=;+202e"), max_size=12)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(plain, plain), min_size=1, max_size=4))
 def test_a_file_of_before_is_read_as_before(
     tmp_path_factory: pytest.TempPathFactory, given_texts: list[tuple[str, str]]

@@ -25,6 +25,7 @@ def test_a_plan_checks_everything_and_writes_nothing(tmp_path: Path) -> None:
         plan_train(dataset, tiny_config(), device="cuda:99", runs=tmp_path / "runs")
 
 
+@pytest.mark.slow
 def test_a_file_of_options_names_dataset_and_folds_as_it_does_for_the_command(tmp_path: Path) -> None:
     root = colour_dataset(tmp_path / "ds", 12).root
     first = train(root, tiny_config(epochs=1), name="first", runs=tmp_path)
@@ -40,6 +41,7 @@ def test_a_file_of_options_names_dataset_and_folds_as_it_does_for_the_command(tm
         plan_train(config=tmp_path / "folds.toml", preset="published", size=32)
 
 
+@pytest.mark.slow
 def test_a_run_is_made_longer_and_its_plan_says_what_is_done(tmp_path: Path) -> None:
     run = train(Dataset.open(colour_dataset(tmp_path / "ds", 12).root), tiny_config(epochs=1), name="a", runs=tmp_path)
     assert plan_resume(run.root, epochs=2)["models"][0]["epochs_done"] == 1

@@ -67,6 +67,7 @@ def test_hidden_photos_are_taken_in_where_that_is_asked(photos: Path, tmp_path: 
     assert collect.ingest(photos, tmp_path / "ds", site=site, jobs=0, include_hidden=True).new == 4
 
 
+@pytest.mark.slow
 def test_a_dry_run_writes_nothing(photos: Path, tmp_path: Path) -> None:
     outcomes = collect.ingest(photos, tmp_path / "ds", site=tmp_path / "site.geojson", jobs=0, dry_run=True)
     assert outcomes.new == 3

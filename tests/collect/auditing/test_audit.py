@@ -21,6 +21,7 @@ SUN = ("night (below -6째)", "twilight (-6째 to 0째)", "low (0째 to 15째)", "15�
 KEYS = ("coverage", "walks", "headings", "leakage_5m")
 
 
+@pytest.mark.slow
 def test_audit_json_carries_the_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset = make_dataset(tmp_path / "quad", four_walks())
     split_dataset(dataset, by="random", val=15, test=15)
@@ -119,6 +120,7 @@ def test_the_map_has_north_up_and_an_ascii_form(tmp_path: Path) -> None:
     assert len(map_lines(audit, width=30)[0]) <= 60
 
 
+@pytest.mark.slow
 def test_the_gate_passes_and_fails_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset = make_dataset(tmp_path / "quad", four_walks())
     split_dataset(dataset, by="cell", val=10, test=10)

@@ -39,6 +39,7 @@ def test_cells_tile_the_site() -> None:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.floats(-49.9, 49.9), st.floats(-29.9, 29.9), st.sampled_from([5.0, 10.0]))
 def test_a_place_is_in_the_cell_whose_square_holds_it(east_m: float, north_m: float, size_m: float) -> None:

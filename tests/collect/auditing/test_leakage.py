@@ -53,6 +53,7 @@ def test_distances_and_headings(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(st.integers(0, 10_000))
 def test_shares_are_those_of_all_distances(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:

@@ -277,6 +277,7 @@ def test_a_redacted_page_holds_no_distance_from_a_known_place_to_a_photo(tmp_pat
     assert told == [[f"{largest_m:.0f}"], [f"{math.ceil(largest_m / 10) * 10}"]]
 
 
+@pytest.mark.slow
 def test_redaction_by_tiny_cells_is_refused(tmp_path: Path) -> None:
     audit = audit_dataset(make_dataset(tmp_path / "quad", [make_photo("a")]), cell_m=2.0)
     with pytest.raises(UsageError, match="--cell of 10 or more"):
@@ -300,6 +301,7 @@ def test_the_policy_lets_nothing_in(report: Report) -> None:
     assert "http" not in found[1]
 
 
+@pytest.mark.slow
 def test_741_photos_stay_under_a_megabyte_besides_thumbnails(tmp_path: Path) -> None:
     walks = [make_walk(f"w{n}", places=line((-90, 10 * n - 60), (90, 10 * n - 60), 57)) for n in range(13)]
     dataset = make_dataset(tmp_path / "quad", [photo for walk in walks for photo in walk])

@@ -116,6 +116,7 @@ def test_a_dataset_given_as_photos_is_named_as_such(
     assert not (walk / "new").exists()
 
 
+@pytest.mark.slow
 def test_photos_in_a_folder_beside_a_dataset_are_no_dataset(walk: Path) -> None:
     site = ["--site", str(walk / "site.geojson"), "--jobs", "1"]
     assert run(["ingest", str(walk / "in"), str(walk / "ds"), *site]) == 0

@@ -30,6 +30,7 @@ def settings(folder: Path, *, timeout_s: float = 20.0, jobs: int = 2) -> Setting
     return Settings(function=misbehave, argument=str(folder), on_failure=given_up, jobs=jobs, timeout_s=timeout_s)
 
 
+@pytest.mark.slow
 def test_every_fault_costs_its_own_item_only(tmp_path: Path) -> None:
     chunks = [["a", "segfault", "b"], ["c"], ["exit"], ["eat", "d"], ["once", "e"], ["bug"]]
     results = dict(process_items(iter(chunks), settings(tmp_path)))
@@ -116,6 +117,7 @@ def test_workers_import_nothing_from_among_the_photos(tmp_path: Path) -> None:
     assert not (tmp_path / "imported").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked off a server on Linux alone")
 def test_a_server_that_was_killed_is_started_again_as_it_was(tmp_path: Path) -> None:
     from multiprocessing import forkserver
@@ -158,6 +160,7 @@ def test_copies_that_a_crashed_worker_left_are_swept(tmp_path: Path, monkeypatch
     assert verify_dataset(tmp_path / "ds").orphans == ()
 
 
+@pytest.mark.slow
 def test_an_ingest_by_worker_processes_equals_one_without(tmp_path: Path) -> None:
     write_walk(tmp_path / "in", 40, size=(64, 48))
     assert run_ingest(tmp_path / "in", tmp_path / "by-workers", jobs=2).new == 40

@@ -45,6 +45,7 @@ def codes(suspicion: Suspicion) -> list[str]:
     return [reason.code for reason in suspicion.reasons]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_walk_finds_gross_errors_among_ordinary_noise(seed: int) -> None:
     time_s, labels, wrong = noisy_walk(np.random.default_rng(seed))

@@ -52,6 +52,7 @@ def test_a_move_is_in_the_file_when_the_answer_comes(server: Client, dataset: Da
     assert (row["gps_source"], row["ingest_lon"]) == ("correction", PHOTO.lon)
 
 
+@pytest.mark.slow
 @given(why=st.text(st.characters(), max_size=40) | st.sampled_from(["=1+1", "\ud800", "\u202e", "\0", "\tx", "\r@"]))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_reason_is_kept_as_typed(server: Client, dataset: Dataset, why: str) -> None:
@@ -147,6 +148,7 @@ def test_undo_is_another_line_and_goes_back_step_by_step(server: Client, dataset
     assert dataset.frame()["moved_m"].max() == 0
 
 
+@pytest.mark.slow
 def test_a_stale_version_is_refused_and_shown(server: Client, dataset: Dataset) -> None:
     _, first = server.correct(move())
     status, answer = server.correct(move(lon=PHOTO.lon - 1e-4), move(photo_id=OTHER.id))

@@ -63,6 +63,7 @@ def _noisy(seed: int) -> tuple[list[Photo], set[str]]:
     return photos, {photos[index].id for index in wrong}
 
 
+@pytest.mark.slow
 def test_the_number_expected_is_near_the_number_there_is(tmp_path: Path) -> None:
     expected, worth, found = 0.0, 0, 0
     for seed in range(4):

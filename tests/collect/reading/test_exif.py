@@ -158,6 +158,7 @@ coordinates = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(
     latitude=coordinates,
     longitude=coordinates,
@@ -196,6 +197,7 @@ def mutated(data: bytes, generator: random.Random) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.slow
 def test_mutated_exif_never_raises_and_never_moves_a_photo_unnoticed(tmp_path: Path) -> None:
     site = load_site(write_site(tmp_path / "site.geojson"))
     read_settings = ReadSettings(rules=Rules(site=site, device_salt="s"), short_side_px=64, pixels="check")

@@ -54,6 +54,7 @@ def test_other_names_are_photos(name: str) -> None:
     assert left_out_as(name) is None
 
 
+@pytest.mark.slow
 def test_they_are_left_out_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for seed, name in enumerate([*NAMES, "DCIM/Camera/IMG_1.jpg"]):
         write_photo(tmp_path / "in" / name, seed=seed, size=(32, 24))

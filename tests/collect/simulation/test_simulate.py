@@ -206,6 +206,7 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_jobs(tmp_path: Path) ->
     assert digests(tmp_path / "one") != digests(tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_dry_run_reports_and_writes_nothing(tmp_path: Path) -> None:
     report = simulate(tmp_path / "out", photos=100, seed=0, site=SITE, dry_run=True)
     assert report.kinds["good"] == 100

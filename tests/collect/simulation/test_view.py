@@ -88,6 +88,7 @@ def test_a_view_depends_on_heading_and_place(scene: Scene) -> None:
     assert np.array_equal(render(scene, camera).colours, base)
 
 
+@pytest.mark.slow
 def test_no_pixel_is_left_unpainted(scene: Scene) -> None:
     rng = np.random.default_rng(0)
     for path in scene.world.plan.footpaths[:4]:
@@ -190,6 +191,7 @@ def test_walks_of_one_day_differ_in_weather_and_no_two_walks_in_exposure() -> No
     assert len({round(warmth, 6) for warmth in warmths}) == len(walks)
 
 
+@pytest.mark.slow
 def test_sides_of_a_building_carry_different_features() -> None:
     world = build_world(SITE.wkb, 1)
     design = int(world.walls.design[0])

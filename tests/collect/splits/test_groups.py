@@ -100,6 +100,7 @@ def test_walk_names_tell_devices_with_equal_beginnings_apart() -> None:
     assert one.walk != two.walk
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_order_never_matters(seed: int) -> None:

@@ -242,6 +242,7 @@ def excluded(photo_ids: Sequence[str]) -> list[Correction]:
     return [Correction(photo_id=photo_id, action="exclude", **MADE) for photo_id in photo_ids]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", METHODS)
 def test_excluded_photos_are_neither_dealt_out_nor_counted(tmp_path: Path, by: str) -> None:
     photos = four_walks()

@@ -51,6 +51,7 @@ def test_the_options_may_be_given_several_times(
     assert json.loads(capsys.readouterr().out)["new"] == 1
 
 
+@pytest.mark.slow
 def test_a_label_that_meets_no_file_is_an_error_where_that_is_asked(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -114,6 +114,7 @@ _KEYS: dict[str, set[str]] = {
 """The keys of evaluation.json by the path to them: other programs read them, so that none is renamed or dropped."""
 
 
+@pytest.mark.slow
 def test_every_key_of_the_file_stays(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
     path = run.folds_path / "predictions.parquet"
@@ -141,6 +142,7 @@ def test_a_walk_of_two_photos_is_evaluated_and_written(tmp_path: Path, reading: 
     assert next_steps(found)
 
 
+@pytest.mark.slow
 def test_the_terminal_page_has_every_walk_and_a_next_step(tmp_path: Path, dataset: Dataset) -> None:
     found = evaluate_run(folds_run_of(tmp_path, dataset).root, write=False)
     assert "48 photos" in headline(found)

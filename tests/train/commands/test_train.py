@@ -46,6 +46,7 @@ def test_options_of_a_new_run_are_refused_when_resuming(run: RunFolder, typed: l
     assert img2gps(["train", *typed, "--resume", str(run.root)]) == 2
 
 
+@pytest.mark.slow
 def test_a_run_is_not_made_shorter(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert img2gps(["train", "--resume", str(run.root), "--epochs", "3"]) == 0
     assert img2gps(["train", "--resume", str(run.root), "--epochs", "2"]) == 2
@@ -180,6 +181,7 @@ def test_a_dry_run_reads_every_photo_and_writes_nothing(
     assert "cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_environment_names_a_preset_as_the_option_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

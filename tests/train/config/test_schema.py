@@ -41,6 +41,7 @@ def configs(draw: st.DrawFn) -> TrainConfig:
     return kind(**{name: draw(_values(kind.model_fields[name])) for name in sorted(names)})
 
 
+@pytest.mark.slow
 @given(configs())
 def test_a_config_survives_toml(config: TrainConfig) -> None:
     text = tomli_w.dumps(config_values(config))
@@ -55,6 +56,7 @@ def test_a_config_without_the_fields_of_the_other_method_is_read_the_same(config
     assert config_of(config.model_dump()) == config
 
 
+@pytest.mark.slow
 @given(configs(), configs())
 def test_values_change_a_config_whatever_its_method_was(base: TrainConfig, wanted: TrainConfig) -> None:
     assert changed(base, wanted.model_dump()) == wanted

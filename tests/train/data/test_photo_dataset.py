@@ -46,6 +46,7 @@ def test_items_are_image_place_and_id(dataset: Dataset) -> None:
     assert degrees.tolist() == [frame["lon"][3], frame["lat"][3]]
 
 
+@pytest.mark.slow
 def test_splits_and_folds_share_no_photo_and_lose_none(dataset: Dataset) -> None:
     parts = [PhotoDataset(str(dataset.root), split=name).ids for name in ("train", "val", "test")]
     assert sum(map(len, parts)) == 24 == len(set().union(*parts))

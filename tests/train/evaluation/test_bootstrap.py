@@ -63,6 +63,7 @@ def test_blocks_do_not_change_the_samples(monkeypatch: pytest.MonkeyPatch) -> No
     np.testing.assert_allclose(figure_samples(errors, clusters, replicates=30), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("groups", "size", "between"), [(8, 20, 1.0), (30, 10, 1.0), (30, 10, 0.0)])
 def test_interval_covers_the_true_mean_of_clustered_data(
     groups: int, size: int, between: float, monkeypatch: pytest.MonkeyPatch

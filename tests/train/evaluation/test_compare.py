@@ -28,6 +28,7 @@ def test_a_small_difference_is_found_where_photos_are_paired() -> None:
     assert found.differences.mean_m == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.slow
 def test_equal_runs_are_not_told_apart() -> None:
     rng = np.random.default_rng(2)
     called = 0

@@ -67,6 +67,7 @@ def test_without_a_test_split_validation_is_scored(tmp_path: Path, reading: Read
     assert "chose the epoch" in found.notes[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("emptied", ["test", "val"])
 def test_a_split_that_exclusions_emptied_is_said_and_no_other_is_scored_in_its_place(
     tmp_path: Path, reading: Reading, emptied: str
@@ -90,6 +91,7 @@ def test_a_run_that_used_every_photo_needs_another_dataset(tmp_path: Path, readi
         evaluate_run(run_of(tmp_path, dataset).root)
 
 
+@pytest.mark.slow
 def test_another_dataset_is_scored_whole_but_for_what_was_in_training(
     tmp_path: Path, dataset: Dataset, reading: Reading
 ) -> None:
@@ -114,6 +116,7 @@ def test_a_copy_of_the_runs_dataset_is_its_own(tmp_path: Path, dataset: Dataset,
     assert (found.split, found.photos) == ("test", 12)
 
 
+@pytest.mark.slow
 def test_a_split_whose_photos_changed_is_refused(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
     run = run_of(tmp_path, dataset)
     changed = dataset_of(dataset.root, walks("abcd"), {**SPLITS, "b": "test"})
@@ -178,6 +181,7 @@ def test_changed_labels_are_reported_and_scored_apart(tmp_path: Path, dataset: D
     assert found.labels.scores["as_ingested"].figures.median_m < 2
 
 
+@pytest.mark.slow
 def test_photos_without_a_time_are_a_stratum_of_their_own(tmp_path: Path, reading: Reading) -> None:
     photos = [
         dataclasses.replace(photo, captured_at=None, utc_offset_min=None, device=f"phone-{photo.source_name[0]}")
@@ -196,6 +200,7 @@ def test_scoring_the_training_photos_says_so(tmp_path: Path, dataset: Dataset, r
     assert "no measure of a new photo" in found.notes[0]
 
 
+@pytest.mark.slow
 def test_folds_are_pooled(tmp_path: Path, dataset: Dataset) -> None:
     """The fold's number is the error of its photos: each photo must have got its own model's answer."""
     found = evaluate_run(folds_run_of(tmp_path, dataset).root, write=False)
@@ -211,6 +216,7 @@ def test_one_fold_is_scored_alone(tmp_path: Path, dataset: Dataset) -> None:
     assert found.figures.mean_m == pytest.approx(2, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_folds_on_another_dataset_need_one_model(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
     run = folds_run_of(tmp_path, dataset)
     other = dataset_of(tmp_path / "other", walks("abcde"))
@@ -221,6 +227,7 @@ def test_folds_on_another_dataset_need_one_model(tmp_path: Path, dataset: Datase
     assert found.photos == 24
 
 
+@pytest.mark.slow
 def test_changed_folds_are_refused(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
     dataset_of(dataset.root, walks("abce"), SPLITS)
@@ -279,6 +286,7 @@ def test_photos_unlike_the_site_are_counted_and_have_figures_of_their_own(tmp_pa
     assert not any("look unlike" in step for step in next_steps(few))
 
 
+@pytest.mark.slow
 def test_abstention_needs_an_uncertainty(tmp_path: Path, dataset: Dataset, reading: Reading) -> None:
     run = run_of(tmp_path, dataset)
     found = evaluate_run(run.root, abstain_m=1.0, write=False)

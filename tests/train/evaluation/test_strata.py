@@ -34,6 +34,7 @@ def scores(count: int = 120) -> pd.DataFrame:
 CLUSTERS = Clusters.of("bursts", np.arange(120) // 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["device", "light", "nearest_train_m", "cell"])
 def test_strata_share_out_the_photos(kind: str) -> None:
     rows = getattr(strata.strata(scores(), CLUSTERS), kind)

@@ -87,6 +87,7 @@ def test_whole_walks_are_abstained_from_by_their_own_regions_and_familiarity(tmp
     assert any(line.startswith("As whole walks, --abstain 25: 38%") for line in remarks(result))
 
 
+@pytest.mark.slow
 def test_intervals_of_whole_walks_resample_stretches_of_minutes(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
     as_walks(run)
@@ -113,6 +114,7 @@ def test_too_few_stretches_for_intervals_are_said_to_be(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_photos_without_company_have_no_figures_of_their_own(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
     as_walks(run, photos=[1] * 48)
@@ -132,6 +134,7 @@ def test_runs_are_compared_as_whole_walks_too(tmp_path: Path, dataset: Dataset) 
     assert len(evaluate_runs([run.root for run in runs[1:]], write=False)[1]) == 1
 
 
+@pytest.mark.slow
 def test_some_company_is_said_to_be_some(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
     as_walks(run, photos=[12] * 36 + [1] * 12)
@@ -141,6 +144,7 @@ def test_some_company_is_said_to_be_some(tmp_path: Path, dataset: Dataset) -> No
     assert any("36 with company" in line for line in remarks(result))
 
 
+@pytest.mark.slow
 def test_folds_of_an_earlier_version_among_others_are_noted(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
     rows = as_walks(run)
@@ -151,6 +155,7 @@ def test_folds_of_an_earlier_version_among_others_are_noted(tmp_path: Path, data
     assert any("earlier version" in note for note in result.notes)
 
 
+@pytest.mark.slow
 def test_predictions_of_earlier_versions_are_read(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
     path = run.folds_path / "predictions.parquet"

@@ -225,6 +225,7 @@ def test_bad_invocations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argume
     assert not list(tmp_path.glob("runs/*"))
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_a_checkpoint_is_exit_5(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,6 +36,7 @@ from train.runs.remarks import familiarity_sentence
 from train.training.session import start_run
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-5, 5, width=32), min_size=20, max_size=60), st.floats(-6, 6, width=32))
 def test_familiarity_is_the_rank_among_held_out_photos(held_out: list[float], similarity: float) -> None:
     found = Familiarity.fit(torch.tensor(held_out)).of(torch.tensor([similarity]))

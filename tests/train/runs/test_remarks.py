@@ -52,6 +52,7 @@ def _result(factor: float, *, groups: int = 40, spread: float = 0.1, photos: int
     return result if photos is None else replace(result, figures=replace(result.figures, photos=photos))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("factor", "groups", "spread", "word", "start"),
     [
@@ -76,6 +77,7 @@ def _steps(**more: Any) -> str:
     return next_steps(_result(1.4, **more))[0]
 
 
+@pytest.mark.slow
 def test_what_would_help_goes_by_the_numbers_at_hand() -> None:
     few = _steps(photos=7)
     assert "67 photos of 2 walks" in few

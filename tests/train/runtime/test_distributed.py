@@ -35,6 +35,7 @@ def _finetune_network(**values: object) -> tuple[CoordinateNetwork, TrainConfig]
     return build_network(config, device=torch.device("cpu"), with_weights=False), config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["timm/tf_efficientnet_lite0", "resnet18"])
 def test_synchronising_batchnorm_leaves_what_the_network_computes(model: str) -> None:
     network, config = _finetune_network(model=model)

@@ -94,6 +94,7 @@ def test_a_study_that_grows_trains_what_is_new_alone(tmp_path: Path, started: li
     assert len(started) == 4  # the first run has another name in the larger grid
 
 
+@pytest.mark.slow
 def test_other_settings_are_other_runs(tmp_path: Path, started: list[str]) -> None:
     root = colour_dataset(tmp_path / "ds", 12).root
     for epochs in (1, 2, 1):
@@ -102,6 +103,7 @@ def test_other_settings_are_other_runs(tmp_path: Path, started: list[str]) -> No
     assert len(started) == 2
 
 
+@pytest.mark.slow
 def test_runs_of_other_photos_or_labels_are_not_passed_off_as_todays(tmp_path: Path) -> None:
     root = colour_dataset(tmp_path / "ds", 12).root
     cells = study_cells(tiny_config(epochs=1), {}, seeds=1)
@@ -262,6 +264,7 @@ def test_the_command_prints_the_table_and_writes_the_report(
     assert img2gps(["ablate", "ds", *shared, "--set", "colour=1"]) == 2
 
 
+@pytest.mark.slow
 def test_a_study_that_is_trained_is_trained_by_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = colour_dataset(tmp_path / "ds", 12).root
     cells = study_cells(tiny_config(epochs=1), {}, seeds=1)

@@ -120,6 +120,7 @@ def test_the_largest_seed_trains(dataset: Path, tmp_path: Path) -> None:
     assert len(run.read_metrics()) == 1
 
 
+@pytest.mark.slow
 def test_a_run_can_be_made_longer(dataset: Path, tmp_path: Path) -> None:
     run = start_run(dataset, tiny_config(epochs=1), runs=tmp_path)
     resume_run(run.root, epochs=3)
@@ -262,6 +263,7 @@ def test_a_run_does_not_go_on_with_other_photos(tmp_path: Path) -> None:
         resume_run(run.root, epochs=2)
 
 
+@pytest.mark.slow
 def test_a_run_is_repeated_by_its_config(dataset: Path, tmp_path: Path) -> None:
     first = start_run(dataset, tiny_config(), runs=tmp_path)
     info = first.read_info()
@@ -276,6 +278,7 @@ def test_frozen_stages_keep_their_weights_and_statistics(dataset: Path, tmp_path
     assert changed == {"head.1.weight", "head.1.bias"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 5, 17, 100])
 def test_any_batch_size_trains(dataset: Path, tmp_path: Path, batch_size: int) -> None:
     config = tiny_config(epochs=1, batch_size=batch_size, freeze_batchnorm=batch_size == 1)

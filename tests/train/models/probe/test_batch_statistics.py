@@ -78,6 +78,7 @@ def test_a_photo_in_less_light_looks_more_like_itself() -> None:
     assert moved[0.3] < moved[0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [LITE0, "resnet18", "timm/test_vit"])
 def test_a_photo_leans_on_itself_alone(model: str) -> None:
     extractor = FeatureExtractor(model, PixelSpec(height=64, width=64, fit="pad"), own_statistics=0.5)

@@ -44,6 +44,7 @@ def _same(first: RunFolder, second: RunFolder) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_a_probe_learns_where_colours_are_and_comes_back_from_its_checkpoint(tmp_path: Path) -> None:
     root = colour_dataset(tmp_path / "ds", 60, val=20).root
     run = start_run(root, _config(), runs=tmp_path, name="probe")
@@ -74,6 +75,7 @@ def test_same_seed_same_model_and_a_finished_run_resumes_to_itself(tmp_path: Pat
     assert runs[0].read_metrics() == line
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_named_and_mended_from_the_other(tmp_path: Path) -> None:
     root = colour_dataset(tmp_path / "ds", 24).root
     run = start_run(root, _config(), runs=tmp_path, name="probe")
@@ -171,6 +173,7 @@ def test_any_backbone_gives_features(tmp_path: Path, model: str) -> None:
     load_localizer(run.root, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["neighbours.xy", "prior"])  # those of before there was a prior saw otherwise, too
 def test_a_checkpoint_whose_parts_do_not_fit_is_refused(tmp_path: Path, missing: str) -> None:
     root = colour_dataset(tmp_path / "ds", 10).root
@@ -224,6 +227,7 @@ def test_of_larger_sizes_the_middle_is_kept_finest_first() -> None:
     assert torch.equal(joined.brightness, features.brightness)
 
 
+@pytest.mark.slow
 def test_sizes_whose_maps_have_as_many_rows_are_ordered_by_columns() -> None:
     spec = PixelSpec(height=307, width=230, fit="pad")
     for model in (f"{TINY}+{TINY}@224", f"{TINY}@224+{TINY}"):
@@ -247,6 +251,7 @@ def test_an_impossible_size_is_a_usage_error(model: str) -> None:
         backbones_of(model, PixelSpec(height=64, width=64, fit="pad"))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_from_before_walks_were_located_together_is_read(tmp_path: Path) -> None:
     run = start_run(colour_dataset(tmp_path / "ds", 24).root, _config(), runs=tmp_path, name="probe")
     checkpoint = read_checkpoint(run.best)
@@ -257,6 +262,7 @@ def test_a_checkpoint_from_before_walks_were_located_together_is_read(tmp_path: 
     assert localizer.walk_calibration == localizer.calibration
 
 
+@pytest.mark.slow
 def test_walks_have_a_calibration_of_their_own(tmp_path: Path) -> None:
     """Photos of one place a moment apart err alike when they are located together: the regions must know."""
     dataset = colour_dataset(tmp_path / "ds", 60, val=30)

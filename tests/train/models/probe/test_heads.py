@@ -75,6 +75,7 @@ def test_mean_median_and_mode_answer_different_questions() -> None:
     assert float(median_point(probs, cells)[0, 0]) == pytest.approx(3.0, abs=0.2)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(1e-3, 1.0), min_size=40, max_size=40))
 def test_no_cell_has_a_smaller_expected_distance_than_the_median(values: list[float]) -> None:
     cells = _line()
@@ -216,6 +217,7 @@ def test_the_largest_seed_fits_a_heat_map() -> None:
     assert len(head.networks) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["heat_map", "regression"])
 def test_a_seed_decides_the_weights_and_leaves_torch_alone(name: str) -> None:
     photos, xy, cells = _colours()
