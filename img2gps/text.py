@@ -80,9 +80,9 @@ def safe_path(path: "str | bytes | os.PathLike[str]", *, limit: int = 300) -> st
 
 def shell_path(path: "str | bytes | os.PathLike[str]") -> str:
     """Return a path as a word of a command to type: quoted where a shell needs it, and safe text."""
-    word = shlex.quote(os.fsdecode(path))
+    name = os.fsdecode(path)
     # A name that begins with a sign would be taken for an option.
-    return safe_path(word if word[:1] not in (*_FORMULA_STARTS, "~") else f"./{word}")
+    return safe_path(shlex.quote(f"./{name}" if name.startswith((*_FORMULA_STARTS, "~")) else name))
 
 
 def _escape(char: str) -> str:

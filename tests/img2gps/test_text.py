@@ -3,7 +3,7 @@
 import shlex
 import unicodedata
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from img2gps.text import (
@@ -60,6 +60,7 @@ def test_counts_durations_and_lists() -> None:
 
 
 @given(st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=40))
+@example("-*")
 def test_a_path_in_a_command_is_one_word_and_no_option(name: str) -> None:
     (word,) = shlex.split(shell_path(name))
     assert word in (name, f"./{name}")
