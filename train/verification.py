@@ -147,15 +147,15 @@ def _checkpoint(path: Path, root: Path) -> Iterator[Problem]:
             read_tensors(path, OPTIMIZER)
         restored(checkpoint, device=torch.device("cpu"))
 
-    yield from _told(path, root, _OTHER, read)
-    yield from _without_sum(path, root)
+    found = list(_told(path, root, _OTHER, read))
+    yield from found
+    if not found:
+        yield from _without_sum(path, root)
 
 
 def _without_sum(path: Path, root: Path) -> Iterator[Problem]:
     """Tell of files that a checkpoint's list of sums no longer names: it was cut short."""
     sums = path / SUMS
-    if not sums.is_file():  # told already
-        return
     named = {line.partition("  ")[2] for line in sums.read_text(encoding="utf-8", errors="replace").splitlines()}
     for file in sorted(path.iterdir()):
         if file.name != SUMS and file.name not in named and not file.name.startswith(TEMPORARY_PREFIX):
