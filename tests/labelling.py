@@ -21,11 +21,11 @@ from playwright.sync_api import Page
 
 from collect.label.labelling import Labelling
 from collect.label.opening import Opening
-from collect.label.security import Policy, policy_for
 from collect.label.server import create_app
 from img2gps.dataset import Dataset
 from img2gps.site import Site
 from img2gps.types import Photo
+from img2gps.web.guard import Policy, policy_for
 from tests.datasets import box_site, line, make_dataset, make_walk
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -152,10 +152,11 @@ def _serve(
 ) -> None:
     """Serve the page until Ctrl-C; it is there before the dataset is read."""
     from collect.label.opening import Opening
-    from collect.label.security import is_loopback
-    from collect.label.server import Address, serve
+    from collect.label.server import serve
     from img2gps.corrections import read_corrections
     from img2gps.dataset import Dataset
+    from img2gps.web.guard import is_loopback
+    from img2gps.web.listening import Address
 
     opened = Dataset.open(dataset)
 

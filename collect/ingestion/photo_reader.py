@@ -19,8 +19,6 @@ from collect.reading.beside import with_what_stands_beside
 from collect.reading.completeness import lost_pixels, whole_jpeg
 from collect.reading.exif import read_facts
 from collect.reading.file_content import FileContent, holds_same_bytes, load_content
-from collect.reading.formats import MAX_FILE_BYTES
-from collect.reading.header import header_fault, open_photo
 from collect.reading.picture import picture_traits
 from collect.reading.sidecars import Sidecar
 from collect.reading.structure import Structure, structure_of
@@ -30,6 +28,8 @@ from collect.validation.labels import LabelRow
 from collect.validation.rules import Rules, SourceFile, judge
 from collect.validation.unplaced import Unplaced
 from img2gps.files import TEMPORARY_PREFIX
+from img2gps.formats import MAX_FILE_BYTES
+from img2gps.header import header_fault, open_photo
 from img2gps.imaging import load_scaled
 from img2gps.text import safe_text
 from img2gps.types import Photo, Rejection

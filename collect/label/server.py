@@ -1,42 +1,33 @@
-"""The label server: one starlette application on one socket, until Ctrl-C."""
+"""The label server: one starlette application over one dataset, until Ctrl-C."""
 
-import contextlib
-import dataclasses
-import signal
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from collect.label.api import routes
 from collect.label.opening import Opening
-from collect.label.security import Guard, Policy, policy_for
-from img2gps.errors import UsageError
-from img2gps.text import safe_text
+from img2gps.web.guard import Bodies, Guard, Policy
+from img2gps.web.listening import Address, End, run_server
 
 if TYPE_CHECKING:
     from collect.label.labelling import Labelling
 
-__all__ = ["Address", "create_app", "serve"]
+__all__ = ["create_app", "serve"]
 
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where the server answers; `url` carries the token where one is wanted."""
-
-    host: str
-    port: int
-    url: str
+_BODIES: Final = Bodies(
+    command="label",
+    kinds=("application/json",),
+    most_bytes=8 << 20,  # some 40,000 photos moved at once
+    refusal="A change is sent as application/json.",
+)
 
 
 def create_app(dataset: "Labelling | Opening", policy: Policy) -> Starlette:
     """Return the application over one dataset, open or still opening, guarded by `policy`."""
     opening = dataset if isinstance(dataset, Opening) else Opening.of(dataset)
-    return Starlette(routes=routes(opening), middleware=[Middleware(Guard, policy=policy)])
+    return Starlette(routes=routes(opening), middleware=[Middleware(Guard, policy=policy, bodies=_BODIES)])
 
 
 def serve(opening: Opening, *, host: str, port: int, started: Callable[[Address], None]) -> None:
@@ -44,75 +35,12 @@ def serve(opening: Opening, *, host: str, port: int, started: Callable[[Address]
 
     The dataset opens meanwhile. Raises UsageError where the address cannot be had, and what opening the dataset raises.
     """
-    listener = _listen(host, port)
-    try:
-        policy = policy_for(host, listener.getsockname()[1])
-        # A page shows one message per failed request; the access log of a server for one person tells nobody anything.
-        config = uvicorn.Config(
-            create_app(opening, policy),
-            log_level="error",
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            server_header=False,
-            timeout_graceful_shutdown=2,
-        )
-        server = uvicorn.Server(config)
 
-        def end() -> None:
-            """Let the server answer those who wait, and end."""
-            server.should_exit = True
-
+    def open_and_tell(address: Address, end: End) -> None:
         opening.start(failed=end)
-        started(_address(host, policy))
-        with _hanging_up_like_ctrl_c(server):
-            server.run(sockets=[listener])
-        failure = opening.failure()
-        if failure:
-            raise failure
-    except KeyboardInterrupt:  # uvicorn has already closed everything in good order and passes the signal on
-        return
-    finally:
-        listener.close()
+        started(address)
 
-
-@contextlib.contextmanager
-def _hanging_up_like_ctrl_c(server: uvicorn.Server) -> Iterator[None]:
-    """Let SIGHUP end the server in good order, as SIGINT and SIGTERM do, unless `nohup` has it ignored."""
-    number = getattr(signal, "SIGHUP", None)
-    in_main = threading.current_thread() is threading.main_thread()
-    if number is None or not in_main or signal.getsignal(number) in (signal.SIG_IGN, None):
-        yield
-        return
-    before = signal.signal(number, server.handle_exit)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
-    except OSError as error:
-        raise UsageError(
-            f"Cannot listen on {safe_text(host)}, port {port} ({error.strerror}): give another --port or --host."
-        ) from error
-
-
-def _address(host: str, policy: Policy) -> Address:
-    shown = _own_address() if host in ("0.0.0.0", "::") else host  # noqa: S104  # shown, not bound
-    name = f"[{shown}]" if ":" in shown else shown
-    query = f"?token={policy.token}" if policy.token else ""
-    return Address(host=host, port=policy.port, url=f"http://{name}:{policy.port}/{query}")
-
-
-def _own_address() -> str:
-    """Return the address that other machines of the network know this one by; its name where there is no network."""
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(("192.0.2.1", 9))  # a documentation address (RFC 5737); nothing is sent
-            return str(probe.getsockname()[0])
-    except OSError:
-        return socket.gethostname()
+    run_server(lambda policy: create_app(opening, policy), host=host, port=port, started=open_and_tell)
+    failure = opening.failure()
+    if failure:
+        raise failure

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import Final
 
-from collect.reading.formats import HEAD_BYTES, MAX_FILE_BYTES, Kind, sniff
+from img2gps.formats import HEAD_BYTES, MAX_FILE_BYTES, Kind, sniff
 
 __all__ = ["READ_FLAGS", "FileContent", "holds_same_bytes", "load_content"]
 

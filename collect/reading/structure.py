@@ -52,7 +52,7 @@ class Structure:
 
 
 def structure_of(data: Bytes, format_name: str) -> Structure:
-    """Return the structure of `data`, a photo of a format named by `collect.reading.formats.sniff`.
+    """Return the structure of `data`, a photo of a format named by `img2gps.formats.sniff`.
 
     Raises ValueError where a file is made to keep its readers busy: of more parts than a photo has.
     """

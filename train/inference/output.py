@@ -3,15 +3,12 @@
 import csv
 import dataclasses
 import io
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
+from img2gps.answers import Prediction, is_sure, is_unfamiliar, predictions_geojson, predictions_json
 from img2gps.files import write_atomic
-from train.inference.predict import Prediction
-from train.models.localizer import UNFAMILIAR_BELOW
 
 __all__ = [
     "is_sure",
@@ -22,30 +19,6 @@ __all__ = [
     "table_rows",
     "write_text",
 ]
-
-
-def is_sure(prediction: Prediction, abstain_m: float | None) -> bool | None:
-    """Return whether the 90 % region is within `abstain_m`, and the photo familiar.
-
-    None where nothing was asked or the model has no regions.
-    """
-    if abstain_m is None or prediction.radius_90_m is None:
-        return None
-    return prediction.radius_90_m <= abstain_m and not is_unfamiliar(prediction)
-
-
-def is_unfamiliar(prediction: Prediction) -> bool:
-    """Return whether the photo, or its walk, looks less like the site than nearly all that is taken there."""
-    return prediction.familiarity is not None and prediction.familiarity < UNFAMILIAR_BELOW
-
-
-def predictions_json(predictions: Iterable[Prediction], *, abstain_m: float | None = None) -> list[dict[str, Any]]:
-    """Return the rows of the ``predict --json`` contract; ``sure`` is added where `abstain_m` was given."""
-    rows: list[dict[str, Any]] = []
-    for prediction in predictions:
-        sure = {} if abstain_m is None else {"sure": is_sure(prediction, abstain_m)}
-        rows.append(dataclasses.asdict(prediction) | sure)
-    return rows
 
 
 def predictions_csv(predictions: Sequence[Prediction], *, abstain_m: float | None = None) -> str:
@@ -62,25 +35,6 @@ def predictions_csv(predictions: Sequence[Prediction], *, abstain_m: float | Non
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def predictions_geojson(predictions: Iterable[Prediction], *, abstain_m: float | None = None) -> str:
-    """Return the located photos as a GeoJSON FeatureCollection of points, [lon, lat]; unread files are left out.
-
-    >>> from train import predict, predictions_geojson
-    >>> predictions_geojson(predict("runs/quick-001", "IMG_0042.jpg"))[:28]
-    '{"type": "FeatureCollection"'
-    """
-    features = [
-        {
-            "type": "Feature",
-            "geometry": {"type": "Point", "coordinates": [row.pop("lon"), row.pop("lat")]},
-            "properties": {name: value for name, value in row.items() if name != "error"},
-        }
-        for row in predictions_json(predictions, abstain_m=abstain_m)
-        if row["error"] is None
-    ]
-    return json.dumps({"type": "FeatureCollection", "features": features}, allow_nan=False) + "\n"
 
 
 def table_rows(predictions: Iterable[Prediction], *, abstain_m: float | None = None) -> list[tuple[str, ...]]:

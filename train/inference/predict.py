@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from img2gps.answers import Prediction
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.text import safe_path
 from train.inference.locate import locate_each, locate_each_walk
@@ -19,22 +20,6 @@ __all__ = ["Prediction", "Source", "find_photos", "predict_files", "predict_sour
 _IMAGE_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
 )
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """Where one file was taken, in degrees, or the sentence that says why that cannot be told.
-
-    `familiarity` is the p-value of its being of the site (`train.models.familiarity`), None where the model tells none.
-    """
-
-    file: str
-    lon: float | None
-    lat: float | None
-    radius_50_m: float | None
-    radius_90_m: float | None
-    error: str | None
-    familiarity: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

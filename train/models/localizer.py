@@ -1,10 +1,11 @@
 """What every trained model is to the rest of the program: photos in, positions out."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
+from img2gps.answers import UNFAMILIAR_BELOW
 from img2gps.geo import FloatArray, LocalFrame
 from train.config.pixel_spec import PixelSpec
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from train.models.evidence import Evidence
 
 __all__ = ["UNFAMILIAR_BELOW", "Estimate", "Localizer", "WalkLocalizer"]
-
-UNFAMILIAR_BELOW: Final = 0.05
-"""A photo or walk of less familiarity may be from elsewhere: so little has one in twenty on the site at most."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,7 @@ def test_a_file_beyond_the_size_limit_is_not_read(
 def test_exif_beyond_its_limit_is_refused(
     settings: ReadSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("collect.reading.header.MAX_EXIF_BYTES", 100)
+    monkeypatch.setattr("img2gps.header.MAX_EXIF_BYTES", 100)
     assert reason(photo_bytes(), settings, tmp_path) == "too_large"
 
 

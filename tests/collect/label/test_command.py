@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from collect.label.security import policy_for
 from img2gps.cli import run
+from img2gps.web.guard import policy_for
 from tests.labelling import Client, label_process, labelled_dataset, walk_with_a_slip
 
 PHOTOS = walk_with_a_slip()

@@ -7,7 +7,7 @@ import pytest
 from photos import write_photo
 
 from collect.reading.file_content import holds_same_bytes, load_content
-from collect.reading.formats import HEAD_BYTES
+from img2gps.formats import HEAD_BYTES
 
 
 def path_of(path: Path) -> bytes:

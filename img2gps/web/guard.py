@@ -1,9 +1,9 @@
-"""Who may talk to the label server: one middleware in front of every route.
+"""Who may talk to a server of this program: one middleware in front of every route.
 
 A page on the loopback address can be reached by every website the person has open, so requests that name
-another host (DNS rebinding) or come from another origin are refused, and a request that changes something must be
-JSON, which no form can send. On other addresses a token is wanted as well. After OWASP's "Cross-Site
-Request Forgery Prevention" and "HTTP Headers" cheat sheets.
+another host (DNS rebinding) or come from another origin are refused, and a request that changes something must be of
+a kind that the server names: JSON, say, which no form can send. On other addresses a token is wanted as well. After
+OWASP's "Cross-Site Request Forgery Prevention" and "HTTP Headers" cheat sheets.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ import hmac
 import ipaddress
 import secrets
 import socket
+from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qs
@@ -19,30 +20,41 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["MOST_BYTES", "Guard", "Policy", "is_loopback", "policy_for"]
-
-MOST_BYTES: Final = 8 << 20
-"""The largest body that is read: some 40,000 photos moved at once."""
+__all__ = ["Bodies", "Guard", "Policy", "is_loopback", "policy_for", "public_policy"]
 
 _COOKIE: Final = "img2gps_token"
-_HEADERS: Final = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cache-control": "no-store",
-}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Bodies:
+    """The requests with a body that a server reads, and what it is called in its sentences.
+
+    `kinds` are content types, ``image/*`` all that begin so; `most_bytes` is the largest body that says its length, and
+    a server with `with_length` takes no other. `open_paths` answer without a token.
+    """
+
+    command: str
+    kinds: tuple[str, ...]
+    most_bytes: int
+    refusal: str
+    with_length: bool = True
+    open_paths: frozenset[str] = frozenset()
+
+    def takes(self, content_type: str) -> bool:
+        """Return whether a body of this content type is read."""
+        given = content_type.split(";")[0].strip().lower()
+        return any(given.startswith(kind[:-1]) if kind.endswith("*") else given == kind for kind in self.kinds)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What is asked of a request: `names` are the host names answered to (addresses too where `any_address`)."""
+    """What is asked of a request.
 
-    names: frozenset[str]
+    `names` are the host names answered to (addresses too where `any_address`); None: all, from every origin and within
+    every frame, for a server behind another that the public may use.
+    """
+
+    names: frozenset[str] | None
     port: int
     any_address: bool
     token: str | None
@@ -66,51 +78,74 @@ def policy_for(host: str, port: int) -> Policy:
     return Policy(names=names, port=port, any_address=True, token=secrets.token_urlsafe(24))
 
 
+def public_policy(port: int) -> Policy:
+    """Return the policy of a server that everybody may use who can reach it."""
+    return Policy(names=None, port=port, any_address=True, token=None)
+
+
 class Guard:
     """ASGI middleware that answers what the policy refuses and marks every response."""
 
-    def __init__(self, app: ASGIApp, *, policy: Policy) -> None:
+    def __init__(self, app: ASGIApp, *, policy: Policy, bodies: Bodies) -> None:
         self._app = app
         self._policy = policy
+        self._bodies = bodies
+        self._headers = _headers(framed=policy.names is None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass the request on."""
         if scope["type"] != "http":
             return
-        refusal = _refusal(scope, self._policy)
+        refusal = _refusal(scope, self._policy, self._bodies)
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
+                MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
         await (refusal or self._app)(scope, receive, send_marked)
 
 
-def _refusal(scope: Scope, policy: Policy) -> Response | None:
+def _headers(*, framed: bool) -> Mapping[str, str]:
+    return {
+        "content-security-policy": (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+            f"base-uri 'none'; form-action 'none'; frame-ancestors {'*' if framed else chr(39) + 'none' + chr(39)}"
+        ),
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-resource-policy": "same-origin",
+        "cross-origin-opener-policy": "same-origin",
+        "cache-control": "no-store",
+    }
+
+
+def _refusal(scope: Scope, policy: Policy, bodies: Bodies) -> Response | None:
     """Return the answer to a request that is refused, None for one that is not."""
     headers = Headers(scope=scope)
-    if not _is_own_host(headers.get("host", ""), policy):
-        return _no(421, "This address is not the label server's: open the address that img2gps label printed.")
-    if not _is_own_origin(headers, scope):
+    if policy.names is not None and not _is_own_host(headers.get("host", ""), policy.names, policy):
+        return _no(421, f"This address is not the server's: open the address that img2gps {bodies.command} printed.")
+    if policy.names is not None and not _is_own_origin(headers, scope):
         return _no(403, "Requests from other websites are refused.")
     if scope["method"] not in ("GET", "HEAD"):
-        if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-            return _no(415, "A change is sent as application/json.")
+        if not bodies.takes(headers.get("content-type", "")):
+            return _no(415, bodies.refusal)
         length = headers.get("content-length", "")
         if not length.isdigit():
-            return _no(411, "A change says how long it is (Content-Length).")
-        if int(length) > MOST_BYTES:
-            return _no(413, f"A change holds at most {MOST_BYTES >> 20} MiB.")
-    return _token_refusal(scope, headers, policy.token) if policy.token else None
+            if bodies.with_length or length:
+                return _no(411, "A request says how long it is (Content-Length).")
+        elif int(length) > bodies.most_bytes:
+            return _no(413, f"A request holds at most {bodies.most_bytes >> 20} MiB.")
+    open_to_all = policy.token is None or scope["path"] in bodies.open_paths
+    return None if open_to_all else _token_refusal(scope, headers, str(policy.token), bodies.command)
 
 
-def _is_own_host(header: str, policy: Policy) -> bool:
+def _is_own_host(header: str, names: frozenset[str], policy: Policy) -> bool:
     name, _, port = header.rpartition(":") if not header.endswith("]") and ":" in header else (header, "", "80")
     name = name.strip("[]").lower()
     if port != str(policy.port):
         return False
-    if name in policy.names:
+    if name in names:
         return True
     try:
         ipaddress.ip_address(name)
@@ -128,7 +163,7 @@ def _is_own_origin(headers: Headers, scope: Scope) -> bool:
     return site in ("none", "same-origin") or (scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate")
 
 
-def _token_refusal(scope: Scope, headers: Headers, token: str) -> Response | None:
+def _token_refusal(scope: Scope, headers: Headers, token: str, command: str) -> Response | None:
     given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
     if scope["path"] == "/" and scope["method"] == "GET" and _equal(given, token):
         # The token moves from the address, which is shared and kept in histories, to a cookie of this page alone.
@@ -138,7 +173,7 @@ def _token_refusal(scope: Scope, headers: Headers, token: str) -> Response | Non
     bearer = headers.get("authorization", "").removeprefix("Bearer ")
     if _equal(_cookie(headers), token) or _equal(bearer, token):
         return None
-    return _no(401, "A token is wanted: open the whole address that img2gps label printed.")
+    return _no(401, f"A token is wanted: open the whole address that img2gps {command} printed.")
 
 
 def _cookie(headers: Headers) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from collect.reading.formats import MAX_EXIF_BYTES, Kind, max_pixels
+from img2gps.formats import MAX_EXIF_BYTES, Kind, max_pixels
 from img2gps.imaging import open_image
 
 __all__ = ["header_fault", "open_photo"]
