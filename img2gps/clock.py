@@ -8,6 +8,7 @@ import dataclasses
 import re
 import unicodedata
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 __all__ = ["ClockTime", "clock_text", "is_blank", "read_clock", "read_day", "read_offset"]
@@ -94,6 +95,7 @@ def read_day(text: str) -> tuple[date, int] | None:
         return None
 
 
+@lru_cache(maxsize=32)  # a photo tells the same time in several tags
 def read_clock(text: str) -> ClockTime | None:
     """Return the time that a text of `clock_text` spells, or None where it is none or could mean two things.
 

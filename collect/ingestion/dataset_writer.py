@@ -24,7 +24,7 @@ from collect.ingestion.rejudge import Rejudged, judge_again
 from collect.ingestion.site_change import finish_site_change, prepare_site_change
 from collect.ingestion.sources import SeenSource, holds_whole_paths, read_sources, source_key, write_sources
 from collect.ingestion.stored_photo import refreshed, with_shared_words
-from collect.splits.groups import assign_groups
+from collect.splits.groups import assign_groups, assign_walks
 from collect.splits.inherit import inherit_splits
 from collect.validation.flags import with_flags
 from collect.validation.off_site import coarse_detail
@@ -248,8 +248,10 @@ class DatasetWriter:
     def _regroup(self, *, inherit: bool) -> None:
         before = list(self._photos.values())
         decisions = decisions_of(before, self.site.zone)
-        photos = assign_groups([self._timed(photo, decisions) for photo in before])
-        if inherit:
+        photos = [self._timed(photo, decisions) for photo in before]
+        # without a dataset nobody will read groups and splits: flags need the walks
+        photos = assign_walks(photos) if self.dataset is None else assign_groups(photos)
+        if inherit and self.dataset is not None:
             photos = inherit_splits(photos, dataclasses.replace(self.info, kept_splits=self._kept_splits))
             for photo in photos:
                 if photo.split is not None:

@@ -163,7 +163,9 @@ def _examine(task: FileTask, content: FileContent, settings: ReadSettings) -> Re
         return Reading(outcome=_rejection(task, *fault), sha256=digest)
     source = SourceFile(sha256=digest, name=task.name, size=len(data))
     facts, notes = with_what_stands_beside(read_facts(image), image, task.name, task.sidecars)
-    facts = dataclasses.replace(facts, traits=(*facts.traits, *picture_traits(image, facts.make, facts.model)))
+    traits = picture_traits(image, facts.make, facts.model)
+    if traits:
+        facts = dataclasses.replace(facts, traits=(*facts.traits, *traits))
     verdict = judge(facts, source, settings.rules, task.label)
     photo = verdict.outcome
     reading = Reading(

@@ -28,6 +28,7 @@ _SUFFIX: Final = re.compile(
     rf"(?P<stem>.+?)(?:[-_ ]?\(?edited\)?|-(?:{EDITED})|~\d+|[-_ ]cover|-edit|(?: -)? (?:copy|kopie|copie|copia))+",
     re.DOTALL,
 )
+_MAY_BE_COPY: Final = re.compile(rf"edit|~|cover|copy|kopie|copia|{EDITED}")  # of names without it, none is one
 _NUMBERED: Final = re.compile(r"(?P<stem>.+?) ?\((?P<number>\d+)\)", re.DOTALL)
 
 
@@ -36,7 +37,8 @@ def plain_name(source_name: str) -> tuple[str, bool]:
     folder, _, file = unicodedata.normalize("NFC", source_name.lower()).rpartition("/")
     stem, is_numbered = file.rpartition(".")[0] or file, False
     for _ in range(3):  # IMG_7-edited(1)
-        numbered, edited = _NUMBERED.fullmatch(stem), _SUFFIX.fullmatch(stem)
+        numbered = _NUMBERED.fullmatch(stem) if stem.endswith(")") else None
+        edited = _SUFFIX.fullmatch(stem) if _MAY_BE_COPY.search(stem) else None
         is_numbered |= numbered is not None
         match = numbered or edited
         if match is None:

@@ -29,7 +29,7 @@ from img2gps.geo import FloatArray, geocentric_m
 from img2gps.types import Photo
 from img2gps.walks import walk_numbers
 
-__all__ = ["BURST_EXTENT_M", "BURST_GAP_S", "assign_groups"]
+__all__ = ["BURST_EXTENT_M", "BURST_GAP_S", "assign_groups", "assign_walks"]
 
 BURST_GAP_S: Final = 4.0
 BURST_EXTENT_M: Final = 15.0
@@ -47,12 +47,8 @@ def assign_groups(photos: Sequence[Photo]) -> list[Photo]:
     """
     if not photos:
         return []
-    order = sorted(range(len(photos)), key=lambda row: _timeline_key(photos[row]))
-    ordered = [photos[row] for row in order]
-    seconds = np.array([_seconds(photo) for photo in ordered])
+    order, ordered, seconds, walks = _timeline(photos)
     points_m = geocentric_m([photo.lon for photo in ordered], [photo.lat for photo in ordered])
-    clocks = np.array([f"{photo.device} {_zoneless(photo)}" for photo in ordered])
-    walks = walk_numbers(clocks, seconds)
     bursts = _burst_numbers(walks, seconds, points_m)
     groups = _group_numbers(ordered, walks, bursts, points_m)
     walk_names = _walk_names(ordered, walks)
@@ -62,6 +58,28 @@ def assign_groups(photos: Sequence[Photo]) -> list[Photo]:
     for row, walk, burst, group in zip(order, walks.tolist(), burst_names, groups.tolist(), strict=True):
         result[row] = _named(photos[row], walk_names[walk], burst, group_names[group])
     return result
+
+
+def assign_walks(photos: Sequence[Photo]) -> list[Photo]:
+    """Return the photos with `walk` alone set, as `assign_groups` sets it: all that flags need."""
+    if not photos:
+        return []
+    order, ordered, _, walks = _timeline(photos)
+    names = _walk_names(ordered, walks)
+    result = list(photos)
+    for row, walk in zip(order, walks.tolist(), strict=True):
+        if photos[row].walk != names[walk]:
+            result[row] = dataclasses.replace(photos[row], walk=names[walk])
+    return result
+
+
+def _timeline(photos: Sequence[Photo]) -> tuple[list[int], list[Photo], FloatArray, Numbers]:
+    """Return the rows in order of device and time, the photos so, their times in seconds, a number for their walks."""
+    order = sorted(range(len(photos)), key=lambda row: _timeline_key(photos[row]))
+    ordered = [photos[row] for row in order]
+    seconds = np.array([_seconds(photo) for photo in ordered])
+    clocks = np.array([f"{photo.device} {_zoneless(photo)}" for photo in ordered])
+    return order, ordered, seconds, walk_numbers(clocks, seconds)
 
 
 def _named(photo: Photo, walk: str, burst: str | None, group: str) -> Photo:

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -144,7 +145,7 @@ def place(photo: Photo, site: Site, *, exact: bool = False) -> Photo | Rejection
         if site.holds_swapped(photo.lon, photo.lat):
             detail = f"{_SWAPPED.get(photo.gps_source, _SITE_SWAPPED)}; {detail}"
         return Rejection(path=photo.source_name, reason="outside_site", detail=detail)
-    return dataclasses.replace(photo, site_relation=relation)
+    return photo if photo.site_relation == relation else dataclasses.replace(photo, site_relation=relation)
 
 
 def _position(
@@ -210,7 +211,13 @@ def _heading(facts: Facts, label: LabelRow | None) -> tuple[float | None, Headin
 
 def _device(facts: Facts, label: LabelRow | None, salt: str) -> str:
     """Return a pseudonym of the phone: the same for one phone in every dataset that began with the same site."""
-    identity = (label.device,) if label is not None and label.device else (facts.make, facts.model, facts.serial)
+    if label is not None and label.device:
+        return _pseudonym(salt, label.device)
+    return _pseudonym(salt, facts.make, facts.model, facts.serial)
+
+
+@lru_cache(maxsize=64)  # a folder holds the photos of a few phones
+def _pseudonym(salt: str, *identity: str | None) -> str:
     return sha256_bytes(canonical_json([salt, *identity]))[:16]
 
 
