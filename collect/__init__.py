@@ -3,7 +3,7 @@
 `ingest` takes photos into a dataset, `validate` says beforehand what would become of them, `split` holds photos out,
 `audit` tells what is covered, `verify` checks every hash, `doctor` says why photos would fail, and `simulate` renders a
 campus to practise on. `label_queue` says which labels to look at first, `import_labels` and `export_labels` bring
-corrections in and out.
+corrections in and out. `basemap` fetches the map under everything.
 """
 
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from img2gps.lazy import lazy_names
 if TYPE_CHECKING:
     from collect.api import (
         audit,
+        basemap,
         doctor,
         export_labels,
         import_labels,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "audit",
+    "basemap",
     "doctor",
     "export_labels",
     "import_labels",

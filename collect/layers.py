@@ -1,8 +1,8 @@
 """Buildings and paths that a user's file adds to a map, to a queue of labels or to an audit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import shapely
 from shapely import affinity
@@ -13,7 +13,7 @@ from img2gps.site import Site
 from img2gps.text import safe_path
 from img2gps.vector import features_of_bytes
 
-__all__ = ["read_layer"]
+__all__ = ["check_place", "read_layer", "read_shapes_with_properties"]
 
 _MOST_BYTES: Final = 32 << 20
 _FARTHEST_M: Final = 1000.0
@@ -28,6 +28,18 @@ def read_layer(path: Path | None, *, kinds: tuple[str, ...], site: Site | None =
     """
     if path is None:
         return []
+    usable = [part for part, _ in read_shapes_with_properties(path) if part.geom_type.removeprefix("Multi") in kinds]
+    if not usable:
+        raise UsageError(f"{safe_path(path)} holds no {' or '.join(kinds)}: export it as GeoJSON.")
+    check_place(usable, path, site)
+    return [shapely.make_valid(item) if "Polygon" in item.geom_type else item for item in usable]
+
+
+def read_shapes_with_properties(path: Path) -> list[tuple[BaseGeometry, Mapping[str, Any]]]:
+    """Return every geometry of a GeoJSON, KML, KMZ or GeoPackage file in degrees, with its feature's properties.
+
+    Raises NotFoundError, or UsageError where the file is no such layer.
+    """
     if not path.is_file():
         raise NotFoundError(f"No file {safe_path(path)}: give a GeoJSON file, for instance exported from QGIS.")
     if path.stat().st_size > _MOST_BYTES:
@@ -36,15 +48,13 @@ def read_layer(path: Path | None, *, kinds: tuple[str, ...], site: Site | None =
     broken = next((feature for feature in features if feature.problem), None)
     if broken is not None:
         raise UsageError(f"{safe_path(path)} is not GeoJSON that can be read: {broken.where} has {broken.problem}.")
-    found = [part for feature in features if feature.geometry is not None for part in _parts(feature.geometry)]
-    usable = [part for part in found if part.geom_type.removeprefix("Multi") in kinds and not part.is_empty]
-    if not usable:
-        raise UsageError(f"{safe_path(path)} holds no {' or '.join(kinds)}: export it as GeoJSON.")
-    _check_place(usable, path, site)
-    return [shapely.make_valid(item) if "Polygon" in item.geom_type else item for item in usable]
+    shapes = [(part, feature.properties) for feature in features for part in _parts(feature.geometry)]
+    return [(part, properties) for part, properties in shapes if not part.is_empty]
 
 
-def _parts(geometry: BaseGeometry) -> Iterator[BaseGeometry]:
+def _parts(geometry: BaseGeometry | None) -> Iterator[BaseGeometry]:
+    if geometry is None:
+        return
     if geometry.geom_type != "GeometryCollection":
         yield geometry
     else:
@@ -52,7 +62,7 @@ def _parts(geometry: BaseGeometry) -> Iterator[BaseGeometry]:
             yield from _parts(inner)
 
 
-def _check_place(shapes: list[BaseGeometry], path: Path, site: Site | None) -> None:
+def check_place(shapes: list[BaseGeometry], path: Path, site: Site | None) -> None:
     """Raise UsageError where coordinates are no degrees, or no shape is near the site."""
     bounds = shapely.total_bounds(shapes)
     if abs(bounds[[0, 2]]).max() <= 90 < abs(bounds[[1, 3]]).max() <= 180:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from collect.ingestion.outside import read_outside
 from collect.ingestion.site_change import pending_site
 from collect.ingestion.sources import read_sources
+from img2gps.basemap.file import basemap_of
 from img2gps.corrections import file_text, is_end_whole, read_corrections
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
@@ -155,6 +156,11 @@ def _side_files(dataset: Dataset) -> Iterator[Problem]:
             read(dataset.root / name)
         except InvalidDatasetError as error:
             yield Problem(where=name, what=str(error), remedy="delete it; the next ingest makes it anew")
+    try:
+        basemap_of(dataset)
+    except InvalidDatasetError as error:
+        remedy = "make it anew with `img2gps basemap`, or delete it"
+        yield Problem(where=dataset.basemap_path.name, what=safe_text(str(error)), remedy=remedy)
     try:
         read_json_lines(dataset.ingests_path)
     except ValueError as error:

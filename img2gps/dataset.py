@@ -97,6 +97,11 @@ class Dataset:
         return self.root / "corrections.csv"
 
     @property
+    def basemap_path(self) -> Path:
+        """Buildings, paths and green of the site (`img2gps.basemap`); absent where nobody asked for them."""
+        return self.root / "basemap.parquet"
+
+    @property
     def audit_path(self) -> Path:
         """The folder of the audit's report."""
         return self.root / "audit"

@@ -2,10 +2,12 @@
 
 from collect.api.datasets import audit, split, verify
 from collect.api.labels import export_labels, import_labels, label_queue
+from collect.api.maps import basemap
 from collect.api.photos import doctor, ingest, simulate, validate
 
 __all__ = [
     "audit",
+    "basemap",
     "doctor",
     "export_labels",
     "import_labels",

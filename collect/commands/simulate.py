@@ -70,7 +70,8 @@ def simulate(
 ) -> None:
     """Render walks through a generated campus into OUT: photos as phones store them, bad files among them.
 
-    OUT/photos is what a phone would hold, OUT/truth.csv says where each was really taken. The photos are rendered: they
+    OUT/photos is what a phone would hold, OUT/truth.csv says where each was really taken, OUT/basemap.parquet is the
+    map of the campus, for `img2gps basemap --layer`. The photos are rendered: they
     are for practice, tests and benchmarks, and say nothing about a real site.
     """
     from collect.api import simulate as run

@@ -2,6 +2,7 @@
 
     OUT/photos/IMG_0001.jpg ...   what the phones would hold: photos with EXIF, and a few bad files among them
     OUT/truth.csv                 where each was really taken, and what is wrong with the bad ones
+    OUT/basemap.parquet           the map of the campus: its buildings with names and doors, paths, lawns, trees
 
 The photos are rendered, not taken: they exercise every step of the toolkit and say nothing about how well a model
 does on a real site.
@@ -17,10 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from collect.simulation.arrays import Doubles, generator
+from collect.simulation.campus.chart import campus_basemap
 from collect.simulation.phones import receiver, spoil
 from collect.simulation.phones.phone import ALTITUDE_M, PhoneFix
 from collect.simulation.phones.walks import Place, Shot, plan_walks, take_photos
 from collect.simulation.worker import Campus, Task, world_of, write_all
+from img2gps.basemap.file import FILE_NAME, write_basemap
 from img2gps.errors import UsageError
 from img2gps.files import write_csv
 from img2gps.progress import Advance
@@ -71,6 +74,7 @@ class SimulationReport:
             "devices": list(self.devices),
             "gps_error_median_m": round(self.gps_error_median_m, 2),
             "truth": str(self.out / "truth.csv"),
+            "basemap": str(self.out / "basemap.parquet"),
         }
 
 
@@ -119,7 +123,7 @@ def simulate(
     tasks = [_task(site, out, k, capture, gps_noise_m, seed) for k, capture in enumerate(captures)]
     rows = [_truth_row(site, task, capture) for task, capture in zip(tasks, captures, strict=True)]
     if not dry_run:
-        _write(campus, out, tasks, rows, jobs or os.cpu_count() or 1, advance or _unseen)
+        _write(campus, site, out, tasks, rows, jobs or os.cpu_count() or 1, advance or _unseen)
     return _report(campus, out, captures)
 
 
@@ -218,6 +222,7 @@ def _truth_row(site: Site, task: Task, capture: _Capture) -> dict[str, object]:
 
 def _write(
     campus: Campus,
+    site: Site,
     out: Path,
     tasks: list[Task],
     rows: list[dict[str, object]],
@@ -226,6 +231,8 @@ def _write(
 ) -> None:
     """Render the files; the truth comes last, so that a folder with a truth.csv is complete."""
     (out / "photos").mkdir(parents=True, exist_ok=True)
+    began = min(task.shot.captured_at for task in tasks).date().isoformat()
+    write_basemap(out / FILE_NAME, campus_basemap(world_of(campus), site.frame, date=began))
     advance(0, total=len(tasks))
     for written in write_all(campus, tasks, jobs):
         advance(written)

@@ -115,7 +115,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("commands",),
         ("api",),
         ("verification", "diagnosis"),
-        ("ingestion", "auditing", "label"),
+        ("ingestion", "auditing", "label", "mapping"),
         ("validation", "splits"),
         ("reading", "simulation"),
         ("layers", "tables"),

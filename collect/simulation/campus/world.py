@@ -11,8 +11,8 @@ from collect.simulation.campus.ground import Ground, lay_ground
 from collect.simulation.campus.layout import lay_out
 from collect.simulation.campus.plan import CampusPlan
 from collect.simulation.campus.walls import Walls, walls_of
-from collect.simulation.facades.designs import design_of
-from collect.simulation.facades.facade import Facade, paint
+from collect.simulation.facades.designs import Design, design_of
+from collect.simulation.facades.facade import Facade, doors_of, paint
 
 ARM_M = 1.2
 
@@ -32,10 +32,23 @@ class CampusWorld:
         if wall not in self._painted:
             number = int(self.walls.design[wall])
             side = wall - int(np.argmax(self.walls.design == number))
-            length, eaves = float(self.walls.length_m[wall]), float(self.walls.eaves_m[wall])
-            rng = generator(self.seed, "facade", wall)
-            self._painted[wall] = paint(design_of(self.seed, number), length, eaves, rng, side)
+            self._painted[wall] = paint(*self._wall(wall), side)
         return self._painted[wall]
+
+    def doors_m(self) -> Doubles:
+        """The doors of the buildings on the site, (n, 2) in metres."""
+        spots = [
+            self.walls.start[wall] + at_m * self.walls.along[wall]
+            for wall in np.flatnonzero(self.walls.on_site).tolist()
+            for at_m in doors_of(*self._wall(wall))
+        ]
+        return np.array(spots).reshape(-1, 2)
+
+    def _wall(self, wall: int) -> tuple[Design, float, float, np.random.Generator]:
+        """What a wall is painted by: design, length and height of the eaves in metres, and its own chance."""
+        length, eaves = float(self.walls.length_m[wall]), float(self.walls.eaves_m[wall])
+        design = design_of(self.seed, int(self.walls.design[wall]))
+        return design, length, eaves, generator(self.seed, "facade", wall)
 
     def walkable(self, spot: Doubles) -> bool:
         """Whether one can stand at `spot` (east, north): on the site and an arm's length away from walls."""

@@ -18,9 +18,12 @@ class Canvas:
     The fourth channel says how strongly the texture of the masonry shows: fully on a bare wall, not at all on glass.
     """
 
-    def __init__(self, length_m: float, height_m: float, colour: Colour) -> None:
+    def __init__(
+        self, length_m: float, height_m: float, colour: Colour, *, pixels_per_m: int = PIXELS_PER_M * OVERSAMPLING
+    ) -> None:
         self.length_m, self.height_m = length_m, height_m
-        self._scale = PIXELS_PER_M * OVERSAMPLING
+        self.doors_m: list[float] = []
+        self._scale = pixels_per_m
         size = (max(4, round(length_m * self._scale)), max(4, round(height_m * self._scale)))
         self._image = Image.new("RGBA", size, (*colour, MASONRY))
         self._draw = ImageDraw.Draw(self._image)
@@ -28,11 +31,16 @@ class Canvas:
     def _at(self, x: float, y: float) -> tuple[float, float]:
         return x * self._scale, self._image.height - y * self._scale
 
+    def note_door(self, x: float) -> None:
+        """Remember that a door stands at `x`, for the campus's map."""
+        if 0 <= x <= self.length_m:
+            self.doors_m.append(float(x))
+
     def rect(self, x0: float, y0: float, x1: float, y1: float, colour: Colour, detail: int = PLAIN) -> None:
         """Fill from (x0, y0) at the lower left to (x1, y1)."""
         if x1 > x0 and y1 > y0:
             (left, bottom), (right, top) = self._at(x0, y0), self._at(x1, y1)
-            self._draw.rectangle((left, top, right - 1, bottom - 1), fill=(*colour, detail))
+            self._draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), fill=(*colour, detail))
 
     def polygon(self, corners: Sequence[tuple[float, float]], colour: Colour, detail: int = PLAIN) -> None:
         """Fill a polygon."""

@@ -14,6 +14,7 @@ from collect.simulation.facades.texture import Texture, texture_of
 SLATE: Colour = (92, 96, 104)
 TILES: Colour = (150, 82, 62)
 NARROW_M = 5.0
+COARSE_PIXELS_PER_M = 4
 MOST_FEATURES = 3
 NARROWEST_WITH_WINDOWS_M = 2.2
 ROOF_M = {
@@ -41,10 +42,8 @@ def paint(design: Design, length_m: float, eaves_m: float, rng: np.random.Genera
     height_m = eaves_m + ROOF_M[design.archetype.roof]
     canvas = Canvas(length_m, height_m, design.wall)
     kind = design.archetype
-    ornament.articulate(kind.articulation, canvas, design, eaves_m, rng)
-    _draw_windows(canvas, design, eaves_m, rng)
+    _draw_storeys(canvas, design, eaves_m, rng)
     if length_m > NARROW_M:
-        ornament.draw_ground_floor(kind.ground, canvas, design, rng)
         _draw_features(canvas, design, eaves_m, rng, side)
     _draw_roof(canvas, design, eaves_m)
     pixels = canvas.pixels()
@@ -56,6 +55,21 @@ def paint(design: Design, length_m: float, eaves_m: float, rng: np.random.Genera
         height_m=height_m,
         masonry=kind.masonry,
     )
+
+
+def doors_of(design: Design, length_m: float, eaves_m: float, rng: np.random.Generator) -> list[float]:
+    """Return where `paint` puts doors by the same arguments, in metres along the wall: drawn too coarse to see."""
+    canvas = Canvas(length_m, eaves_m, design.wall, pixels_per_m=COARSE_PIXELS_PER_M)
+    _draw_storeys(canvas, design, eaves_m, rng)
+    return canvas.doors_m
+
+
+def _draw_storeys(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:
+    """Everything that the ground floor's place depends on by chance comes before it."""
+    ornament.articulate(design.archetype.articulation, canvas, design, eaves_m, rng)
+    _draw_windows(canvas, design, eaves_m, rng)
+    if canvas.length_m > NARROW_M:
+        ornament.draw_ground_floor(design.archetype.ground, canvas, design, rng)
 
 
 def _draw_windows(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generator) -> None:

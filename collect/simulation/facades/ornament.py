@@ -88,6 +88,7 @@ def fins(canvas: Canvas, design: Design, eaves_m: float, rng: np.random.Generato
 
 
 def _door(canvas: Canvas, x: float, width: float, height: float, design: Design) -> None:
+    canvas.note_door(x)
     canvas.rect(x - width / 2 - 0.2, 0, x + width / 2 + 0.2, height + 0.25, design.trim)
     canvas.rect(x - width / 2, 0, x + width / 2, height, design.accent, SMOOTH)
     canvas.rect(x - width / 2 + 0.15, height * 0.5, x - 0.1, height - 0.2, shade(design.glass, 0.7), SMOOTH)
@@ -138,6 +139,7 @@ def lobby(canvas: Canvas, design: Design, rng: np.random.Generator) -> None:
     for x in np.arange(0, canvas.length_m, 1.8):
         canvas.line(x, 0, x, 3.3, 0.1, (210, 212, 214))
     x = canvas.length_m * rng.uniform(0.25, 0.75)
+    canvas.note_door(x)
     canvas.rect(x - 2.6, 0, x + 2.6, 3.6, design.accent)
     canvas.rect(x - 1.6, 0, x + 1.6, 2.6, (196, 200, 190), SMOOTH)
 
@@ -153,6 +155,7 @@ def pilotis(canvas: Canvas, design: Design) -> None:
 def portal(canvas: Canvas, design: Design, rng: np.random.Generator) -> None:
     """One large arched entrance, its arch in rings."""
     x = canvas.length_m * rng.uniform(0.25, 0.75)
+    canvas.note_door(x)
     for ring in range(4):
         radius = 2.3 - 0.35 * ring
         colour = design.trim if ring % 2 == 0 else shade(design.wall, 0.6)
@@ -175,6 +178,7 @@ def docks(canvas: Canvas, design: Design, rng: np.random.Generator) -> None:
 def steps(canvas: Canvas, design: Design, rng: np.random.Generator) -> None:
     """A flight of steps up to a tall door."""
     x = canvas.length_m * rng.uniform(0.35, 0.65)
+    canvas.note_door(x)
     canvas.rect(x - 1.3, 1.0, x + 1.3, 4.6, design.trim)
     canvas.rect(x - 0.95, 1.0, x + 0.95, 4.2, design.accent, SMOOTH)
     for k in range(5):

@@ -1,0 +1,1 @@
+"""A basemap from OpenStreetMap or from layers of one's own."""
