@@ -1,7 +1,7 @@
 """From a dataset to a model, its score and its answers.
 
 `train` trains a run, `evaluate` scores it, `load_model` brings it back to locate photos, `ablate` compares settings,
-and `PhotoDataset` gives a dataset's photos to a trainer of one's own.
+`serve` answers phones, and `PhotoDataset` gives a dataset's photos to a trainer of one's own.
 """
 
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from img2gps.lazy import lazy_names
 from img2gps.threads import settle_threads
 
 if TYPE_CHECKING:
-    from train.api import ablate, compare, evaluate, plan_ablate, plan_resume, plan_train, predict, resume, train
+    from train.api import ablate, compare, evaluate, plan_ablate, plan_resume, plan_train, predict, resume, serve, train
     from train.config.schema import TrainConfig
     from train.data.photo_dataset import PhotoDataset
     from train.inference.model import Model, load_model
@@ -31,12 +31,24 @@ __all__ = [
     "predictions_csv",
     "predictions_geojson",
     "resume",
+    "serve",
     "train",
 ]
 
 settle_threads()  # before torch is loaded; where it is already, this changes nothing
 
-_API = ("ablate", "compare", "evaluate", "plan_ablate", "plan_resume", "plan_train", "predict", "resume", "train")
+_API = (
+    "ablate",
+    "compare",
+    "evaluate",
+    "plan_ablate",
+    "plan_resume",
+    "plan_train",
+    "predict",
+    "resume",
+    "serve",
+    "train",
+)
 
 __getattr__, __dir__ = lazy_names(
     __name__,

@@ -1,6 +1,6 @@
 """What the commands of this package do, as functions: one call each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,6 +9,7 @@ from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
 
 if TYPE_CHECKING:
+    from img2gps.web.listening import Address
     from train.config.schema import TrainConfig
     from train.evaluation.compare import Comparison
     from train.evaluation.result import EvaluationResult
@@ -26,6 +27,7 @@ __all__ = [
     "plan_train",
     "predict",
     "resume",
+    "serve",
     "train",
 ]
 
@@ -180,6 +182,34 @@ def predict(
     inputs = [photos] if isinstance(photos, str | Path) else photos
     localizer = load_localizer(Path(run), device=device)
     return predict_files(localizer, find_photos(map(Path, inputs))[0], walks=walks)
+
+
+def serve(
+    run: str | PathLike[str],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    public: bool = False,
+    thumbnails: bool = True,
+    abstain_m: float | None = None,
+    timeout_s: float = 60.0,
+    device: str = "auto",
+    started: "Callable[[Address], None]" = lambda _address: None,
+) -> None:
+    """Serve a run until Ctrl-C, the page and ``POST /v1/locate``: what ``img2gps serve`` does.
+
+    `started` is told the address once the server listens (`port` 0: any free one). On other addresses than this
+    machine's own a token is wanted, unless `public`. `thumbnails` shows training photos that look alike, `abstain_m` is
+    the 90 % radius beyond which the page is not sure (None: a third of the site), `timeout_s` what one photo may take
+    to decode. Raises NotFoundError, InvalidCheckpointError, DeviceError, UsageError where the address cannot be had.
+    """
+    from img2gps.serving.limits import Limits
+    from img2gps.serving.serve import serve_backend
+    from train.inference.serving import serving_backend
+
+    backend = serving_backend(Path(run), device=device, thumbnails=thumbnails)
+    limits = Limits(decode_s=timeout_s)
+    serve_backend(backend, host=host, port=port, public=public, abstain_m=abstain_m, limits=limits, started=started)
 
 
 def ablate(

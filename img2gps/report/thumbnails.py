@@ -14,7 +14,7 @@ from img2gps.imaging import upright_rgb
 from img2gps.progress import track
 from img2gps.text import format_count
 
-__all__ = ["Thumbnails", "make_thumbnails"]
+__all__ = ["Thumbnails", "make_thumbnails", "small_jpeg"]
 
 _LONG_SIDE_PX: Final = 128
 _QUALITY: Final = 60
@@ -60,7 +60,8 @@ def _note(made: int, total: int) -> str:
     return f"{counts}: the rest were left out to keep this page small, or could not be read."
 
 
-def _encode(path: Path, long_side_px: int) -> str | None:
+def small_jpeg(path: Path, *, long_side_px: int = _LONG_SIDE_PX) -> bytes | None:
+    """Return a working copy as a small JPEG without metadata; None where it is gone or does not decode."""
     try:
         with Image.open(path, formats=("JPEG",)) as image:
             small = upright_rgb(image, short_side_px=long_side_px)
@@ -69,4 +70,9 @@ def _encode(path: Path, long_side_px: int) -> str | None:
     small.thumbnail((long_side_px, long_side_px), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     small.save(out, "JPEG", quality=_QUALITY, optimize=True)
-    return base64.b64encode(out.getvalue()).decode("ascii")
+    return out.getvalue()
+
+
+def _encode(path: Path, long_side_px: int) -> str | None:
+    small = small_jpeg(path, long_side_px=long_side_px)
+    return None if small is None else base64.b64encode(small).decode("ascii")

@@ -189,4 +189,5 @@ def _equal(given: str, token: str) -> bool:
 
 
 def _no(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status_code=status)
+    # a refused body is not wanted: without this it would be read to its end
+    return JSONResponse({"error": sentence}, status_code=status, headers={"connection": "close"})

@@ -27,7 +27,7 @@ from train.models.evidence import Evidence
 from train.models.localizer import Estimate, Localizer, WalkLocalizer
 from train.runtime.devices import naming_memory
 
-__all__ = ["locate_each", "locate_each_walk", "locate_files", "locate_with_walks", "walks_of"]
+__all__ = ["estimate_walks", "locate_each", "locate_each_walk", "locate_files", "locate_with_walks", "walks_of"]
 
 _MORE_MEMORY: Final = "close other programs, or use another --device"
 _ALONE_AT_ONCE: Final = 256
@@ -63,13 +63,18 @@ def locate_each_walk(
     """
     with bar("Locating", len(paths)) as advance:
         parts, found = _batched(paths, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
-    captures = [one for one in found if not isinstance(one, str)]
-    walks, seconds = walks_of(captures)
-    company = walk_rows(walks, seconds)
-    _tell_company(company, len(captures))
     if not parts:
         return _spread(Estimate.concatenate([]), [False] * len(found)), _errors(found)
-    evidence = Evidence.cat(parts)
+    captures = [one for one in found if not isinstance(one, str)]
+    _tell_company(walk_rows(*walks_of(captures)), len(captures))
+    estimate = estimate_walks(localizer, Evidence.cat(parts), captures)
+    return _spread(estimate, [not isinstance(one, str) for one in found]), _errors(found)
+
+
+def estimate_walks(localizer: WalkLocalizer, evidence: Evidence, captures: Sequence[Capture]) -> Estimate:
+    """Return the positions of N photos by their evidence, those of a walk located together, the others each alone."""
+    walks, seconds = walks_of(captures)
+    company = walk_rows(walks, seconds)
     rest = _others(company, len(captures))
     located = []
     for rows in company:
@@ -77,8 +82,7 @@ def locate_each_walk(
         located.append(localizer.estimate_walk(own, localizer.estimate(own), seconds[rows]))
     alone = localizer.estimate(evidence.take(torch.from_numpy(rest)))
     located.append(dataclasses.replace(alone, company=np.ones(len(rest))))
-    estimate = Estimate.concatenate(located).take(np.argsort(np.concatenate([*company, rest])))
-    return _spread(estimate, [not isinstance(one, str) for one in found]), _errors(found)
+    return Estimate.concatenate(located).take(np.argsort(np.concatenate([*company, rest])))
 
 
 @naming_memory(_MORE_MEMORY)

@@ -20,6 +20,7 @@ from train.models.localizer import Estimate
 from train.models.probe.features.extractor import CHUNK, FeatureExtractor, Features
 from train.models.probe.finetune.extractor import FinetunedExtractor
 from train.models.probe.heads.ensemble import Ensemble
+from train.models.probe.heads.neighbours import Neighbours
 from train.models.walks import WalkSmoother, evidence_weights
 
 __all__ = ["ProbeLocalizer", "make_extractor", "points_of"]
@@ -83,6 +84,24 @@ class ProbeLocalizer:
             familiarity = np.full(len(seconds), walk)
         company = np.full(len(seconds), float(len(seconds)))
         return dataclasses.replace(whole_walk, familiarity=familiarity, company=company)
+
+    def calibrated_probs(self, evidence: Evidence) -> Tensor:
+        """Return the probabilities (N, C) of the cells that the regions of photos alone are made of."""
+        return torch.softmax(evidence.log_probs * self.calibration.temper, dim=1)
+
+    @property
+    def neighbours(self) -> Neighbours | None:
+        """The head that compares photos with the training photos, where there is one."""
+        head = self.ensemble.heads.get("neighbours")
+        return head if isinstance(head, Neighbours) else None
+
+    def most_alike(self, features: Features, count: int) -> list[tuple[int, ...]]:
+        """Return which training photos look most like each of N, the most similar first; none without neighbours."""
+        head = self.neighbours
+        if head is None:
+            return [()] * len(features)
+        found = head.most_alike(self.ensemble.descriptor_model(features), count)
+        return [tuple(int(number) for number in row) for row in found.tolist()]
 
     def _estimate(self, log_probs: Tensor, calibration: Calibration) -> Estimate:
         parts = [

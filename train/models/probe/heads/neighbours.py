@@ -54,6 +54,12 @@ class Neighbours:
         probs = torch.einsum("nk,nkc->nc", weights, kernels)
         return Evidence(log_probs=torch.log(probs + self.config.floor / len(self.cells)), similarity=similarity)
 
+    @torch.inference_mode()
+    def most_alike(self, photos: Descriptors, count: int) -> Tensor:
+        """Return which of the gallery look most like each of N photos, the most similar first, (N, at most `count`)."""
+        scores, index, _ = self._shortlisted(photos)
+        return index.gather(1, scores.topk(min(count, scores.shape[1]), dim=1).indices)
+
     def _shortlisted(self, photos: Descriptors) -> tuple[Tensor, Tensor, Tensor]:
         """Return scores (N, S) of the best of the gallery, their indices (N, S), and their similarity, (N,).
 
