@@ -1,19 +1,23 @@
 """A run behind the service answers what `predict` answers."""
 
+import contextlib
 import http.client
 import json
-import threading
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from img2gps.answers import Prediction, predictions_json
 from img2gps.geo import geodesic_m
-from img2gps.web.listening import Address
 from tests.serving import form, running_service
 from tests.train.colours import colour_dataset, colour_photo, tiny_config, without_curves
-from train.api import predict, serve
+from train.api import predict
 from train.config.presets import preset
 from train.config.values import changed
 from train.inference.serving import RunBackend, serving_backend
@@ -86,8 +90,6 @@ def test_photos_alike_are_training_photos_by_their_place(backend: RunBackend, ph
 
 @pytest.mark.slow
 def test_a_run_whose_dataset_is_gone_is_served_without_its_photos(run: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "probe"
     shutil.copytree(run, copy)
     config = (copy / "config.toml").read_text().replace(str(run.parent / "ds"), str(tmp_path / "nowhere"))
@@ -102,28 +104,33 @@ def test_a_run_whose_dataset_is_gone_is_served_without_its_photos(run: Path, tmp
 def test_a_model_of_points_is_served_too(tmp_path: Path, photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     without_curves(monkeypatch)
     root = start_run(colour_dataset(tmp_path / "ds", 12).root, tiny_config(epochs=1), runs=tmp_path).root
-    addresses: list[Address] = []
-    found: list[object] = []
+    with running_service(serving_backend(root, device="cpu")) as service:
+        (row,) = predict(root, photos[0], device="cpu")
+        assert service.locate(photos[0].read_bytes()) == (200, [{**predictions_json([row])[0], "file": "photo"}])
+        status, answer = service.locate(photos[0].read_bytes(), "?walk=true")
+        assert (status, answer["error"]) == (400, "This model locates photos one by one: leave walk out.")
 
-    def ask(address: Address) -> None:
-        def talk() -> None:
-            connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=60)
-            for path in ("/v1/locate", "/v1/locate?walk=true"):
-                connection.request("POST", path, photos[0].read_bytes(), {"content-type": "image/png"})
-                answer = connection.getresponse()
-                found.append((answer.status, json.loads(answer.read())))
-            end_of_server.set()
 
-        addresses.append(address)
-        threading.Thread(target=talk, daemon=True).start()
-
-    end_of_server = threading.Event()
-    server = threading.Thread(
-        target=serve, args=(root,), kwargs={"port": 0, "device": "cpu", "started": ask}, daemon=True
-    )
-    server.start()
-    assert end_of_server.wait(60)
-    (row,) = predict(root, photos[0], device="cpu")
-    assert found[0] == (200, [{**predictions_json([row])[0], "file": "photo"}])
-    assert found[1] == (400, {"error": "This model locates photos one by one: leave walk out."})
-    assert addresses[0].url == f"http://127.0.0.1:{addresses[0].port}/"
+@pytest.mark.slow
+def test_the_command_answers_until_it_is_told_to_stop(run: Path, photos: list[Path]) -> None:
+    command = [sys.executable, "-m", "img2gps", "serve", str(run), "--port", "0", "--device", "cpu", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        text = ""
+        while not text.endswith("}\n"):
+            assert (line := process.stdout.readline()), process.communicate()[1]
+            text += line
+        address = json.loads(text)
+        connection = http.client.HTTPConnection("127.0.0.1", address["port"], timeout=60)
+        with contextlib.closing(connection):
+            connection.request("POST", "/v1/locate", photos[0].read_bytes(), {"content-type": "image/png"})
+            (row,) = json.loads(connection.getresponse().read())
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert row["error"] is None
+    assert "Ended." in said
+    assert "Traceback" not in said
+    assert process.returncode == 0
+    assert workers
+    assert not psutil.wait_procs(workers, timeout=5)[1]
