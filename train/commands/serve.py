@@ -23,7 +23,7 @@ curl -F photo=@IMG_0042.jpg http://127.0.0.1:8000/v1/locate
 @command("serve", example=_EXAMPLE)
 @click.argument("run", type=PATH)
 @click.option("--host", default="127.0.0.1", help="Address to listen on; any but this machine's own wants a token.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Port to listen on; 0 for any free one.")
 @click.option("--public", is_flag=True, help="No token on other addresses: whoever reaches the server may use it.")
 @click.option("--no-thumbnails", is_flag=True, help="Do not show the training photos that look most alike.")
 @click.option(

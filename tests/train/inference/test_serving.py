@@ -118,7 +118,8 @@ def test_the_command_answers_until_it_is_told_to_stop(run: Path, photos: list[Pa
         assert process.stdout is not None
         text = ""
         while not text.endswith("}\n"):
-            assert (line := process.stdout.readline()), process.communicate()[1]
+            line = process.stdout.readline()
+            assert line, process.communicate()[1]
             text += line
         address = json.loads(text)
         connection = http.client.HTTPConnection("127.0.0.1", address["port"], timeout=60)
