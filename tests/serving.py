@@ -15,7 +15,7 @@ import uvicorn
 from PIL import Image
 
 from img2gps.serving.answering import unsure_beyond_m
-from img2gps.serving.backend import Located, ServedModel, Shot
+from img2gps.serving.backend import DecodedPhoto, Located, ServedModel
 from img2gps.serving.ground import ground_of_site
 from img2gps.serving.limits import Limits
 from img2gps.serving.service import Service
@@ -57,11 +57,11 @@ class RedIsFarEast:
             about={"preset": "colours"},
         )
 
-    def locate(self, shots: Sequence[Shot], *, walk: bool) -> list[Located]:
+    def locate(self, shots: Sequence[DecodedPhoto], *, walk: bool) -> list[Located]:
         self.calls.append((len(shots), walk))
         return [self._located(shot, walk) for shot in shots]
 
-    def _located(self, shot: Shot, walk: bool) -> Located:
+    def _located(self, shot: DecodedPhoto, walk: bool) -> Located:
         red, green, blue = np.asarray(shot.image, dtype=np.float64).mean(axis=(0, 1))
         east_m, north_m = (red - 127.5) * SIDE_M / 255, (green - 127.5) * SIDE_M / 255
         (lon,), (lat,) = self.model.frame.to_lonlat([east_m], [north_m])

@@ -10,7 +10,7 @@ import numpy as np
 
 from img2gps.answers import Prediction, is_sure, is_unfamiliar, predictions_json
 from img2gps.errors import UsageError
-from img2gps.serving.backend import Located, ServedModel, Shot
+from img2gps.serving.backend import DecodedPhoto, Located, ServedModel
 from img2gps.serving.decoding import Decoders
 from img2gps.serving.turns import Turns
 from img2gps.serving.uploads import Upload
@@ -32,10 +32,10 @@ async def locate_uploads(uploads: Sequence[Upload], *, walk: bool, decoders: Dec
     """Return the answers to photos. Raises Img2GPSError where the model cannot."""
     names = [upload.name for upload in uploads]
     found = await asyncio.gather(*(_decoded(upload, decoders) for upload in uploads))
-    shots = [one for one in found if isinstance(one, Shot)]
+    shots = [one for one in found if isinstance(one, DecodedPhoto)]
     answers: list[Located] = await asyncio.wrap_future(turns.locate(shots, walk=walk)) if shots else []
     following = iter(answers)
-    located = [next(following) if isinstance(one, Shot) else None for one in found]
+    located = [next(following) if isinstance(one, DecodedPhoto) else None for one in found]
     predictions = [
         _prediction(name, row, one if isinstance(one, str) else None)
         for name, row, one in zip(names, located, found, strict=True)
@@ -43,7 +43,7 @@ async def locate_uploads(uploads: Sequence[Upload], *, walk: bool, decoders: Dec
     return Answers(predictions=predictions, located=located)
 
 
-async def _decoded(upload: Upload, decoders: Decoders) -> Shot | str:
+async def _decoded(upload: Upload, decoders: Decoders) -> DecodedPhoto | str:
     found = await asyncio.wrap_future(decoders.decode(upload.data))
     upload.data = bytearray()  # decoded: its bytes are not needed, nor kept
     return found

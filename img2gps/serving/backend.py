@@ -10,14 +10,14 @@ from PIL import Image
 from img2gps.exif import Capture
 from img2gps.geo import FloatArray, LocalFrame
 
-__all__ = ["Backend", "Ground", "Located", "ServedModel", "Shot"]
+__all__ = ["Backend", "DecodedPhoto", "Ground", "Located", "ServedModel"]
 
 Ground = Mapping[str, Any]
 """What a page's map draws, in decimetres: bounds, outline, buildings, paths (`img2gps.report.shapes`)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Shot:
+class DecodedPhoto:
     """A decoded photo: upright RGB pixels in sRGB, and what its EXIF says of camera and time."""
 
     image: Image.Image
@@ -70,7 +70,7 @@ class Backend(Protocol):
         """What is told of it."""
         ...
 
-    def locate(self, shots: Sequence[Shot], *, walk: bool) -> list[Located]:
+    def locate(self, shots: Sequence[DecodedPhoto], *, walk: bool) -> list[Located]:
         """Return one answer per photo, in their order; with `walk`, those of one walk are located together.
 
         Raises Img2GPSError where the model cannot.

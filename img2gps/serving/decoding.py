@@ -23,7 +23,7 @@ from img2gps.formats import HEAD_BYTES, sniff
 from img2gps.header import header_fault, open_photo
 from img2gps.imaging import WORKING_SHORT_SIDE_PX, upright_rgb
 from img2gps.processes import SpawnedContext
-from img2gps.serving.backend import Shot
+from img2gps.serving.backend import DecodedPhoto
 from img2gps.serving.limits import Limits
 from img2gps.text import safe_text
 
@@ -34,7 +34,7 @@ _LONGEST_SIDE: Final = 65_535
 _LENGTH: Final = struct.Struct("!I")
 
 
-def decode_photo(data: bytes) -> Shot | str:
+def decode_photo(data: bytes) -> DecodedPhoto | str:
     """Return the photo of `data` as `predict` decodes it, its short side at most 512 px, or why it is none."""
     kind = sniff(data[:HEAD_BYTES])
     if kind.state == "other":
@@ -50,7 +50,9 @@ def decode_photo(data: bytes) -> Shot | str:
                 return fault[1]
             if max(image.size) > _LONGEST_SIDE:
                 return f"{image.width} x {image.height} pixels are no photo"
-            return Shot(image=upright_rgb(image, short_side_px=WORKING_SHORT_SIDE_PX), capture=capture_of(image))
+            return DecodedPhoto(
+                image=upright_rgb(image, short_side_px=WORKING_SHORT_SIDE_PX), capture=capture_of(image)
+            )
     except MemoryError:
         return "it takes more memory to decode than a photo may"
     except UnidentifiedImageError:
@@ -69,11 +71,11 @@ class Decoders:
             self._free.put(worker)
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="img2gps-decoding")
 
-    def decode(self, data: bytes | bytearray) -> "Future[Shot | str]":
+    def decode(self, data: bytes | bytearray) -> "Future[DecodedPhoto | str]":
         """Return what will be the photo, or the reason why there is none."""
         return self._threads.submit(self._decode, data)
 
-    def _decode(self, data: bytes | bytearray) -> Shot | str:
+    def _decode(self, data: bytes | bytearray) -> DecodedPhoto | str:
         worker = self._free.get()
         try:
             return worker.decode(data)
@@ -105,7 +107,7 @@ class _Worker:
         self._process.join()
         self._pipe.close()
 
-    def decode(self, data: bytes | bytearray) -> Shot | str:
+    def decode(self, data: bytes | bytearray) -> DecodedPhoto | str:
         reason = "the decoder ended with it"
         for _ in range(2):  # an idle worker may have been ended by somebody else
             try:
@@ -131,7 +133,7 @@ class _Worker:
         self._start()
 
 
-def _shot_of(answer: bytes) -> Shot | str:
+def _shot_of(answer: bytes) -> DecodedPhoto | str:
     """Return what a worker says. Raises ValueError where it is not what a worker sends."""
     (length,) = _LENGTH.unpack_from(answer)
     header: dict[str, Any] = json.loads(answer[_LENGTH.size : _LENGTH.size + length])
@@ -144,10 +146,10 @@ def _shot_of(answer: bytes) -> Shot | str:
     time = header["local_time"]
     camera = Camera(**{key: header["camera"][key] for key in ("make", "model", "serial")})
     capture = Capture(camera=camera, local_time=None if time is None else datetime.fromisoformat(time))
-    return Shot(image=Image.frombytes("RGB", size, pixels), capture=capture)
+    return DecodedPhoto(image=Image.frombytes("RGB", size, pixels), capture=capture)
 
 
-def _answer_of(found: Shot | str) -> bytes:
+def _answer_of(found: DecodedPhoto | str) -> bytes:
     if isinstance(found, str):
         header: dict[str, Any] = {"error": found}
         pixels = b""

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Final
 
 from img2gps.errors import DeviceError, Img2GPSError
-from img2gps.serving.backend import Backend, Located, Shot
+from img2gps.serving.backend import Backend, DecodedPhoto, Located
 
 __all__ = ["Turns"]
 
@@ -17,7 +17,7 @@ _AT_ONCE: Final = 16
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
-    shots: Sequence[Shot]
+    shots: Sequence[DecodedPhoto]
     walk: bool
     found: "Future[list[Located]]"
 
@@ -31,7 +31,7 @@ class Turns:
         self._thread = threading.Thread(target=self._run, name="img2gps-model", daemon=True)
         self._thread.start()
 
-    def locate(self, shots: Sequence[Shot], *, walk: bool) -> "Future[list[Located]]":
+    def locate(self, shots: Sequence[DecodedPhoto], *, walk: bool) -> "Future[list[Located]]":
         """Return what will be the answers to photos, in their order, or the Img2GPSError that the model raises."""
         task = _Task(shots=shots, walk=walk, found=Future())
         self._waiting.put(task)

@@ -12,7 +12,7 @@ from img2gps.dataset import Dataset
 from img2gps.errors import Img2GPSError, UsageError
 from img2gps.geo import FloatArray, LocalFrame
 from img2gps.report.thumbnails import small_jpeg
-from img2gps.serving.backend import Ground, Located, ServedModel, Shot
+from img2gps.serving.backend import DecodedPhoto, Ground, Located, ServedModel
 from img2gps.serving.ground import ground_of_cells, ground_of_points, ground_of_site
 from img2gps.site import Site
 from img2gps.text import safe_path
@@ -41,7 +41,7 @@ class RunBackend:
     localizer: Localizer
     photos: tuple[Path, ...]
 
-    def locate(self, shots: Sequence[Shot], *, walk: bool) -> list[Located]:
+    def locate(self, shots: Sequence[DecodedPhoto], *, walk: bool) -> list[Located]:
         """Return one answer per photo. Raises UsageError for walks of a model that gives points alone."""
         pixels = np.stack([fit_pixels(shot.image, self.localizer.pixels) for shot in shots])
         images = torch.from_numpy(pixels)

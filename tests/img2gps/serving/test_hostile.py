@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from img2gps.serving.backend import Shot
+from img2gps.serving.backend import DecodedPhoto
 from img2gps.serving.decoding import Decoders, decode_photo
 from img2gps.serving.limits import Limits
 from tests.photos import scene
@@ -69,7 +69,7 @@ def test_what_is_no_photo_is_told_so(kind: str) -> None:
 @settings(max_examples=25)
 def test_a_cut_photo_is_a_sentence(cut: float) -> None:
     whole = jpeg((320, 240))
-    assert isinstance(decode_photo(whole), Shot)
+    assert isinstance(decode_photo(whole), DecodedPhoto)
     assert isinstance(decode_photo(whole[: int(cut * len(whole))]), str)
 
 
@@ -80,18 +80,18 @@ def test_damaged_bytes_are_a_photo_or_a_sentence(at: int, junk: bytes) -> None:
     whole = bytearray(jpeg((320, 240)))
     at = min(at, len(whole) - len(junk))
     whole[at : at + len(junk)] = junk
-    assert isinstance(decode_photo(bytes(whole)), Shot | str)
+    assert isinstance(decode_photo(bytes(whole)), DecodedPhoto | str)
 
 
 @pytest.mark.slow
 def test_a_hang_and_a_crash_cost_one_photo_each() -> None:
     decoders = Decoders(1, Limits(decode_s=0.5))
     try:
-        assert isinstance(decoders.decode(GOOD).result(), Shot)
+        assert isinstance(decoders.decode(GOOD).result(), DecodedPhoto)
         assert decoders.decode(png_bomb(9_000, 11_000)).result() == "it takes over 0.5 s to decode"
-        assert isinstance(decoders.decode(GOOD).result(), Shot)
+        assert isinstance(decoders.decode(GOOD).result(), DecodedPhoto)
         decoders._workers[0]._process.kill()
-        assert isinstance(decoders.decode(GOOD).result(), Shot)
+        assert isinstance(decoders.decode(GOOD).result(), DecodedPhoto)
     finally:
         decoders.close()
 
@@ -102,7 +102,7 @@ def test_a_hunger_for_memory_costs_one_photo() -> None:
     decoders = Decoders(1, Limits(worker_bytes=600 << 20))
     try:
         assert decoders.decode(png_bomb(9_000, 11_000)).result() == "it takes more memory to decode than a photo may"
-        assert isinstance(decoders.decode(GOOD).result(), Shot)
+        assert isinstance(decoders.decode(GOOD).result(), DecodedPhoto)
     finally:
         decoders.close()
 
