@@ -57,7 +57,9 @@ def statements(line: str) -> list[list[str]]:
 
 
 def test_the_commands_of_the_design_exist() -> None:
-    expected = "ablate audit basemap demo doctor evaluate ingest label predict serve simulate split train validate verify"
+    expected = (
+        "ablate audit basemap demo doctor evaluate ingest label predict serve simulate split train validate verify"
+    )
     assert expected.split() == NAMES
 
 
