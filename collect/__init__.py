@@ -4,6 +4,7 @@
 `audit` tells what is covered, `verify` checks every hash, `doctor` says why photos would fail, and `simulate` renders a
 campus to practise on. `label_queue` says which labels to look at first, `import_labels` and `export_labels` bring
 corrections in and out. `basemap` fetches the map under everything.
+`publish` writes a folder for the Hugging Face Hub, `fetch` makes a dataset of one.
 """
 
 from typing import TYPE_CHECKING
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
         basemap,
         doctor,
         export_labels,
+        fetch,
         import_labels,
         ingest,
         label_queue,
+        publish,
         simulate,
         split,
         validate,
@@ -30,9 +33,11 @@ __all__ = [
     "basemap",
     "doctor",
     "export_labels",
+    "fetch",
     "import_labels",
     "ingest",
     "label_queue",
+    "publish",
     "simulate",
     "split",
     "validate",

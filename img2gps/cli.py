@@ -28,6 +28,7 @@ EXIT_IO_ERROR = 74  # EX_IOERR of sysexits.h: disk full, a read-only folder, per
 _GROUPS = {
     "Collect": ("doctor", "validate", "ingest", "basemap", "audit", "label", "split", "verify"),
     "Train": ("train", "evaluate", "predict", "ablate", "serve"),
+    "Share": ("publish", "fetch"),
     "Practise": ("demo", "simulate"),
 }
 
@@ -84,6 +85,7 @@ def _entry_points() -> dict[str, EntryPoint]:
 )
 @click.command_panel("Collect", commands=list(_GROUPS["Collect"]))
 @click.command_panel("Train", commands=list(_GROUPS["Train"]))
+@click.command_panel("Share", commands=list(_GROUPS["Share"]))
 @click.command_panel("Practise", commands=list(_GROUPS["Practise"]))
 @click.version_option(__version__, prog_name="img2gps")
 def cli() -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Column",
     "ManifestInfo",
+    "geo_metadata",
     "inspect_table",
     "is_info_intact",
     "photos_of",
@@ -76,7 +77,7 @@ def write_manifest(path: Path, photos: Iterable[Photo], info: ManifestInfo) -> M
     """
     ordered = sorted(photos, key=lambda photo: (photo.source_name, photo.id))
     table = _table_of(ordered)
-    geo = _geo_metadata(ordered)
+    geo = geo_metadata([photo.lon for photo in ordered], [photo.lat for photo in ordered])
     info = dataclasses.replace(info, rows_sha256=rows_digest(table), schema_version=SCHEMA_VERSION)
     info = dataclasses.replace(info, info_sha256=_info_digest(dataclasses.asdict(info), geo))
     metadata = {_METADATA_KEY: canonical_json(dataclasses.asdict(info)), _GEO_KEY: geo, _NOTE_KEY: _NOTE}
@@ -184,10 +185,10 @@ def _shared(column: "pa.ChunkedArray") -> list[Any]:
     return [value if value is None else known.setdefault(value, value) for value in values]
 
 
-def _geo_metadata(photos: list[Photo]) -> bytes:
+def geo_metadata(lons: Sequence[float], lats: Sequence[float]) -> bytes:
+    """Return what a GeoParquet file of points at these degrees carries under ``geo``; its column is ``geometry``."""
     column: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Point"], "crs": _crs()}
-    if photos:
-        lons, lats = [photo.lon for photo in photos], [photo.lat for photo in photos]
+    if len(lons):
         column["bbox"] = [min(lons), min(lats), max(lons), max(lats)]
     return canonical_json({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}})
 

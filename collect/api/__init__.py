@@ -4,15 +4,18 @@ from collect.api.datasets import audit, split, verify
 from collect.api.labels import export_labels, import_labels, label_queue
 from collect.api.maps import basemap
 from collect.api.photos import doctor, ingest, simulate, validate
+from collect.api.sharing import fetch, publish
 
 __all__ = [
     "audit",
     "basemap",
     "doctor",
     "export_labels",
+    "fetch",
     "import_labels",
     "ingest",
     "label_queue",
+    "publish",
     "simulate",
     "split",
     "validate",

@@ -19,7 +19,7 @@ from img2gps.site import Site, packaged_sites
 from img2gps.site_file import site_bytes
 from img2gps.text import safe_path
 
-__all__ = ["check_free_space", "is_fresh", "make_dataset", "mend_dataset"]
+__all__ = ["check_free_space", "draft_of", "is_fresh", "make_dataset", "mend_dataset", "sweep_drafts"]
 
 _COPY_BYTES_AT_512_PX = 120_000  # measured: 60 to 130 kB for 512 x 683 px of a campus at quality 90
 _OTHER_BYTES = 4 << 20
@@ -63,7 +63,7 @@ def make_dataset(root: Path, site: Site, short_side_px: int) -> Dataset:
         return Dataset(root=root)
     root.parent.mkdir(parents=True, exist_ok=True)
     sweep_drafts(root)
-    draft = root.parent / f"{_draft_prefix(root)}{os.getpid()}-{uuid4().hex}"
+    draft = draft_of(root)
     try:
         _fill(Dataset(root=draft), site, short_side_px)
         draft.rename(root)
@@ -76,8 +76,13 @@ def make_dataset(root: Path, site: Site, short_side_px: int) -> Dataset:
     return Dataset(root=root)
 
 
+def draft_of(root: Path) -> Path:
+    """Return where a folder is made before it is renamed to `root`: a new name beside it that `sweep_drafts` knows."""
+    return root.parent / f"{_draft_prefix(root)}{os.getpid()}-{uuid4().hex}"
+
+
 def sweep_drafts(root: Path) -> None:
-    """Delete the drafts of this dataset beside it that processes left which were killed."""
+    """Delete the drafts of this folder beside it that processes left which were killed."""
     for draft in root.parent.glob(f"{_draft_prefix(root)}*"):
         number = draft.name.removeprefix(_draft_prefix(root)).partition("-")[0]
         if number.isdecimal() and not _is_running(int(number)):

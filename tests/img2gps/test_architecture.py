@@ -114,6 +114,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "collect": (
         ("commands",),
         ("api",),
+        ("publishing",),
         ("verification", "diagnosis"),
         ("ingestion", "auditing", "label", "mapping"),
         ("validation", "splits"),

@@ -1,0 +1,73 @@
+"""A dataset that leaves the laptop, and one that comes: published, fetched."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collect.api.arguments import DatasetOrPath, opened, root_of
+
+if TYPE_CHECKING:
+    from collect.publishing.fetch import FetchResult
+    from collect.publishing.publish import PublishResult
+
+__all__ = ["fetch", "publish"]
+
+
+def publish(
+    dataset: DatasetOrPath,
+    out: str | Path,
+    *,
+    license: str,  # noqa: A002  the Hub's word
+    title: str | None = None,
+    authors: Sequence[str] = (),
+    description: str = "",
+    round_m: float | None = None,
+    hours: bool = False,
+    dry_run: bool = False,
+) -> "PublishResult":
+    """Write a dataset as a folder that the Hugging Face Hub shows: what ``img2gps publish`` does.
+
+    `license` is a word of the Hub's list, such as ``cc-by-4.0``. `title`, `authors` and `description` go into the card
+    and the citation. `round_m` puts positions on a grid of so many metres, `hours` cuts times to the hour. Names,
+    serial numbers, original files and EXIF are never written. `dry_run` writes nothing. Raises UsageError,
+    NotFoundError, InvalidDatasetError, and the OSError of a disk that is full.
+
+        >>> from collect import publish
+        >>> result = publish("quad", "quad-published", license="cc-by-4.0", round_m=5)
+        >>> result.photos == sum(result.parts.values())
+        True
+    """
+    from collect.publishing.card import CardWords
+    from collect.publishing.licenses import check_license
+    from collect.publishing.publish import PublishOptions, publish_dataset
+    from collect.publishing.rows import Coarseness
+
+    source = opened(dataset)
+    site = source.site()
+    words = CardWords(
+        license=check_license(license),
+        title=title or f"{site.title or site.name}: photos and where they were taken",
+        authors=tuple(authors),
+        description=description,
+    )
+    coarseness = Coarseness(round_m=round_m, hours=hours)
+    options = PublishOptions(words=words, coarseness=coarseness)
+    return publish_dataset(source, Path(out), options, dry_run=dry_run)
+
+
+def fetch(source: str | Path, dataset: DatasetOrPath, *, dry_run: bool = False) -> "FetchResult":
+    """Bring a published dataset back as a new dataset, splits, folds and groups as they were: ``img2gps fetch``.
+
+    `source` is a folder that `publish` wrote, or ``OWNER/NAME`` on the Hub (with the extra ``hub``). `dry_run` makes no
+    dataset. Raises NotFoundError, UsageError, InvalidDatasetError, and the OSError of a disk or of the network.
+
+        >>> from collect import fetch, publish
+        >>> published = publish("quad", "published", license="cc0-1.0")
+        >>> fetch("published", "fetched").photos == published.photos
+        True
+    """
+    from collect.publishing.fetch import fetch_folder
+    from img2gps.text import safe_path
+
+    folder = Path(source)
+    return fetch_folder(folder, root_of(dataset), source=safe_path(folder), dry_run=dry_run)

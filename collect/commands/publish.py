@@ -1,0 +1,79 @@
+"""``img2gps publish``."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from img2gps.console import (
+    PATH,
+    FiniteRange,
+    command,
+    config_option,
+    dry_run_option,
+    json_option,
+    print_json,
+    print_table,
+    say,
+)
+from img2gps.text import format_count, safe_path
+
+__all__ = ["publish"]
+
+
+@command(
+    "publish",
+    example=(
+        "img2gps publish quad quad-hub --license cc-by-4.0\n"
+        "img2gps publish quad quad-hub --license cc-by-4.0 --round-m 5 --hours --dry-run"
+    ),
+)
+@click.argument("dataset", type=PATH)
+@click.argument("out", type=PATH)
+@click.option("--license", metavar="WORD", help="The licence, a word of the Hub's list: cc-by-4.0, cc0-1.0, other, ...")
+@click.option("--title", help="The dataset's name for people.  [default: the site's]", show_default=False)
+@click.option("--author", "authors", multiple=True, metavar="NAME", help="Who is to be cited; may be given again.")
+@click.option("--description", default="", help="A text for the card.")
+@click.option("--round-m", type=FiniteRange(0.01, 100_000), metavar="METRES", help="Put positions on a grid this wide.")
+@click.option("--hours", is_flag=True, help="Cut times to the hour.")
+@dry_run_option
+@config_option
+@json_option
+def publish(
+    dataset: Path,
+    out: Path,
+    license: str | None,  # noqa: A002  the Hub's word
+    title: str | None,
+    authors: tuple[str, ...],
+    description: str,
+    round_m: float | None,
+    hours: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Write DATASET as a folder OUT that the Hugging Face Hub shows.
+
+    Parquet files with photos and positions per split, a card, a citation, Croissant metadata. Names, serial numbers,
+    original files and EXIF are never written; photos that somebody excluded stay behind. A model that compares photos
+    (the presets default and quick) holds the positions of its training photos, however coarse they are here.
+    """
+    from collect.api import publish as run
+
+    result = run(
+        dataset,
+        out,
+        license=license or "",
+        title=title,
+        authors=authors,
+        description=description,
+        round_m=round_m,
+        hours=hours,
+        dry_run=dry_run,
+    )
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        rows = [(name, "" if size is None else f"{size:,}") for name, size in result.files.items()]
+        print_table("Files to be written" if dry_run else "Files", ("file", "bytes"), rows)
+    left = f" {format_count(result.excluded, 'photo')} that somebody excluded stayed behind." if result.excluded else ""
+    verb = "would be published" if dry_run else "published"
+    say(f"{format_count(result.photos, 'photo')} {verb} in {safe_path(out)}.{left}")

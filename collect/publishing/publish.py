@@ -1,0 +1,141 @@
+"""A dataset written as a folder that the Hugging Face Hub shows: data first, then what describes them."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from collect.publishing.card import CardWords, card_text
+from collect.publishing.citation import citation_text
+from collect.publishing.croissant import croissant_document
+from collect.publishing.facts import DatasetFacts, facts_of
+from collect.publishing.folder import RECORD, PublishedRecord, check_target, digests_of, new_folder, sizes_of
+from collect.publishing.parquet_files import Shard, ShardFacts, plan_shards, write_shard
+from collect.publishing.pictures import PictureSource, WorkingCopies
+from collect.publishing.rows import Coarseness, PublishedRows, rows_of
+from img2gps import __version__
+from img2gps.dataset import Dataset
+from img2gps.errors import InvalidDatasetError
+from img2gps.files import write_atomic, write_json
+from img2gps.progress import bar
+from img2gps.site_file import site_bytes
+from img2gps.text import format_count, safe_path, shell_path
+
+__all__ = ["PublishOptions", "PublishResult", "publish_dataset"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PublishOptions:
+    """How a dataset is published."""
+
+    words: CardWords
+    coarseness: Coarseness = dataclasses.field(default_factory=Coarseness)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PublishResult:
+    """What was published, or would be: photos of each part, the bytes of each file (None: not known beforehand).
+
+    `excluded` counts the photos that stayed behind because a person excluded them, `redacted` the regions that were
+    made unrecognisable in `redacted_photos`.
+    """
+
+    out: Path
+    dry_run: bool
+    photos: int
+    parts: Mapping[str, int]
+    files: Mapping[str, int | None]
+    excluded: int = 0
+    redacted: int = 0
+    redacted_photos: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result for ``publish --json``."""
+        return dataclasses.asdict(self) | {"out": safe_path(self.out)}
+
+
+def publish_dataset(dataset: Dataset, out: Path, options: PublishOptions, *, dry_run: bool = False) -> PublishResult:
+    """Write the published folder `out`, or with `dry_run` say what it would hold.
+
+    An `out` that an earlier call wrote is replaced in one step. Raises UsageError, InvalidDatasetError, OSError.
+    """
+    check_target(out, dataset.root)
+    site = dataset.site()
+    rows = rows_of(dataset, site, options.coarseness)
+    facts = facts_of(dataset, rows, options.coarseness, site)
+    shards = plan_shards(facts.parts, _sizes(dataset, rows))
+    parts = {name: len(photos) for name, photos in facts.parts.items()}
+    result = PublishResult(out=out, dry_run=dry_run, photos=facts.photos, parts=parts, files={}, excluded=rows.excluded)
+    if dry_run:
+        beside = ("CITATION.cff", "README.md", "croissant.json", RECORD, "site.geojson")
+        names = sorted([*beside, *(shard.name for shard in shards)])
+        return dataclasses.replace(result, files=dict.fromkeys(names))
+    pictures = WorkingCopies(dataset=dataset, sha256s=rows.copies, phashes=rows.phashes)
+    with new_folder(out) as draft:
+        written = _write_data(draft, shards, pictures, facts.photos)
+        write_atomic(draft / "site.geojson", site_bytes(site))
+        digests = digests_of(draft)
+        today = datetime.now(UTC).date()
+        _write_words(draft, options, facts, written, digests, today)
+        write_json(draft / RECORD, dataclasses.asdict(_record(rows, facts, digests, today)))
+        sizes = sizes_of(draft)
+    return dataclasses.replace(
+        result,
+        files=sizes,
+        redacted=sum(done.redacted for done in written.values()),
+        redacted_photos=sum(done.redacted_photos for done in written.values()),
+    )
+
+
+def _sizes(dataset: Dataset, rows: PublishedRows) -> dict[str, int]:
+    """Return the bytes of the working copies. Raises InvalidDatasetError where one is missing."""
+    sizes = {}
+    for photo in rows.photos:
+        path = dataset.photo_path(photo.id)
+        try:
+            sizes[photo.id] = path.stat().st_size
+        except FileNotFoundError as error:
+            verify = f"run `img2gps verify {shell_path(dataset.root)}`"
+            raise InvalidDatasetError(f"{safe_path(path)} is missing: {verify}.") from error
+    return sizes
+
+
+def _write_data(draft: Path, shards: list[Shard], pictures: PictureSource, photos: int) -> dict[Shard, ShardFacts]:
+    with bar(f"Writing {format_count(photos, 'photo')}", photos) as advance:
+        return {shard: write_shard(draft, shard, pictures, done=lambda: advance(1)) for shard in shards}
+
+
+def _write_words(
+    draft: Path,
+    options: PublishOptions,
+    facts: DatasetFacts,
+    written: Mapping[Shard, ShardFacts],
+    digests: Mapping[str, str],
+    today: date,
+) -> None:
+    """Write what describes the data: to people, to the Hub, to programs."""
+    words = options.words
+    document = croissant_document(words, facts, {shard: digests[shard.name] for shard in written}, today)
+    write_json(draft / "croissant.json", document)
+    write_atomic(draft / "CITATION.cff", citation_text(words, facts, today).encode())
+    write_atomic(draft / "README.md", card_text(words, facts, written, ()).encode())
+
+
+def _record(rows: PublishedRows, facts: DatasetFacts, digests: Mapping[str, str], today: date) -> PublishedRecord:
+    info = rows.info
+    options = {key: value for key, value in (info.split or {}).items() if not key.endswith("_sha256")}
+    return PublishedRecord(
+        site_name=facts.site.name,
+        site_sha256=facts.site.sha256,
+        short_side_px=info.short_side_px,
+        published_on=today.isoformat(),
+        photos=facts.photos,
+        parts={name: len(photos) for name, photos in facts.parts.items()},
+        files=dict(digests),
+        excluded=rows.excluded,
+        split=json.loads(json.dumps(options)) or None,
+        coarseness=dataclasses.asdict(facts.coarseness),
+        tool_version=__version__,
+    )
