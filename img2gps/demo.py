@@ -18,7 +18,7 @@ from img2gps.errors import UsageError
 from img2gps.files import read_json_lines
 from img2gps.progress import stderr
 from img2gps.reasons import REASONS
-from img2gps.text import format_count, format_duration, safe_path
+from img2gps.text import format_count, format_duration, safe_path, shell_path
 
 __all__ = ["DemoReport", "closing_block", "run_demo"]
 
@@ -117,6 +117,9 @@ def closing_block(report: DemoReport) -> str:
         f"Runs     {report.folder}/{_RUNS}/resnet18 and {report.folder}/{_RUNS}/quick",
         f"Audit    {report.dataset}/audit/report.html",
         f"Report   {report.folder}/{_RUNS}/quick/evaluations/{_DATASET}-test/report.html",
+        "",
+        "See it answer, on a page that takes photos (from phones, too, with --host 0.0.0.0):",
+        f"  img2gps serve {shell_path(f'{report.folder}/{_RUNS}/quick')}",
         "",
         "Now your own photos (originals, copied by cable or AirDrop; your site's outline as GeoJSON):",
         "  img2gps ingest PHOTOS quad --site SITE.geojson && img2gps split quad && img2gps train quad --preset quick",

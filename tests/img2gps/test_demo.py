@@ -138,5 +138,6 @@ def test_the_closing_block_says_what_was_found_and_what_to_type_next() -> None:
     text = closing_block(report)
     for expected in ("rendered", "240 photos accepted, 5 refused", "no_gps", "90.0 m", "70.1 m", "20.3 m", "12.4 m"):
         assert expected in text
+    assert "  img2gps serve demo/runs/quick" in text.splitlines()
     assert "img2gps ingest PHOTOS" in text.splitlines()[-1]
     assert json.loads(json.dumps(report.to_dict()))["runs"]["quick"]["rmse_m"] == 20.3
