@@ -19,6 +19,7 @@ from img2gps.errors import Img2GPSError
 from img2gps.interrupts import held_back, interruptible
 from img2gps.progress import stderr
 from img2gps.text import safe_text
+from img2gps.version import versions
 
 __all__ = ["cli", "demo", "main"]
 
@@ -87,9 +88,26 @@ def _entry_points() -> dict[str, EntryPoint]:
 @click.command_panel("Train", commands=list(_GROUPS["Train"]))
 @click.command_panel("Share", commands=list(_GROUPS["Share"]))
 @click.command_panel("Practise", commands=list(_GROUPS["Practise"]))
-@click.version_option(__version__, prog_name="img2gps")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _option, asked: _show_version(ctx) if asked else None,
+    help="Show the version and exit; with --json, those of Python and of the packages, too.",
+)
+@click.option("--json", is_flag=True, expose_value=False, hidden=True)
 def cli() -> None:
     """Turn a walk with a phone into a model that tells where on a site a photo was taken."""
+
+
+def _show_version(ctx: click.Context) -> None:
+    """Print the version, as JSON where the command line asks for it, and end."""
+    if "--json" in ctx.meta[WORDS]:
+        print_json(versions())
+    else:
+        print_text(f"img2gps, version {__version__}")
+    ctx.exit()
 
 
 @command("demo", example="img2gps demo --photos 240 --out img2gps-demo")

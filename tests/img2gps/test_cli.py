@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import click
@@ -34,6 +34,10 @@ def loaded(name: str) -> click.Command:
 def parse(words: list[str]) -> None:
     """Parse the words after ``img2gps`` and run nothing: unknown options and missing arguments raise."""
     name, *arguments = words
+    if name.startswith("-"):  # `--version --json`
+        options = {option for parameter in cli.cli.params for option in parameter.opts}
+        assert set(words) <= options | {"--help"}
+        return
     loaded(name).make_context(name, arguments, parent=click.Context(cli.cli))
 
 
@@ -149,6 +153,32 @@ def test_the_help_groups_the_commands(capsys: pytest.CaptureFixture[str]) -> Non
     assert titles == sorted(titles)
     assert titles[0] < said.index("ingest ") < titles[1] < said.index("evaluate ") < titles[2] < said.index("simulate ")
     assert "─ Commands ─" not in said  # every command has a group
+
+
+def test_the_version_is_told_alone_and_with_what_answers_depend_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out.split() == ["img2gps,", "version", version("img2gps")]
+    assert cli.run(["--version", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["version"] == version("img2gps")
+    assert told["packages"]["torch"] == version("torch")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_documented_line_for_a_shell_completes_commands_and_options(shell: str) -> None:
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    assert f"_IMG2GPS_COMPLETE={shell}_source img2gps" in page
+    for words, wanted in (("img2gps tr", "train"), ("img2gps ingest --dry", "--dry-run")):
+        asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_IMG2GPS_COMPLETE": f"{shell}_complete"}
+        asked |= {"COMP_CWORD": words.split()[-1]} if shell == "fish" else {}
+        done = subprocess.run(
+            [sys.executable, "-c", "import sys; sys.argv[0] = 'img2gps'; from img2gps.start import main; main()"],
+            env=os.environ | asked,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert wanted in done.stdout
 
 
 def test_the_help_looks_for_commands_among_the_packages_once(monkeypatch: pytest.MonkeyPatch) -> None:
