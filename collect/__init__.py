@@ -5,6 +5,8 @@
 campus to practise on. `label_queue` says which labels to look at first, `import_labels` and `export_labels` bring
 corrections in and out. `basemap` fetches the map under everything.
 `publish` writes a folder for the Hugging Face Hub, `fetch` makes a dataset of one.
+corrections in and out. `basemap` fetches the map under everything. `forget` removes photos for good, and `take_back`
+lets them in again.
 """
 
 from typing import TYPE_CHECKING
@@ -18,12 +20,14 @@ if TYPE_CHECKING:
         doctor,
         export_labels,
         fetch,
+        forget,
         import_labels,
         ingest,
         label_queue,
         publish,
         simulate,
         split,
+        take_back,
         validate,
         verify,
     )
@@ -34,12 +38,14 @@ __all__ = [
     "doctor",
     "export_labels",
     "fetch",
+    "forget",
     "import_labels",
     "ingest",
     "label_queue",
     "publish",
     "simulate",
     "split",
+    "take_back",
     "validate",
     "verify",
 ]

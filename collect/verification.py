@@ -14,6 +14,7 @@ from img2gps.corrections import file_text, is_end_whole, read_corrections
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import TEMPORARY_PREFIX, read_json_lines, sha256_file
+from img2gps.forgotten import read_forgotten
 from img2gps.manifest import ManifestInfo, inspect_table, is_info_intact, photos_of, rows_digest
 from img2gps.progress import track
 from img2gps.reasons import FLAGS
@@ -42,11 +43,15 @@ _ALLOWED: Final[dict[str, frozenset[Any]]] = {
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """The result: `problems` make a dataset invalid, `orphans` (files that no row names) do not."""
+    """The result: `problems` make a dataset invalid, `orphans` (files that no row names) do not.
+
+    `to_forget` photos were to be forgotten when a kill came: they are still here, and the dataset is whole.
+    """
 
     photos: int
     problems: tuple[Problem, ...]
     orphans: tuple[str, ...]
+    to_forget: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result for ``verify --json``."""
@@ -60,6 +65,9 @@ class Verification:
             if self.orphans
             else ""
         )
+        if self.to_forget:
+            count = format_count(self.to_forget, "photo is", "photos are")
+            left += f"; {count} still to be forgotten: run `img2gps forget DATASET`"
         count = format_count(self.photos, "photo")
         if self.problems:
             return f"{count}, {format_count(len(self.problems), 'problem')}{left}."
@@ -110,7 +118,13 @@ def verify_dataset(root: Path) -> Verification:
     problems += _rows(photos)
     kept = [*photos, *_outside(dataset)]
     problems += _working_copies(dataset, kept)
-    return Verification(photos=len(photos), problems=tuple(problems), orphans=tuple(_orphans(dataset, kept)))
+    forgotten = _forgotten(dataset)
+    return Verification(
+        photos=len(photos),
+        problems=tuple(problems),
+        orphans=tuple(_orphans(dataset, kept)),
+        to_forget=sum(photo.id in forgotten for photo in kept),
+    )
 
 
 def _manifest(table: "pa.Table", info: ManifestInfo, *, intact: bool) -> list[Problem]:
@@ -151,6 +165,11 @@ def _side_files(dataset: Dataset) -> Iterator[Problem]:
         read_outside(dataset)
     except InvalidDatasetError as error:
         yield Problem(where=dataset.outside_path.name, what=str(error), remedy=_RESTORE)
+    try:
+        read_forgotten(dataset.forgotten_path)
+    except InvalidDatasetError as error:
+        remedy = f"{_RESTORE}, or delete it and forget the photos again"
+        yield Problem(where=dataset.forgotten_path.name, what=str(error), remedy=remedy)
     for name, read in (("rejected.csv", read_rejected), ("sources.parquet", read_sources)):
         try:
             read(dataset.root / name)
@@ -173,6 +192,14 @@ def _outside(dataset: Dataset) -> list[Photo]:
         return list(read_outside(dataset).values())
     except InvalidDatasetError:  # told already
         return []
+
+
+def _forgotten(dataset: Dataset) -> frozenset[str]:
+    """Return the hashes of photos that must not be here."""
+    try:
+        return frozenset(read_forgotten(dataset.forgotten_path))
+    except InvalidDatasetError:  # told already
+        return frozenset()
 
 
 def _misplaced(photos: Sequence[Photo], site: Site) -> Iterator[Problem]:

@@ -31,6 +31,7 @@ __all__ = [
     "is_end_whole",
     "newest",
     "read_corrections",
+    "write_corrections",
 ]
 
 Action = Literal["move", "unsure", "exclude", "confirm", "reset"]
@@ -166,6 +167,34 @@ def append_corrections(path: Path, corrections: list[Correction]) -> list[Correc
         write_atomic(_end_path(path), end.encode(), sync_folder=False)
     if header:
         fsync_folder(path.parent)  # the file is new: its name must be durable too
+    return chained
+
+
+def write_corrections(path: Path, corrections: list[Correction]) -> list[Correction]:
+    """Replace the file by these lines, chained anew, and return them; the caller holds the dataset's lock.
+
+    For what may not merely be appended: photos that are forgotten, datasets that are merged. A line that takes another
+    back names that line's new digest, or none where it is not among these. Killed at any point, the file is the old or
+    the new one; the one that names its last line is gone meanwhile, as if an earlier version had written it.
+    """
+    chained: list[Correction] = []
+    renamed: dict[str, str] = {}
+    previous = ""
+    for correction in map(_normalised, corrections):
+        line = dataclasses.replace(correction, undoes=renamed.get(correction.undoes, ""))
+        digest = _digest(line, previous, escaped=_escaped(line) != line)
+        if correction.digest:
+            renamed[correction.digest] = digest
+        chained.append(dataclasses.replace(line, digest=digest))
+        previous = digest
+    _end_path(path).unlink(missing_ok=True)
+    if not chained:
+        path.unlink(missing_ok=True)
+        fsync_folder(path.parent)
+        return []
+    fsync_folder(path.parent)
+    write_atomic(path, file_text(chained).encode())
+    write_atomic(_end_path(path), f"{len(chained)} {previous}\n".encode())
     return chained
 
 

@@ -102,6 +102,11 @@ class Dataset:
         return self.root / "basemap.parquet"
 
     @property
+    def forgotten_path(self) -> Path:
+        """The hashes of photos that must not come back."""
+        return self.root / "forgotten.txt"
+
+    @property
     def audit_path(self) -> Path:
         """The folder of the audit's report."""
         return self.root / "audit"

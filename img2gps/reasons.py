@@ -97,6 +97,11 @@ REASONS: Final = _table(
         "the reported accuracy is worse than --max-accuracy",
         "wait for a better fix in the open, or raise --max-accuracy",
     ),
+    (
+        "forgotten",
+        "this dataset was asked to forget the photo",
+        "nothing to do; if that was a mistake, `img2gps forget DATASET ID --take-back` lets it in again",
+    ),
 )
 """Every reason of a rejection, by code."""
 

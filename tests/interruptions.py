@@ -124,8 +124,11 @@ class Fault(Exception):  # noqa: N818  the name of what is injected
 
 
 @contextlib.contextmanager
-def failing_operation(number: int, error: Exception) -> Iterator[Callable[[], int]]:
-    """Raise `error` at the `number`-th write, fsync, rename or mkdir; yield a function that counts them."""
+def failing_operation(number: int, error: Exception, *, removals: bool = False) -> Iterator[Callable[[], int]]:
+    """Raise `error` at the `number`-th write, fsync, rename or mkdir; yield a function that counts them.
+
+    With `removals`, files and folders that are deleted count, too.
+    """
     count = 0
 
     def wrap(function: Callable[..., Any], concerns: Callable[..., bool]) -> Callable[..., Any]:
@@ -143,7 +146,7 @@ def failing_operation(number: int, error: Exception) -> Iterator[Callable[[], in
         return any(letter in mode for letter in "wa+")
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("fsync", "replace", "rename", "mkdir"):
+        for name in ("fsync", "replace", "rename", "mkdir", *(("unlink", "rmdir") if removals else ())):
             patch.setattr(os, name, wrap(getattr(os, name), lambda *_args, **_kwargs: True))
         patch.setattr(Path, "open", wrap(Path.open, writes))
         yield lambda: count

@@ -5,6 +5,7 @@ from collect.api.labels import export_labels, import_labels, label_queue
 from collect.api.maps import basemap
 from collect.api.photos import doctor, ingest, simulate, validate
 from collect.api.sharing import fetch, publish
+from collect.api.years import forget, take_back
 
 __all__ = [
     "audit",
@@ -12,12 +13,14 @@ __all__ = [
     "doctor",
     "export_labels",
     "fetch",
+    "forget",
     "import_labels",
     "ingest",
     "label_queue",
     "publish",
     "simulate",
     "split",
+    "take_back",
     "validate",
     "verify",
 ]

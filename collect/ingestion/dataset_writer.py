@@ -31,6 +31,7 @@ from collect.validation.off_site import coarse_detail
 from collect.validation.timeline import Decisions, decisions_of, timed
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
+from img2gps.forgotten import read_forgotten
 from img2gps.manifest import ManifestInfo, photos_of, read_table, write_manifest
 from img2gps.rejected import RejectedFile, read_rejected, tell_changed, write_rejected
 from img2gps.site import Site
@@ -70,6 +71,7 @@ class DatasetWriter:
         self._next_commit = _FIRST_COMMIT
         self._ungrouped = False
         self._kept_splits = dict(info.kept_splits)
+        self.forgotten: frozenset[str] = frozenset()
 
     @classmethod
     def load(cls, dataset: Dataset, *, read_only: bool = False, keep_positions: bool = False) -> "DatasetWriter":
@@ -90,6 +92,7 @@ class DatasetWriter:
         # rows of a commit that never reached its manifest
         writer._rejected = {key: row for key, row in writer._written_rejected.items() if key not in writer._photos}
         writer._load_sources(dataset)
+        writer.forgotten = frozenset(read_forgotten(dataset.forgotten_path))
         if not keep_positions:
             writer._forget_positions()
         finished = finished_ingests(dataset.ingests_path)

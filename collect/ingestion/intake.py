@@ -209,7 +209,7 @@ class Intake:
         self._outcomes.reject(rejection)
         if digest is not None:
             self._seen.add(digest)
-        if digest not in self._writer.photos:
+        if rejection.reason != "forgotten" and digest not in self._writer.photos:  # of those, the tombstone is enough
             self._writer.reject(RejectedFile.of(rejection, digest))
 
     def _report_conflict(self, task: FileTask, digest: str) -> None:
@@ -229,14 +229,15 @@ class Intake:
         before = self._writer.known_source(task.path)
         if before is not None and before.outcome == "rejected" and before.sha256 not in (None, reading.sha256):
             self._superseded.add(str(before.sha256))
-        if reading.status is None:  # it could not be opened: nothing to recognise it by
+        outcome = reading.outcome
+        rejection = outcome if isinstance(outcome, Rejection) else None
+        # it could not be opened, so that there is nothing to recognise it by; or nothing of it may be kept
+        if reading.status is None or (rejection is not None and rejection.reason == "forgotten"):
             self._writer.forget_source(task.path)
             return
         if reading.sha256 is not None or isinstance(reading.outcome, Skipped):
             self._writer.forget_rejection(f"name:{safe_text(task.name)}")
         size, mtime_ns, inode = reading.status
-        outcome = reading.outcome
-        rejection = outcome if isinstance(outcome, Rejection) else None
         seen = SeenSource(
             path=task.name.encode(),
             size=size,

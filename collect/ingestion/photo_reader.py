@@ -61,13 +61,15 @@ class ReadSettings:
     """How every file of an ingest is read.
 
     `pixels`: ``write`` puts working copies below `photos_path`, ``check`` decodes and forgets them, ``doubtful``
-    decodes only what the structure of the file does not vouch for.
+    decodes only what the structure of the file does not vouch for. `forgotten` are the hashes of files that must not
+    come back.
     """
 
     rules: Rules
     short_side_px: int
     pixels: Literal["write", "check", "doubtful"]
     photos_path: Path | None = None
+    forgotten: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,8 @@ def _examine(task: FileTask, content: FileContent, settings: ReadSettings) -> Re
     digest = hashlib.sha256(
         task.twin if task.twin and holds_same_bytes(data, task.path, task.twin) else data
     ).hexdigest()
+    if digest in settings.forgotten:
+        return Reading(outcome=_rejection(task, "forgotten", ""), sha256=digest)
     if kind.state == "unsupported":
         return Reading(outcome=_rejection(task, "unsupported_format", kind.name), sha256=digest)
     structure = Structure()

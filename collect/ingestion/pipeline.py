@@ -65,6 +65,7 @@ def ingest(photos: Sequence[Path], root: Path, options: IngestOptions) -> Outcom
             short_side_px=writer.info.short_side_px,
             pixels="check" if writer.dataset is None else "write",
             photos_path=root / "photos" if root.exists() else None,
+            forgotten=writer.forgotten,
         )
         take_in(files, labels, writer, settings, outcomes, options)
     return outcomes

@@ -8,12 +8,14 @@ from pathlib import Path
 from uuid import uuid4
 
 from collect.ingestion.dataset_writer import empty_info
+from collect.ingestion.erasure import Traces, erase
 from collect.ingestion.photo_store import sweep_temporary_files
 from collect.ingestion.site_change import finish_site_change
 from collect.reading.discover import FoundFile
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.files import TEMPORARY_PREFIX, fsync_folder, sha256_bytes, write_atomic
+from img2gps.forgotten import read_forgotten
 from img2gps.manifest import read_table, write_manifest
 from img2gps.site import Site, packaged_sites
 from img2gps.site_file import site_bytes
@@ -110,10 +112,14 @@ def _fill(dataset: Dataset, site: Site, short_side_px: int) -> None:
     write_atomic(dataset.site_path, site_bytes(site))
 
 
-def mend_dataset(dataset: Dataset) -> None:
-    """Finish what a killed ingest left: temporary files, a change of site. The caller holds the lock."""
+def mend_dataset(dataset: Dataset) -> Traces:
+    """Finish what a kill left: temporary files, a change of site, photos to forget. The caller holds the lock.
+
+    Returns what was still there of photos that were to be forgotten.
+    """
     sweep_temporary_files(dataset.root)
     finish_site_change(dataset, read_table(dataset.manifest_path)[1].site_sha256)
+    return erase(dataset, read_forgotten(dataset.forgotten_path))
 
 
 def check_free_space(root: Path, files: Sequence[FoundFile], short_side_px: int) -> None:

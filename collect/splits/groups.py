@@ -16,7 +16,7 @@ All of it is computed from the set of photos alone (their order never matters) a
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -29,12 +29,12 @@ from img2gps.geo import FloatArray, geocentric_m
 from img2gps.types import Photo
 from img2gps.walks import walk_numbers
 
-__all__ = ["BURST_EXTENT_M", "BURST_GAP_S", "assign_groups", "assign_walks"]
+__all__ = ["BURST_EXTENT_M", "BURST_GAP_S", "assign_groups", "assign_walks", "renamed_without"]
 
 BURST_GAP_S: Final = 4.0
 BURST_EXTENT_M: Final = 15.0
 
-_DEVICE_CHARS, _ID_CHARS = 6, 16
+_DEVICE_CHARS, _ID_CHARS, _BURST_CHARS = 6, 16, 8
 
 Numbers = NDArray[np.int64]
 
@@ -80,6 +80,41 @@ def _timeline(photos: Sequence[Photo]) -> tuple[list[int], list[Photo], FloatArr
     seconds = np.array([_seconds(photo) for photo in ordered])
     clocks = np.array([f"{photo.device} {_zoneless(photo)}" for photo in ordered])
     return order, ordered, seconds, walk_numbers(clocks, seconds)
+
+
+def renamed_without(photos: Sequence[Photo], gone: Collection[str]) -> list[Photo]:
+    """Return the photos, in order; a group or burst named after a photo of `gone` (ids) is named after its next.
+
+    Nobody changes its group here: the name alone would go on telling of a photo that was forgotten.
+    """
+    ids = {f"g-{photo_id[:_ID_CHARS]}" for photo_id in gone}
+    ends = tuple(f"-{photo_id[:_BURST_CHARS]}" for photo_id in gone)
+    groups: dict[str, list[Photo]] = {}
+    bursts: dict[str, list[Photo]] = {}
+    for photo in sorted(photos, key=_timeline_key):
+        if photo.group in ids:
+            groups.setdefault(photo.group, []).append(photo)
+        if photo.burst is not None and photo.burst.endswith(ends):
+            bursts.setdefault(photo.burst, []).append(photo)
+    group_names = {name: f"g-{min(rows, key=_age).id[:_ID_CHARS]}" for name, rows in groups.items()}
+    burst_names = {
+        name: f"{rows[0].walk}-{rows[0].id[:_BURST_CHARS]}" if len(rows) > 1 else None for name, rows in bursts.items()
+    }
+    return [
+        _named(
+            photo,
+            photo.walk,
+            burst_names.get(photo.burst or "", photo.burst),
+            group_names.get(photo.group, photo.group),
+        )
+        for photo in photos
+    ]
+
+
+def _age(photo: Photo) -> tuple[float, str]:
+    """Sort by time, those without one last, as groups are named."""
+    seconds = _seconds(photo)
+    return math.inf if math.isnan(seconds) else seconds, photo.id
 
 
 def _named(photo: Photo, walk: str, burst: str | None, group: str) -> Photo:
@@ -170,7 +205,7 @@ def _walk_name(first: Photo, device_chars: int | None) -> str:
 def _burst_names(photos: list[Photo], walks: Numbers, bursts: Numbers, walk_names: dict[int, str]) -> list[str | None]:
     _, starts, counts = np.unique(bursts, return_index=True, return_counts=True)
     names = [
-        f"{walk_names[int(walks[start])]}-{photos[start].id[:8]}" if count > 1 else None
+        f"{walk_names[int(walks[start])]}-{photos[start].id[:_BURST_CHARS]}" if count > 1 else None
         for start, count in zip(starts.tolist(), counts.tolist(), strict=True)
     ]
     return [names[burst] for burst in bursts.tolist()]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from img2gps.geo import FloatArray
 
-__all__ = ["MAX_BITS", "NEAR_M", "near_duplicate_pairs", "parse_hashes"]
+__all__ = ["MAX_BITS", "NEAR_M", "is_informative", "near_duplicate_pairs", "parse_hashes"]
 
 MAX_BITS: Final = 6
 """Hashes that differ in no more bits belong to near-duplicates: beyond, photos of a walk meet by chance."""
@@ -43,7 +43,7 @@ def near_duplicate_pairs(
     `hashes` and `walks` (walk numbers) have shape (N,), `points_m` (any metric coordinates) shape (N, D). `max_bits`
     of at most 6 are found completely. Photos whose hash carries no information (a black frame) pair with none.
     """
-    rows = np.flatnonzero(_informative(hashes))
+    rows = np.flatnonzero(is_informative(hashes))
     found = [np.empty((0, 2), dtype=np.int64)]
     for candidates in _candidates(hashes, rows):
         first, second = candidates[:, 0], candidates[:, 1]
@@ -61,7 +61,8 @@ def _parse(text: str) -> int:
         return 0
 
 
-def _informative(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def is_informative(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return which hashes, shape (N,), tell a scene: those of flat frames, and those that very many share, do not."""
     bits = np.bitwise_count(hashes)
     _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     return (bits >= _MIN_BITS_SET) & (bits <= _MAX_BITS_SET) & (counts[inverse] <= _MAX_SHARING)

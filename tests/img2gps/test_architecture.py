@@ -115,6 +115,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("commands",),
         ("api",),
         ("publishing",),
+        ("forgetting",),
         ("verification", "diagnosis"),
         ("ingestion", "auditing", "label", "mapping"),
         ("validation", "splits"),

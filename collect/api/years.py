@@ -1,0 +1,58 @@
+"""What is done with a dataset over the years: photos forgotten, datasets merged, moved on to a newer schema."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from collect.api.arguments import DatasetOrPath, Paths, as_paths, opened
+
+if TYPE_CHECKING:
+    from collect.forgetting.forget import ForgetResult
+
+__all__ = ["forget", "take_back"]
+
+
+def forget(
+    dataset: DatasetOrPath,
+    *,
+    ids: Sequence[str] = (),
+    devices: Sequence[str] = (),
+    walks: Sequence[str] = (),
+    source_names: Sequence[str] = (),
+    similar: Paths = (),
+    runs: Paths = (),
+    dry_run: bool = False,
+) -> "ForgetResult":
+    """Remove photos for good and keep their hashes, so that no ingest brings them back: what ``img2gps forget`` does.
+
+    The kinds add up: `ids` (from 8 digits on), `devices` (a hash from 4 digits on, or a model's name), `walks`,
+    `source_names` (patterns of a shell), and photos that look like the files of `similar`. Without any, a call that was
+    killed is finished. `runs` are folders to look for runs in; those that hold the photos are in the result. Raises
+    UsageError, NotFoundError, InvalidDatasetError, DatasetLockedError.
+
+        >>> from collect import forget
+        >>> result = forget("quad", source_names=["*.jpg"], dry_run=True)
+        >>> [holder.folder.name for holder in result.holders]  # these runs were trained on the photos
+        ['quick-001']
+    """
+    from collect.forgetting.forget import forget_photos
+    from collect.forgetting.selection import Selection
+
+    selection = Selection(
+        ids=tuple(ids),
+        devices=tuple(devices),
+        walks=tuple(walks),
+        source_names=tuple(source_names),
+        similar=tuple(as_paths(similar)),
+    )
+    return forget_photos(opened(dataset), selection, runs=as_paths(runs), dry_run=dry_run)
+
+
+def take_back(dataset: DatasetOrPath, ids: Sequence[str], *, dry_run: bool = False) -> int:
+    """Let photos in again that were forgotten, and return how many: what ``img2gps forget --take-back`` does.
+
+    The next ingest of their files takes them in. Raises UsageError, NotFoundError, InvalidDatasetError,
+    DatasetLockedError.
+    """
+    from collect.forgetting.forget import take_back_photos
+
+    return take_back_photos(opened(dataset), list(ids), dry_run=dry_run)
