@@ -52,10 +52,14 @@ _TURNS: Final = {
 
 
 @cache
-def _register_heif() -> None:
-    import pillow_heif
-
+def _formats() -> tuple[str, ...]:
+    """Return the formats that can be read here: where an exported model runs, the decoder of HEIF may be missing."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return tuple(name for name in FORMATS if name != "HEIF")
     pillow_heif.register_heif_opener(thumbnails=False)
+    return FORMATS
 
 
 class _Jpeg(JpegImagePlugin.JpegImageFile):
@@ -101,8 +105,7 @@ def _open_jpeg(data: bytes) -> Image.Image:
 
 
 def _open_other(data: bytes) -> Image.Image:
-    _register_heif()
-    return Image.open(io.BytesIO(data), formats=FORMATS)
+    return Image.open(io.BytesIO(data), formats=_formats())
 
 
 def upright_rgb(image: Image.Image, *, short_side_px: int | None = WORKING_SHORT_SIDE_PX) -> Image.Image:

@@ -1,18 +1,25 @@
 """Walks: one device's photos without a gap of over ten minutes."""
 
+import dataclasses
+import math
+from collections.abc import Sequence
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from img2gps.exif import Capture
 from img2gps.geo import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["WALK_GAP_S", "clock_seconds", "seconds_of", "walk_numbers", "walk_rows"]
+__all__ = ["WALK_GAP_S", "clock_seconds", "evidence_weights", "seconds_of", "walk_numbers", "walk_rows", "walks_of"]
 
 WALK_GAP_S: Final = 600.0
+
+_ALIKE_S: Final = 15.0  # photos taken within this show much the same, and err alike
 
 Numbers = NDArray[np.int64]
 
@@ -41,6 +48,21 @@ def walk_rows(walks: NDArray[Any], seconds: FloatArray) -> list[Numbers]:
     return [rows.astype(np.int64) for rows in np.split(order, starts) if len(rows) > 1]
 
 
+def walks_of(captures: Sequence[Capture]) -> tuple[NDArray[np.int64], FloatArray]:
+    """Return the number of each photo's walk and its time in seconds by the camera's clock, NaN where unknown, (N,).
+
+    Cameras that call themselves the same, or nothing, count as one.
+    """
+    cameras = np.asarray([repr(dataclasses.astuple(capture.camera)) for capture in captures], dtype=np.str_)
+    # the clock's zone does not matter: only the time between two photos does
+    times = [capture.local_time and capture.local_time.replace(tzinfo=UTC).timestamp() for capture in captures]
+    seconds = np.asarray([math.nan if time is None else time for time in times], dtype=np.float64)
+    order = np.lexsort((seconds, cameras))
+    walks = np.empty(len(captures), dtype=np.int64)
+    walks[order] = walk_numbers(cameras[order], seconds[order])
+    return walks, seconds
+
+
 def seconds_of(captured_at: "pd.Series[pd.Timestamp]") -> FloatArray:
     """Return capture times (N,) in UTC as seconds since 1970, NaN where there is none."""
     import pandas as pd
@@ -59,3 +81,17 @@ def clock_seconds(rows: "pd.DataFrame") -> FloatArray:
     ahead = rows["fix_age_s"].astype("Float64").where(by_gps)
     ahead = ahead.fillna(ahead.groupby(rows["walk"]).transform("median")).where(by_gps)
     return seconds_of(rows["captured_at"]) + np.asarray(ahead.fillna(0.0), dtype=np.float64)
+
+
+def evidence_weights(seconds: FloatArray) -> FloatArray:
+    """Return what each photo of a walk counts, (N,), the exponent of its evidence: what shows much the same is one.
+
+    One over the number of such photos, where one that is t seconds away counts exp(-t / `_ALIKE_S`).
+    """
+    kept = np.exp(-np.diff(seconds) / _ALIKE_S)
+    before, after = np.zeros(len(seconds)), np.zeros(len(seconds))
+    for row, share in enumerate(kept, start=1):
+        before[row] = share * (1 + before[row - 1])
+    for row, share in reversed(list(enumerate(kept, start=1))):
+        after[row - 1] = share * (1 + after[row])
+    return 1 / (1 + before + after)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from img2gps.dataset import Dataset
 from img2gps.geo import LocalFrame
+from img2gps.pixels import PixelSpec
 from img2gps.types import Photo
 from tests.datasets import DAY, FRAME, NOON, line, make_dataset, make_walk
-from train.config.pixel_spec import PixelSpec
 from train.config.schema import TrainConfig
 from train.data.training_data import read_photos, select_fold, select_split
 from train.inference.predictions import predictions_frame, write_predictions

@@ -10,7 +10,20 @@ from img2gps.lazy import lazy_names
 from img2gps.threads import settle_threads
 
 if TYPE_CHECKING:
-    from train.api import ablate, compare, evaluate, plan_ablate, plan_resume, plan_train, predict, resume, serve, train
+    from train.api import (
+        ablate,
+        check_export,
+        compare,
+        evaluate,
+        export,
+        plan_ablate,
+        plan_resume,
+        plan_train,
+        predict,
+        resume,
+        serve,
+        train,
+    )
     from train.config.schema import TrainConfig
     from train.data.photo_dataset import PhotoDataset
     from train.inference.model import Model, load_model
@@ -21,8 +34,10 @@ __all__ = [
     "PhotoDataset",
     "TrainConfig",
     "ablate",
+    "check_export",
     "compare",
     "evaluate",
+    "export",
     "load_model",
     "plan_ablate",
     "plan_resume",
@@ -38,16 +53,8 @@ __all__ = [
 settle_threads()  # before torch is loaded; where it is already, this changes nothing
 
 _API = (
-    "ablate",
-    "compare",
-    "evaluate",
-    "plan_ablate",
-    "plan_resume",
-    "plan_train",
-    "predict",
-    "resume",
-    "serve",
-    "train",
+    *("ablate", "check_export", "compare", "evaluate", "export"),
+    *("plan_ablate", "plan_resume", "plan_train", "predict", "resume", "serve", "train"),
 )
 
 __getattr__, __dir__ = lazy_names(

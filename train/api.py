@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from train.config.schema import TrainConfig
     from train.evaluation.compare import Comparison
     from train.evaluation.result import EvaluationResult
+    from train.exporting.check import CheckResult
+    from train.exporting.options import ExportResult
     from train.inference.predict import Prediction
     from train.runs.folder import RunFolder
     from train.study.grid import Cell
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ablate",
+    "check_export",
     "compare",
     "evaluate",
+    "export",
     "plan_ablate",
     "plan_resume",
     "plan_train",
@@ -270,6 +274,51 @@ def plan_ablate(
     root, cells = _root(dataset), _cells(axes, preset, fields, seeds=seeds, scale_lr=scale_lr)
     folder = study_folder(Path(runs), root, name=name)
     return plan_study(root, cells, folder)
+
+
+def export(
+    run: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    format: str = "onnx",  # noqa: A002  the option's name
+    half: bool = False,
+    heads: str | None = None,
+    round_m: float = 0.0,
+    thumbnails: bool = True,
+    fold: int | None = None,
+) -> "ExportResult":
+    """Write the model of a run for use without torch into the folder `out`: what ``img2gps export`` does.
+
+    `out` is absent, empty or an earlier export. `heads` keeps these heads alone, `round_m` blurs positions,
+    `thumbnails` puts small pictures of the training photos beside a gallery, `half` stores weights in 16 bits. Raises
+    UsageError, NotFoundError, InvalidCheckpointError, and QualityGateError where `half` moves positions by too much.
+
+        >>> from train import export
+        >>> export("runs/quick-001", "OUT").parity_m < 0.1
+        True
+    """
+    from train.exporting.formats import export_run
+    from train.exporting.options import ExportOptions
+
+    options = ExportOptions(half=half, heads=heads, round_m=round_m, thumbnails=thumbnails, fold=fold)
+    return export_run(Path(run), Path(out), format_name=format, options=options)
+
+
+def check_export(
+    out: str | PathLike[str], photos: str | Path | Sequence[str | Path], *, run: str | PathLike[str] | None = None
+) -> "CheckResult":
+    """Return how far an export is from its run on `photos` (files or folders): what ``img2gps export --check`` does.
+
+    Without `run`, it is looked for in ``runs``. Raises NotFoundError, UsageError, InvalidCheckpointError.
+
+        >>> from train import check_export
+        >>> check_export("OUT", "photos").is_within_limits
+        True
+    """
+    from train.exporting.check import check_export as check
+
+    inputs = [photos] if isinstance(photos, str | Path) else photos
+    return check(Path(out), list(map(Path, inputs)), run=None if run is None else Path(run))
 
 
 def _root(dataset: Dataset | str | Path) -> Path:

@@ -135,6 +135,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "train": (
         ("commands",),
         ("api", "verification"),
+        ("exporting",),
         ("study",),
         ("evaluation", "training"),
         ("inference",),

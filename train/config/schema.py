@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from train.config.pixel_spec import Fit, PixelSpec
+from img2gps.pixels import Fit, PixelSpec
 
 __all__ = ["CONFIGS", "MOST_EPOCHS", "AnyConfig", "NetworkConfig", "ProbeConfig", "TrainConfig"]
 

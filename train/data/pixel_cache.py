@@ -17,10 +17,9 @@ import numpy as np
 
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import TEMPORARY_PREFIX, canonical_json, fsync_folder, sha256_bytes, sha256_file
+from img2gps.pixels import PREPROCESSING_VERSION, Pixels, PixelSpec, UnreadableImageError, read_pixels
 from img2gps.progress import stderr, track
 from img2gps.text import safe_path
-from train.config.pixel_spec import PixelSpec
-from train.data.preprocessing import PREPROCESSING_VERSION, Pixels, UnreadableImageError, read_pixels
 from train.data.training_data import DatasetPhotos
 
 __all__ = ["cache_path", "cached_pixels", "check_pixels"]

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from img2gps.geo import FloatArray
-from train.config.pixel_spec import PixelSpec
-from train.data.preprocessing import read_pixels
+from img2gps.pixels import PixelSpec, read_pixels
 
 __all__ = [
     "THUMBNAIL_LIMIT",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from img2gps.geo import FloatArray, LocalFrame, geodesic_m
-from train.data.preprocessing import UnreadableImageError
+from img2gps.pixels import UnreadableImageError
 from train.evaluation import baselines
 
 if TYPE_CHECKING:

@@ -1,12 +1,10 @@
 """Photos in, positions out: any photo through the preprocessing that training used, by itself or with its walk."""
 
 import dataclasses
-import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -18,16 +16,15 @@ from PIL import Image
 from img2gps.errors import Img2GPSError, InvalidCheckpointError, InvalidDatasetError
 from img2gps.exif import Capture
 from img2gps.geo import FloatArray
+from img2gps.pixels import Pixels, PixelSpec, UnreadableImageError, read_photo
 from img2gps.progress import Advance, bar, stderr
 from img2gps.text import format_count, safe_path, safe_text
-from img2gps.walks import walk_numbers, walk_rows
-from train.config.pixel_spec import PixelSpec
-from train.data.preprocessing import Pixels, UnreadableImageError, read_photo
+from img2gps.walks import walk_rows, walks_of
 from train.models.evidence import Evidence
 from train.models.localizer import Estimate, Localizer, WalkLocalizer
 from train.runtime.devices import naming_memory
 
-__all__ = ["estimate_walks", "locate_each", "locate_each_walk", "locate_files", "locate_with_walks", "walks_of"]
+__all__ = ["estimate_walks", "locate_each", "locate_each_walk", "locate_files", "locate_with_walks"]
 
 _MORE_MEMORY: Final = "close other programs, or use another --device"
 _ALONE_AT_ONCE: Final = 256
@@ -59,7 +56,7 @@ def locate_each_walk(
 ) -> tuple[Estimate, list[str | None]]:
     """Return what `locate_each` returns, the photos of a walk located together.
 
-    Walks are told by the cameras and capture times that the files name (`walks_of`).
+    Walks are told by the cameras and capture times that the files name (`img2gps.walks.walks_of`).
     """
     with bar("Locating", len(paths)) as advance:
         parts, found = _batched(paths, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
@@ -119,21 +116,6 @@ def _evidence_of(localizer: WalkLocalizer, paths: Sequence[Path], batch_size: in
     parts, found = _batched(paths, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
     _refuse_unread(paths, _errors(found))
     return Evidence.cat(parts)
-
-
-def walks_of(captures: Sequence[Capture]) -> tuple[NDArray[np.int64], FloatArray]:
-    """Return the number of each photo's walk and its time in seconds by the camera's clock, NaN where unknown, (N,).
-
-    Cameras that call themselves the same, or nothing, count as one.
-    """
-    cameras = np.asarray([repr(dataclasses.astuple(capture.camera)) for capture in captures], dtype=np.str_)
-    # the clock's zone does not matter: only the time between two photos does
-    times = [capture.local_time and capture.local_time.replace(tzinfo=UTC).timestamp() for capture in captures]
-    seconds = np.asarray([math.nan if time is None else time for time in times], dtype=np.float64)
-    order = np.lexsort((seconds, cameras))
-    walks = np.empty(len(captures), dtype=np.int64)
-    walks[order] = walk_numbers(cameras[order], seconds[order])
-    return walks, seconds
 
 
 def _others(company: Sequence[NDArray[np.int64]], count: int) -> NDArray[np.int64]:

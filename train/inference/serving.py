@@ -11,12 +11,12 @@ import torch
 from img2gps.dataset import Dataset
 from img2gps.errors import Img2GPSError, UsageError
 from img2gps.geo import FloatArray, LocalFrame
+from img2gps.pixels import fit_pixels
 from img2gps.report.thumbnails import small_jpeg
 from img2gps.serving.backend import DecodedPhoto, Ground, Located, ServedModel
 from img2gps.serving.ground import ground_of_cells, ground_of_points, ground_of_site
 from img2gps.site import Site
 from img2gps.text import safe_path
-from train.data.preprocessing import fit_pixels
 from train.inference.load import load_localizer, stated
 from train.inference.locate import estimate_walks
 from train.models.grid import Cells

@@ -7,7 +7,7 @@ import numpy as np
 
 from img2gps.answers import UNFAMILIAR_BELOW
 from img2gps.geo import FloatArray, LocalFrame
-from train.config.pixel_spec import PixelSpec
+from img2gps.pixels import PixelSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

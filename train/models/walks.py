@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from img2gps.geo import FloatArray
+from img2gps.walks import evidence_weights
 from train.models.grid import Cells
 
-__all__ = ["WalkSmoother", "evidence_weights"]
+__all__ = ["WalkSmoother"]
 
 _PACE_M_PER_S: Final = 0.7  # of somebody who stops for photos; half or twice as much makes no difference
 _STANDING_M: Final = 3.0  # what the labels of one spot differ by
-_ALIKE_S: Final = 15.0  # photos taken within this show much the same, and err alike
 _ASTRAY: Final = 1e-3  # share of steps that go anywhere: a wrong clock, a photo of something else
 _LEVEL: Final = 1.3  # between the widths of step that are told apart
 _MOST_SQUARES: Final = 1 << 18  # of the grid around the cells: bounds the time of a step
@@ -135,20 +135,6 @@ def _smoothed(likelihood: Tensor, steps: "list[Callable[[Tensor], Tensor]]") -> 
         later = _normalised(step(later * likelihood[row]))
         both[row - 1] *= later
     return both
-
-
-def evidence_weights(seconds: FloatArray) -> FloatArray:
-    """Return what each photo of a walk counts, (N,), the exponent of its evidence: what shows much the same is one.
-
-    One over the number of such photos, where one that is t seconds away counts exp(-t / `_ALIKE_S`).
-    """
-    kept = np.exp(-np.diff(seconds) / _ALIKE_S)
-    before, after = np.zeros(len(seconds)), np.zeros(len(seconds))
-    for row, share in enumerate(kept, start=1):
-        before[row] = share * (1 + before[row - 1])
-    for row, share in reversed(list(enumerate(kept, start=1))):
-        after[row - 1] = share * (1 + after[row])
-    return 1 / (1 + before + after)
 
 
 def _normalised(probs: Tensor) -> Tensor:

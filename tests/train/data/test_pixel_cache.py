@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from img2gps.errors import InvalidDatasetError
+from img2gps.pixels import PixelSpec, read_pixels
 from tests.train.colours import colour_dataset
-from train.config.pixel_spec import PixelSpec
 from train.data.pixel_cache import cache_path, cached_pixels
-from train.data.preprocessing import read_pixels
 from train.data.training_data import read_photos
 
 SPEC = PixelSpec(height=32, width=24, fit="pad")

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from img2gps.errors import InvalidDatasetError
 from img2gps.geo import FloatArray, LocalFrame
+from img2gps.pixels import PixelSpec
 from tests.datasets import FRAME
-from train.config.pixel_spec import PixelSpec
 from train.inference.locate import locate_each_walk, locate_with_walks
 from train.models.evidence import Evidence
 from train.models.localizer import Estimate

@@ -12,15 +12,15 @@ from PIL import Image
 from img2gps.cli import run as img2gps
 from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
 from img2gps.geo import LocalFrame, geodesic_m
+from img2gps.pixels import PixelSpec, read_photo
+from img2gps.walks import walks_of
 from tests.datasets import FRAME
 from tests.train.colours import colour_dataset, colour_photo, tiny_config
 from train.commands.predict import tell_unfamiliar
-from train.config.pixel_spec import PixelSpec
 from train.config.presets import preset
 from train.config.values import changed
-from train.data.preprocessing import read_photo
 from train.inference.load import load_localizer
-from train.inference.locate import locate_each, locate_files, walks_of
+from train.inference.locate import locate_each, locate_files
 from train.inference.output import is_sure, predictions_csv, predictions_geojson, predictions_json, table_rows
 from train.inference.predict import Prediction, find_photos, predict_files
 from train.inference.predictions import PREDICTION_COLUMNS, predictions_frame, read_predictions, write_predictions

@@ -11,8 +11,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from img2gps.answers import UNFAMILIAR_BELOW
 from img2gps.cli import run as img2gps
+from img2gps.familiarity import walk_familiarity
 from img2gps.geo import FloatArray
+from img2gps.walks import evidence_weights
 from tests.train.colours import TINY, colour_dataset, colour_photo
 from train.config.presets import preset
 from train.config.values import changed
@@ -22,14 +25,12 @@ from train.evaluation.evaluate import evaluate_run
 from train.evaluation.summary import remarks
 from train.inference.load import load_localizer, stated
 from train.inference.locate import locate_files
-from train.models.familiarity import Familiarity, Power, walk_familiarity
+from train.models.familiarity import Familiarity, Power
 from train.models.grid import site_cells
-from train.models.localizer import UNFAMILIAR_BELOW
 from train.models.probe.features.descriptors import Descriptors
 from train.models.probe.heads.neighbours import Neighbours
 from train.models.probe.model import ProbeLocalizer
 from train.models.strangers import mixed_views
-from train.models.walks import evidence_weights
 from train.runs.checkpoint import read_checkpoint, write_checkpoint
 from train.runs.folder import RunFolder
 from train.runs.remarks import familiarity_sentence

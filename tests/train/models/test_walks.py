@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from img2gps.walks import evidence_weights
 from train.models import walks as walking
 from train.models.grid import Cells, site_cells
-from train.models.walks import WalkSmoother, evidence_weights
+from train.models.walks import WalkSmoother
 
 CELLS = Cells(
     centres=torch.stack([torch.arange(100, dtype=torch.float32) + 0.5, torch.full((100,), 0.5)], dim=1), size_m=1.0

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train.config.pixel_spec import PixelSpec
+from img2gps.pixels import PixelSpec
 from train.data.augmentation import photo_keys
 from train.data.pixel_cache import cached_pixels
 from train.data.targets import TargetScale

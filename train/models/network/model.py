@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from img2gps.errors import InvalidCheckpointError, UsageError
 from img2gps.geo import FloatArray, LocalFrame
+from img2gps.pixels import PixelSpec
 from img2gps.text import safe_path, safe_text
-from train.config.pixel_spec import PixelSpec
 from train.config.schema import NetworkConfig
 from train.config.values import config_values, network_of
 from train.data.targets import TargetScale

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from img2gps.answers import UNFAMILIAR_BELOW
 from img2gps.errors import UsageError
 from img2gps.geo import FloatArray, geodesic_m
 from img2gps.metrics import metrics_of
@@ -23,7 +24,6 @@ from train.models.calibration import FEWEST_TO_CALIBRATE, Calibration, inner_par
 from train.models.evidence import Evidence
 from train.models.familiarity import Familiarity, Power
 from train.models.grid import Cells, site_cells
-from train.models.localizer import UNFAMILIAR_BELOW
 from train.models.probe.covisibility import Poses
 from train.models.probe.features.extractor import CHUNK, FeatureExtractor, Features
 from train.models.probe.features.feature_cache import features_path

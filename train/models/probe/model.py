@@ -8,20 +8,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from img2gps.familiarity import walk_familiarity
 from img2gps.geo import FloatArray, LocalFrame
-from train.config.pixel_spec import PixelSpec
+from img2gps.pixels import PixelSpec
+from img2gps.walks import evidence_weights
 from train.config.schema import ProbeConfig
 from train.models.calibration import Calibration
 from train.models.distribution import mean_point, median_point, mode_point
 from train.models.evidence import Evidence
-from train.models.familiarity import Familiarity, walk_familiarity
+from train.models.familiarity import Familiarity
 from train.models.grid import Cells
 from train.models.localizer import Estimate
 from train.models.probe.features.extractor import CHUNK, FeatureExtractor, Features
 from train.models.probe.finetune.extractor import FinetunedExtractor
 from train.models.probe.heads.ensemble import Ensemble
 from train.models.probe.heads.neighbours import Neighbours
-from train.models.walks import WalkSmoother, evidence_weights
+from train.models.walks import WalkSmoother
 
 __all__ = ["ProbeLocalizer", "make_extractor", "points_of"]
 

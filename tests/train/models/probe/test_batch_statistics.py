@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from train.config.pixel_spec import PixelSpec
+from img2gps.pixels import PixelSpec
 from train.models.probe.features.batch_statistics import lean_on_own_statistics
 from train.models.probe.features.extractor import FeatureExtractor
 

@@ -6,9 +6,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from train.config.pixel_spec import PixelSpec
+from img2gps.pixels import PixelSpec, fit_pixels
 from train.config.schema import TrainConfig
-from train.data.preprocessing import fit_pixels
 from train.models.probe.covisibility import Poses
 from train.models.probe.features.brightness import LightCorrection, brightness_of
 from train.models.probe.features.descriptors import DescriptorModel

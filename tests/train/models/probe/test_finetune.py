@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from img2gps.errors import UsageError
 from img2gps.geo import geodesic_m
+from img2gps.pixels import PixelSpec
 from tests.train.colours import TINY, colour_dataset
-from train.config.pixel_spec import PixelSpec
 from train.config.presets import preset
 from train.config.schema import TrainConfig
 from train.config.values import changed

@@ -10,9 +10,9 @@ import torch
 from img2gps.errors import InvalidCheckpointError, UsageError
 from img2gps.geo import geodesic_m
 from img2gps.manifest import photos_of, read_table
+from img2gps.pixels import PixelSpec
 from tests.datasets import make_dataset
 from tests.train.colours import TINY, colour_dataset
-from train.config.pixel_spec import PixelSpec
 from train.config.presets import preset
 from train.config.schema import TrainConfig
 from train.config.values import changed

@@ -5,7 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-__all__ = ["lean_on_own_statistics"]
+__all__ = ["lean_on_own_statistics", "leaning_layers", "leant"]
 
 # of the layers, from the input on: to let these lean, too, places photos worse (docs/recipe.md)
 _UNTOUCHED_SHARE: Final = 0.5
@@ -21,13 +21,18 @@ def lean_on_own_statistics(backbone: nn.Module, share: float) -> None:
     """
     if not share:
         return
+    for layer in leaning_layers(backbone):
+        layer.register_forward_pre_hook(lambda module, inputs: (leant(module, inputs[0], share),))
+
+
+def leaning_layers(backbone: nn.Module) -> list[nn.BatchNorm2d]:
+    """Return the later half of the batch normalisations of `backbone`, in their order."""
     norms = (layer for layer in backbone.modules() if isinstance(layer, nn.BatchNorm2d))
     layers = [layer for layer in norms if layer.track_running_stats]
-    for layer in layers[int(_UNTOUCHED_SHARE * len(layers)) :]:
-        layer.register_forward_pre_hook(lambda module, inputs: (_leant(module, inputs[0], share),))
+    return layers[int(_UNTOUCHED_SHARE * len(layers)) :]
 
 
-def _leant(layer: nn.Module, found: Tensor, share: float) -> Tensor:
+def leant(layer: nn.Module, found: Tensor, share: float) -> Tensor:
     """Return maps (N, C, H, W) that `layer` normalises by its running statistics as it would `found` by mixed ones.
 
     With mean m and standard deviation s running, M and S mixed: m + (found - M) s / S.

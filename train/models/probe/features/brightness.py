@@ -6,7 +6,7 @@ from typing import Final, Self
 import torch
 from torch import Tensor
 
-from train.data.preprocessing import PADDING
+from img2gps.pixels import PADDING
 
 __all__ = ["LightCorrection", "brightness_of"]
 
@@ -18,13 +18,14 @@ _DARKEST: Final = 0.02  # below this share of white it is noise that differs
 def brightness_of(images: Tensor) -> Tensor:
     """Return the brightness (N,) of uint8 RGB images (N, 3, height, width): about 0 for white, -1 for half its value.
 
-    The binary logarithm of the mean value of all that is not a bar (`train.data.preprocessing.PADDING`). Values are as
+    The binary logarithm of the mean value of all that is not a bar (`img2gps.pixels.PADDING`). Values are as
     stored, with sRGB's curve, so that a unit is some two stops of light.
     """
     bars = (images == images.new_tensor(PADDING).view(1, 3, 1, 1)).all(dim=1)
     rows, columns = ~bars.all(dim=2), ~bars.all(dim=1)
     counts = (rows[:, :, None] & columns[:, None]).float()
-    counts[counts.sum(dim=(1, 2)) == 0] = 1.0  # a photo of nothing but this grey is a photo, too
+    # a photo of nothing but this grey is a photo, too
+    counts = torch.where(counts.sum(dim=(1, 2), keepdim=True) == 0, torch.ones_like(counts), counts)
     total = (images.float().mean(dim=1) * counts).sum(dim=(1, 2))
     mean = total / counts.sum(dim=(1, 2)) / 255.0
     return torch.log2(mean + _DARKEST)

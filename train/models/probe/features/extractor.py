@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from img2gps.errors import UsageError
+from img2gps.pixels import PixelSpec
 from img2gps.text import safe_text
-from train.config.pixel_spec import PixelSpec
 from train.models.backbones import build_backbone, stage_of
 from train.models.pretrained import load_weights
 from train.models.probe.features.batch_statistics import lean_on_own_statistics
@@ -23,6 +23,8 @@ __all__ = [
     "FeatureExtractor",
     "Features",
     "backbones_of",
+    "channels_first",
+    "nested_grids",
     "pooled_grid",
 ]
 
@@ -169,7 +171,7 @@ class FeatureExtractor(nn.Module):
         return Features(
             pooled=tuple(pooled),
             brightness=brightness_of(images).to(pooled[0].device),
-            pyramids=tuple(map(_nested, pyramids.values())),
+            pyramids=tuple(map(nested_grids, pyramids.values())),
         )
 
 
@@ -220,7 +222,7 @@ class BackboneExtractor(nn.Module):
         """Return what the backbone makes of its inputs, (N, features), and the maps (N, C, H, W) of its stages."""
         self._maps = []
         final = self.backbone(inputs).flatten(1)
-        maps, self._maps = [_channels_first(found) for found in self._maps], []
+        maps, self._maps = [channels_first(found) for found in self._maps], []
         return final, maps
 
 
@@ -243,13 +245,13 @@ def _is_module(backbone: nn.Module, name: str) -> bool:
     return True
 
 
-def _channels_first(found: Any) -> Tensor:
+def channels_first(found: Any) -> Tensor:
     """Return a feature map as (N, channels, rows, columns); some transformers keep their channels last."""
     chosen: Tensor = found.permute(0, 3, 1, 2) if found.shape[3] > found.shape[1] else found
     return chosen
 
 
-def _nested(grids: list[Tensor]) -> tuple[Tensor, ...]:
+def nested_grids(grids: list[Tensor]) -> tuple[Tensor, ...]:
     """Return grids (N, rows, columns, channels), the finest first, cut down to the middle as large as the coarsest."""
     *finer, coarsest = sorted(grids, key=lambda grid: grid.shape[1:3].numel(), reverse=True)
     rows, columns = coarsest.shape[1:3]

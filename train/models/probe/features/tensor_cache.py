@@ -15,9 +15,9 @@ from safetensors import torch as safetensors
 from torch import Tensor
 
 from img2gps.files import canonical_json, sha256_bytes, sha256_file, write_atomic
+from img2gps.pixels import PREPROCESSING_VERSION
 from img2gps.progress import stderr
 from train.config.schema import ProbeConfig
-from train.data.preprocessing import PREPROCESSING_VERSION
 from train.data.training_data import DatasetPhotos
 
 __all__ = ["cached_tensors", "extraction_settings", "photos_of", "tensors_path"]

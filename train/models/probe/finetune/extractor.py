@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from img2gps.errors import UsageError
+from img2gps.pixels import PixelSpec
 from img2gps.text import safe_text
-from train.config.pixel_spec import PixelSpec
 from train.models.backbones import stage_of
 from train.models.probe.features.extractor import BackboneExtractor, pooled_grid
 
@@ -29,7 +29,7 @@ class FinetunedExtractor(BackboneExtractor):
 
     def __init__(self, name: str, spec: PixelSpec, *, own_statistics: float, scale: float) -> None:
         super().__init__(name, spec, own_statistics=own_statistics)
-        self._scale = scale
+        self.scale = scale
         uncut = UsageError(
             f"{safe_text(name)} cannot be cut before its last stages: set tune_epochs to 0, or name a network such as "
             "resnet18 or timm/tf_efficientnet_lite0 last."
@@ -87,7 +87,7 @@ class FinetunedExtractor(BackboneExtractor):
 
     def _vectors(self, inputs: Tensor, at_cut: Tensor | None = None) -> Tensor:
         plain = self._plain(inputs, at_cut)
-        return torch.cat([plain, F.normalize(self.embed(self._scale * plain), dim=1)], dim=1)
+        return torch.cat([plain, F.normalize(self.embed(self.scale * plain), dim=1)], dim=1)
 
     def _plain(self, inputs: Tensor, at_cut: Tensor | None) -> Tensor:
         with self._at_cut(lambda output: output if at_cut is None else at_cut):

@@ -15,9 +15,9 @@ from train.models.evidence import Evidence
 from train.models.grid import Cells
 from train.models.probe.features.descriptors import Descriptors
 
-__all__ = ["HeatMap"]
+__all__ = ["INPUT_SCALE", "HeatMap", "soft_labels"]
 
-_INPUT_SCALE: Final = 16.0  # of the unit-length inputs: the weights of a few dozen epochs can reach sharp answers
+INPUT_SCALE: Final = 16.0  # of the unit-length inputs: the weights of a few dozen epochs can reach sharp answers
 _LEAST_STEPS: Final = 60
 _RISE: Final = 0.15  # share of the steps in which the learning rate climbs
 
@@ -43,7 +43,7 @@ class HeatMap:
     @torch.inference_mode()
     def evidence(self, photos: Descriptors) -> Evidence:
         """Return log-probabilities of the cells, (N, C)."""
-        logits = [network(photos.pooled * _INPUT_SCALE) for network in self.networks]
+        logits = [network(photos.pooled * INPUT_SCALE) for network in self.networks]
         probs = torch.stack([F.log_softmax(part, dim=1) for part in logits]).logsumexp(dim=0)
         return Evidence.without_comparison(probs)
 
@@ -77,7 +77,7 @@ def _trained(inputs: Tensor, xy: Tensor, cells: Cells, config: ProbeConfig, *, s
     with torch.random.fork_rng(devices=[inputs.device] if inputs.device.type == "cuda" else []):
         torch.manual_seed(seed)
         network = _network(inputs.shape[1], len(cells), config).to(inputs.device)
-        return _descend(network, inputs * _INPUT_SCALE, xy, cells, config, np.random.default_rng(seed))
+        return _descend(network, inputs * INPUT_SCALE, xy, cells, config, np.random.default_rng(seed))
 
 
 def _descend(

@@ -14,12 +14,13 @@ from train.models.evidence import Evidence
 from train.models.grid import Cells
 from train.models.probe.features.descriptors import Descriptors
 
-__all__ = ["Neighbours"]
+__all__ = ["FAMILIAR", "Neighbours", "band_penalty"]
 
 _BANDS: Final = 6  # local vectors match within a sixth of the rows, rounded up: a floor is not matched with the sky
 _APART: Final = -4.0
 _LEAST_SPREAD: Final = 1e-6
-_FAMILIAR: Final = 5  # photos that must be similar for a view to be known: one may do so by chance
+FAMILIAR: Final = 5
+"""Photos that must be similar for a view to be known: one may do so by chance."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ class Neighbours:
         Scores compare the gallery for one photo, the similarity compares photos with each other.
         """
         cosine = photos.pooled @ self.gallery.pooled.T
-        similarity = cosine.topk(min(_FAMILIAR, cosine.shape[1]), dim=1).values.mean(dim=1)
+        similarity = cosine.topk(min(FAMILIAR, cosine.shape[1]), dim=1).values.mean(dim=1)
         pooled = _standard(cosine)
         if not self.gallery.local:
             return *pooled.topk(min(self.config.neighbours, pooled.shape[1]), dim=1), similarity
@@ -122,12 +123,17 @@ def chamfer(query: Tensor, others: Tensor) -> Tensor:
     2016 (best match per local patch), with the square from Tolias et al., "Selective match kernels", 2016.
     """
     rows, columns, width = query.shape
-    row = torch.arange(rows, device=query.device).repeat_interleave(columns)
-    apart = torch.where((row[:, None] - row[None]).abs() > math.ceil(rows / _BANDS), _APART, 0.0)
+    apart = band_penalty(rows, columns).to(query.device)
     own = query.reshape(-1, width).float()
-    cosine = (others.reshape(-1, width).float() @ own.T).view(len(others), len(row), len(row)) + apart
+    cosine = (others.reshape(-1, width).float() @ own.T).view(len(others), *apart.shape) + apart
     there, back = cosine.amax(dim=2), cosine.amax(dim=1)
     return there.clamp(min=0).square().mean(dim=1) + back.clamp(min=0).square().mean(dim=1)
+
+
+def band_penalty(rows: int, columns: int) -> Tensor:
+    """Return what is added to the cosines (L, L) of the L local vectors of two grids: nothing in about the same row."""
+    row = torch.arange(rows).repeat_interleave(columns)
+    return torch.where((row[:, None] - row[None]).abs() > math.ceil(rows / _BANDS), _APART, 0.0)
 
 
 def _standard(similarity: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ class Regression:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps)
         for _ in range(steps):
             rows = torch.randint(len(inputs), (size,)).to(inputs.device)
-            point, spread = self._point_and_spread(inputs[rows])
+            point, spread = self.point_and_spread(inputs[rows])
             distance = torch.linalg.vector_norm(point - xy[rows], dim=1)
             loss = (distance / spread + 2 * spread.log()).mean()
             optimizer.zero_grad()
@@ -61,7 +61,8 @@ class Regression:
             optimizer.step()
             schedule.step()
 
-    def _point_and_spread(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def point_and_spread(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the points (N, 2) and spreads (N,), in metres, of scaled inputs (N, K)."""
         raw = self.network(inputs)
         scale_m = self.centre[2]
         return self.centre[:2] + raw[:, :2] * scale_m, _LEAST_SPREAD_M + F.softplus(raw[:, 2]) * scale_m
@@ -69,7 +70,7 @@ class Regression:
     @torch.inference_mode()
     def evidence(self, photos: Descriptors) -> Evidence:
         """Return log-probabilities of the cells, (N, C)."""
-        point, spread = self._point_and_spread(photos.pooled * _INPUT_SCALE)
+        point, spread = self.point_and_spread(photos.pooled * _INPUT_SCALE)
         probs = F.log_softmax(-torch.cdist(point, self.cells.centres) / spread[:, None], dim=1)
         return Evidence.without_comparison(probs)
 

@@ -1,7 +1,8 @@
-"""From a photo's bytes to the pixels a model sees: the one path of training, validation and prediction."""
+"""From a photo's bytes to the pixels a model sees: the one path of training, validation, prediction and exports."""
 
+import dataclasses
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,12 @@ from PIL import Image, UnidentifiedImageError
 from img2gps.exif import Capture, capture_of
 from img2gps.imaging import open_image, upright_rgb
 from img2gps.text import safe_text
-from train.config.pixel_spec import PixelSpec
 
 __all__ = [
     "PADDING",
     "PREPROCESSING_VERSION",
+    "Fit",
+    "PixelSpec",
     "Pixels",
     "UnreadableImageError",
     "fit_pixels",
@@ -25,6 +27,9 @@ __all__ = [
 
 Pixels = NDArray[np.uint8]
 
+Fit = Literal["squash", "pad"]
+"""squash: stretched to the size, as the published study does; pad: aspect kept, the rest filled with grey."""
+
 PREPROCESSING_VERSION: Final = 1
 """Part of the cache's key: raised with every change to what this module returns."""
 
@@ -34,6 +39,15 @@ PADDING: Final = (127, 127, 127)
 # Caps from the header, before anything is decoded: a 0.5 MB PNG can ask for gigabytes.
 _MAX_BYTES: Final = 256 << 20
 _MAX_PIXELS: Final = 128_000_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PixelSpec:
+    """The shape of a model's input in pixels, and how a photo of another aspect is brought to it."""
+
+    height: int
+    width: int
+    fit: Fit
 
 
 class UnreadableImageError(ValueError):
@@ -49,12 +63,12 @@ def read_pixels(path: Path, spec: PixelSpec) -> Pixels:
     return _read(path, spec)[0]
 
 
-def read_photo(photo: Path | Image.Image, spec: PixelSpec) -> tuple[Pixels, Capture]:
+def read_photo(photo: Path | bytes | Image.Image, spec: PixelSpec) -> tuple[Pixels, Capture]:
     """Return what `read_pixels` returns, and when and by which camera the photo was taken.
 
-    An image that is open already is left as it is. Raises UnreadableImageError.
+    `photo` is a file, its bytes, or an image that is open already and is left as it is. Raises UnreadableImageError.
     """
-    if isinstance(photo, Path):
+    if isinstance(photo, Path | bytes):
         pixels, image = _read(photo, spec)
         return pixels, capture_of(image)
     try:
@@ -63,11 +77,11 @@ def read_photo(photo: Path | Image.Image, spec: PixelSpec) -> tuple[Pixels, Capt
         raise UnreadableImageError(f"the image is damaged ({safe_text(str(error) or type(error).__name__)})") from error
 
 
-def _read(path: Path, spec: PixelSpec) -> tuple[Pixels, Image.Image]:
+def _read(photo: Path | bytes, spec: PixelSpec) -> tuple[Pixels, Image.Image]:
     try:
-        if path.stat().st_size > _MAX_BYTES:
+        if (len(photo) if isinstance(photo, bytes) else photo.stat().st_size) > _MAX_BYTES:
             raise UnreadableImageError(f"the file is larger than {_MAX_BYTES >> 20} MiB")
-        image = open_image(path.read_bytes())
+        image = open_image(photo if isinstance(photo, bytes) else photo.read_bytes())
         if image.width * image.height > _MAX_PIXELS:
             raise UnreadableImageError(f"{image.width} x {image.height} pixels are more than can be read")
         return fit_pixels(upright_rgb(image), spec), image

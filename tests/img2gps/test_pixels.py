@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.config.pixel_spec import PixelSpec
-from train.data.preprocessing import UnreadableImageError, fit_pixels, read_pixels
+from img2gps.pixels import PixelSpec, UnreadableImageError, fit_pixels, read_pixels
 
 BLUE = (0, 0, 255)
 
@@ -53,7 +52,7 @@ def test_a_truncated_photo_is_unreadable(tmp_path: Path) -> None:
 
 
 def test_an_image_of_absurd_size_is_refused_by_its_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.data.preprocessing._MAX_PIXELS", 100)
+    monkeypatch.setattr("img2gps.pixels._MAX_PIXELS", 100)
     Image.new("RGB", (11, 10)).save(tmp_path / "photo.png")
     with pytest.raises(UnreadableImageError, match="11 x 10"):
         read_pixels(tmp_path / "photo.png", PixelSpec(height=16, width=16, fit="pad"))

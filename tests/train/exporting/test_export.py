@@ -1,0 +1,174 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from img2gps.cli import run as img2gps
+from img2gps.errors import UsageError
+from img2gps.files import changed_files
+from img2gps.geo import geodesic_m
+from img2gps.runtime import Locator
+from tests.train.colours import TINY, colour_dataset, colour_photo, tiny_config, without_curves
+from train import load_model
+from train.config.presets import preset
+from train.config.values import changed
+from train.exporting.formats import check_out
+from train.exporting.graphs.neighbours import gallery_tensors
+from train.exporting.graphs.probe import PureProbe
+from train.exporting.options import ExportOptions
+from train.exporting.parity import generated_pixels
+from train.exporting.privacy import changed_model
+from train.inference.load import load_localizer
+from train.models.probe.heads.neighbours import Neighbours
+from train.models.probe.model import ProbeLocalizer
+from train.training.session import start_run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.fixture(scope="module")
+def probe_run(folder: Path) -> Path:
+    # two sizes of one network, its later half leaning on a photo's own statistics
+    values = {"model": f"{TINY}+{TINY}@64", "weights": "none", "size": 96, "device": "cpu", "threads": 1, "epochs": 5}
+    config = changed(preset("quick"), values | {"own_statistics": 0.3})
+    with pytest.MonkeyPatch.context() as patch:
+        without_curves(patch)
+        return start_run(colour_dataset(folder / "ds", 44, val=20).root, config, runs=folder / "runs", name="p").root
+
+
+@pytest.fixture(scope="module")
+def network_run(folder: Path) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        without_curves(patch)
+        root = colour_dataset(folder / "network", 12).root
+        return start_run(root, tiny_config(epochs=1), runs=folder / "runs", name="n").root
+
+
+@pytest.fixture(scope="module")
+def out(folder: Path, probe_run: Path) -> Path:
+    assert img2gps(["export", str(probe_run), str(folder / "out")]) == 0
+    return folder / "out"
+
+
+@pytest.mark.parametrize("photos", [1, 3])
+def test_the_pure_function_is_the_model(probe_run: Path, photos: int) -> None:
+    localizer = load_localizer(probe_run, device="cpu")
+    assert isinstance(localizer, ProbeLocalizer)
+    head = localizer.ensemble.heads["neighbours"]
+    assert isinstance(head, Neighbours)
+    pixels = torch.from_numpy(generated_pixels(localizer.pixels.height, localizer.pixels.width, count=photos))
+    evidence = localizer.evidence(pixels)
+    with torch.inference_mode():
+        log_probs, similarity, rows, cosine, weight = PureProbe(localizer).eval()(
+            pixels, list(gallery_tensors(head).values())
+        )
+    torch.testing.assert_close(log_probs, evidence.log_probs, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(similarity, evidence.similarity, atol=1e-4, rtol=1e-4)
+    assert rows.shape == cosine.shape == weight.shape
+    torch.testing.assert_close(weight.sum(dim=1), torch.ones(photos))
+
+
+@pytest.mark.slow
+def test_an_export_answers_what_its_run_answers(
+    probe_run: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, place in enumerate([(-60, -60), (0, 20), (70, -30)]):
+        colour_photo(*place, size=(600, 800)).save(tmp_path / f"{number}.png")
+    assert img2gps(["export", "--check", str(out), str(tmp_path), "--run", str(probe_run), "--json"]) == 0
+    checked = json.loads(capsys.readouterr().out)
+    assert checked["worst_m"] < 0.1
+    assert checked["worst_radius_share"] < 0.01
+    assert checked["median_file_m"] < 0.1
+    assert len(checked["photos"]) == 3
+    ours = load_model(probe_run, device="cpu").locate(sorted(tmp_path.glob("*.png")))
+    theirs = Locator(out).locate_many(sorted(tmp_path.glob("*.png")))
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.familiarity == pytest.approx(other.familiarity, abs=0.1)  # a rank among 20 photos
+
+
+@pytest.mark.slow
+def test_an_export_tells_which_photos_are_alike_and_shows_them(out: Path) -> None:
+    locator = Locator(out)
+    (sighting,) = locator.sightings([np.asarray(colour_photo(0, 20))])
+    assert sighting.probs is not None
+    assert sighting.probs.sum() == pytest.approx(1.0)
+    assert locator.cells_lonlat is not None
+    assert len(locator.cells_lonlat) == len(sighting.probs)
+    assert sum(match.weight for match in sighting.matches) == pytest.approx(1.0, abs=1e-5)
+    best = sighting.matches[0]
+    assert best.photo is not None
+    assert locator.thumbnail(best.row) is not None
+    assert geodesic_m(best.lon, best.lat, sighting.answer.lon, sighting.answer.lat) < 200
+
+
+@pytest.mark.slow
+def test_an_export_is_whole_and_gives_way_to_another(out: Path, probe_run: Path, folder: Path, tmp_path: Path) -> None:
+    assert changed_files(out) == []
+    values = json.loads((out / "model.json").read_text())
+    assert values["batch"] is None
+    assert len(values["run"]["fingerprint"]) == 64
+    assert values["parity"]["worst_m"] < 0.1
+    assert values["weights"]["licence"] == "none"
+    card = (out / "README.md").read_text()
+    assert values["run"]["fingerprint"] in card
+    assert str(folder) not in card + json.dumps(values)  # nothing of the machine it was made on
+    check_out(out)
+    (out / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="no export wrote"):
+        check_out(out)
+    (out / "mine.txt").unlink()
+
+
+def test_a_folder_that_is_no_export_is_left_alone(probe_run: Path) -> None:
+    with pytest.raises(UsageError, match="no export wrote"):
+        check_out(probe_run / "best")  # it has sums, too
+
+
+def test_coarser_positions_are_all_that_is_left_of_them(probe_run: Path) -> None:
+    localizer = load_localizer(probe_run, device="cpu")
+    assert isinstance(localizer, ProbeLocalizer)
+    coarse = changed_model(localizer, ExportOptions(round_m=10.0))
+    head = coarse.ensemble.heads["neighbours"]
+    assert isinstance(head, Neighbours)
+    torch.testing.assert_close(head.xy % 10.0, torch.zeros_like(head.xy))
+    torch.testing.assert_close(coarse.ensemble.cells.centres, localizer.ensemble.cells.middles.centres)
+    assert changed_model(localizer, ExportOptions()) is localizer
+    alone = changed_model(localizer, ExportOptions(heads="heat_map"))
+    assert list(alone.ensemble.heads) == ["heat_map"]
+    with pytest.raises(UsageError, match="no head regression"):
+        changed_model(localizer, ExportOptions(heads="regression"))
+
+
+@pytest.mark.slow
+def test_a_model_without_a_gallery_has_figures_of_its_own(probe_run: Path, folder: Path) -> None:
+    out = folder / "without"
+    assert img2gps(["export", str(probe_run), str(out), "--heads", "heat_map", "--half"]) == 0
+    assert not (out / "gallery.safetensors").exists()
+    assert not (out / "thumbnails").exists()
+    values = json.loads((out / "model.json").read_text())
+    assert values["gallery"] is None
+    assert values["figures"]["split"] == "test"
+    assert values["figures"]["photos"] == values["figures"]["whole"]["photos"] == 2
+    answer = Locator(out).locate(np.asarray(colour_photo(0, 20)))
+    assert answer.radius_90_m is not None
+    assert answer.familiarity is None
+
+
+@pytest.mark.slow
+def test_a_network_is_exported_as_two_numbers(
+    network_run: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = folder / "points"
+    assert img2gps(["export", str(network_run), str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["parity_m"] < 0.1
+    answer = Locator(out).locate(colour_photo(0, 20))
+    assert answer.radius_50_m is None
+    assert answer.lat is not None
+    with pytest.raises(UsageError, match="points alone"):
+        Locator(out).locate_many([colour_photo(0, 20)], walks=True)
+    assert img2gps(["export", str(network_run), str(out), "--heads", "heat_map"]) == 2

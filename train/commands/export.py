@@ -1,0 +1,123 @@
+"""``img2gps export``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from img2gps.console import (
+    PATH,
+    FiniteRange,
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_table,
+    print_text,
+    say,
+)
+from img2gps.errors import QualityGateError, UsageError
+from img2gps.text import format_count, safe_path, shell_path
+
+if TYPE_CHECKING:
+    from train.exporting.check import CheckResult
+    from train.exporting.options import ExportResult
+
+__all__ = ["export"]
+
+_EXAMPLE = """
+img2gps export runs/default-001 OUT
+img2gps export --check OUT photos
+img2gps export runs/default-001 OUT --heads heat_map --round-m 10
+"""
+
+
+@command("export", example=_EXAMPLE)
+@click.argument("paths", type=PATH, nargs=-1, required=True, metavar="RUN OUT | OUT PHOTOS...")
+@click.option("--format", "format_name", default="onnx", help="onnx: a folder for img2gps.runtime.")
+@click.option("--half", is_flag=True, help="Weights of 16 bits; refused where a position moves by 0.2 m.")
+@click.option("--heads", metavar="HEADS", help="These heads alone, joined by +: heat_map holds no gallery.")
+@click.option("--round-m", type=FiniteRange(min=0), default=0.0, help="Blur the training positions to so many metres.")
+@click.option("--no-thumbnails", is_flag=True, help="No small pictures of the training photos.")
+@click.option("--fold", type=click.IntRange(min=0), help="The model of one fold.")
+@click.option("--check", is_flag=True, help="Compare an export with its run on photos, and write nothing.")
+@click.option("--run", type=PATH, help="With --check: the run, where it is not in runs.")
+@json_option
+@config_option
+def export(
+    *,
+    paths: tuple[Path, ...],
+    format_name: str,
+    half: bool,
+    heads: str | None,
+    round_m: float,
+    no_thumbnails: bool,
+    fold: int | None,
+    check: bool,
+    run: Path | None,
+    as_json: bool,
+) -> None:
+    """Write the model of a RUN into the folder OUT, for use without torch; or --check an OUT on PHOTOS.
+
+    A model that compares photos holds where its training photos were taken, and small pictures of them: see the
+    options. --check ends in exit 1 where the export is further from its run than it may be.
+    """
+    from train.api import check_export
+    from train.api import export as export_model
+
+    if len(paths) < 2 or (len(paths) > 2 and not check):
+        raise UsageError("Give a RUN and the folder OUT to export to, or with --check an OUT and PHOTOS.")
+    if check:
+        result = check_export(paths[0], paths[1:], run=run)
+        _print_check(result, as_json=as_json)
+        if not result.is_within_limits:
+            raise QualityGateError(f"{safe_path(paths[0])} is further from its run than it may be: export it again.")
+        return
+    written = export_model(
+        paths[0],
+        paths[1],
+        format=format_name,
+        half=half,
+        heads=heads,
+        round_m=round_m,
+        thumbnails=not no_thumbnails,
+        fold=fold,
+    )
+    _print_export(written, as_json=as_json)
+
+
+def _print_export(written: "ExportResult", *, as_json: bool) -> None:
+    if as_json:
+        print_json(written)
+    else:
+        rows = [(name, f"{size / 1e6:,.1f}") for name, size in written.files.items()]
+        print_table(safe_path(written.out), ("file", "MB"), rows)
+    for note in written.notes:
+        say(note)
+    say(
+        f"Against the run: {written.parity_m:.3f} m at most, on {format_count(written.parity_photos, 'photo')}. "
+        f"Compare on more: `img2gps export --check {shell_path(written.out)} PHOTOS`."
+    )
+
+
+def _print_check(result: "CheckResult", *, as_json: bool) -> None:
+    if as_json:
+        print_json(result.to_json())
+        return
+    rows = [
+        (photo.file, f"{photo.pixels_m:.4f}", _percent(photo.radius_share), f"{photo.file_m:.4f}")
+        for photo in result.photos
+    ]
+    columns = ("photo", "m apart, same pixels", "radii", "m apart, own decoding")
+    print_table(format_count(len(result.photos), "photo"), columns, rows)
+    print_text(
+        f"Same pixels: {result.worst_m:.4f} m at most ({result.most_m:g} allowed), "
+        f"radii {_percent(result.worst_radius_share)}. "
+        f"Own decoding: {result.median_file_m:.4f} m in the median. "
+        f"{result.export_s_per_photo:.3f} s a photo, the run {result.run_s_per_photo:.3f} s; first answer after "
+        f"{result.first_s:.2f} s; {result.bytes / 1e6:,.1f} MB, the run {result.run_bytes / 1e6:,.1f} MB."
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.3%}"

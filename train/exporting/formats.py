@@ -1,0 +1,77 @@
+"""The formats of ``img2gps export``: another is one line in `FORMATS`."""
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from img2gps.errors import UsageError
+from img2gps.files import SUMS, TEMPORARY_PREFIX, fsync_folder, write_sums
+from img2gps.runtime.description import MODEL_JSON
+from img2gps.text import safe_path, safe_text
+from train.exporting.onnx_folder import write_onnx
+from train.exporting.options import ExportOptions, ExportResult, Writer
+
+__all__ = ["FORMATS", "check_out", "export_run"]
+
+FORMATS: Final[Mapping[str, Writer]] = {"onnx": write_onnx}
+
+
+def export_run(run: Path, out: Path, *, format_name: str, options: ExportOptions) -> ExportResult:
+    """Write the model of `run` into the folder `out`, whole or not at all, and return what was written.
+
+    `out` is absent, empty or an earlier export, whose place the new one takes. Raises UsageError for an unknown format,
+    another `out` or options that do not fit the model, ModuleNotFoundError's sentence as UsageError where the extra
+    `export` is missing, QualityGateError where `half` errs by too much, and what `load_localizer` raises.
+    """
+    if format_name not in FORMATS:
+        raise UsageError(f"No format {safe_text(repr(format_name))}: there are {', '.join(FORMATS)}.")
+    check_out(out)
+    fresh = out.parent / f"{TEMPORARY_PREFIX}{uuid4().hex}"
+    try:
+        fresh.mkdir(parents=True)
+        result = FORMATS[format_name](run, fresh, options)
+        write_sums(fresh)
+        _take_place(fresh, out)
+    finally:
+        if fresh.exists():
+            shutil.rmtree(fresh)
+    return _moved(result, out)
+
+
+def _moved(result: ExportResult, out: Path) -> ExportResult:
+    return dataclasses.replace(result, out=out)
+
+
+def check_out(out: Path) -> None:
+    """Raise UsageError where `out` holds anything but an earlier export: nothing else is ever replaced."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UsageError(f"{safe_path(out)} is a file: give a folder to export to.")
+    inside = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()}
+    written = _names_of_sums(out)
+    if inside and not (MODEL_JSON in {Path(name).name for name in written} and inside <= written | {SUMS}):
+        raise UsageError(
+            f"{safe_path(out)} holds files that no export wrote: give an empty folder, or one that does not exist."
+        )
+
+
+def _names_of_sums(folder: Path) -> set[str]:
+    if not (folder / SUMS).is_file():
+        return set()
+    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    return {line.partition("  ")[2] for line in lines}
+
+
+def _take_place(fresh: Path, out: Path) -> None:
+    """Rename `fresh` to `out`; an earlier export goes last, so that no moment has less than one whole folder."""
+    aside = out.parent / f"{TEMPORARY_PREFIX}{uuid4().hex}"
+    if out.exists():
+        out.rename(aside)
+    fresh.rename(out)
+    fsync_folder(out.parent)
+    if aside.exists():
+        shutil.rmtree(aside)

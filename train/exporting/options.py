@@ -1,0 +1,46 @@
+"""What an export can be asked for, and what it answers: shared by every format."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+__all__ = ["ExportOptions", "ExportResult", "Writer"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """How a run is exported.
+
+    `half` stores weights in 16 bits. `heads` keeps these heads alone, joined by ``+``; None keeps all. `round_m` blurs
+    the positions of the gallery and of the cells to a grid of so many metres; 0 leaves them. `thumbnails` puts a small
+    picture of every training photo beside a gallery. `fold` exports the model of one fold.
+    """
+
+    half: bool = False
+    heads: str | None = None
+    round_m: float = 0.0
+    thumbnails: bool = True
+    fold: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExportResult:
+    """What was written: the files of `out` in bytes by their names (thumbnails as one), and what to know of them.
+
+    `notes` are sentences: what the folder gives away, what was left out. `parity` is the largest difference to the run
+    in metres on `parity_photos` photos, compared on the same pixels. `figures` are those of a model that was changed
+    by the options (``rmse_m``, ``median_m``, ...), None where it is the run's own.
+    """
+
+    out: Path
+    format: str
+    files: Mapping[str, int]
+    notes: tuple[str, ...]
+    parity_m: float
+    parity_photos: int
+    figures: Mapping[str, object] | None
+    seconds: float
+
+
+Writer = Callable[[Path, Path, ExportOptions], ExportResult]
+"""Writes the run at the first path into the second, an empty folder that exists, and returns what it did."""
