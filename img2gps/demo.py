@@ -139,6 +139,10 @@ def _script(photos: int, held_out: int, seed: int) -> list[tuple[str, str]]:
             f"ingest {_CAMPUS}/photos {_DATASET} --site penn-engineering-quad",
         ),
         (
+            "A map under everything: this campus has its own; for a real site `img2gps basemap` asks OpenStreetMap.",
+            f"basemap {_DATASET} --layer {_CAMPUS}/basemap.parquet",
+        ),
+        (
             "Hold two walks or more out, whole ones, so that no burst stands on both sides. All others train: so few "
             "photos are worth more there than for validation.",
             f"split {_DATASET} --by walk --val 0 --test {held_out} --seed {seed}",

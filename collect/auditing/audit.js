@@ -141,3 +141,11 @@ for (const id of ["cell-mode", "dot-mode", "show-walk", "show-hole"]) {
 stopButtons.forEach((button, i) => button.addEventListener("click", () => chooseStop(i)));
 pick("clear").addEventListener("click", () => facets.clear());
 narrowStart();
+pick("print-walk")?.addEventListener("click", () => {
+  pick("show-walk").checked = true;
+  document.body.classList.add("print-walk");
+  atlas.view.fit();
+  atlas.paint();
+  window.print();
+  document.body.classList.remove("print-walk");
+});

@@ -13,8 +13,10 @@ from collect.auditing.label_quality import accuracy, corrections, flag_counts, r
 from collect.auditing.leakage import SplitDraw, leakage_table
 from collect.auditing.photo_arrays import PhotoArrays
 from collect.auditing.result import AuditResult
+from collect.auditing.standing import Walking, blocked_ground
 from collect.auditing.walk_files import write_geojson, write_gpx
 from collect.auditing.walk_list import walk_list
+from img2gps.basemap.file import basemap_of
 from img2gps.dataset import Dataset, frame_info
 from img2gps.errors import UsageError
 from img2gps.files import write_json
@@ -36,8 +38,9 @@ def audit_dataset(
 ) -> AuditResult:
     """Return the audit of a dataset with its corrected labels; photos that a person excluded are left out.
 
-    `cell_m` is the side of the cells in metres, `buildings` a GeoJSON file of what to leave out of the site, `stops`
-    the most places the walk list may have. Raises NotFoundError, UsageError or InvalidDatasetError.
+    `cell_m` is the side of the cells in metres, `buildings` a GeoJSON file of what to leave out of the site. Where it
+    is None, the buildings and the water of the dataset's basemap are. `stops` is the most places of the walk list.
+    Raises NotFoundError, UsageError or InvalidDatasetError.
     """
     if not 1.0 <= cell_m <= 100_000.0:
         raise UsageError(f"--cell is the side of a cell in metres, 1 or more, not {cell_m:g}.")
@@ -45,19 +48,23 @@ def audit_dataset(
     info = frame_info(frame)
     used = frame[frame["label_state"] != "exclude"].reset_index(drop=True)
     site = _audited(dataset.site(), used)
-    blocked = read_shapes(buildings, site) if buildings else None
+    basemap = basemap_of(dataset)
+    mapped = blocked_ground(basemap, site.frame) if basemap else None
+    blocked = read_shapes(buildings, site) if buildings else mapped
     arrays = PhotoArrays(frame=used, site=site)
     area = walkable(site, blocked)
     grid = make_grid(area, cell_m)
     cells = cell_table(arrays, grid)
     kept = set(used["id"])
     photos = [photo for photo in photos_of(read_table(dataset.manifest_path)[0]) if photo.id in kept]
+    walking = Walking(basemap=basemap, frame=site.frame) if basemap else None
     return AuditResult(
         dataset=dataset,
         site=site,
         frame=used,
         grid=grid,
         buildings=blocked,
+        basemap=basemap,
         area_m2=float(area.area),
         photos=len(arrays),
         edge=int((~arrays.inside).sum()),
@@ -74,7 +81,7 @@ def audit_dataset(
         flags=flag_counts(arrays),
         leakage=leakage_table(arrays, photos, SplitDraw.of(info.split)),
         rejections=rejection_counts(dataset.rejected_path),
-        stops=tuple(walk_list(arrays, grid, cells, stops=stops)),
+        stops=tuple(walk_list(arrays, grid, cells, stops=stops, walking=walking)),
     )
 
 

@@ -47,7 +47,7 @@ def audit_document(audit: AuditResult) -> Document:
 
 def stop_document(stop: Stop) -> Document:
     """Return a stop of the next walk as audit.json and walk-list.geojson hold it."""
-    return _fields(stop) | {"headings_deg": list(stop.headings_deg)}
+    return _fields(stop) | {"headings_deg": list(stop.headings_deg), "way": [list(place) for place in stop.way]}
 
 
 def _fields(part: "DataclassInstance") -> Document:

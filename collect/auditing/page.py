@@ -16,6 +16,7 @@ from collect.auditing.page_data import backdrop, report_data
 from collect.auditing.photo_arrays import SECTOR_DEG, SECTORS
 from collect.auditing.result import AuditResult
 from collect.auditing.walk_list import SECTOR_NAMES, Stop
+from img2gps.basemap.surroundings import Surroundings
 from img2gps.files import write_atomic
 from img2gps.reasons import FLAGS, REASONS, Explanation
 from img2gps.report.charts import bar_chart, rose_chart, row_chart, share_bar
@@ -33,12 +34,14 @@ _TEMPLATE: Final = Path(__file__).parent / "report.j2"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _StopWords:
-    """A stop as a person reads it; `near` is the distance to the nearest photo in metres."""
+    """A stop as a person reads it, in metres: `near` to the nearest photo, `way` on foot from the stop before."""
 
     look: str
     hour: str
     why: str
     near: float | None
+    place: str = ""
+    way: float | None = None
 
 
 def write_report(audit: AuditResult, path: Path, *, redact: bool = False, paths: "BaseGeometry | None" = None) -> None:
@@ -56,7 +59,8 @@ def write_report(audit: AuditResult, path: Path, *, redact: bool = False, paths:
     if not redact:
         pictures = make_thumbnails([audit.dataset.photo_path(str(photo_id)) for photo_id in frame["id"]])
     data = report_data(audit, redact=redact, thumbnails=pictures.images)
-    data["site"] = backdrop(site, audit.buildings, paths)
+    given = audit.buildings if audit.basemap is None else None  # the map shows its own
+    data["site"] = backdrop(site, given, paths, basemap=audit.basemap)
     html = render_page(
         _TEMPLATE,
         title=site.title or site.name,
@@ -66,7 +70,7 @@ def write_report(audit: AuditResult, path: Path, *, redact: bool = False, paths:
         note=pictures.note,
         charts=_charts(audit.conditions),
         hours_note=_hours_note(audit.conditions),
-        stops=[_stop_words(stop) for stop in audit.stops],
+        stops=_stops_in_words(audit),
         devices=_spread_rows(audit.evenness.devices),
         splits=_spread_rows(audit.evenness.splits),
         accuracy=_accuracy_rows(audit.accuracy.devices),
@@ -178,9 +182,21 @@ def _accuracy_rows(devices: Mapping[str, ReportedAccuracy]) -> list[list[str]]:
     ]
 
 
-def _stop_words(stop: Stop) -> _StopWords:
+def _stops_in_words(audit: AuditResult) -> list[_StopWords]:
+    around = None if audit.basemap is None else Surroundings(audit.basemap, frame=audit.site.frame)
+    return [_stop_words(stop, around) for stop in audit.stops]
+
+
+def _stop_words(stop: Stop, around: Surroundings | None) -> _StopWords:
     ways = [SECTOR_NAMES[round(heading / SECTOR_DEG) % SECTORS] for heading in stop.headings_deg]
-    return _StopWords(look=join_words(ways), hour=f"{stop.hour:02d}:00", why=stop.why, near=stop.nearest_photo_m)
+    return _StopWords(
+        look=join_words(ways),
+        hour=f"{stop.hour:02d}:00",
+        why=stop.why,
+        near=stop.nearest_photo_m,
+        place=around.at(stop.lon, stop.lat).text if around else "",
+        way=stop.way_m if around and stop.order > 1 else None,
+    )
 
 
 def _explained(counts: Mapping[str, int], table: Mapping[str, Explanation]) -> list[list[str | int]]:

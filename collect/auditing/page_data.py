@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from collect.auditing.coverage import CellTable, Holes
 from collect.auditing.result import AuditResult
 from collect.auditing.walk_list import Stop
+from img2gps.basemap.features import Basemap
+from img2gps.basemap.ground import ground_columns
 from img2gps.geo import FloatArray
 from img2gps.reasons import FLAGS
 from img2gps.report.columns import coded, device_names, flag_bits, local_minutes, short_ids, split_names, walk_names
@@ -58,7 +60,7 @@ def report_data(audit: AuditResult, *, redact: bool, thumbnails: list[str | None
         "photos": photos,
         "thumbnails": thumbnails,
         "cells": cell_columns(cells),
-        "stops": _stops(audit.stops),
+        "stops": _stops(audit.stops, site),
         "hole": _hole(audit.holes),
         "facets": _facets(words),
         "facts": _facts(words),
@@ -105,9 +107,17 @@ def cell_columns(cells: CellTable) -> Columns:
 
 
 def backdrop(
-    site: Site, buildings: "BaseGeometry | None", paths: "BaseGeometry | None", margin_m: float = _BACKDROP_MARGIN_M
+    site: Site,
+    buildings: "BaseGeometry | None",
+    paths: "BaseGeometry | None",
+    margin_m: float = _BACKDROP_MARGIN_M,
+    *,
+    basemap: Basemap | None = None,
 ) -> Columns:
-    """Return outline, buildings and paths (both in metres of the site's frame) near the site, and the map's bounds."""
+    """Return outline, buildings and paths (both in metres of the site's frame) near the site, and the map's bounds.
+
+    ``ground`` is the basemap, None where there is none.
+    """
     outline = site.local_polygon
     west, south, east, north = outline.bounds
     near = (west - margin_m, south - margin_m, east + margin_m, north + margin_m)
@@ -116,6 +126,7 @@ def backdrop(
         "outline": rings_dm(outline),
         "buildings": [] if buildings is None else rings_dm(shapely.clip_by_rect(buildings, *near)),
         "paths": [] if paths is None else lines_dm(shapely.clip_by_rect(paths, *near)),
+        "ground": ground_columns(basemap, site.frame),
     }
 
 
@@ -147,11 +158,24 @@ def _age_days(last_visit: datetime, now: datetime) -> int:
     return max(0, math.floor((now - last_visit).total_seconds() / 86400))
 
 
-def _stops(stops: Sequence[Stop]) -> list[Columns]:
+def _stops(stops: Sequence[Stop], site: Site) -> list[Columns]:
+    """Return the stops with the way to each from the one before, as east, north, east, north, ..."""
     return [
-        {"east": round(10 * stop.east_m), "north": round(10 * stop.north_m), "headings": list(stop.headings_deg)}
+        {
+            "east": round(10 * stop.east_m),
+            "north": round(10 * stop.north_m),
+            "headings": list(stop.headings_deg),
+            "way": _way(stop, site),
+        }
         for stop in stops
     ]
+
+
+def _way(stop: Stop, site: Site) -> list[int | None]:
+    if not stop.way:
+        return []
+    east_m, north_m = site.frame.to_local(*zip(*stop.way, strict=True))
+    return decimetres(np.column_stack([east_m, north_m]).ravel())
 
 
 def _hole(holes: Holes) -> dict[str, int] | None:

@@ -11,6 +11,7 @@ from collect.auditing.grid import Grid
 from collect.auditing.label_quality import AccuracyTable, CorrectionCounts
 from collect.auditing.leakage import SplitLeakage
 from collect.auditing.walk_list import Stop, route_length_m, route_minutes
+from img2gps.basemap.features import Basemap
 from img2gps.dataset import Dataset
 from img2gps.site import Site
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AuditResult"]
 
-_IN_BUILDINGS: Final = "Stops may lie inside buildings: with --buildings FILE.geojson none does."
+_IN_BUILDINGS: Final = "Stops may lie inside buildings: `img2gps basemap` fetches a map that keeps them out."
 _GATED_RADIUS_M: Final = 5
 
 
@@ -32,7 +33,7 @@ class AuditResult:
     photos that count, `edge` how many of them lie just outside the outline. `splits`, `flags` and `rejections` count
     photos or files by name. `split` is how the stored split was made, None without one. `leakage` has a row
     for the stored split, where it holds photos out, and one for each way of splitting. `stops` are the next walk in
-    visiting order, `buildings` what was left out of the site (metres of its frame).
+    visiting order, `buildings` what was left out of the site (metres of its frame), `basemap` the map of the dataset.
     """
 
     dataset: Dataset
@@ -40,6 +41,7 @@ class AuditResult:
     frame: "gpd.GeoDataFrame"
     grid: Grid
     buildings: "BaseGeometry | None" = None
+    basemap: Basemap | None = None
     area_m2: float
     photos: int
     edge: int
@@ -81,7 +83,7 @@ class AuditResult:
 
     @property
     def walk_length_m(self) -> float:
-        """The metres of the straight way through the stops."""
+        """The metres through the stops: on foot where the map knows the ways, else straight."""
         return route_length_m(self.stops)
 
     @property

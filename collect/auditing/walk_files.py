@@ -17,7 +17,7 @@ def stop_title(stop: Stop) -> str:
 
 
 def write_gpx(path: Path, stops: Sequence[Stop], *, name: str) -> None:
-    """Write GPX 1.1: the stops as waypoints in visiting order, and as one route."""
+    """Write GPX 1.1: the stops as waypoints in visiting order and as one route; the way along paths as a track."""
     import gpxpy.gpx
 
     document = gpxpy.gpx.GPX()
@@ -30,6 +30,12 @@ def write_gpx(path: Path, stops: Sequence[Stop], *, name: str) -> None:
         document.waypoints.append(gpxpy.gpx.GPXWaypoint(stop.lat, stop.lon, name=title, description=text))
         route.points.append(gpxpy.gpx.GPXRoutePoint(stop.lat, stop.lon, name=title, description=text))
     document.routes.append(route)
+    if any(stop.way for stop in stops):
+        track = gpxpy.gpx.GPXTrack(name=f"{name}, along the paths")
+        places = [place for stop in stops for place in (*stop.way, (stop.lon, stop.lat))]
+        points = [gpxpy.gpx.GPXTrackPoint(lat, lon) for lon, lat in places]
+        track.segments.append(gpxpy.gpx.GPXTrackSegment(points=points))
+        document.tracks.append(track)
     write_atomic(path, document.to_xml(version="1.1").encode("utf-8"))
 
 
@@ -44,7 +50,7 @@ def write_geojson(path: Path, stops: Sequence[Stop], *, name: str) -> None:
         for stop in stops
     ]
     if len(stops) > 1:
-        way = [[stop.lon, stop.lat] for stop in stops]
+        way = [list(place) for stop in stops for place in (*stop.way, (stop.lon, stop.lat))]
         line = {"type": "LineString", "coordinates": way}
         features.append({"type": "Feature", "properties": {"name": name}, "geometry": line})
     write_json(path, {"type": "FeatureCollection", "features": features})

@@ -2,7 +2,8 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,13 @@ from numpy.typing import NDArray
 from collect.auditing.coverage import ENOUGH_HEADINGS, ENOUGH_PHOTOS, ENOUGH_WALKS, CellTable
 from collect.auditing.grid import Grid
 from collect.auditing.photo_arrays import SECTOR_DEG, SECTORS, PhotoArrays
+from collect.auditing.standing import Walking
 from collect.auditing.walk_choice import SECONDS_PER_STOP, WALKING_M_PER_S, choose, lacking
-from img2gps.geo import FloatArray
+from img2gps.geo import FloatArray, LocalFrame
 from img2gps.text import join_words
+
+if TYPE_CHECKING:
+    from img2gps.basemap.ways import WayTable
 
 __all__ = ["SECTOR_NAMES", "Stop", "route_length_m", "route_minutes", "shortest_order", "walk_list"]
 
@@ -28,7 +33,8 @@ Numbers = NDArray[np.int64]
 class Stop:
     """One place to go to: where, which ways to look (the first matters most), at which hour, and why.
 
-    `minutes` are those on foot from the start of the walk, with the time to photograph at the stops before.
+    `minutes` are those on foot from the start of the walk, with the time to photograph at the stops before. `way_m` are
+    the metres from the stop before, `way` that way as (lon, lat) where the map of the site knows it.
     """
 
     order: int
@@ -44,25 +50,34 @@ class Stop:
     missing: float
     nearest_photo_m: float | None
     why: str
+    way_m: float = 0.0
+    way: tuple[tuple[float, float], ...] = ()
 
 
-def walk_list(arrays: PhotoArrays, grid: Grid, cells: CellTable, *, stops: int = 24) -> list[Stop]:
+def walk_list(
+    arrays: PhotoArrays, grid: Grid, cells: CellTable, *, stops: int = 24, walking: Walking | None = None
+) -> list[Stop]:
     """Return up to `stops` places of the next walk in visiting order; none where every cell has all it needs.
 
     A cell's need is what it lacks of 3 photos, 2 walks and 4 headings, each 0..1. The first place lies in the largest
     hole, each further one gives most per minute on foot (`collect.auditing.walk_choice`). They are ordered by
     nearest neighbour and 2-opt (Croes, "A method for solving traveling-salesman problems", Operations Research 6,
-    1958). The walk starts at the hour at which these places and their neighbours were photographed least.
+    1958), straight or, with `walking`, along the ways of the site's map. The walk starts at the hour at which these
+    places and their neighbours were photographed least.
     """
     need = lacking(cells)
     nearest_m = _nearest_photo_m(arrays, grid.spots_m)
     chosen = choose(grid, cells, nearest_m, stops)
     if not chosen:
         return []
-    order = shortest_order(grid.spots_m[chosen])
+    spots_m = walking.spots_m(grid, chosen) if walking else grid.spots_m[chosen]
+    table = walking.between(spots_m) if walking else None
+    distances_m = table.distances_m if table else _straight_m(spots_m)
+    order = shortest_order(spots_m, distances_m)
     start_hour = _start_hour(arrays, grid, chosen)
-    arrivals = _arrivals_min(grid.spots_m[chosen][order])
-    lons, lats = arrays.site.frame.to_lonlat(grid.spots_m[chosen, 0], grid.spots_m[chosen, 1])
+    legs_m = [0.0, *(float(distances_m[pair]) for pair in pairwise(order))]
+    arrivals = _arrivals_min(legs_m)
+    lons, lats = arrays.site.frame.to_lonlat(spots_m[:, 0], spots_m[:, 1])
     result = []
     for number, (place, minutes) in enumerate(zip(order, arrivals, strict=True), start=1):
         cell = chosen[place]
@@ -73,8 +88,8 @@ def walk_list(arrays: PhotoArrays, grid: Grid, cells: CellTable, *, stops: int =
                 rank=place + 1,
                 lon=round(float(lons[place]), 7),
                 lat=round(float(lats[place]), 7),
-                east_m=round(float(grid.spots_m[cell, 0]), 2),
-                north_m=round(float(grid.spots_m[cell, 1]), 2),
+                east_m=round(float(spots_m[place, 0]), 2),
+                north_m=round(float(spots_m[place, 1]), 2),
                 heading_deg=headings[0],
                 headings_deg=headings,
                 hour=int(start_hour + minutes // 60) % 24,
@@ -82,16 +97,21 @@ def walk_list(arrays: PhotoArrays, grid: Grid, cells: CellTable, *, stops: int =
                 missing=round(float(need[cell]), 3),
                 nearest_photo_m=None if nearest_m is None else round(float(nearest_m[cell]), 1),
                 why=_why(cells, cell),
+                way_m=round(legs_m[number - 1], 1),
+                way=_way(table, order, number - 1, arrays.site.frame),
             )
         )
     return result
 
 
-def shortest_order(points_m: FloatArray) -> list[int]:
-    """Return an order (row numbers) of points (N, 2) whose open path is short: nearest neighbours, then 2-opt."""
+def shortest_order(points_m: FloatArray, distances_m: FloatArray | None = None) -> list[int]:
+    """Return an order (row numbers) of points (N, 2) whose open path is short: nearest neighbours, then 2-opt.
+
+    `distances_m` (N, N) are those on foot, the straight ones where None.
+    """
     if len(points_m) < 3:
         return list(range(len(points_m)))
-    distances_m = np.linalg.norm(points_m[:, None] - points_m[None, :], axis=2)
+    distances_m = _straight_m(points_m) if distances_m is None else distances_m
     tours = (_nearest_neighbours(distances_m, start) for start in range(len(points_m)))
     return _two_opt(min(tours, key=lambda tour: _length_m(distances_m, tour)), distances_m)
 
@@ -102,9 +122,21 @@ def route_minutes(stops: Sequence[Stop]) -> float:
 
 
 def route_length_m(stops: Sequence[Stop]) -> float:
-    """Return the metres of the straight way through the stops."""
-    points_m = np.array([(stop.east_m, stop.north_m) for stop in stops]).reshape(-1, 2)
-    return float(np.linalg.norm(np.diff(points_m, axis=0), axis=1).sum())
+    """Return the metres through the stops: on foot where the map knows the ways, else straight."""
+    return float(sum(stop.way_m for stop in stops))
+
+
+def _straight_m(points_m: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.norm(points_m[:, None] - points_m[None, :], axis=2), dtype=np.float64)
+
+
+def _way(table: "WayTable | None", order: list[int], leg: int, frame: LocalFrame) -> tuple[tuple[float, float], ...]:
+    """Return the way to a stop from the one before as (lon, lat); nothing for the first, or where none is known."""
+    if table is None or leg == 0 or not table.known[order[leg - 1], order[leg]]:
+        return ()
+    line = table.line(order[leg - 1], order[leg])
+    lons, lats = frame.to_lonlat(line[:, 0], line[:, 1])
+    return tuple(zip(lons.round(7).tolist(), lats.round(7).tolist(), strict=True))
 
 
 def _missing_headings(bits: int, grid: Grid, cell: int) -> tuple[float, ...]:
@@ -141,10 +173,9 @@ def _start_hour(arrays: PhotoArrays, grid: Grid, chosen: list[int]) -> int:
     return min(_START_HOURS, key=lambda start: (photos(start, near), photos(start, arrays.hours >= 0), start))
 
 
-def _arrivals_min(points_m: FloatArray) -> list[float]:
+def _arrivals_min(legs_m: list[float]) -> list[float]:
     """Return the minutes from the start to each stop, at an easy pace with time to photograph."""
-    legs_m = np.linalg.norm(np.diff(points_m, axis=0), axis=1)
-    seconds = np.concatenate([[0.0], np.cumsum(legs_m / WALKING_M_PER_S + SECONDS_PER_STOP)])
+    seconds = np.concatenate([[0.0], np.cumsum(np.array(legs_m[1:]) / WALKING_M_PER_S + SECONDS_PER_STOP)])
     return [float(second) / 60.0 for second in seconds]
 
 

@@ -11,6 +11,7 @@ import shapely
 from img2gps.basemap.features import CLASSES, Basemap, MapFeature
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import canonical_json
+from img2gps.progress import stderr
 from img2gps.tables import DamagedTableError, load_table, save_table
 from img2gps.text import safe_path, safe_text
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from img2gps.dataset import Dataset
 
-__all__ = ["FILE_NAME", "basemap_of", "read_basemap", "write_basemap"]
+__all__ = ["FILE_NAME", "basemap_of", "read_basemap", "usable_basemap", "write_basemap"]
 
 FILE_NAME: Final = "basemap.parquet"
 SCHEMA_VERSION: Final = 1
@@ -75,6 +76,18 @@ def basemap_of(dataset: "Dataset") -> Basemap | None:
     """Return the basemap of a dataset, None where it has none. Raises InvalidDatasetError where it is damaged."""
     path = dataset.basemap_path
     return read_basemap(path) if path.exists() else None
+
+
+def usable_basemap(dataset: "Dataset") -> Basemap | None:
+    """Return the basemap of a dataset, None where it has none or a damaged one, which is told on stderr.
+
+    For pages that are worth having without it.
+    """
+    try:
+        return basemap_of(dataset)
+    except InvalidDatasetError as error:
+        stderr().print(f"Without a map: {error}", markup=False)
+        return None
 
 
 def _about(table: "pa.Table", where: str) -> dict[str, Any]:

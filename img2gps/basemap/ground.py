@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
+from shapely.geometry.polygon import orient
 
 from img2gps.basemap.features import CLASSES, Basemap, MapClass, MapFeature, in_metres
 from img2gps.geo import LocalFrame
@@ -43,7 +44,9 @@ def _layer(kind: MapClass, features: list[MapFeature], frame: LocalFrame) -> dic
         return None
     shapes = np.array(in_metres((feature.geometry for feature in features), frame), dtype=object)
     parts = _single(shapely.simplify(shapes, _TOLERANCE_M))
-    areas = [[_steps(ring) for ring in (part.exterior, *part.interiors)] for part in parts if _is(part, "Polygon")]
+    # holes turn the other way, so that overlapping areas fill as one path
+    turned = [orient(part) for part in parts if _is(part, "Polygon")]
+    areas = [[_steps(ring) for ring in (part.exterior, *part.interiors)] for part in turned]
     lines = [_steps(part) for part in parts if _is(part, "LineString")]
     spots = [round(value * 10) for part in parts if _is(part, "Point") for value in (part.x, part.y)]
     return {"kind": kind, "areas": areas, "lines": lines, "spots": spots}

@@ -14,8 +14,16 @@ class Atlas {
     this.shown = [];
     this.selected = null;
     const bounds = data.site.bounds.map((value) => value / DM);
+    const { ground } = data.site;
+    this.ground = ground ? new Ground(ground, { colour, onMore: () => this.redraw() }) : null;
+    const credit = document.getElementById("credit");
+    credit.textContent = ground?.credit ?? "";
+    credit.hidden = !ground;
     this.view = new View(canvas, bounds, { onChange: () => this.redraw(), onTap: (x, y) => this.tap(x, y) });
-    darkMode.addEventListener("change", () => this.redraw());
+    darkMode.addEventListener("change", () => {
+      this.ground?.forget();
+      this.redraw();
+    });
     canvas.addEventListener("focus", () => this.redraw());
     canvas.addEventListener("blur", () => this.redraw());
     canvas.addEventListener("pointermove", (event) => {
@@ -59,7 +67,8 @@ class Atlas {
     context.fillStyle = colour("map-ground");
     context.fillRect(0, 0, view.width, view.height);
     context.lineJoin = context.lineCap = "round";
-    drawSite(context, view, data.site, () => this.clipped(context, view));
+    this.ground?.prepare(view);
+    drawSite(context, view, data.site, this.ground, () => this.clipped(context, view));
     this.draw(context, view);
     if (this.selected !== null) {
       drawRing(context, view, data.photos.east[this.selected], data.photos.north[this.selected]);

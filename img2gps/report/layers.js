@@ -17,15 +17,30 @@ function ringPath(view, rings, close = true) {
   return path;
 }
 
-/** The ground: the site's inside, then what the caller draws clipped to it, then paths, buildings and the outline. */
-function drawSite(context, view, site, insideOfIt) {
+/**
+ * The site's inside, the lower part of the basemap, what the caller draws clipped to the site, the upper part, paths,
+ * buildings and the outline. What is not of the site is paler.
+ */
+function drawSite(context, view, site, ground, insideOfIt) {
   const outline = ringPath(view, site.outline.flat());
   context.fillStyle = colour("map-site");
   context.fill(outline, "evenodd");
+  ground?.paint(context, view, 0);
   context.save();
   context.clip(outline, "evenodd");
+  context.globalAlpha = ground ? 0.78 : 1;
   insideOfIt();
   context.restore();
+  ground?.paint(context, view, 1);
+  if (ground) {
+    const around = new Path2D(outline);
+    around.rect(0, 0, view.width, view.height);
+    context.globalAlpha = 0.45;
+    context.fillStyle = colour("map-ground");
+    context.fill(around, "evenodd");
+    context.globalAlpha = 1;
+    ground.names(context, view);
+  }
   context.lineWidth = 1.8;
   context.strokeStyle = colour("map-path");
   context.stroke(ringPath(view, site.paths, false));
@@ -97,7 +112,12 @@ function drawStops(context, view, stops, chosen) {
   const points = stops.map((stop) => [view.x(stop.east / DM), view.y(stop.north / DM)]);
   for (const [width, shade] of [[5, "map-halo"], [2.5, "map-route"]]) {
     context.beginPath();
-    points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+    points.forEach(([x, y], i) => {
+      const way = stops[i].way ?? [];
+      for (let k = 0; k < way.length; k += 2) context.lineTo(view.x(way[k] / DM), view.y(way[k + 1] / DM));
+      if (i) context.lineTo(x, y);
+      else context.moveTo(x, y);
+    });
     context.lineWidth = width;
     context.strokeStyle = colour(shade);
     context.stroke();

@@ -29,7 +29,7 @@ _KILOMETRES_FROM_M: Final = 10_000.0
 NARROW: Final = "\u202f"
 """The space between a number and its unit: narrow, and no line breaks at it (SI brochure, 5.4.3)."""
 
-MAP_SCRIPTS: Final = ("palette.js", "view.js", "layers.js", "dots.js", "facets.js", "facts.js", "atlas.js")
+MAP_SCRIPTS: Final = ("palette.js", "view.js", "ground.js", "layers.js", "dots.js", "facets.js", "facts.js", "atlas.js")
 """The shared scripts behind a page with a map, in the order they are joined in."""
 
 
@@ -48,7 +48,9 @@ def render_page(
     `context` are escaped by jinja2; text from files must have passed `img2gps.text.safe_text` before. Raises
     ValueError where `data` holds NaN or infinity, jinja2.UndefinedError where the template misses a value.
     """
-    style = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("report.css", "atlas.css"))
+    style = "\n".join(
+        (_FOLDER / name).read_text(encoding="utf-8") for name in ("ground.css", "report.css", "atlas.css")
+    )
     script = "\n".join(_find(name, template.parent).read_text(encoding="utf-8") for name in scripts)
     return (
         _environment(template.parent)

@@ -74,7 +74,7 @@ def option(words: list[str], name: str) -> str:
 
 def test_every_command_of_the_demo_is_one_that_a_user_can_type(tmp_path: Path) -> None:
     commands = recorded(tmp_path, 240, seed=5)
-    assert [words[0] for words in commands] == ["simulate", "ingest", "split", "train", "train", "evaluate"]
+    assert [words[0] for words in commands] == ["simulate", "ingest", "basemap", "split", "train", "train", "evaluate"]
     for name, *arguments in commands[:-1]:
         command = cli.cli.get_command(click.Context(cli.cli), name)
         assert command is not None
@@ -99,7 +99,7 @@ def test_two_walks_or_more_are_held_out_and_most_photos_train(
     tmp_path_factory: pytest.TempPathFactory, photos: int
 ) -> None:
     commands = recorded(tmp_path_factory.mktemp("demo"), photos)
-    held_out = int(option(commands[2], "--test"))
+    held_out = int(option(commands[3], "--test"))
     walk = photos / max(6, round(photos / 30))
     # The split takes the whole walks that come nearest to what is asked for.
     assert 1.8 * walk <= held_out <= photos / 3

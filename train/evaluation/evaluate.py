@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from img2gps.basemap.file import usable_basemap
 from img2gps.errors import RunLockedError, UsageError
 from img2gps.files import write_json, write_sums
 from img2gps.locks import hold
@@ -251,7 +252,7 @@ def _write_files(result: EvaluationResult, predictions: "pd.DataFrame", evaluati
 
     folder = result.folder
     write_predictions(folder / "predictions.parquet", predictions)
-    write_plots(folder / "plots", result)
+    write_plots(folder / "plots", result, basemap=usable_basemap(evaluation_set.dataset))
     write_report(result.report, result, dataset=evaluation_set.dataset)
     write_json(folder / "evaluation.json", document_of(result))
     write_sums(folder)

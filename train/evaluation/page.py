@@ -8,6 +8,8 @@ from typing import Final
 
 from markupsafe import Markup
 
+from img2gps.basemap.features import Basemap
+from img2gps.basemap.file import usable_basemap
 from img2gps.dataset import Dataset
 from img2gps.files import write_atomic
 from img2gps.manifest import ManifestInfo, read_table
@@ -17,7 +19,7 @@ from img2gps.report.page import MAP_SCRIPTS, NARROW, as_metres, as_percent, rend
 from img2gps.report.thumbnails import make_thumbnails
 from img2gps.text import safe_text
 from train.evaluation.calibration import ReliabilityBin, RiskCoverage
-from train.evaluation.page_data import inside_site, report_data
+from train.evaluation.page_data import answers_in_words, inside_site, report_data
 from train.evaluation.per_figure import Figures, Interval, Length, figures_of
 from train.evaluation.result import ErrorCurves, EvaluationResult
 from train.evaluation.strata import MacroAverage, Stratum
@@ -52,11 +54,12 @@ def write_report(path: Path, result: EvaluationResult, *, dataset: Dataset) -> N
     names = dict(zip(table.column("id").to_pylist(), table.column("source_name").to_pylist(), strict=True))
     pictures = make_thumbnails([dataset.photo_path(photo_id) for photo_id in result.scores["id"]])
     groups = _groups(result)
+    basemap = usable_basemap(dataset)
     html = render_page(
         _TEMPLATE,
         title=f"{safe_text(result.run)} on {safe_text(result.dataset)}",
         scripts=(*MAP_SCRIPTS, "evaluation.js"),
-        data=report_data(result, pictures.images, names),
+        data=report_data(result, pictures.images, names, basemap=basemap),
         result=result,
         note=pictures.note,
         outside=int((~inside_site(result)).sum()),
@@ -67,7 +70,7 @@ def write_report(path: Path, result: EvaluationResult, *, dataset: Dataset) -> N
         strong_rows={title: [len(rows)] if _average_rows(macro) else [] for title, (rows, macro) in groups.items()},
         labels=_label_rows(result),
         charts=_charts(result),
-        worst=_worst(result, dataset, names),
+        worst=_worst(result, dataset, names, basemap),
         provenance=_provenance(result, info),
         beside=[_CURVES[key] for key in _beside(result)],
         together_rows=_together_rows(result),
@@ -241,11 +244,15 @@ class _WorstCard:
     error_m: float
     uncertainty_m: float | None
     nearest_train_m: float
+    answer: str
 
 
-def _worst(result: EvaluationResult, dataset: Dataset, names: Mapping[str, str]) -> list[_WorstCard]:
+def _worst(
+    result: EvaluationResult, dataset: Dataset, names: Mapping[str, str], basemap: Basemap | None
+) -> list[_WorstCard]:
     paths = [dataset.photo_path(photo.id) for photo in result.worst]
     pictures = make_thumbnails(paths, long_side_px=_WORST_LONG_SIDE_PX)
+    answers = dict(zip(result.scores["id"], answers_in_words(result, basemap) or [], strict=False))
     return [
         _WorstCard(
             id=photo.id[:12],
@@ -256,6 +263,7 @@ def _worst(result: EvaluationResult, dataset: Dataset, names: Mapping[str, str])
             error_m=photo.error_m,
             uncertainty_m=None if math.isnan(photo.uncertainty_m) else photo.uncertainty_m,
             nearest_train_m=photo.nearest_train_m,
+            answer=answers.get(photo.id, ""),
         )
         for photo, picture in zip(result.worst, pictures.images, strict=True)
     ]

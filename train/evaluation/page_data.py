@@ -1,11 +1,14 @@
 """What the script of an evaluation's report.html reads: photos with truth, answer and error as plain columns."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from img2gps.basemap.features import Basemap
+from img2gps.basemap.ground import ground_columns
+from img2gps.basemap.surroundings import Surroundings
 from img2gps.geo import FloatArray
 from img2gps.report.columns import coded
 from img2gps.report.shapes import decimetres, rings_dm
@@ -18,15 +21,22 @@ from train.evaluation.strata import CellErrors
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["inside_site", "report_data"]
+__all__ = ["answers_in_words", "inside_site", "report_data"]
 
 _SLIDER_SHARE = 0.98
+_MOST_ANSWERS: Final = 2000
+_ANSWER: Final[dict[str, object]] = {"key": "answer", "label": "The answer in words", "kind": "text"}
 
 
 def report_data(
-    result: EvaluationResult, thumbnails: Sequence[str | None], names: Mapping[str, str]
+    result: EvaluationResult,
+    thumbnails: Sequence[str | None],
+    names: Mapping[str, str],
+    *,
+    basemap: Basemap | None = None,
 ) -> dict[str, object]:
-    """Return the page's data for an evaluation; `names` are by id."""
+    """Return the page's data for an evaluation; `names` are by id, `basemap` lies under the map."""
+    answers = answers_in_words(result, basemap)
     scores = result.scores
     columns = ("walk", "day", "device_name", "light", "fold")
     words, codes = _coded_columns(scores, columns)
@@ -36,15 +46,30 @@ def report_data(
             **_positions(result),
             "error": errors,
             **codes,
+            **({} if answers is None else {"answer": answers}),
             "id": [photo_id[:12] for photo_id in scores["id"]],
             "name": [safe_text(names.get(photo_id, photo_id[:12]), limit=80) for photo_id in scores["id"]],
         },
         "thumbnails": thumbnails,
-        "site": {**_ground(result.site), "buildings": [], "paths": []},
+        "site": {
+            **_ground(result.site),
+            "buildings": [],
+            "paths": [],
+            "ground": ground_columns(basemap, result.site.frame),
+        },
         "cells": _cells(result.strata.cell),
         "facets": _facets(words, errors),
-        "facts": _facts(words),
+        "facts": [*_facts(words), *([] if answers is None else [_ANSWER])],
     }
+
+
+def answers_in_words(result: EvaluationResult, basemap: Basemap | None) -> list[str] | None:
+    """Return where the model places each photo in words; None without a map, or where there are too many to ask for."""
+    if basemap is None or len(result.scores) > _MOST_ANSWERS:
+        return None
+    around = Surroundings(basemap, frame=result.site.frame)
+    answers = zip(result.scores["pred_lon"].tolist(), result.scores["pred_lat"].tolist(), strict=True)
+    return [around.at(lon, lat).text if np.isfinite([lon, lat]).all() else "" for lon, lat in answers]
 
 
 def inside_site(result: EvaluationResult) -> NDArray[np.bool_]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import shapely
 
+from img2gps.basemap.features import Basemap
+from img2gps.basemap.picture import draw_basemap
 from img2gps.files import write_atomic
 from img2gps.geo import FloatArray
 from train.evaluation.result import EvaluationResult
@@ -22,11 +24,11 @@ _TRUTH, _ANSWER, _QUIET = "#1b6ca8", "#d1495b", "#8a8f98"
 _DPI: Final = 130
 
 
-def write_plots(folder: Path, result: EvaluationResult) -> list[Path]:
-    """Write every plot that the result has the numbers for and return the paths."""
+def write_plots(folder: Path, result: EvaluationResult, *, basemap: Basemap | None = None) -> list[Path]:
+    """Write every plot that the result has the numbers for and return the paths; `basemap` lies under the maps."""
     written = []
     for name, draw in PLOTS.items():
-        figure = draw(result)
+        figure = _MAPS[name](result, basemap) if name in _MAPS else draw(result)
         path = folder / f"{name}.png"
         if figure is None:
             path.unlink(missing_ok=True)  # of an earlier evaluation under the same name
@@ -38,7 +40,7 @@ def write_plots(folder: Path, result: EvaluationResult) -> list[Path]:
     return written
 
 
-def positions(result: EvaluationResult) -> "Figure":
+def positions(result: EvaluationResult, basemap: Basemap | None = None) -> "Figure":
     """Draw truth and prediction as latitude over longitude."""
     scores = result.scores
     figure, axes = _figure(*_map_size(_everything(result)))
@@ -47,6 +49,7 @@ def positions(result: EvaluationResult) -> "Figure":
         scores["pred_lon"], scores["pred_lat"], s=11, c=_ANSWER, alpha=0.6, linewidths=0, marker="^", label="prediction"
     )
     axes.set_aspect(1 / np.cos(np.radians(result.site.frame.origin_lat)))
+    draw_basemap(axes, basemap)
     axes.ticklabel_format(useOffset=False)
     axes.tick_params(axis="x", rotation=30)
     axes.set(xlabel="longitude (degrees)", ylabel="latitude (degrees)", title=_title(result, "truth and prediction"))
@@ -72,7 +75,7 @@ def truth_against_prediction(result: EvaluationResult) -> "Figure":
     return figure
 
 
-def arrows(result: EvaluationResult) -> "Figure":
+def arrows(result: EvaluationResult, basemap: Basemap | None = None) -> "Figure":
     """Draw an arrow from every truth to its prediction on the site's map in metres."""
     scores = result.scores
     east, north, to_east, to_north = (
@@ -87,6 +90,7 @@ def arrows(result: EvaluationResult) -> "Figure":
         angles="xy", scale_units="xy", scale=1, width=0.0018, cmap="viridis_r", clim=(0, 50), alpha=0.8,
     )  # fmt: skip
     axes.scatter(east, north, s=5, c="black", linewidths=0)
+    draw_basemap(axes, basemap, frame=result.site.frame)
     figure.colorbar(
         arrow, ax=axes, label="error (m)", extend="max", shrink=0.5, location="bottom" if size[0] > size[1] else "right"
     )
@@ -157,6 +161,8 @@ PLOTS: Final[dict[str, Callable[[EvaluationResult], "Figure | None"]]] = {
     "calibration": calibration,
 }
 """File name, without its suffix, and the function that draws it; one that returns None has nothing to show."""
+
+_MAPS: Final = {"positions": positions, "arrows": arrows}
 
 
 def _figure(width_in: float, height_in: float) -> "tuple[Figure, Axes]":
