@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["routes"]
 
 _FILES: Final = {
+    "ground.css": "text/css",
+    "ground.js": "text/javascript",
     "page.html": "text/html",
     "page.css": "text/css",
     "page.js": "text/javascript",
@@ -67,6 +69,15 @@ def routes(opening: Opening) -> list[Route]:
     def queue(_request: Request) -> Response:
         return _answer(lambda: [dataclasses.asdict(suspicion) for suspicion in opening.labelling().queue.suspicions()])
 
+    def place(request: Request) -> Response:
+        try:
+            lon, lat = (float(request.query_params[name]) for name in ("lon", "lat"))
+        except (KeyError, ValueError):
+            return _error(400, "Where is it? Give lon and lat in degrees.")
+        if not (abs(lon) <= 180 and abs(lat) <= 90):
+            return _error(400, "lon and lat are degrees, up to 180 and 90.")
+        return _answer(lambda: opening.labelling().page.place(lon, lat))
+
     async def corrections(request: Request) -> Response:
         """Answer a POST of changes or of an undo; a body that is not JSON is a 400."""
         try:
@@ -84,6 +95,7 @@ def routes(opening: Opening) -> list[Route]:
         Route("/api/dataset", dataset),
         Route("/api/labels", labels),
         Route("/api/queue", queue),
+        Route("/api/place", place),
         Route("/api/corrections", corrections, methods=["POST"]),
     ]
 
@@ -91,7 +103,8 @@ def routes(opening: Opening) -> list[Route]:
 def _packaged(name: str) -> Response:
     if name not in _FILES:
         return _error(404, "There is no such file.")
-    content = (resources.files("collect.label") / name).read_bytes()
+    home = "img2gps.report" if name.startswith("ground.") else "collect.label"
+    content = (resources.files(home) / name).read_bytes()
     return Response(content, media_type=_FILES[name])
 
 

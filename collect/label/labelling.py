@@ -12,6 +12,9 @@ from collect.label.predictions import FoldPrediction, read_predictions
 from collect.label.review_queue import ReviewQueue
 from collect.label.store import LabelStore
 from collect.layers import read_layer
+from img2gps.basemap.features import Basemap
+from img2gps.basemap.file import basemap_of
+from img2gps.basemap.surroundings import Surroundings
 from img2gps.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -37,14 +40,24 @@ class Labelling:
         buildings: "list[BaseGeometry] | None" = None,
         paths: "list[BaseGeometry] | None" = None,
         predictions: Mapping[str, FoldPrediction] | None = None,
+        basemap: Basemap | None = None,
     ) -> "Labelling":
-        """Return the parts over a dataset; `by` is whose corrections are written, the layers are in degrees."""
+        """Return the parts over a dataset; `by` is whose corrections are written, the layers are in degrees.
+
+        Without `buildings`, the queue judges by those of the basemap.
+        """
         store, buildings, predictions = LabelStore(dataset, by=by), buildings or [], predictions or {}
-        return cls(
+        mapped = [feature.geometry for feature in basemap.of("building")] if basemap else []
+        page = PageState(
             store=store,
-            queue=ReviewQueue(store, buildings=buildings, predictions=predictions),
-            page=PageState(store=store, buildings=buildings, paths=paths or [], predictions=predictions),
+            buildings=buildings,
+            paths=paths or [],
+            predictions=predictions,
+            basemap=basemap,
+            surroundings=Surroundings(basemap, frame=store.site.frame) if basemap else None,
         )
+        queue = ReviewQueue(store, buildings=buildings or mapped, predictions=predictions)
+        return cls(store=store, queue=queue, page=page)
 
 
 def open_labelling(
@@ -67,6 +80,7 @@ def open_labelling(
         buildings=read_layer(buildings, kinds=("Polygon",), site=site),
         paths=read_layer(paths, kinds=("LineString", "Polygon"), site=site),
         predictions=read_predictions(run) if run else None,
+        basemap=basemap_of(dataset),
     )
 
 

@@ -15,6 +15,8 @@ export class MapView extends EventTarget {
   #photo = null;
   #scope = [];
   #picked = false;
+  #ground = null;
+  #due = 0;
 
   constructor(store) {
     super();
@@ -23,6 +25,7 @@ export class MapView extends EventTarget {
     at("outline").setAttribute("d", this.#path(store.dataset.site.geometry));
     at("buildings").setAttribute("d", store.dataset.buildings.map((shape) => this.#path(shape)).join(""));
     at("paths").setAttribute("d", store.dataset.paths.map((shape) => this.#path(shape)).join(""));
+    if (store.dataset.ground) this.#lay(store.dataset.ground);
     svg.addEventListener("pointerdown", (event) => this.#down(event));
     svg.addEventListener("pointermove", (event) => this.#move(event));
     svg.addEventListener("pointerup", (event) => this.#up(event));
@@ -30,6 +33,63 @@ export class MapView extends EventTarget {
     svg.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     this.#draw();
     new ResizeObserver(() => (this.#fitted ? this.#place() : this.fit())).observe(svg);
+  }
+
+  // The basemap lies on a canvas below: its pictures move with the map.
+  #lay(columns) {
+    svg.parentElement.classList.add("mapped");
+    at("credit").textContent = columns.credit;
+    at("credit").hidden = false;
+    const shades = new Map();
+    const colour = (name) => shades.get(name) ?? shades.set(name, getComputedStyle(svg).getPropertyValue(`--${name}`).trim()).get(name);
+    this.#ground = new Ground(columns, { colour, onMore: () => this.#drawGround() });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      shades.clear();
+      this.#ground.forget();
+      this.#drawGround();
+    });
+  }
+
+  #drawGround() {
+    if (!this.#ground || this.#due) return;
+    this.#due = requestAnimationFrame(() => {
+      this.#due = 0;
+      const [canvas, view] = [at("ground"), this.#seen()];
+      if (!view.width || !view.height) return;
+      const size = [Math.round(view.width * view.ratio), Math.round(view.height * view.ratio)];
+      if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
+      const context = canvas.getContext("2d");
+      context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
+      context.clearRect(0, 0, view.width, view.height);
+      this.#paintGround(context, view);
+      canvas.dataset.painted = String(Number(canvas.dataset.painted ?? 0) + 1);
+    });
+  }
+
+  #paintGround(context, view) {
+    const inside = new Path2D();
+    const placed = new DOMMatrix([view.scale, 0, 0, view.scale, view.x(0), view.y(0)]);
+    inside.addPath(new Path2D(at("outline").getAttribute("d")), placed);
+    context.fillStyle = getComputedStyle(svg).getPropertyValue("--site");
+    context.fill(inside, "evenodd");
+    this.#ground.prepare(view);
+    this.#ground.paint(context, view, 0);
+    this.#ground.paint(context, view, 1);
+    const around = new Path2D(inside);
+    around.rect(0, 0, view.width, view.height);
+    context.globalAlpha = 0.4;
+    context.fillStyle = getComputedStyle(svg).getPropertyValue("--ground");
+    context.fill(around, "evenodd");
+    context.globalAlpha = 1;
+    this.#ground.names(context, view);
+  }
+
+  // What is seen, in the words of the reports' maps: north up.
+  #seen() {
+    const [v, width, height] = [this.#view, svg.clientWidth, svg.clientHeight];
+    const x = (east) => (east - v.x) * v.scale + width / 2;
+    const y = (north) => (-north - v.y) * v.scale + height / 2;
+    return { width, height, ratio: Math.min(devicePixelRatio || 1, 3), scale: v.scale, east: v.x, north: -v.y, x, y };
   }
 
   // East and north of the origin in metres, north up: y grows southwards as pixels do.
@@ -178,6 +238,7 @@ export class MapView extends EventTarget {
       at("pin").classList.toggle("dragging", ["move", "turn"].includes(this.#gesture?.kind));
     }
     svg.classList.toggle("panning", this.#gesture?.kind === "pan");
+    this.#drawGround();
     const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4, 1e5, 1e6];
     const metres = steps.find((step) => step * v.scale > 60) ?? 1e6;
     at("scale").style.width = `${metres * v.scale}px`;

@@ -11,6 +11,8 @@ let queue;
 let current = null;
 let noteTimer;
 let over = false;
+let placeTimer;
+let openGround = null;
 
 const scopeKind = () => document.querySelector("input[name=scope]:checked").value;
 const order = () => (at("order").value === "queue" ? store.byQueue : store.byTime);
@@ -84,12 +86,46 @@ function missed() {
   noteTimer = setTimeout(() => note(""), 6000);
 }
 
+const around = (degrees) => ((degrees % 360) + 360) % 360;
+
+// All that a move would carry along turn by the same angle; those without a heading have none to turn.
 function turn(heading) {
-  act("turn", { heading_deg: ((heading % 360) + 360) % 360 });
+  const before = store.heading(current);
+  const turned = store.scope(current, scopeKind()).filter((photo) => photo === current || (before !== null && store.heading(photo) !== null));
+  note("");
+  const changes = turned.map((photo) => ({
+    photo, kind: "turn", heading_deg: around(photo === current ? heading : store.heading(photo) + heading - before),
+  }));
+  store.save(changes, at("why").value.trim());
 }
 
+// A mark goes on or off for all that a move would carry along, as it does for the photo on show.
 function mark(kind) {
-  act(store.label(current).state === kind ? "unmark" : kind);
+  const off = store.label(current).state === kind;
+  const marked = store.scope(current, scopeKind()).filter((photo) => (store.label(photo).state === kind) === off);
+  note("");
+  store.save(marked.map((photo) => ({ photo, kind: off ? "unmark" : kind })), at("why").value.trim());
+}
+
+// Where the pin is in words, asked of the server once it stands still.
+async function tellPlace() {
+  clearTimeout(placeTimer);
+  if (!store.dataset.ground) return;
+  placeTimer = setTimeout(async () => {
+    const asked = store.position(current);
+    const found = await store.place(asked);
+    const now = store.position(current);
+    if (!found || asked.lon !== now.lon || asked.lat !== now.lat) return;
+    openGround = found.ground;
+    at("where").hidden = !found.text;
+    at("where-text").textContent = found.text;
+    at("off-roof").hidden = !found.ground;
+    at("off-roof").textContent = found.on_roof ? "Off the roof" : "To dry ground";
+  }, 150);
+}
+
+function leaveRoof() {
+  if (openGround) act("move", { lon: openGround.lon, lat: openGround.lat });
 }
 
 function confirm() {
@@ -120,6 +156,9 @@ function show() {
   at("next").disabled = index === ids.length - 1;
   at("reset").disabled = label.state === "";
   queue.show(current);
+  openGround = null;
+  at("off-roof").hidden = true;
+  tellPlace();
   showExpected();
   for (const kind of ["unsure", "exclude", "confirm"]) at(kind).setAttribute("aria-pressed", String(label.state === kind));
   if (document.activeElement !== at("heading")) at("heading").value = round(store.heading(current));
@@ -178,7 +217,7 @@ const keys = {
   r: () => !at("reset").disabled && act("reset"), b: nextScope, h: () => at("help").showModal(), "?": () => at("help").showModal(),
   "+": () => map.zoom(1.4), "=": () => map.zoom(1.4), "-": () => map.zoom(1 / 1.4), 0: () => map.fit(),
   escape: () => (at("enlarge").classList.contains("large") ? enlarge() : map.cancel()), z: enlarge,
-  w: accept, q: () => queue.open(),
+  w: accept, g: leaveRoof, q: () => queue.open(),
   ",": () => turn((store.heading(current) ?? 0) - 5), ".": () => turn((store.heading(current) ?? 0) + 5),
 };
 const arrows = { arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, 1], arrowdown: [0, -1] };
@@ -210,7 +249,7 @@ function connect() {
     previous: () => step(-1), next: () => step(1), undo: () => store.undo(), confirm, unsure: () => mark("unsure"),
     exclude: () => mark("exclude"), reset: () => act("reset"), "zoom-in": () => map.zoom(1.4), "zoom-out": () => map.zoom(1 / 1.4),
     "zoom-fit": () => map.fit(), "help-open": () => at("help").showModal(), "help-close": () => at("help").close(),
-    accept, "queue-open": () => queue.open(), enlarge, "alert-close": () => { at("alert").hidden = true; },
+    accept, "off-roof": leaveRoof, "queue-open": () => queue.open(), enlarge, "alert-close": () => { at("alert").hidden = true; },
   };
   for (const [id, listener] of Object.entries(clicks)) at(id).addEventListener("click", listener);
   for (const input of document.querySelectorAll("input[name=scope]")) input.addEventListener("change", () => current && show());

@@ -12,6 +12,9 @@ from collect.label.layers import to_geojson
 from collect.label.predictions import FoldPrediction
 from collect.label.standing import WORTH_LOOKING, WRONG_M
 from collect.label.store import LabelStore
+from img2gps.basemap.features import Basemap
+from img2gps.basemap.ground import ground_columns
+from img2gps.basemap.surroundings import Surroundings
 from img2gps.geo import LocalFrame
 from img2gps.text import safe_text
 
@@ -23,12 +26,14 @@ __all__ = ["PageState"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PageState:
-    """The store with what is drawn behind its photos: layers, and where models place them."""
+    """The store with what is drawn behind its photos: layers, the basemap, and where models place them."""
 
     store: LabelStore
     buildings: "list[BaseGeometry]"
     paths: "list[BaseGeometry]"
     predictions: Mapping[str, FoldPrediction]
+    basemap: Basemap | None = None
+    surroundings: Surroundings | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return everything the page draws, as plain JSON values."""
@@ -42,11 +47,21 @@ class PageState:
             "wrong_m": WRONG_M,
             "buildings": to_geojson(self.buildings),
             "paths": to_geojson(self.paths),
+            "ground": ground_columns(self.basemap, site.frame),
             "photos": [
                 _photo(row, labels.get(row["id"], Label()), self.predictions.get(row["id"]))
                 for row in frame.to_dict("records")
             ],
         }
+
+    def place(self, lon: float, lat: float) -> dict[str, Any]:
+        """Return in words where a position is, and the nearest ground where it is on a roof or in water."""
+        if self.surroundings is None:
+            return {"text": "", "on_roof": False, "ground": None}
+        found = self.surroundings.at(lon, lat)
+        text = f"on the roof of{found.text.removeprefix('in')}" if found.on_roof else found.text
+        ground = dataclasses.asdict(found.ground) if found.ground else None
+        return {"text": text, "on_roof": found.on_roof, "ground": ground}
 
     def labels(self) -> dict[str, Any]:
         """Return the labels that anybody touched, as plain JSON values."""

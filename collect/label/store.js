@@ -32,6 +32,11 @@ export class Store extends EventTarget {
     return read("/api/progress").catch(() => null);
   }
 
+  // Where a position is in words, and the nearest open ground where it is on none; null where nobody answers.
+  place({ lon, lat }) {
+    return read(`/api/place?lon=${lon}&lat=${lat}`).catch(() => null);
+  }
+
   // Where the rest of the walk places a photo, null where it cannot say.
   expected(photo) {
     const found = this.suspicions.get(photo.id);
