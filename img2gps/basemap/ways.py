@@ -168,8 +168,10 @@ def _join(graph: "nx.Graph", nodes: list[Node], factor: float) -> None:
 def _with_cuts(line: Any, cuts_m: list[float]) -> list[Node]:
     """Return the points of a line with those at `cuts_m` among them, in order."""
     points = shapely.get_coordinates(line)
+    if not cuts_m:
+        return [_node(point) for point in points]
     reached = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    extra = shapely.get_coordinates(shapely.line_interpolate_point(line, cuts_m)) if cuts_m else np.zeros((0, 2))
+    extra = shapely.get_coordinates(shapely.line_interpolate_point(line, cuts_m))
     order = np.argsort(np.concatenate([reached, cuts_m]), kind="stable")
     return list(dict.fromkeys(map(_node, np.concatenate([points, extra])[order]))) + (
         [_node(points[0])] if np.array_equal(points[0], points[-1]) else []

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from shapely.geometry import box
+from shapely.geometry import Point, box
 
 from collect.label.labelling import Labelling
 from collect.label.opening import Opening
@@ -29,6 +29,7 @@ from tests.labelling import (
     running_server,
     walk_with_a_slip,
 )
+from tests.maps import small_map
 
 pytestmark = [
     pytest.mark.browser,
@@ -533,3 +534,61 @@ def test_a_name_of_a_file_is_never_markup(tmp_path: Path, context: BrowserContex
         page = open_page(context.new_page(), running.url)
         expect(page.locator("#name")).to_have_text('<img src=x onerror="document.title=1">.jpg')
         assert page.locator("#name img").count() == 0
+
+
+@pytest.fixture
+def mapped(dataset: Dataset, context: BrowserContext) -> Iterator[Page]:
+    with running_server(Labelling.of(dataset, by="kim", basemap=small_map())) as server:
+        page = context.new_page()
+        open_page(page, server.url)
+        yield page
+
+
+@pytest.mark.slow
+def test_the_map_lies_below_and_a_pin_is_led_off_a_roof(mapped: Page, dataset: Dataset) -> None:
+    expect(mapped.locator("#credit")).to_have_text("(c) the surveyors")
+    expect(mapped.locator("#ground[data-painted]")).to_have_count(1)
+    mapped.evaluate("location.hash")
+    towne = small_map().of("building")[0].geometry.centroid
+    photo = mapped.evaluate("location.hash.slice(1)")
+    (row,) = [one for one in PHOTOS if one.id.startswith(photo)]
+    east, north = FRAME.to_local(towne.x, towne.y)
+    from_east, from_north = FRAME.to_local(row.lon, row.lat)
+    for key, metres in (("ArrowRight", east - from_east), ("ArrowUp", north - from_north)):
+        opposite = {"ArrowRight": "ArrowLeft", "ArrowUp": "ArrowDown"}[key]
+        for _ in range(abs(round(float(metres) / 10))):
+            mapped.keyboard.press(f"Shift+{key if metres > 0 else opposite}")
+    expect(mapped.locator("#where-text")).to_contain_text("on the roof of Towne")
+    mapped.locator("#off-roof").click()
+    expect(mapped.locator("#off-roof")).to_be_hidden()
+    expect(mapped.locator("#where-text")).to_contain_text("Towne")
+    saved(mapped)
+    newest = lines(dataset)[-1]
+    assert not small_map().of("building")[0].geometry.contains(Point(newest.lon, newest.lat))
+
+
+@pytest.mark.slow
+def test_a_walk_turns_and_is_excluded_as_one(page: Page, dataset: Dataset) -> None:
+    walk = [photo for photo in PHOTOS if photo.walk == SLIP.walk]
+    page.locator("input[value=walk] + span").click()
+    page.keyboard.press("x")
+    saved(page)
+    assert sorted(line.photo_id for line in lines(dataset)) == sorted(photo.id for photo in walk)
+    assert {line.action for line in lines(dataset)} == {"exclude"}
+    page.keyboard.press("x")
+    saved(page)
+    assert len(lines(dataset)) == 2 * len(walk)
+    page.keyboard.press("u")
+    page.keyboard.press("u")
+    saved(page)
+    expect(page.locator("#exclude")).to_have_attribute("aria-pressed", "false")
+    before = len(lines(dataset))
+    with_heading = [photo for photo in walk if photo.heading_deg is not None]
+    page.keyboard.press(".")
+    saved(page)
+    turned = lines(dataset)[before:]
+    assert len({line.batch for line in turned}) == 1
+    assert len(turned) == max(1, len(with_heading))
+    for line in turned:
+        own = next(photo for photo in walk if photo.id == line.photo_id).heading_deg or 0.0
+        assert line.heading_deg == pytest.approx((own + 5) % 360)

@@ -16,6 +16,7 @@ from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
 from tests.datasets import make_photo
 from tests.labelling import Client, labelled_dataset, running_server
+from tests.maps import small_map
 
 PHOTO = make_photo("p0", 0, 0)
 OTHER = make_photo("p1", 20, 0)
@@ -341,3 +342,21 @@ def test_names_of_files_reach_the_page_as_safe_text(tmp_path: Path) -> None:
     with running_server(Labelling.of(labelled_dataset(tmp_path / "quad", [nasty]), by="kim")) as server:
         name = server.get("/api/dataset")[1]["photos"][0]["name"]
     assert name == "<script>\\u{202e}\\x1b.jpg"  # markup is no danger: the page sets it as text
+
+
+def test_a_place_is_told_in_words_and_a_roof_has_a_way_off(dataset: Dataset) -> None:
+    with running_server(Labelling.of(dataset, by="kim", basemap=small_map())) as client:
+        status, found = client.get(f"/api/place?lon={PHOTO.lon}&lat={PHOTO.lat}")
+        assert (status, found["text"], found["on_roof"]) == (200, "on the roof of Towne, 10 m from its edge", True)
+        ground = found["ground"]
+        _, outside = client.get(f"/api/place?lon={ground['lon']}&lat={ground['lat']}")
+        assert (outside["on_roof"], outside["ground"]) == (False, None)
+        for query in ("lon=1", "lon=x&lat=1", "lon=nan&lat=1", "lon=999&lat=1"):
+            assert client.get(f"/api/place?{query}")[0] == 400
+        _, document = client.get("/api/dataset")
+        assert document["ground"]["credit"] == "(c) the surveyors"
+
+
+def test_without_a_map_a_place_has_no_words(server: Client) -> None:
+    assert server.get("/api/place?lon=0&lat=0") == (200, {"text": "", "on_roof": False, "ground": None})
+    assert server.get("/api/dataset")[1]["ground"] is None
