@@ -9,6 +9,7 @@ from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
 
 if TYPE_CHECKING:
+    from img2gps.serving.backend import Backend
     from img2gps.web.listening import Address
     from train.config.schema import TrainConfig
     from train.evaluation.compare import Comparison
@@ -200,7 +201,7 @@ def serve(
     device: str = "auto",
     started: "Callable[[Address], None]" = lambda _address: None,
 ) -> None:
-    """Serve a run until Ctrl-C, the page and ``POST /v1/locate``: what ``img2gps serve`` does.
+    """Serve a run or a folder of `export` until Ctrl-C, page and ``POST /v1/locate``: what ``img2gps serve`` does.
 
     `started` is told the address once the server listens (`port` 0: any free one). On other addresses than this
     machine's own a token is wanted, unless `public`. `thumbnails` shows training photos that look alike, `abstain_m` is
@@ -209,11 +210,22 @@ def serve(
     """
     from img2gps.serving.limits import Limits
     from img2gps.serving.serve import serve_backend
+
+    limits = Limits(decode_s=timeout_s)
+    backend = _backend(Path(run), device=device, thumbnails=thumbnails)
+    serve_backend(backend, host=host, port=port, public=public, abstain_m=abstain_m, limits=limits, started=started)
+
+
+def _backend(path: Path, *, device: str, thumbnails: bool) -> "Backend":
+    """Return the model of a run, or of a folder of `export`, which needs no torch."""
+    from img2gps.serving.exported import export_in, exported_backend
+
+    folder = export_in(path)
+    if folder is not None:
+        return exported_backend(folder, thumbnails=thumbnails)
     from train.inference.serving import serving_backend
 
-    backend = serving_backend(Path(run), device=device, thumbnails=thumbnails)
-    limits = Limits(decode_s=timeout_s)
-    serve_backend(backend, host=host, port=port, public=public, abstain_m=abstain_m, limits=limits, started=started)
+    return serving_backend(path, device=device, thumbnails=thumbnails)
 
 
 def ablate(

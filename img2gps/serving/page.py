@@ -16,6 +16,7 @@ _SHARED: Final = _FOLDER.parent / "report"
 _STYLES: Final = (_SHARED / "report.css", _SHARED / "atlas.css", _FOLDER / "page.css")
 _MAP: Final = tuple(_SHARED / name for name in ("palette.js", "view.js", "layers.js"))
 
+_KEPT: Final = "Photos are read, answered and not kept."
 CONTENT_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css",
@@ -25,16 +26,23 @@ CONTENT_TYPES: Final = {
 
 
 def page_files(
-    model: ServedModel, *, abstain_m: float | None, engine: str, more: Mapping[str, Any]
+    model: ServedModel,
+    *,
+    abstain_m: float | None,
+    engine: str,
+    more: Mapping[str, Any],
+    head: str = "",
+    kept: str = _KEPT,
 ) -> dict[str, tuple[str, bytes]]:
     """Return the content type and the bytes of each file of the page.
 
     `engine` is the script that answers: by asking the service, or by computing in the browser. `more` goes beside
-    what the page reads of the model. Raises ValueError where a number is not finite.
+    what the page reads of the model, `head` (HTML) into its head; `kept` says what becomes of photos. Raises
+    ValueError where a number is not finite.
     """
     data = {**_page_data(model, abstain_m=abstain_m), **more}
     template = (_FOLDER / "page.html").read_text(encoding="utf-8")
-    html = template.replace("{{data}}", str(embed_json(data)))
+    html = template.replace("{{head}}", head).replace("{{kept}}", kept).replace("{{data}}", str(embed_json(data)))
     script = "\n".join(path.read_text(encoding="utf-8") for path in (*_MAP, _FOLDER / engine, _FOLDER / "page.js"))
     style = "\n".join(path.read_text(encoding="utf-8") for path in _STYLES)
     icon = (_FOLDER / "icon.svg").read_text(encoding="utf-8")

@@ -13,10 +13,12 @@ from img2gps.runtime.description import MODEL_JSON
 from img2gps.text import safe_path, safe_text
 from train.exporting.onnx_folder import write_onnx
 from train.exporting.options import ExportOptions, ExportResult, Writer
+from train.exporting.page_folder import write_page
+from train.exporting.space_folder import write_space
 
 __all__ = ["FORMATS", "check_out", "export_run"]
 
-FORMATS: Final[Mapping[str, Writer]] = {"onnx": write_onnx}
+FORMATS: Final[Mapping[str, Writer]] = {"onnx": write_onnx, "space": write_space, "page": write_page}
 
 
 def export_run(run: Path, out: Path, *, format_name: str, options: ExportOptions) -> ExportResult:

@@ -14,6 +14,7 @@ class ExportOptions:
     `half` stores weights in 16 bits. `heads` keeps these heads alone, joined by ``+``; None keeps all. `round_m` blurs
     the positions of the gallery and of the cells to a grid of so many metres; 0 leaves them. `thumbnails` puts a small
     picture of every training photo beside a gallery. `fold` exports the model of one fold.
+    `onnxruntime_web` is a folder with that package, for the format ``page``; None: npm fetches it.
     """
 
     half: bool = False
@@ -21,6 +22,7 @@ class ExportOptions:
     round_m: float = 0.0
     thumbnails: bool = True
     fold: int | None = None
+    onnxruntime_web: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
