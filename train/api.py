@@ -1,5 +1,6 @@
 """What the commands of this package do, as functions: one call each."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -298,12 +299,15 @@ def export(
     round_m: float = 0.0,
     thumbnails: bool = True,
     fold: int | None = None,
+    onnxruntime_web: str | PathLike[str] | None = None,
 ) -> "ExportResult":
     """Write the model of a run for use without torch into the folder `out`: what ``img2gps export`` does.
 
-    `out` is absent, empty or an earlier export. `heads` keeps these heads alone, `round_m` blurs positions,
-    `thumbnails` puts small pictures of the training photos beside a gallery, `half` stores weights in 16 bits. Raises
-    UsageError, NotFoundError, InvalidCheckpointError, and QualityGateError where `half` moves positions by too much.
+    `format` is ``onnx``, ``space`` (a container with the service and its page) or ``page`` (a static page that computes
+    on the phone, with the package onnxruntime-web from the folder of that name, else from npm). `out` is absent, empty
+    or an earlier export. `heads` keeps these heads alone, `round_m` blurs positions, `thumbnails` puts small pictures
+    of the training photos beside a gallery, `half` stores weights in 16 bits. Raises UsageError, NotFoundError,
+    InvalidCheckpointError, and QualityGateError where `half` moves positions by too much.
 
         >>> from train import export
         >>> export("runs/quick-001", "OUT").parity_m < 0.1
@@ -313,6 +317,8 @@ def export(
     from train.exporting.options import ExportOptions
 
     options = ExportOptions(half=half, heads=heads, round_m=round_m, thumbnails=thumbnails, fold=fold)
+    if onnxruntime_web is not None:
+        options = dataclasses.replace(options, onnxruntime_web=Path(onnxruntime_web))
     return export_run(Path(run), Path(out), format_name=format, options=options)
 
 

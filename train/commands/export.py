@@ -28,18 +28,21 @@ __all__ = ["export"]
 _EXAMPLE = """
 img2gps export runs/default-001 OUT
 img2gps export --check OUT photos
+img2gps export runs/default-001 SPACE --format space --no-thumbnails
+img2gps export runs/default-001 PAGE --format page
 img2gps export runs/default-001 OUT --heads heat_map --round-m 10
 """
 
 
 @command("export", example=_EXAMPLE)
 @click.argument("paths", type=PATH, nargs=-1, required=True, metavar="RUN OUT | OUT PHOTOS...")
-@click.option("--format", "format_name", default="onnx", help="onnx: a folder for img2gps.runtime.")
+@click.option("--format", "format_name", default="onnx", help="onnx, space (a container) or page (static files).")
 @click.option("--half", is_flag=True, help="Weights of 16 bits; refused where a position moves by 0.2 m.")
 @click.option("--heads", metavar="HEADS", help="These heads alone, joined by +: heat_map holds no gallery.")
 @click.option("--round-m", type=FiniteRange(min=0), default=0.0, help="Blur the training positions to so many metres.")
 @click.option("--no-thumbnails", is_flag=True, help="No small pictures of the training photos.")
 @click.option("--fold", type=click.IntRange(min=0), help="The model of one fold.")
+@click.option("--onnxruntime-web", type=PATH, metavar="FOLDER", help="That npm package, for page; else npm fetches it.")
 @click.option("--check", is_flag=True, help="Compare an export with its run on photos, and write nothing.")
 @click.option("--run", type=PATH, help="With --check: the run, where it is not in runs.")
 @json_option
@@ -53,6 +56,7 @@ def export(
     round_m: float,
     no_thumbnails: bool,
     fold: int | None,
+    onnxruntime_web: Path | None,
     check: bool,
     run: Path | None,
     as_json: bool,
@@ -82,6 +86,7 @@ def export(
         round_m=round_m,
         thumbnails=not no_thumbnails,
         fold=fold,
+        onnxruntime_web=onnxruntime_web,
     )
     _print_export(written, as_json=as_json)
 

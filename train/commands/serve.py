@@ -50,7 +50,7 @@ def serve(
     device: str,
     as_json: bool,
 ) -> None:
-    """Serve the model of RUN: a page to take a photo on a phone and see its place, and POST /v1/locate.
+    """Serve a RUN or a folder of `export`: a page that says on a phone where a photo was taken, and POST /v1/locate.
 
     The answers are those of `img2gps predict`. Photos are not kept. Open it from other devices with --host 0.0.0.0.
     """
