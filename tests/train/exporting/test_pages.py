@@ -35,7 +35,7 @@ WITHOUT_TORCH = """
 import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "torchvision", "timm", "train", "collect", "geopandas", "click", "rich"):
+        if name.split(".")[0] in "torch torchvision timm train collect geopandas rich pandas pyarrow scipy".split():
             raise ImportError(f"{name} is not in the container")
 sys.meta_path.insert(0, Refuse())
 from img2gps.serving.__main__ import main
