@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collect.api.arguments import DatasetOrPath, opened, root_of
+from collect.api.arguments import DatasetOrPath, Paths, as_path, as_paths, opened, root_of
 
 if TYPE_CHECKING:
     from collect.publishing.fetch import FetchResult
@@ -23,23 +23,40 @@ def publish(
     description: str = "",
     round_m: float | None = None,
     hours: bool = False,
+    redact_people: bool = False,
+    detectors: Paths = (),
+    boxes: str | Path | None = None,
+    also: Sequence[str] = (),
+    push: str | None = None,
+    private: bool = False,
     dry_run: bool = False,
 ) -> "PublishResult":
     """Write a dataset as a folder that the Hugging Face Hub shows: what ``img2gps publish`` does.
 
     `license` is a word of the Hub's list, such as ``cc-by-4.0``. `title`, `authors` and `description` go into the card
     and the citation. `round_m` puts positions on a grid of so many metres, `hours` cuts times to the hour. Names,
-    serial numbers, original files and EXIF are never written. `dry_run` writes nothing. Raises UsageError,
-    NotFoundError, InvalidDatasetError, and the OSError of a disk that is full.
+    serial numbers, original files and EXIF are never written.
+
+    `redact_people` looks for faces (with the extra ``redact``), `detectors` are ONNX files for plates or people,
+    `boxes` is a CSV of regions that a person drew: all become coarse mosaics, and what was found is kept in the
+    dataset's redaction.json. `also` are ``gpkg``, ``csv``, ``stac``. `push` is ``OWNER/NAME`` on the Hub (with the
+    extra ``hub``); `private` makes a new repository there private. `dry_run` writes and uploads nothing.
+
+    Raises UsageError, NotFoundError, InvalidDatasetError, DatasetLockedError, and the OSError of a disk or the network.
 
         >>> from collect import publish
         >>> result = publish("quad", "quad-published", license="cc-by-4.0", round_m=5)
         >>> result.photos == sum(result.parts.values())
         True
     """
+    from dataclasses import replace
+
+    from collect.publishing.also import check_also
     from collect.publishing.card import CardWords
+    from collect.publishing.hub import check_hub_name, push_folder, require_hub
     from collect.publishing.licenses import check_license
-    from collect.publishing.publish import PublishOptions, publish_dataset
+    from collect.publishing.publish import PublishOptions, Redaction, publish_dataset
+    from collect.publishing.redaction.detection import Detector, face_detector, file_detector
     from collect.publishing.rows import Coarseness
 
     source = opened(dataset)
@@ -51,8 +68,22 @@ def publish(
         description=description,
     )
     coarseness = Coarseness(round_m=round_m, hours=hours)
-    options = PublishOptions(words=words, coarseness=coarseness)
-    return publish_dataset(source, Path(out), options, dry_run=dry_run)
+    found: tuple[Detector, ...] = tuple(file_detector(path) for path in as_paths(detectors))
+    if redact_people:
+        found = (face_detector(), *found)
+    options = PublishOptions(
+        words=words,
+        coarseness=coarseness,
+        also=check_also(also),
+        redaction=Redaction(detectors=found, boxes=as_path(boxes)) if found or boxes else None,
+    )
+    if push is not None:
+        check_hub_name(push)
+        require_hub()
+    result = publish_dataset(source, Path(out), options, dry_run=dry_run)
+    if push is None or dry_run:
+        return result
+    return replace(result, pushed=push_folder(Path(out), push, private=private))
 
 
 def fetch(source: str | Path, dataset: DatasetOrPath, *, dry_run: bool = False) -> "FetchResult":
@@ -67,7 +98,10 @@ def fetch(source: str | Path, dataset: DatasetOrPath, *, dry_run: bool = False) 
         True
     """
     from collect.publishing.fetch import fetch_folder
+    from collect.publishing.hub import download_folder, is_hub_name
     from img2gps.text import safe_path
 
     folder = Path(source)
-    return fetch_folder(folder, root_of(dataset), source=safe_path(folder), dry_run=dry_run)
+    if not folder.exists() and is_hub_name(str(source)):
+        folder = download_folder(str(source))
+    return fetch_folder(folder, root_of(dataset), source=safe_path(Path(source)), dry_run=dry_run)

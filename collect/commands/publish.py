@@ -15,7 +15,7 @@ from img2gps.console import (
     print_table,
     say,
 )
-from img2gps.text import format_count, safe_path
+from img2gps.text import format_count, safe_path, safe_text
 
 __all__ = ["publish"]
 
@@ -24,7 +24,8 @@ __all__ = ["publish"]
     "publish",
     example=(
         "img2gps publish quad quad-hub --license cc-by-4.0\n"
-        "img2gps publish quad quad-hub --license cc-by-4.0 --round-m 5 --hours --dry-run"
+        "img2gps publish quad quad-hub --license cc-by-4.0 --round-m 5 --hours --redact-people\n"
+        "img2gps publish quad quad-hub --license cc-by-4.0 --push our-lab/quad --dry-run"
     ),
 )
 @click.argument("dataset", type=PATH)
@@ -35,6 +36,12 @@ __all__ = ["publish"]
 @click.option("--description", default="", help="A text for the card.")
 @click.option("--round-m", type=FiniteRange(0.01, 100_000), metavar="METRES", help="Put positions on a grid this wide.")
 @click.option("--hours", is_flag=True, help="Cut times to the hour.")
+@click.option("--redact-people", is_flag=True, help="Make faces unrecognisable, as far as they are found.")
+@click.option("--detector", "detectors", type=PATH, multiple=True, help="An ONNX file (YOLO) for plates or people.")
+@click.option("--boxes", type=PATH, help="A CSV of regions drawn by hand: photo, left, top, right, bottom (pixels).")
+@click.option("--also", metavar="FORMAT,...", default="", help="Further formats: gpkg, csv, stac.")
+@click.option("--push", metavar="OWNER/NAME", help="Upload OUT to the Hub; cut off, the same command goes on.")
+@click.option("--private", is_flag=True, help="With --push: a new repository is private.")
 @dry_run_option
 @config_option
 @json_option
@@ -47,6 +54,12 @@ def publish(
     description: str,
     round_m: float | None,
     hours: bool,
+    redact_people: bool,
+    detectors: tuple[Path, ...],
+    boxes: Path | None,
+    also: str,
+    push: str | None,
+    private: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -67,6 +80,12 @@ def publish(
         description=description,
         round_m=round_m,
         hours=hours,
+        redact_people=redact_people,
+        detectors=detectors,
+        boxes=boxes,
+        also=[name.strip() for name in also.split(",") if name.strip()],
+        push=push,
+        private=private,
         dry_run=dry_run,
     )
     if as_json:
@@ -76,4 +95,9 @@ def publish(
         print_table("Files to be written" if dry_run else "Files", ("file", "bytes"), rows)
     left = f" {format_count(result.excluded, 'photo')} that somebody excluded stayed behind." if result.excluded else ""
     verb = "would be published" if dry_run else "published"
+    if result.redacted:
+        left += f" Unrecognisable now: {format_count(result.redacted, 'region')} of {result.redacted_photos}."
     say(f"{format_count(result.photos, 'photo')} {verb} in {safe_path(out)}.{left}")
+    if push:
+        where = f"Would be pushed to {push}." if result.pushed is None else f"Pushed: {result.pushed.url}"
+        say(safe_text(where))

@@ -5,11 +5,12 @@ import dataclasses
 import errno
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from collect.ingestion.prepare import draft_of, sweep_drafts
+from collect.publishing.also import ALSO
 from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
 from img2gps.files import fsync_folder, sha256_file
 from img2gps.interrupts import held_back
@@ -20,7 +21,9 @@ __all__ = ["RECORD", "PublishedRecord", "check_target", "digests_of", "new_folde
 RECORD: Final = "img2gps.json"
 """What `fetch` needs to make a dataset of the folder again, with a digest of each file that it reads."""
 _SCHEMA: Final = 1
-_BESIDE: Final = frozenset({RECORD, "README.md", "CITATION.cff", "croissant.json", ".gitattributes"})
+_BESIDE: Final = frozenset(
+    {RECORD, *(name for name, _ in ALSO.values()), "README.md", "CITATION.cff", "croissant.json", ".gitattributes"}
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,8 @@ class PublishedRecord:
     """The content of `RECORD`.
 
     `files` are the SHA-256 of the data by name, `split` the options that the split was made with, `redaction` what was
-    looked for in the pictures and what was found, `coarseness` how positions and times were cut.
+    looked for in the pictures and what was found, `also` the further formats, `coarseness` how positions and times
+    were cut.
     """
 
     site_name: str
@@ -42,6 +46,7 @@ class PublishedRecord:
     split: Mapping[str, Any] | None = None
     coarseness: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     redaction: Mapping[str, Any] | None = None
+    also: Sequence[str] = ()
     tool_version: str = ""
     schema: int = _SCHEMA
 

@@ -2,36 +2,53 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from collect.publishing.also import ALSO, write_also
 from collect.publishing.card import CardWords, card_text
 from collect.publishing.citation import citation_text
 from collect.publishing.croissant import croissant_document
 from collect.publishing.facts import DatasetFacts, facts_of
 from collect.publishing.folder import RECORD, PublishedRecord, check_target, digests_of, new_folder, sizes_of
+from collect.publishing.hub import PushResult
 from collect.publishing.parquet_files import Shard, ShardFacts, plan_shards, write_shard
 from collect.publishing.pictures import PictureSource, WorkingCopies
+from collect.publishing.redaction.detection import Detector
+from collect.publishing.redaction.looking import add_boxes, look, redaction_facts, redaction_sentences
+from collect.publishing.redaction.pictures import RedactedCopies
+from collect.publishing.redaction.record import Redactions
 from collect.publishing.rows import Coarseness, PublishedRows, rows_of
 from img2gps import __version__
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import write_atomic, write_json
+from img2gps.manifest import photos_of, read_table
 from img2gps.progress import bar
 from img2gps.site_file import site_bytes
 from img2gps.text import format_count, safe_path, shell_path
 
-__all__ = ["PublishOptions", "PublishResult", "publish_dataset"]
+__all__ = ["PublishOptions", "PublishResult", "Redaction", "publish_dataset"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Redaction:
+    """What looks for people, and a CSV of regions that a person drew."""
+
+    detectors: tuple[Detector, ...] = ()
+    boxes: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PublishOptions:
-    """How a dataset is published."""
+    """How a dataset is published: `also` are further formats (`ALSO`), `redaction` how people are looked for."""
 
     words: CardWords
     coarseness: Coarseness = dataclasses.field(default_factory=Coarseness)
+    also: tuple[str, ...] = ()
+    redaction: Redaction | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +56,7 @@ class PublishResult:
     """What was published, or would be: photos of each part, the bytes of each file (None: not known beforehand).
 
     `excluded` counts the photos that stayed behind because a person excluded them, `redacted` the regions that were
-    made unrecognisable in `redacted_photos`.
+    made unrecognisable in `redacted_photos`. `pushed` is where it went, None where it stayed here.
     """
 
     out: Path
@@ -50,6 +67,7 @@ class PublishResult:
     excluded: int = 0
     redacted: int = 0
     redacted_photos: int = 0
+    pushed: PushResult | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result for ``publish --json``."""
@@ -69,17 +87,24 @@ def publish_dataset(dataset: Dataset, out: Path, options: PublishOptions, *, dry
     parts = {name: len(photos) for name, photos in facts.parts.items()}
     result = PublishResult(out=out, dry_run=dry_run, photos=facts.photos, parts=parts, files={}, excluded=rows.excluded)
     if dry_run:
-        beside = ("CITATION.cff", "README.md", "croissant.json", RECORD, "site.geojson")
+        beside = ["CITATION.cff", "README.md", "croissant.json", RECORD, "site.geojson"]
+        beside += [ALSO[name][0] for name in options.also]
         names = sorted([*beside, *(shard.name for shard in shards)])
         return dataclasses.replace(result, files=dict.fromkeys(names))
-    pictures = WorkingCopies(dataset=dataset, sha256s=rows.copies, phashes=rows.phashes)
+    pictures: PictureSource = WorkingCopies(dataset=dataset, sha256s=rows.copies, phashes=rows.phashes)
+    found = None
+    if options.redaction is not None:
+        redactions, found = _look(dataset, rows, options.redaction)
+        pictures = RedactedCopies(source=pictures, redactions=redactions)
     with new_folder(out) as draft:
         written = _write_data(draft, shards, pictures, facts.photos)
         write_atomic(draft / "site.geojson", site_bytes(site))
         digests = digests_of(draft)
         today = datetime.now(UTC).date()
-        _write_words(draft, options, facts, written, digests, today)
-        write_json(draft / RECORD, dataclasses.asdict(_record(rows, facts, digests, today)))
+        _write_words(draft, options, facts, written, digests, today, redaction_sentences(found) if found else [])
+        write_also(draft, options.also)
+        record = dataclasses.replace(_record(rows, facts, digests, today), redaction=found, also=options.also)
+        write_json(draft / RECORD, dataclasses.asdict(record))
         sizes = sizes_of(draft)
     return dataclasses.replace(
         result,
@@ -87,6 +112,16 @@ def publish_dataset(dataset: Dataset, out: Path, options: PublishOptions, *, dry
         redacted=sum(done.redacted for done in written.values()),
         redacted_photos=sum(done.redacted_photos for done in written.values()),
     )
+
+
+def _look(dataset: Dataset, rows: PublishedRows, redaction: Redaction) -> tuple[Redactions, dict[str, Any]]:
+    """Return the regions of what is published, and what is told of them."""
+    ids = {photo.id for photo in rows.photos}
+    photos = [photo for photo in photos_of(read_table(dataset.manifest_path)[0]) if photo.id in ids]
+    if redaction.boxes is not None:
+        add_boxes(dataset, photos, redaction.boxes)
+    redactions = look(dataset, photos, redaction.detectors)
+    return redactions, redaction_facts(redactions, sorted(ids), redaction.detectors)
 
 
 def _sizes(dataset: Dataset, rows: PublishedRows) -> dict[str, int]:
@@ -114,13 +149,14 @@ def _write_words(
     written: Mapping[Shard, ShardFacts],
     digests: Mapping[str, str],
     today: date,
+    redaction: Sequence[str],
 ) -> None:
     """Write what describes the data: to people, to the Hub, to programs."""
     words = options.words
     document = croissant_document(words, facts, {shard: digests[shard.name] for shard in written}, today)
     write_json(draft / "croissant.json", document)
     write_atomic(draft / "CITATION.cff", citation_text(words, facts, today).encode())
-    write_atomic(draft / "README.md", card_text(words, facts, written, ()).encode())
+    write_atomic(draft / "README.md", card_text(words, facts, written, redaction).encode())
 
 
 def _record(rows: PublishedRows, facts: DatasetFacts, digests: Mapping[str, str], today: date) -> PublishedRecord:

@@ -1,0 +1,104 @@
+"""redaction.json of a dataset: what detectors found in its pictures, and what a person said of it.
+
+It is written in one step, and kept from publishing to publishing: a picture is looked at once by a set of detectors.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from collect.publishing.redaction.jpeg_blocks import Box
+from img2gps.dataset import Dataset
+from img2gps.errors import InvalidDatasetError
+from img2gps.files import canonical_json, sha256_bytes, write_json
+from img2gps.text import safe_path
+
+__all__ = ["FOUND", "UNSURE", "PictureRegion", "Redactions", "Verdict", "load_redactions", "save_redactions"]
+
+FOUND: Final = 0.3
+"""From this score on a region is hidden unless a person says no."""
+UNSURE: Final = 0.15
+"""From this score on a region is shown to a person, and hidden where that person says yes."""
+
+Verdict = Literal["", "hide", "show"]
+_SCHEMA: Final = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PictureRegion:
+    """A region of a working copy; `score` is None where a person drew it, `verdict` what a person said."""
+
+    box: Box
+    kind: str
+    score: float | None = None
+    verdict: Verdict = ""
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the region is made unrecognisable."""
+        return self.verdict == "hide" or (not self.verdict and (self.score is None or self.score >= FOUND))
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether a person should look: found with little certainty, and nobody has said anything."""
+        return not self.verdict and self.score is not None and self.score < FOUND
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Redactions:
+    """The regions by photo, and by photo which detectors looked at which working copy."""
+
+    regions: Mapping[str, Sequence[PictureRegion]] = dataclasses.field(default_factory=dict)
+    looked: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def hidden(self, photo_id: str) -> list[Box]:
+        """Return what is made unrecognisable of a photo."""
+        return [region.box for region in self.regions.get(photo_id, ()) if region.is_hidden]
+
+
+def path_of(dataset: Dataset) -> Path:
+    """Return where the record of a dataset lies."""
+    return dataset.root / "redaction.json"
+
+
+def load_redactions(dataset: Dataset) -> Redactions:
+    """Return what is known of a dataset's pictures, nothing where none was looked at. Raises InvalidDatasetError."""
+    path = path_of(dataset)
+    if not path.exists():
+        return Redactions()
+    try:
+        document = json.loads(path.read_bytes())
+        if document["digest"] != _digest(document) or document["schema"] != _SCHEMA:
+            raise ValueError("digest")
+        regions = {photo_id: [_region(entry) for entry in some] for photo_id, some in document["regions"].items()}
+        return Redactions(regions=regions, looked=dict(document["looked"]))
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise InvalidDatasetError(
+            f"{safe_path(path)} was damaged or changed after it was written: restore it from a backup, or delete it."
+        ) from error
+
+
+def save_redactions(dataset: Dataset, redactions: Redactions) -> None:
+    """Replace the record; the caller holds the dataset's lock."""
+    document: dict[str, Any] = {
+        "schema": _SCHEMA,
+        "looked": dict(sorted(redactions.looked.items())),
+        "regions": {
+            photo_id: [dataclasses.asdict(region) for region in some]
+            for photo_id, some in sorted(redactions.regions.items())
+            if some
+        },
+    }
+    write_json(path_of(dataset), document | {"digest": _digest(document)})
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return sha256_bytes(canonical_json({key: value for key, value in document.items() if key != "digest"}))
+
+
+def _region(entry: Mapping[str, Any]) -> PictureRegion:
+    if entry["verdict"] not in get_args(Verdict):
+        raise ValueError("verdict")
+    return PictureRegion(box=Box(**entry["box"]), kind=entry["kind"], score=entry["score"], verdict=entry["verdict"])

@@ -1,0 +1,161 @@
+"""Regions made unrecognisable: nothing outside them changes, what a person said counts, and it is written down."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from photos import scene
+from PIL import Image
+from publishing_scene import Published
+
+from collect.api import fetch, publish, verify
+from collect.publishing.redaction.detection import file_detector, kept_apart
+from collect.publishing.redaction.jpeg_blocks import Box, UnreadableJpegError, hidden_box, hide_regions
+from collect.publishing.redaction.looking import look
+from collect.publishing.redaction.record import PictureRegion, load_redactions, save_redactions
+from img2gps.dataset import Dataset
+from img2gps.errors import InvalidDatasetError, UsageError
+from img2gps.manifest import photos_of, read_table
+
+
+def jpeg(size: tuple[int, int], **options: Any) -> bytes:
+    file = io.BytesIO()
+    scene(size, 7).save(file, "JPEG", **{"quality": 90} | options)
+    return file.getvalue()
+
+
+def pixels(data: bytes) -> np.ndarray[Any, Any]:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), dtype=np.int64)
+
+
+PICTURES = [jpeg((75, 61)), jpeg((64, 48), subsampling=0), jpeg((50, 90), optimize=True), jpeg((33, 40), quality=40)]
+
+
+@settings(max_examples=25)
+@given(st.sampled_from(PICTURES), st.lists(st.tuples(*[st.integers(0, 60)] * 2, *[st.integers(1, 40)] * 2), max_size=3))
+def test_only_pixels_of_the_regions_change(data: bytes, sides: list[tuple[int, int, int, int]]) -> None:
+    boxes = [Box(left=x, top=y, right=x + wide, bottom=y + high) for x, y, wide, high in sides]
+    before, after = pixels(data), pixels(hide_regions(data, boxes))
+    assert before.shape == after.shape
+    outside = np.ones(before.shape[:2], dtype=bool)
+    for box in boxes:
+        changed = hidden_box(data, box)
+        outside[changed.top : changed.bottom, changed.left : changed.right] = False
+    assert (before[outside] == after[outside]).all()
+
+
+def test_a_region_becomes_a_coarse_mosaic() -> None:
+    data = jpeg((160, 160))
+    box = Box(left=32, top=32, right=128, bottom=128)
+    inside = pixels(hide_regions(data, [box]))[34:126, 34:126].astype(np.float64)
+    detail = np.abs(np.diff(inside.mean(axis=2), axis=1))
+    assert (detail < 1.01).mean() > 0.8  # flat but for the edges of its tiles
+    assert np.abs(np.diff(pixels(data)[34:126, 34:126].mean(axis=2), axis=1)).mean() > 1.5 * detail.mean()
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8", PICTURES[0][:700], jpeg((64, 48), progressive=True), b"GIF89a"])
+def test_another_kind_of_file_is_told(data: bytes) -> None:
+    with pytest.raises(UnreadableJpegError):
+        hide_regions(data, [Box(left=0, top=0, right=9, bottom=9)])
+
+
+def regions_of(dataset: Dataset) -> dict[str, list[PictureRegion]]:
+    return {key: list(some) for key, some in load_redactions(dataset).regions.items()}
+
+
+def test_regions_drawn_by_hand_are_hidden_and_told(published: Published, tmp_path: Path) -> None:
+    root = shutil.copytree(published.dataset.root, tmp_path / "quad")
+    (tmp_path / "boxes.csv").write_text(
+        f"photo,left,top,right,bottom\n{published.moved},10,10,30,30\nKIM2_0001.jpg,0,0,9,9\n"
+    )
+    result = publish(root, tmp_path / "out", license="mit", boxes=tmp_path / "boxes.csv")
+    assert (result.redacted, result.redacted_photos) == (2, 2)
+    rows = [r for path in (tmp_path / "out" / "data").iterdir() for r in pq.read_table(path).to_pylist()]
+    for row in rows:
+        same = row["image"]["bytes"] == published.dataset.photo_path(row["id"]).read_bytes()
+        assert same == (row["redacted"] == 0)
+    assert {row["id"] for row in rows if row["redacted"]} >= {published.moved}
+    told = json.loads((tmp_path / "out" / "img2gps.json").read_text())["redaction"]
+    assert (told["hidden"], told["hidden_photos"]) == ({"hand": 2}, 2)
+    assert "coarse mosaics: 2 (hand), in 2 photos" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    fetch(tmp_path / "out", tmp_path / "back")
+    assert verify(tmp_path / "back").problems == ()
+    assert verify(root).problems == ()
+    again = publish(root, tmp_path / "out", license="mit", boxes=tmp_path / "boxes.csv")
+    assert again.redacted == 2  # the same file twice draws nothing twice
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("nobody.jpg,1,1,2,2", "which is no photo of the dataset"),
+        ("KIM2_0001.jpg,1,1,9999,2", "draws outside the picture, which has 96 x 72 pixels"),
+        ("KIM2_0001.jpg,1,x,3,2", "no number of pixels"),
+        ("KIM2_0001.jpg,1,1,2", "lacks bottom"),
+    ],
+)
+def test_a_region_that_cannot_be_is_named(published: Published, tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "boxes.csv").write_text(f"photo,left,top,right,bottom\n{line}\n")
+    with pytest.raises(UsageError, match=said):
+        publish(published.dataset, tmp_path / "out", license="mit", boxes=tmp_path / "boxes.csv")
+
+
+def yolo_file(path: Path, corners: list[float]) -> Path:
+    """Write a detector that answers every picture with one box."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    answer = numpy_helper.from_array(np.array([[corners]], dtype=np.float32), "answer")
+    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 96, 96])
+    boxes = helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, 1, 6])
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["answer"], ["boxes"])], "one", [picture], [boxes], [answer]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path)
+    return path
+
+
+def test_a_detector_of_ones_own_is_asked_once_and_a_person_has_the_last_word(
+    published: Published, tmp_path: Path
+) -> None:
+    dataset = Dataset.open(shutil.copytree(published.dataset.root, tmp_path / "quad"))
+    detector = yolo_file(tmp_path / "plates.onnx", [20, 20, 40, 30, 0.9, 0])
+    first = publish(dataset, tmp_path / "out", license="mit", detectors=[detector])
+    assert first.redacted == first.photos == 14
+    found = regions_of(dataset)
+    assert found[published.moved][0].kind == "plates"
+    said = [PictureRegion(box=found[published.moved][0].box, kind="plates", score=0.9, verdict="show")]
+    known = load_redactions(dataset)
+    with dataset.lock():
+        save_redactions(dataset, type(known)(regions=found | {published.moved: said}, looked=known.looked))
+    assert publish(dataset, tmp_path / "out", license="mit", detectors=[detector]).redacted == 13
+    photos = photos_of(read_table(dataset.manifest_path)[0])
+    again = look(dataset, photos, [file_detector(yolo_file(tmp_path / "plates.onnx", [20, 20, 40, 30, 0.2, 0]))])
+    assert again.hidden(photos[0].id) == []  # unsure: for a person to look at
+
+
+def test_a_file_that_is_no_detector_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    with pytest.raises(UsageError, match="is no ONNX model that can be run"):
+        file_detector(tmp_path / "bad.onnx")
+
+
+def test_boxes_of_one_thing_are_one() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 1, 11, 11], [40, 40, 50, 50]], dtype=np.float32)
+    found = kept_apart(boxes, np.array([0.5, 0.9, 0.3], dtype=np.float32))
+    assert [(round(one.left), round(one.score, 1)) for one in found] == [(1, 0.9), (40, 0.3)]
+
+
+def test_a_damaged_record_is_a_sentence(published: Published, tmp_path: Path) -> None:
+    dataset = Dataset.open(shutil.copytree(published.dataset.root, tmp_path / "quad"))
+    (dataset.root / "redaction.json").write_text('{"schema": 1, "regions": {}, "looked": {}, "digest": "0"}')
+    with pytest.raises(InvalidDatasetError, match="damaged or changed"):
+        load_redactions(dataset)
