@@ -18,7 +18,7 @@ from img2gps.errors import NotFoundError, UsageError
 from img2gps.files import sha256_bytes
 from img2gps.text import safe_path, safe_text
 
-__all__ = ["Detector", "FaceDetector", "FileDetector", "Finding", "face_detector", "file_detector", "kept_apart"]
+__all__ = ["Detector", "FaceDetector", "FileDetector", "Detection", "face_detector", "file_detector", "kept_apart"]
 
 _STRIDE: Final = 4
 _MULTIPLE: Final = 32
@@ -31,7 +31,7 @@ Array = NDArray[np.float32]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Detection:
     """A rectangle in pixels of the picture, with the detector's score, 0..1."""
 
     left: float
@@ -52,7 +52,7 @@ class Detector(Protocol):
     def sha256(self) -> str:
         """The digest of its weights."""
 
-    def find(self, picture: Image.Image) -> list[Finding]:
+    def find(self, picture: Image.Image) -> list[Detection]:
         """Return what it finds in an RGB picture, the lowest scores that mean anything included."""
 
 
@@ -64,7 +64,7 @@ class FaceDetector:
     sha256: str
     name: str = "face"
 
-    def find(self, picture: Image.Image) -> list[Finding]:
+    def find(self, picture: Image.Image) -> list[Detection]:
         """Return the faces of an RGB picture."""
         scale = max(1.0, _SHORT_SIDE_PX / min(picture.size))
         width, height = (_padded(side * scale) for side in picture.size)
@@ -88,7 +88,7 @@ class FileDetector:
     sha256: str
     name: str
 
-    def find(self, picture: Image.Image) -> list[Finding]:
+    def find(self, picture: Image.Image) -> list[Detection]:
         """Return what the detector finds in an RGB picture, which is fitted into its input with grey around it."""
         entry = self.session.get_inputs()[0]
         height, width = (side if isinstance(side, int) and side > 0 else 640 for side in entry.shape[2:])
@@ -114,9 +114,9 @@ def _yolo(answer: Array, name: str) -> tuple[Array, Array]:
     )
 
 
-def kept_apart(boxes: Array, scores: Array) -> list[Finding]:
+def kept_apart(boxes: Array, scores: Array) -> list[Detection]:
     """Return the boxes, best first, without those that overlap a better one by over `_OVERLAP` of their union."""
-    found: list[Finding] = []
+    found: list[Detection] = []
     order = np.argsort(-scores, kind="stable")
     boxes, scores = boxes[order].astype(np.float64), scores[order]
     areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
@@ -124,7 +124,7 @@ def kept_apart(boxes: Array, scores: Array) -> list[Finding]:
     for row in range(len(boxes)):
         if not left[row]:
             continue
-        found.append(Finding(**dict(zip(_SIDES, boxes[row].tolist(), strict=True)), score=float(scores[row])))
+        found.append(Detection(**dict(zip(_SIDES, boxes[row].tolist(), strict=True)), score=float(scores[row])))
         sides = np.maximum(np.minimum(boxes[:, 2:], boxes[row, 2:]) - np.maximum(boxes[:, :2], boxes[row, :2]), 0)
         shared = sides[:, 0] * sides[:, 1]
         left &= shared <= _OVERLAP * (areas + areas[row] - shared)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from collect.publishing.redaction.detection import Detector, Finding, usable
+from collect.publishing.redaction.detection import Detector, Detection, usable
 from collect.publishing.redaction.jpeg_blocks import Box
 from collect.publishing.redaction.record import (
     FOUND,
@@ -69,7 +69,7 @@ def _found(dataset: Dataset, photo: Photo, detectors: Sequence[Detector]) -> lis
     ]
 
 
-def _box(finding: Finding, size: tuple[int, int]) -> Box:
+def _box(finding: Detection, size: tuple[int, int]) -> Box:
     """Return a finding with its margin, in whole pixels of the picture."""
     wide, high = _MARGIN * (finding.right - finding.left), _MARGIN * (finding.bottom - finding.top)
     return Box(
