@@ -18,7 +18,7 @@ from img2gps.errors import NotFoundError, UsageError
 from img2gps.files import sha256_bytes
 from img2gps.text import safe_path, safe_text
 
-__all__ = ["Detector", "FaceDetector", "FileDetector", "Detection", "face_detector", "file_detector", "kept_apart"]
+__all__ = ["Detection", "Detector", "FaceDetector", "FileDetector", "face_detector", "file_detector", "kept_apart"]
 
 _STRIDE: Final = 4
 _MULTIPLE: Final = 32

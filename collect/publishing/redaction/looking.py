@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from collect.publishing.redaction.detection import Detector, Detection, usable
+from collect.publishing.redaction.detection import Detection, Detector, usable
 from collect.publishing.redaction.jpeg_blocks import Box
 from collect.publishing.redaction.record import (
     FOUND,
