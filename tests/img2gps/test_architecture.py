@@ -150,7 +150,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("network",),
         ("restoring",),
         ("localizer", "pretrained", "familiarity", "walks", "strangers"),
-        ("backbones", "evidence", "calibration"),
+        ("backbones", "evidence", "calibration", "weights"),
         ("distribution", "conformal"),
         ("grid",),
     ),

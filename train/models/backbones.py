@@ -27,14 +27,21 @@ class Backbone:
 
     module: nn.Module
     features: int
+    height: int
+    width: int
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
 
-def build_backbone(name: str, *, height: int, width: int) -> Backbone:
-    """Return the backbone of that name with random weights. Raises UsageError for an unknown name."""
+def build_backbone(name: str, *, height: int, width: int, whole_patches: bool = False) -> Backbone:
+    """Return the backbone of that name with random weights, for photos of a size in pixels.
+
+    A transformer sees no pixels beyond its last whole patch; with `whole_patches` its size is the largest one that its
+    patches divide, so that a photo brought to it is seen whole. Raises UsageError for an unknown name, or a size that
+    the network does not take.
+    """
     if name.startswith("timm/"):
-        return _timm(name.removeprefix("timm/"), height, width)
+        return _timm(name.removeprefix("timm/"), height, width, whole_patches=whole_patches)
     from torchvision.models import get_model, list_models
 
     known = [model for model in list_models() if _FAMILIES.match(model)]
@@ -43,30 +50,50 @@ def build_backbone(name: str, *, height: int, width: int) -> Backbone:
         hint = f"did you mean {join_words(close, 'or')}?" if close else "use resnet18, resnet50 or timm/NAME."
         raise UsageError(f"No model {safe_text(repr(name))}: {hint}")
     model: nn.Module = get_model(name, weights=None)
-    return Backbone(module=model, features=_drop_classifier(model))
+    return Backbone(module=model, features=_drop_classifier(model), height=height, width=width)
 
 
-def _timm(name: str, height: int, width: int) -> Backbone:
+def _timm(name: str, height: int, width: int, *, whole_patches: bool) -> Backbone:
     import timm
 
     if not timm.is_model(name):
         close = difflib.get_close_matches(name, timm.list_models(), n=3)
         hint = f"did you mean {join_words(['timm/' + model for model in close], 'or')}?" if close else "see timm."
         raise UsageError(f"timm has no model {safe_text(repr(name))}: {hint}")
+    model = _sized(name, height, width)
+    if whole_patches and (fitting := _whole_patches(model, height, width)) != (height, width):
+        if not all(fitting):
+            raise UsageError(f"{width} x {height} px are less than one patch of timm/{safe_text(name)}: raise --size.")
+        height, width = fitting
+        model = _sized(name, height, width)
+    facts: Any = model  # timm's models describe themselves in attributes that no type declares
+    features = int(getattr(facts, "head_hidden_size", None) or facts.num_features)
+    given = facts.pretrained_cfg
+    mean, std = tuple(given["mean"]), tuple(given["std"])
+    return Backbone(module=model, features=features, height=height, width=width, mean=mean, std=std)
+
+
+def _sized(name: str, height: int, width: int) -> nn.Module:
+    import timm
+
     options: dict[str, Any] = {"pretrained": False, "num_classes": 0}
     try:
-        model = timm.create_model(name, img_size=(height, width), **options)
+        return timm.create_model(name, img_size=(height, width), **options)
     except TypeError:  # a convolutional network takes any size and knows no such option
-        model = timm.create_model(name, **options)
+        return timm.create_model(name, **options)
     except AssertionError as error:
         raise UsageError(
             f"timm/{safe_text(name)} does not take photos of {width} x {height} px ({safe_text(str(error))}): "
             "give a --size that its patches divide."
         ) from error
-    facts: Any = model  # timm's models describe themselves in attributes that no type declares
-    features = int(getattr(facts, "head_hidden_size", None) or facts.num_features)
-    given = facts.pretrained_cfg
-    return Backbone(module=model, features=features, mean=tuple(given["mean"]), std=tuple(given["std"]))
+
+
+def _whole_patches(model: nn.Module, height: int, width: int) -> tuple[int, int]:
+    """Return the height and width of the largest input within the given one that holds whole patches."""
+    patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
+    if not isinstance(patch, tuple) or len(patch) != 2:
+        return height, width
+    return height // patch[0] * patch[0], width // patch[1] * patch[1]
 
 
 def _drop_classifier(model: nn.Module) -> int:

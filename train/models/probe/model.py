@@ -142,10 +142,15 @@ def points_of(log_probs: Tensor, cells: Cells, config: ProbeConfig) -> dict[str,
     }
 
 
-def make_extractor(config: ProbeConfig, device: torch.device, *, with_weights: bool = True) -> FeatureExtractor:
-    """Return the extractor of a config; without weights it waits for those of a checkpoint."""
+def make_extractor(
+    config: ProbeConfig, device: torch.device, *, with_weights: bool = True, tokens: bool = True
+) -> FeatureExtractor:
+    """Return the extractor of a config; without weights it waits for those of a checkpoint.
+
+    `tokens` is false for a model that was made before transformers had maps.
+    """
     torch.manual_seed(config.seed)  # backbones without weights are random features, the same for the same seed
-    extractor = FeatureExtractor(config.model, config.pixels, own_statistics=config.own_statistics)
+    extractor = FeatureExtractor(config.model, config.pixels, own_statistics=config.own_statistics, tokens=tokens)
     if with_weights:
         extractor.load_weights(config.weights)
     elif config.tune_epochs:

@@ -14,6 +14,7 @@ from train.data.training_data import TrainingData
 from train.models.calibration import Calibration
 from train.models.familiarity import Familiarity, Power
 from train.models.network.checkpointer import made_by
+from train.models.probe.features.extractor import FEATURES_VERSION
 from train.models.probe.heads.ensemble import Ensemble
 from train.models.probe.model import ProbeLocalizer, make_extractor
 from train.models.walks import WalkSmoother
@@ -24,6 +25,7 @@ __all__ = ["restore_probe", "save_probe"]
 
 _BACKBONE: Final = "backbone."
 _FAMILIAR: Final = "familiarity"
+_FIRST_WITH_TOKENS: Final = 6  # of `FEATURES_VERSION`
 
 
 def save_probe(localizer: ProbeLocalizer, data: TrainingData, run: RunFolder, figures: Mapping[str, Any]) -> None:
@@ -32,6 +34,7 @@ def save_probe(localizer: ProbeLocalizer, data: TrainingData, run: RunFolder, fi
     state = {
         "method": "probe",
         "config": config_values(localizer.config),
+        "features_version": FEATURES_VERSION,
         "frame": dataclasses.asdict(localizer.frame),
         "cell_m": localizer.ensemble.cells.size_m,
         "calibration": dataclasses.asdict(localizer.calibration),
@@ -61,7 +64,8 @@ def restore_probe(checkpoint: Checkpoint, *, device: torch.device) -> ProbeLocal
         calibration = Calibration(**checkpoint.state["calibration"])
         # earlier versions had none
         walk_calibration = Calibration(**checkpoint.state.get("walk_calibration", checkpoint.state["calibration"]))
-        extractor = make_extractor(config, device, with_weights=False)
+        version = int(checkpoint.state.get("features_version", 0))  # earlier versions had none
+        extractor = make_extractor(config, device, with_weights=False, tokens=version >= _FIRST_WITH_TOKENS)
         ensemble = Ensemble.from_tensors(others, config, cell_m=float(checkpoint.state["cell_m"]))
         power = checkpoint.state.get("familiarity_power")  # earlier versions had none
         familiarity = Familiarity(

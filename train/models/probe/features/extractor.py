@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +11,12 @@ from torch.nn import functional as F
 from img2gps.errors import UsageError
 from img2gps.pixels import PixelSpec
 from img2gps.text import safe_text
-from train.models.backbones import build_backbone, stage_of
+from train.models.backbones import build_backbone
 from train.models.pretrained import load_weights
 from train.models.probe.features.batch_statistics import lean_on_own_statistics
 from train.models.probe.features.brightness import brightness_of
+from train.models.probe.features.maps import attends, channels_first, composite_stages, has_tokens, with_token_maps
+from train.models.weights.matching import resampled
 
 __all__ = [
     "CHUNK",
@@ -23,12 +25,11 @@ __all__ = [
     "FeatureExtractor",
     "Features",
     "backbones_of",
-    "channels_first",
     "nested_grids",
     "pooled_grid",
 ]
 
-FEATURES_VERSION: Final = 5
+FEATURES_VERSION: Final = 6
 """Part of the cache's key: raised with every change to what this module returns."""
 
 CHUNK: Final = 8
@@ -110,14 +111,16 @@ def _backbone_of(text: str, spec: PixelSpec) -> tuple[str, PixelSpec]:
 class FeatureExtractor(nn.Module):
     """(N, 3, height, width) uint8 RGB to `Features`; nothing in it is trained here.
 
-    `own_statistics` is the share of a photo's own statistics in batch normalisation (`batch_statistics`).
+    `own_statistics` is the share of a photo's own statistics in batch normalisation (`batch_statistics`). `tokens`
+    is false for models made before transformers had maps.
     """
 
-    def __init__(self, model: str, spec: PixelSpec, *, own_statistics: float = 0.0) -> None:
+    def __init__(self, model: str, spec: PixelSpec, *, own_statistics: float = 0.0, tokens: bool = True) -> None:
         super().__init__()
         # "readers" is part of the keys of checkpoints
         self.readers = nn.ModuleList(
-            BackboneExtractor(name, own, own_statistics=own_statistics) for name, own in backbones_of(model, spec)
+            BackboneExtractor(name, own, own_statistics=own_statistics, tokens=tokens)
+            for name, own in backbones_of(model, spec)
         )
         self._even_out()
         self.requires_grad_(requires_grad=False).eval()
@@ -142,7 +145,9 @@ class FeatureExtractor(nn.Module):
         for backbone_extractor in self._extractors():
             own = backbone_extractor.backbone.state_dict()
             shared = first.setdefault(backbone_extractor.name, own)
-            # position embeddings are as many as the fields of a size
+            if any(tensor.shape != own[name].shape for name, tensor in shared.items()):
+                # position embeddings are as many as the fields of a size
+                shared = resampled(backbone_extractor.backbone, shared)
             alike = {name: tensor for name, tensor in shared.items() if tensor.shape == own[name].shape}
             backbone_extractor.backbone.load_state_dict(alike, strict=False)
 
@@ -176,22 +181,28 @@ class FeatureExtractor(nn.Module):
 
 
 class BackboneExtractor(nn.Module):
-    """One backbone and the outputs of its stages."""
+    """One backbone and the outputs of its stages or, where these are no maps, its patch tokens (`maps`).
+
+    A transformer looks at whole patches: `spec` is the largest size they divide within the one that is given.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str, spec: PixelSpec, *, own_statistics: float = 0.0) -> None:
+    def __init__(self, name: str, spec: PixelSpec, *, own_statistics: float = 0.0, tokens: bool = True) -> None:
         super().__init__()
-        backbone = build_backbone(name, height=spec.height, width=spec.width)
-        self.name, self.spec, self.backbone = name, spec, backbone.module
+        backbone = build_backbone(name, height=spec.height, width=spec.width, whole_patches=tokens)
+        self.name, self.backbone = name, backbone.module
+        self.spec = dataclasses.replace(spec, height=backbone.height, width=backbone.width)
         self.own_statistics = own_statistics
         lean_on_own_statistics(self.backbone, own_statistics)
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) * 255.0 for values in (backbone.mean, backbone.std))
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
         self._maps: list[Tensor] = []
-        self.stages = _composite_stages(self.backbone)
+        self._may_give_tokens = tokens and has_tokens(self.backbone)
+        self.stages = composite_stages(self.backbone)
+        self.gives_tokens = self._may_give_tokens and (not self.stages or attends(self.backbone))
         for stage in self.stages.values():
             stage.register_forward_hook(self._remember)
 
@@ -220,35 +231,15 @@ class BackboneExtractor(nn.Module):
 
     def passed(self, inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return what the backbone makes of its inputs, (N, features), and the maps (N, C, H, W) of its stages."""
+        if self.gives_tokens:
+            return with_token_maps(self.backbone, inputs)
         self._maps = []
         final = self.backbone(inputs).flatten(1)
         maps, self._maps = [channels_first(found) for found in self._maps], []
+        if not maps and self._may_give_tokens:  # its stages turned out to give no maps: from now on it is known
+            self.gives_tokens = True
+            return with_token_maps(self.backbone, inputs)
         return final, maps
-
-
-def _composite_stages(backbone: nn.Module) -> dict[str, nn.Module]:
-    """Return the stages that hold several convolutions or layers; stems and final convolutions do not count."""
-    names = dict.fromkeys(stage_of(name) for name, _ in backbone.named_parameters())
-    stages = {name: backbone.get_submodule(name) for name in names if _is_module(backbone, name)}
-    return {
-        name: stage
-        for name, stage in stages.items()
-        if sum(isinstance(part, nn.Conv2d) for part in stage.modules()) > 1
-    }
-
-
-def _is_module(backbone: nn.Module, name: str) -> bool:
-    try:
-        backbone.get_submodule(name)
-    except AttributeError:  # a parameter of the backbone itself, such as a class token
-        return False
-    return True
-
-
-def channels_first(found: Any) -> Tensor:
-    """Return a feature map as (N, channels, rows, columns); some transformers keep their channels last."""
-    chosen: Tensor = found.permute(0, 3, 1, 2) if found.shape[3] > found.shape[1] else found
-    return chosen
 
 
 def nested_grids(grids: list[Tensor]) -> tuple[Tensor, ...]:

@@ -28,7 +28,7 @@ class FinetunedExtractor(BackboneExtractor):
     """
 
     def __init__(self, name: str, spec: PixelSpec, *, own_statistics: float, scale: float) -> None:
-        super().__init__(name, spec, own_statistics=own_statistics)
+        super().__init__(name, spec, own_statistics=own_statistics, tokens=False)  # tokens cannot be cut in two
         self.scale = scale
         uncut = UsageError(
             f"{safe_text(name)} cannot be cut before its last stages: set tune_epochs to 0, or name a network such as "
