@@ -109,11 +109,17 @@ def validate(
 
 
 def doctor(
-    photos: Paths = (), *, site: str | Path | None = None, jobs: int = 1, include_hidden: bool = False
+    photos: Paths = (),
+    *,
+    site: str | Path | None = None,
+    jobs: int = 1,
+    include_hidden: bool = False,
+    models: bool = False,
 ) -> "Diagnosis":
     """Check the environment, and say for each folder of photos what is wrong: what ``img2gps doctor`` does.
 
-    Without a `site`, any position will do. `include_hidden` looks into trash and thumbnails, too. Raises NotFoundError.
+    Without a `site`, any position will do. `include_hidden` looks into trash and thumbnails, too. `models` also
+    tells which weights of networks lie on this machine, without asking a network. Raises NotFoundError.
 
         >>> from collect import doctor
         >>> diagnosis = doctor("campus/photos", site="penn-engineering-quad")
@@ -122,7 +128,7 @@ def doctor(
     """
     from collect.diagnosis.diagnose import diagnose
 
-    return diagnose(as_paths(photos), site=site, jobs=jobs, include_hidden=include_hidden)
+    return diagnose(as_paths(photos), site=site, jobs=jobs, include_hidden=include_hidden, models=models)
 
 
 def simulate(

@@ -16,6 +16,7 @@ from collect.validation.timeline import Decisions, decisions_of
 from img2gps.site import load_site
 from img2gps.text import join_words, safe_text
 from img2gps.types import Photo
+from img2gps.weights import FoundWeights, found_weights
 
 __all__ = ["Diagnosis", "Finding", "diagnose", "sentences"]
 
@@ -41,6 +42,8 @@ class Diagnosis:
     findings: tuple[Finding, ...] = ()
     files: int = 0
     usable: int = 0
+    models: tuple[FoundWeights, ...] | None = None
+    """Weights of networks on this machine; None where they were not asked for."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plain values of ``doctor --json``."""
@@ -48,15 +51,22 @@ class Diagnosis:
 
 
 def diagnose(
-    photos: Sequence[Path], *, site: str | Path | None = None, jobs: int = 1, include_hidden: bool = False
+    photos: Sequence[Path],
+    *,
+    site: str | Path | None = None,
+    jobs: int = 1,
+    include_hidden: bool = False,
+    models: bool = False,
 ) -> Diagnosis:
     """Return why the photos below `photos` would fail, folder by folder; without a site, positions go unjudged.
 
+    With `models` it also tells which weights of networks lie on this machine.
     Raises NotFoundError where a path does not exist.
     """
     checks = tuple(environment(photos[0] if photos else None))
+    weights = found_weights() if models else None
     if not photos:
-        return Diagnosis(environment=checks)
+        return Diagnosis(environment=checks, models=weights)
     outcomes, accepted = examine(photos, IngestOptions(site=site, jobs=jobs, include_hidden=include_hidden))
     zone = load_site(site).zone if site is not None else None
     unopened = {file.name for file in discover(photos) if file.obstacle is not None}
@@ -65,6 +75,7 @@ def diagnose(
         findings=tuple(_findings(outcomes, accepted, decisions_of(accepted, zone), unopened)),
         files=outcomes.found,
         usable=len(accepted),
+        models=weights,
     )
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from img2gps.errors import UsageError
 from img2gps.text import join_words, safe_text
 
-__all__ = ["Backbone", "build_backbone", "stage_of"]
+__all__ = ["Backbone", "build_backbone", "is_torchvision", "stage_of"]
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -42,15 +42,26 @@ def build_backbone(name: str, *, height: int, width: int, whole_patches: bool = 
     """
     if name.startswith("timm/"):
         return _timm(name.removeprefix("timm/"), height, width, whole_patches=whole_patches)
-    from torchvision.models import get_model, list_models
+    from torchvision.models import get_model
 
-    known = [model for model in list_models() if _FAMILIES.match(model)]
+    known = _of_torchvision()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=3)
         hint = f"did you mean {join_words(close, 'or')}?" if close else "use resnet18, resnet50 or timm/NAME."
         raise UsageError(f"No model {safe_text(repr(name))}: {hint}")
     model: nn.Module = get_model(name, weights=None)
     return Backbone(module=model, features=_drop_classifier(model), height=height, width=width)
+
+
+def is_torchvision(name: str) -> bool:
+    """Return whether `build_backbone` takes the name for a network of torchvision."""
+    return name in _of_torchvision()
+
+
+def _of_torchvision() -> list[str]:
+    from torchvision.models import list_models
+
+    return [model for model in list_models() if _FAMILIES.match(model)]
 
 
 def _timm(name: str, height: int, width: int, *, whole_patches: bool) -> Backbone:

