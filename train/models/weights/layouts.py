@@ -13,11 +13,11 @@ from typing import Final
 
 from torch import Tensor
 
-__all__ = ["LAYOUTS", "Layout", "translated"]
+__all__ = ["LAYOUTS", "WeightLayout", "translated"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class WeightLayout:
     """One way to name tensors. It is that of a file in which every one of `marks` begins a name.
 
     `prefix` stands before the names of the network itself; what does not begin so belongs to something else. `names`
@@ -61,24 +61,28 @@ _TORCHVISION_VIT: Final = (
 )
 
 LAYOUTS: Final = (
-    Layout(
+    WeightLayout(
         name="MegaLoc",
         marks=("backbone.model.patch_embed.", "aggregator.agg."),
         prefix="backbone.model.",
         names=_DINOV2,
     ),
-    Layout(name="MegaLoc", marks=("backbone.patch_embed.", "aggregator.agg."), prefix="backbone.", names=_DINOV2),
-    Layout(name="SALAD", marks=("backbone.model.patch_embed.", "aggregator."), prefix="backbone.model.", names=_DINOV2),
-    Layout(name="DINOv2 in training", marks=("backbone.mask_token",), prefix="backbone.", names=_DINOV2),
-    Layout(name="DINOv2", marks=("mask_token",), names=_DINOV2),
-    Layout(name="torchvision's ViT", marks=("class_token", "encoder.layers.encoder_layer_0."), names=_TORCHVISION_VIT),
-    Layout(
+    WeightLayout(name="MegaLoc", marks=("backbone.patch_embed.", "aggregator.agg."), prefix="backbone.", names=_DINOV2),
+    WeightLayout(
+        name="SALAD", marks=("backbone.model.patch_embed.", "aggregator."), prefix="backbone.model.", names=_DINOV2
+    ),
+    WeightLayout(name="DINOv2 in training", marks=("backbone.mask_token",), prefix="backbone.", names=_DINOV2),
+    WeightLayout(name="DINOv2", marks=("mask_token",), names=_DINOV2),
+    WeightLayout(
+        name="torchvision's ViT", marks=("class_token", "encoder.layers.encoder_layer_0."), names=_TORCHVISION_VIT
+    ),
+    WeightLayout(
         name="a probe of this program", marks=("backbone.readers.0.backbone.",), prefix="backbone.readers.0.backbone."
     ),
-    Layout(name="a network of this program", marks=("backbone.",), prefix="backbone."),
-    Layout(name="several processes", marks=("module.",), prefix="module."),
-    Layout(name="a wrapped network", marks=("model.",), prefix="model."),
-    Layout(name="the network's own", marks=()),
+    WeightLayout(name="a network of this program", marks=("backbone.",), prefix="backbone."),
+    WeightLayout(name="several processes", marks=("module.",), prefix="module."),
+    WeightLayout(name="a wrapped network", marks=("model.",), prefix="model."),
+    WeightLayout(name="the network's own", marks=()),
 )
 """The layouts that are told apart, the more particular first; the last is that of any file."""
 
