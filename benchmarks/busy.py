@@ -1,10 +1,10 @@
 """What other work on the machine costs: processor time of commands alone, and beside two busy processes per core.
 
-A generated campus is split once. Then `train --preset quick`, `predict` and `evaluate` run alone and in company, one
-after the other in each round, as whole processes. Seconds are of processor time (user and system) and of the wall; the
-least of all rounds counts. `busy_to_idle_cpu` is the largest ratio of processor time among the commands.
+A generated campus is split once. Then `train --preset quick` and `--preset default`, `predict` and `evaluate` run alone
+and in company, one after the other in each round, as whole processes. Seconds are of processor time (user and system)
+and of the wall; the least of all rounds counts. `busy_to_idle_cpu` is the largest ratio of processor time among them.
 
-    python benchmarks/busy.py [--json] [--photos 240] [--rounds 2] [--spin]
+    python benchmarks/busy.py [--json] [--photos 240] [--rounds 2] [--only quick,predict] [--spin]
 
 `--spin` lets threads wait by spinning, as the libraries do unless told otherwise: the figures of before.
 """
@@ -25,6 +25,13 @@ from pathlib import Path
 from typing import Any
 
 _BUSY_PER_CORE = 2
+_COMMANDS = {
+    "quick": ("train", "quad", "--preset", "quick", "--name", "quick", "--device", "cpu"),
+    "default": ("train", "quad", "--preset", "default", "--name", "default", "--device", "cpu"),
+    "predict": ("predict", "runs/quick", "campus/photos", "--device", "cpu"),
+    "evaluate": ("evaluate", "runs/quick", "--device", "cpu"),
+}
+_TRAININGS = ("quick", "default")
 _SPINNING = {"OMP_WAIT_POLICY": "active", "OPENBLAS_THREAD_TIMEOUT": "26"}
 
 
@@ -34,11 +41,15 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--photos", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--only", default=",".join(_COMMANDS), help="of quick, default, predict and evaluate")
     parser.add_argument("--spin", action="store_true")
     options = parser.parse_args()
+    only = options.only.split(",")
+    if not set(only) <= _COMMANDS.keys():
+        parser.error(f"--only takes names of {', '.join(_COMMANDS)}")
     environment = os.environ | (_SPINNING if options.spin else {})
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), environment, photos=options.photos, rounds=options.rounds)
+        figures = measure(Path(folder), environment, photos=options.photos, rounds=options.rounds, only=only)
     ratios = {name: _ratios(found) for name, found in figures.items()}
     worst = max(found["cpu"] for found in ratios.values())
     machine = {"cpu_count": os.cpu_count(), "python": platform.python_version(), "platform": platform.platform()}
@@ -53,8 +64,8 @@ def main() -> None:
         print(f"{name:<10}{idle:>20}{busy:>20}{ratios[name]['cpu']:>12.2f}{ratios[name]['wall']:>8.2f}")
 
 
-def measure(folder: Path, environment: dict[str, str], *, photos: int, rounds: int) -> dict[str, Any]:
-    """Return processor and wall seconds of each command, alone (``idle``) and in company (``busy``)."""
+def measure(folder: Path, environment: dict[str, str], *, photos: int, rounds: int, only: list[str]) -> dict[str, Any]:
+    """Return processor and wall seconds of the commands in `only`, alone (``idle``) and in company (``busy``)."""
 
     def run(*words: str) -> dict[str, float]:
         return _timed([sys.executable, "-m", "img2gps", *words], folder, environment)
@@ -62,20 +73,17 @@ def measure(folder: Path, environment: dict[str, str], *, photos: int, rounds: i
     run("simulate", "campus", "--photos", str(photos), "--size", "320")
     run("ingest", "campus/photos", "quad", "--site", "penn-engineering-quad")
     run("split", "quad", "--val", "30", "--test", "30")
-    commands = {
-        "train": ("train", "quad", "--preset", "quick", "--name", "run", "--device", "cpu"),
-        "predict": ("predict", "runs/run", "campus/photos", "--device", "cpu"),
-        "evaluate": ("evaluate", "runs/run", "--device", "cpu"),
-    }
-    figures: dict[str, Any] = {name: {} for name in commands}
+    if "quick" not in only:  # what the others need
+        run(*_COMMANDS["quick"])
+    figures: dict[str, Any] = {name: {} for name in _COMMANDS if name in only}
     for _ in range(rounds):
         for how in ("idle", "busy"):
             with _company() if how == "busy" else contextlib.nullcontext():
-                for name, words in commands.items():
-                    if name == "train":
-                        for left in (folder / "runs", folder / "quad/.cache"):
-                            shutil.rmtree(left, ignore_errors=True)
-                    found = run(*words)
+                for name in figures:
+                    if name in _TRAININGS:  # as on the first day: no pixels or features are kept
+                        shutil.rmtree(folder / f"runs/{name}", ignore_errors=True)
+                        shutil.rmtree(folder / "quad/.cache", ignore_errors=True)
+                    found = run(*_COMMANDS[name])
                     best = figures[name].setdefault(how, found)
                     figures[name][how] = {key: min(best[key], found[key]) for key in found}
     return figures
