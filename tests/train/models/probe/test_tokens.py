@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from img2gps.errors import UsageError
+from img2gps.pixels import PixelSpec
 from tests.train.colours import TINY, colour_dataset, without_curves
-from train.config.pixel_spec import PixelSpec
 from train.config.presets import preset
 from train.config.schema import TrainConfig
 from train.config.values import changed
