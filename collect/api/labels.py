@@ -8,6 +8,7 @@ from collect.api.arguments import DatasetOrPath, as_path, root_of
 if TYPE_CHECKING:
     from collect.label.exchange import ImportReport
     from collect.label.review_queue import LabelQueue
+    from collect.label.unplaced import Placer
 
 __all__ = ["export_labels", "import_labels", "label_queue"]
 
@@ -30,6 +31,29 @@ def import_labels(
     from collect.label.labelling import open_labelling
 
     return import_corrections(open_labelling(root_of(dataset), by=by).store, Path(file), replace=replace)
+
+
+def placer_of(dataset: DatasetOrPath) -> "Placer":
+    """Return what takes a photo without a position into a dataset at one that a person gives.
+
+    It is called with the file and lon, lat in degrees, and returns what was wrong with the photo, "" where nothing was.
+    """
+    import tempfile
+
+    from collect.api.photos import ingest
+    from img2gps.files import write_csv
+    from img2gps.reasons import REASONS
+
+    def place(path: Path, lon: float, lat: float) -> str:
+        """Ingest the one file with a table of the one position. Raises what `ingest` raises."""
+        with tempfile.TemporaryDirectory() as folder:
+            table = Path(folder) / "placed.csv"
+            row = {"file_name": path.name, "latitude": repr(lat), "longitude": repr(lon)}
+            write_csv(table, list(row), [row])
+            outcomes = ingest(path, dataset, labels=table, rehash=True, command="img2gps label")
+        return "; ".join(REASONS[code].text for code in outcomes.rejected)
+
+    return place
 
 
 def export_labels(dataset: DatasetOrPath, file: str | Path) -> int:

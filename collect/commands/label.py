@@ -51,6 +51,9 @@ _SHOWN = 40
 )
 @click.option("--paths", type=PATH, help="Paths for the map: lines, GeoJSON, KML or GeoPackage.")
 @click.option(
+    "--photos", type=PATH, help="The folder that was ingested: its photos without a position are placed by a click."
+)
+@click.option(
     "--by", help="Whose corrections these are.  [default: the name of the user's account]", show_default=False
 )
 @config_option
@@ -67,6 +70,7 @@ def label(
     run: Path | None,
     buildings: Path | None,
     paths: Path | None,
+    photos: Path | None,
     by: str | None,
     as_json: bool,
 ) -> None:
@@ -79,9 +83,11 @@ def label(
 
     def opens() -> "Labelling":
         """Open the dataset, which takes a second of imports alone."""
+        from collect.api.labels import placer_of
         from collect.label.labelling import open_labelling
 
-        return open_labelling(dataset, by=by, run=run, buildings=buildings, paths=paths)
+        placer = placer_of(dataset)
+        return open_labelling(dataset, by=by, run=run, buildings=buildings, paths=paths, photos=photos, placer=placer)
 
     if import_path or export_path or show_queue:
         if run or buildings or paths:
@@ -98,7 +104,7 @@ def label(
         return
     if replace:
         raise UsageError("--replace belongs to --import: give the file of corrections too.")
-    if any(path is not None and not path.exists() for path in (run, buildings, paths)):
+    if any(path is not None and not path.exists() for path in (run, buildings, paths, photos)):
         opens()  # which says so, before a page opens that has nothing to show
     _serve(dataset, opens, host, port, no_open=no_open, as_json=as_json)
 

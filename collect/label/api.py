@@ -18,6 +18,7 @@ from img2gps.errors import DatasetLockedError, Img2GPSError, NotFoundError, Usag
 
 if TYPE_CHECKING:
     from collect.label.store import LabelStore, Outcome
+    from collect.label.unplaced import UnplacedPhotos
 
 __all__ = ["routes"]
 
@@ -78,6 +79,29 @@ def routes(opening: Opening) -> list[Route]:
             return _error(400, "lon and lat are degrees, up to 180 and 90.")
         return _answer(lambda: opening.labelling().page.place(lon, lat))
 
+    def unplaced(_request: Request) -> Response:
+        return _answer(lambda: [dataclasses.asdict(row) for row in waiting.waiting()] if (waiting := here()) else [])
+
+    def picture(request: Request) -> Response:
+        try:
+            photos = here()
+            content = photos.picture(request.path_params["sha256"]) if photos else None
+        except (Img2GPSError, OSError, ValueError):
+            content = None
+        return Response(content, media_type="image/jpeg") if content else _error(404, "There is no such photo.")
+
+    def here() -> "UnplacedPhotos | None":
+        return opening.labelling().unplaced
+
+    async def placed(request: Request) -> Response:
+        """Answer a POST of ``{"sha256", "lon", "lat"}``: the photo is in the dataset when the answer comes."""
+        try:
+            body = json.loads(await request.body())
+            sha256, lon, lat = str(body["sha256"]), float(body["lon"]), float(body["lat"])
+        except (ValueError, RecursionError, TypeError, KeyError, OverflowError):
+            return _error(400, "The body names no photo with its lon and lat.")
+        return await run_in_threadpool(_place, here(), sha256, lon, lat)
+
     async def corrections(request: Request) -> Response:
         """Answer a POST of changes or of an undo; a body that is not JSON is a 400."""
         try:
@@ -96,6 +120,9 @@ def routes(opening: Opening) -> list[Route]:
         Route("/api/labels", labels),
         Route("/api/queue", queue),
         Route("/api/place", place),
+        Route("/api/unplaced", unplaced),
+        Route("/unplaced/{sha256}", picture),
+        Route("/api/placed", placed, methods=["POST"]),
         Route("/api/corrections", corrections, methods=["POST"]),
     ]
 
@@ -137,6 +164,18 @@ def _correct(opening: Opening, body: Any) -> Response:
         sentence = "Somebody else changed this label in the meantime: nothing was saved, the newest is shown."
         return _Json({"error": sentence, "labels": found}, status_code=409)
     return _Json({"batch": outcome.batch, "labels": found})
+
+
+def _place(photos: "UnplacedPhotos | None", sha256: str, lon: float, lat: float) -> Response:
+    try:
+        if photos is None:
+            raise NotFoundError("No photos wait for a position: start the page with --photos FOLDER.")
+        photos.place(sha256, lon, lat)
+    except Img2GPSError as error:
+        return _error(_status(error), str(error))
+    except OSError as error:
+        return _error(507, f"Not saved: the dataset cannot be written ({error.strerror or type(error).__name__}).")
+    return _Json({"id": sha256})
 
 
 def _answer(produce: Callable[[], Any]) -> Response:

@@ -11,6 +11,7 @@ from collect.label.page_state import PageState
 from collect.label.predictions import FoldPrediction, read_predictions
 from collect.label.review_queue import ReviewQueue
 from collect.label.store import LabelStore
+from collect.label.unplaced import Placer, UnplacedPhotos
 from collect.layers import read_layer
 from img2gps.basemap.features import Basemap
 from img2gps.basemap.file import basemap_of
@@ -25,11 +26,12 @@ __all__ = ["Labelling", "open_labelling"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Labelling:
-    """The three parts that work on one dataset."""
+    """The parts that work on one dataset; `unplaced` are photos that wait for a position, where any were given."""
 
     store: LabelStore
     queue: ReviewQueue
     page: PageState
+    unplaced: UnplacedPhotos | None = None
 
     @classmethod
     def of(
@@ -41,6 +43,7 @@ class Labelling:
         paths: "list[BaseGeometry] | None" = None,
         predictions: Mapping[str, FoldPrediction] | None = None,
         basemap: Basemap | None = None,
+        unplaced: UnplacedPhotos | None = None,
     ) -> "Labelling":
         """Return the parts over a dataset; `by` is whose corrections are written, the layers are in degrees.
 
@@ -57,7 +60,7 @@ class Labelling:
             surroundings=Surroundings(basemap, frame=store.site.frame) if basemap else None,
         )
         queue = ReviewQueue(store, buildings=buildings or mapped, predictions=predictions)
-        return cls(store=store, queue=queue, page=page)
+        return cls(store=store, queue=queue, page=page, unplaced=unplaced)
 
 
 def open_labelling(
@@ -67,10 +70,13 @@ def open_labelling(
     run: Path | None = None,
     buildings: Path | None = None,
     paths: Path | None = None,
+    photos: Path | None = None,
+    placer: Placer | None = None,
 ) -> Labelling:
     """Return a dataset folder, open, with its layers and, from a run of ``train --folds``, predictions.
 
-    `by` defaults to the name of the user's account. Raises what reading each of the files raises.
+    `by` defaults to the name of the user's account. Of `photos`, those without a
+    position wait for a click, and `placer` takes them in. Raises what reading each of the files raises.
     """
     dataset = Dataset.open(root)
     site = dataset.site() if buildings or paths else None
@@ -81,6 +87,7 @@ def open_labelling(
         paths=read_layer(paths, kinds=("LineString", "Polygon"), site=site),
         predictions=read_predictions(run) if run else None,
         basemap=basemap_of(dataset),
+        unplaced=UnplacedPhotos(dataset, photos, placer) if photos and placer else None,
     )
 
 

@@ -16,6 +16,8 @@ export class MapView extends EventTarget {
   #scope = [];
   #picked = false;
   #ground = null;
+  // a photo without a position waits for a click: where it goes, and nothing else
+  placing = false;
   #due = 0;
 
   constructor(store) {
@@ -262,7 +264,7 @@ export class MapView extends EventTarget {
       return;
     }
     const target = event.target.id;
-    const kind = target === "pin-hit" ? "move" : target === "knob-hit" ? "turn" : "pan";
+    const kind = this.placing ? "pan" : target === "pin-hit" ? "move" : target === "knob-hit" ? "turn" : "pan";
     const heading = this.#photo && this.#store.heading(this.#photo);
     this.#gesture = { kind, start, by: [0, 0], heading, view: { ...this.#view }, moved: false };
     this.#place();
@@ -317,6 +319,11 @@ export class MapView extends EventTarget {
   #click(event, onPin) {
     const where = this.#where(event);
     const target = this.#metres(...where);
+    if (this.placing) {
+      const p = this.#projection;
+      this.#tell("placed", this.shifted({ lon: p.lon, lat: p.lat }, target[0], -target[1]));
+      return;
+    }
     const fromPin = this.#photo ? distance(this.#pixel(this.#spot), where) : Infinity;
     if (this.#picked) {
       this.#pick(false);

@@ -13,6 +13,7 @@ let noteTimer;
 let over = false;
 let placeTimer;
 let openGround = null;
+let waitingPhotos = [];
 
 const scopeKind = () => document.querySelector("input[name=scope]:checked").value;
 const order = () => (at("order").value === "queue" ? store.byQueue : store.byTime);
@@ -122,6 +123,46 @@ async function tellPlace() {
     at("off-roof").hidden = !found.ground;
     at("off-roof").textContent = found.on_roof ? "Off the roof" : "To dry ground";
   }, 150);
+}
+
+// Photos without a position, one after the other: a click on the map takes each into the dataset.
+async function listUnplaced() {
+  waitingPhotos = await store.unplaced();
+  at("unplaced-open").hidden = !waitingPhotos.length;
+  at("unplaced-open").textContent = `Place ${waitingPhotos.length === 1 ? "a photo" : `${waitingPhotos.length} photos`}`;
+  at("unplaced-open").setAttribute("aria-label", `Place ${waitingPhotos.length} photos without a position`);
+}
+
+function placeNext() {
+  const [next] = waitingPhotos;
+  if (!next) return;
+  map.placing = true;
+  at("map").classList.add("placing");
+  document.querySelector("footer").inert = true;
+  at("image").src = `/unplaced/${next.sha256}`;
+  at("image").alt = `Photo ${next.name}`;
+  at("name").textContent = next.name;
+  at("facts").textContent = `not in the dataset yet: ${next.reason}`;
+  at("reasons").replaceChildren();
+  at("where").hidden = at("probability").hidden = true;
+  note("Click or tap where this photo was taken", "Skip", () => {
+    waitingPhotos.push(waitingPhotos.shift());
+    placeNext();
+  });
+}
+
+async function placed(place) {
+  const [photo] = waitingPhotos;
+  map.placing = false;
+  note("Taking it in …");
+  const complaint = await store.takeIn(photo.sha256, place);
+  if (complaint) {
+    alarm(complaint);
+    placeNext();
+    return;
+  }
+  location.hash = photo.sha256.slice(0, 16);
+  location.reload();
 }
 
 function leaveRoof() {
@@ -249,7 +290,7 @@ function connect() {
     previous: () => step(-1), next: () => step(1), undo: () => store.undo(), confirm, unsure: () => mark("unsure"),
     exclude: () => mark("exclude"), reset: () => act("reset"), "zoom-in": () => map.zoom(1.4), "zoom-out": () => map.zoom(1 / 1.4),
     "zoom-fit": () => map.fit(), "help-open": () => at("help").showModal(), "help-close": () => at("help").close(),
-    accept, "off-roof": leaveRoof, "queue-open": () => queue.open(), enlarge, "alert-close": () => { at("alert").hidden = true; },
+    accept, "off-roof": leaveRoof, "queue-open": () => queue.open(), "unplaced-open": placeNext, enlarge, "alert-close": () => { at("alert").hidden = true; },
   };
   for (const [id, listener] of Object.entries(clicks)) at(id).addEventListener("click", listener);
   for (const input of document.querySelectorAll("input[name=scope]")) input.addEventListener("change", () => current && show());
@@ -262,6 +303,7 @@ function connect() {
   map.addEventListener("move", ({ detail }) => moved(detail));
   map.addEventListener("picked", ({ detail }) => picked(detail));
   map.addEventListener("missed", missed);
+  map.addEventListener("placed", ({ detail }) => placed(detail));
   queue.addEventListener("choose", ({ detail }) => choose(detail.id));
   map.addEventListener("turn", ({ detail }) => turn(detail.heading));
   map.addEventListener("choose", ({ detail }) => choose(detail.id));
@@ -295,6 +337,7 @@ try {
   map = new MapView(store);
   queue = new QueueView(store, map);
   connect();
+  listUnplaced();
   const wanted = location.hash.slice(1);
   const first = wanted && store.byTime.find((id) => id.startsWith(wanted));
   map.fit();

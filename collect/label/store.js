@@ -37,6 +37,20 @@ export class Store extends EventTarget {
     return read(`/api/place?lon=${lon}&lat=${lat}`).catch(() => null);
   }
 
+  // Photos that ingest refused for want of a position.
+  unplaced() {
+    return read("/api/unplaced").catch(() => []);
+  }
+
+  // Take one of them in at a position; the sentence of what is wrong, "" where nothing is.
+  async takeIn(sha256, { lon, lat }) {
+    const headers = { "Content-Type": "application/json" };
+    const body = JSON.stringify({ sha256, lon, lat });
+    const response = await fetch("/api/placed", { method: "POST", headers, body }).catch(() => null);
+    if (!response) return "Not saved: the server does not answer.";
+    return response.ok ? "" : (await response.json().catch(() => ({}))).error ?? `The server failed (${response.status}).`;
+  }
+
   // Where the rest of the walk places a photo, null where it cannot say.
   expected(photo) {
     const found = this.suspicions.get(photo.id);

@@ -1,5 +1,6 @@
 """The label page in headless Chromium, used as a person would."""
 
+import json
 import re
 import signal
 import threading
@@ -11,13 +12,14 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from shapely.geometry import Point, box
 
+from collect import ingest
 from collect.label.labelling import Labelling
 from collect.label.opening import Opening
 from img2gps.corrections import Correction, read_corrections
 from img2gps.dataset import Dataset
 from img2gps.site import Site
 from img2gps.types import Photo
-from tests.datasets import FRAME, make_photo
+from tests.datasets import FRAME, box_site, make_photo
 from tests.labelling import (
     CHROMIUM,
     Client,
@@ -30,6 +32,7 @@ from tests.labelling import (
     walk_with_a_slip,
 )
 from tests.maps import small_map
+from tests.photos import write_photo
 
 pytestmark = [
     pytest.mark.browser,
@@ -592,3 +595,27 @@ def test_a_walk_turns_and_is_excluded_as_one(page: Page, dataset: Dataset) -> No
     for line in turned:
         own = next(photo for photo in walk if photo.id == line.photo_id).heading_deg or 0.0
         assert line.heading_deg == pytest.approx((own + 5) % 360)
+
+
+@pytest.mark.slow
+def test_a_photo_without_a_position_is_placed_by_a_click(tmp_path: Path, context: BrowserContext) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    write_photo(folder / "IMG_1.jpg", seed=1, lon=FRAME.origin_lon, lat=FRAME.origin_lat)
+    write_photo(folder / "IMG_2.jpg", seed=2, lon=None, lat=None)
+    site = tmp_path / "box.geojson"
+    site.write_text(json.dumps(box_site(300, 300).to_geojson()))
+    root = tmp_path / "quad"
+    assert ingest(folder, root, site=site).new == 1
+    with label_process(root, "--photos", str(folder)) as process:
+        page = context.new_page()
+        open_page(page, process.url)
+        page.locator("#unplaced-open").click()
+        expect(page.locator("#name")).to_have_text("IMG_2.jpg")
+        page.locator("#map").click(position={"x": 200, "y": 200})
+        expect(page.locator("#progress")).to_contain_text("of 2", timeout=20000)
+        expect(page.locator("#name")).to_have_text("IMG_2.jpg", timeout=20000)
+        expect(page.locator("#unplaced-open")).to_be_hidden()
+    frame = Dataset.open(root).frame()
+    assert sorted(frame["source_name"]) == ["IMG_1.jpg", "IMG_2.jpg"]
+    assert frame.set_index("source_name").loc["IMG_2.jpg", "gps_source"] == "labels"
