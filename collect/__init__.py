@@ -5,8 +5,8 @@
 campus to practise on. `label_queue` says which labels to look at first, `import_labels` and `export_labels` bring
 corrections in and out. `basemap` fetches the map under everything.
 `publish` writes a folder for the Hugging Face Hub, `fetch` makes a dataset of one.
-corrections in and out. `basemap` fetches the map under everything. `forget` removes photos for good, and `take_back`
-lets them in again.
+`forget` removes photos for good, and `take_back` lets them in again. `merge` makes one dataset of two, `migrate`
+writes one of an earlier version anew.
 """
 
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         import_labels,
         ingest,
         label_queue,
+        merge,
+        migrate,
         publish,
         simulate,
         split,
@@ -42,6 +44,8 @@ __all__ = [
     "import_labels",
     "ingest",
     "label_queue",
+    "merge",
+    "migrate",
     "publish",
     "simulate",
     "split",

@@ -29,7 +29,7 @@ EXIT_IO_ERROR = 74  # EX_IOERR of sysexits.h: disk full, a read-only folder, per
 _GROUPS = {
     "Collect": ("doctor", "validate", "ingest", "basemap", "audit", "label", "split", "verify"),
     "Train": ("train", "evaluate", "predict", "ablate", "export", "serve"),
-    "Share": ("publish", "fetch", "forget"),
+    "Share": ("publish", "fetch", "forget", "merge", "migrate"),
     "Practise": ("demo", "simulate"),
 }
 

@@ -27,7 +27,9 @@ __all__ = [
     "csv_bytes",
     "drop_incomplete_line",
     "fsync_folder",
+    "is_digested",
     "read_json_lines",
+    "replace_records",
     "sha256_bytes",
     "sha256_file",
     "write_atomic",
@@ -122,6 +124,11 @@ def append_record(path: Path, record: Mapping[str, Any]) -> None:
     """Append a JSON line with a digest of itself, which `read_json_lines` compares; NaN raises ValueError."""
     line = dict(record) | {_DIGEST: _record_digest(record)}
     append_line(path, json.dumps(line, allow_nan=False, separators=(",", ":")))
+
+
+def is_digested(path: Path) -> bool:
+    """Return whether every line of a JSON-lines file has its digest: those of earlier versions had none."""
+    return all(_DIGEST in json.loads(line) for line in path.read_bytes().split(b"\n")[:-1] if line.strip())
 
 
 def replace_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from img2gps.files import canonical_json, sha256_bytes
 from img2gps.site import Site
 
-__all__ = ["is_edited", "site_bytes"]
+__all__ = ["has_digest", "is_edited", "site_bytes"]
 
 _DIGEST: Final = "digest"
 
@@ -19,6 +19,15 @@ def site_bytes(site: Site) -> bytes:
     """Return the bytes of site.geojson."""
     document = site.to_geojson()
     return (json.dumps(document | {_DIGEST: _digest(document)}, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def has_digest(path: Path) -> bool:
+    """Return whether the file can tell that it was changed: those of earlier versions cannot."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and _DIGEST in document
 
 
 def is_edited(path: Path) -> bool:

@@ -5,7 +5,7 @@ from collect.api.labels import export_labels, import_labels, label_queue
 from collect.api.maps import basemap
 from collect.api.photos import doctor, ingest, simulate, validate
 from collect.api.sharing import fetch, publish
-from collect.api.years import forget, take_back
+from collect.api.years import forget, merge, migrate, take_back
 
 __all__ = [
     "audit",
@@ -17,6 +17,8 @@ __all__ = [
     "import_labels",
     "ingest",
     "label_queue",
+    "merge",
+    "migrate",
     "publish",
     "simulate",
     "split",

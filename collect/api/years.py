@@ -1,14 +1,17 @@
 """What is done with a dataset over the years: photos forgotten, datasets merged, moved on to a newer schema."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collect.api.arguments import DatasetOrPath, Paths, as_paths, opened
 
 if TYPE_CHECKING:
     from collect.forgetting.forget import ForgetResult
+    from collect.merging.merge import MergeResult
+    from collect.migration.migrate import Migration
 
-__all__ = ["forget", "take_back"]
+__all__ = ["forget", "merge", "migrate", "take_back"]
 
 
 def forget(
@@ -56,3 +59,25 @@ def take_back(dataset: DatasetOrPath, ids: Sequence[str], *, dry_run: bool = Fal
     from collect.forgetting.forget import take_back_photos
 
     return take_back_photos(opened(dataset), list(ids), dry_run=dry_run)
+
+
+def merge(first: DatasetOrPath, second: DatasetOrPath, into: str | Path, *, dry_run: bool = False) -> "MergeResult":
+    """Merge two datasets of one site into the new folder `into`: what ``img2gps merge`` does.
+
+    Neither is changed, and no originals are needed. Photos that one was asked to forget stay out. Raises UsageError,
+    NotFoundError, InvalidDatasetError, DatasetLockedError.
+    """
+    from collect.merging.merge import merge_datasets
+
+    return merge_datasets(opened(first), opened(second), Path(into), dry_run=dry_run)
+
+
+def migrate(dataset: DatasetOrPath, *, dry_run: bool = False) -> "Migration":
+    """Write the files of a dataset of an earlier version anew: what ``img2gps migrate`` does.
+
+    Rows, positions, splits and corrections stay as they are. Raises NotFoundError, InvalidDatasetError,
+    DatasetLockedError.
+    """
+    from collect.migration.migrate import migrate_dataset
+
+    return migrate_dataset(opened(dataset), dry_run=dry_run)

@@ -21,7 +21,15 @@ from img2gps.site import Site, packaged_sites
 from img2gps.site_file import site_bytes
 from img2gps.text import safe_path
 
-__all__ = ["check_free_space", "draft_of", "is_fresh", "make_dataset", "mend_dataset", "sweep_drafts"]
+__all__ = [
+    "check_free_space",
+    "check_space_for",
+    "draft_of",
+    "is_fresh",
+    "make_dataset",
+    "mend_dataset",
+    "sweep_drafts",
+]
 
 _COPY_BYTES_AT_512_PX = 120_000  # measured: 60 to 130 kB for 512 x 683 px of a campus at quality 90
 _OTHER_BYTES = 4 << 20
@@ -125,7 +133,12 @@ def mend_dataset(dataset: Dataset) -> Traces:
 def check_free_space(root: Path, files: Sequence[FoundFile], short_side_px: int) -> None:
     """Raise OSError (ENOSPC) where the working copies of `files` would not fit, before any work is done."""
     copy_bytes = _COPY_BYTES_AT_512_PX * (short_side_px / 512) ** 2
-    needed = sum(min(file.size, copy_bytes) for file in files) + _OTHER_BYTES
+    check_space_for(root, sum(min(file.size, copy_bytes) for file in files))
+
+
+def check_space_for(root: Path, size: float) -> None:
+    """Raise OSError (ENOSPC) where copies of `size` bytes would not fit beside what a dataset has besides."""
+    needed = size + _OTHER_BYTES
     free = shutil.disk_usage(next(folder for folder in (root, *root.absolute().parents) if folder.exists())).free
     if needed > free:
         message = f"Too little free space: about {needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free"

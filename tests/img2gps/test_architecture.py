@@ -115,7 +115,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("commands",),
         ("api",),
         ("publishing",),
-        ("forgetting",),
+        ("forgetting", "merging", "migration"),
         ("verification", "diagnosis"),
         ("ingestion", "auditing", "label", "mapping"),
         ("validation", "splits"),

@@ -1,0 +1,1 @@
+"""Two datasets of one site become one: two laptops, one campus."""

@@ -1,0 +1,1 @@
+"""Datasets of earlier schemas, written anew as this version would have written them."""
