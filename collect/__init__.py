@@ -6,7 +6,7 @@ campus to practise on. `label_queue` says which labels to look at first, `import
 corrections in and out. `basemap` fetches the map under everything.
 `publish` writes a folder for the Hugging Face Hub, `fetch` makes a dataset of one.
 `forget` removes photos for good, and `take_back` lets them in again. `merge` makes one dataset of two, `migrate`
-writes one of an earlier version anew.
+writes one of an earlier version anew. `check_site` says what is wrong with a polygon's file.
 """
 
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collect.api import (
         audit,
         basemap,
+        check_site,
         doctor,
         export_labels,
         fetch,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "audit",
     "basemap",
+    "check_site",
     "doctor",
     "export_labels",
     "fetch",

@@ -24,6 +24,7 @@ __all__ = [
     "Img2GPSError",
     "InvalidCheckpointError",
     "InvalidDatasetError",
+    "MissingSiteError",
     "NotFoundError",
     "QualityGateError",
     "RejectedFilesError",
@@ -48,6 +49,10 @@ class UsageError(Img2GPSError):
     """An option, an argument or the file it names makes no sense."""
 
     exit_code = 2
+
+
+class MissingSiteError(UsageError):
+    """A new dataset was not told which site it is for."""
 
 
 class NotFoundError(Img2GPSError):

@@ -5,11 +5,12 @@ from collect.api.labels import export_labels, import_labels, label_queue
 from collect.api.maps import basemap
 from collect.api.photos import doctor, ingest, simulate, validate
 from collect.api.sharing import fetch, publish
-from collect.api.years import forget, merge, migrate, take_back
+from collect.api.years import check_site, forget, merge, migrate, take_back
 
 __all__ = [
     "audit",
     "basemap",
+    "check_site",
     "doctor",
     "export_labels",
     "fetch",

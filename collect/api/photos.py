@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from collect.api.arguments import DatasetOrPath, Paths, as_paths, root_of
+from img2gps.errors import MissingSiteError
 
 if TYPE_CHECKING:
     from collect.diagnosis.diagnose import Diagnosis
@@ -69,7 +70,14 @@ def ingest(
         dry_run=dry_run,
         command=command,
     )
-    return run(as_paths(photos), root_of(dataset), options)
+    try:
+        return run(as_paths(photos), root_of(dataset), options)
+    except MissingSiteError as error:
+        from collect.outlining.positions import positions_of
+        from collect.outlining.proposal import missing_site
+
+        places = as_paths(photos)
+        raise missing_site(root_of(dataset), places, str(error), *positions_of(places, jobs=jobs)) from error
 
 
 def validate(

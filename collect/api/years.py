@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from collect.forgetting.forget import ForgetResult
     from collect.merging.merge import MergeResult
     from collect.migration.migrate import Migration
+    from collect.outlining.check import SiteCheck
 
-__all__ = ["forget", "merge", "migrate", "take_back"]
+__all__ = ["check_site", "forget", "merge", "migrate", "take_back"]
 
 
 def forget(
@@ -81,3 +82,17 @@ def migrate(dataset: DatasetOrPath, *, dry_run: bool = False) -> "Migration":
     from collect.migration.migrate import migrate_dataset
 
     return migrate_dataset(opened(dataset), dry_run=dry_run)
+
+
+def check_site(name_or_file: str | Path) -> "SiteCheck":
+    """Return what a site's file is, and what keeps it from being one: what ``img2gps site check`` does.
+
+    A bad file is in the result, not raised. Raises NotFoundError where there is none.
+
+        >>> from collect import check_site
+        >>> check_site("penn-engineering-quad").problem
+        ''
+    """
+    from collect.outlining.check import check_site as check
+
+    return check(name_or_file)

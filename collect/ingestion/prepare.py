@@ -13,7 +13,7 @@ from collect.ingestion.photo_store import sweep_temporary_files
 from collect.ingestion.site_change import finish_site_change
 from collect.reading.discover import FoundFile
 from img2gps.dataset import Dataset
-from img2gps.errors import InvalidDatasetError, UsageError
+from img2gps.errors import InvalidDatasetError, MissingSiteError, UsageError
 from img2gps.files import TEMPORARY_PREFIX, fsync_folder, sha256_bytes, write_atomic
 from img2gps.forgotten import read_forgotten
 from img2gps.manifest import read_table, write_manifest
@@ -60,7 +60,7 @@ def require_site(root: Path, site: Site | None) -> Site:
     """Return the site for a new dataset. Raises UsageError where none was given."""
     if site is None:
         names = ", ".join(packaged_sites())
-        raise UsageError(
+        raise MissingSiteError(
             f"{safe_path(root)} is new: say with --site which site it is for (a GeoJSON file, or {names})."
         )
     return site

@@ -62,8 +62,8 @@ def statements(line: str) -> list[list[str]]:
 
 def test_the_commands_of_the_design_exist() -> None:
     expected = (
-        "ablate audit basemap demo doctor evaluate export fetch forget ingest "
-        "label merge migrate predict publish serve simulate split train validate verify"
+        "ablate audit basemap demo doctor evaluate export fetch forget ingest label "
+        "merge migrate predict publish serve simulate site split train validate verify"
     )
     assert expected.split() == NAMES
 
