@@ -201,3 +201,22 @@ def test_killed_at_any_operation_there_is_all_or_nothing(halves: Path, tmp_path:
             merge(halves / "a", halves / "b", root)
         assert plain(root) == expected
         assert Dataset.open(root).frame().shape[0] == 10
+
+
+def test_a_dataset_is_a_folder_that_can_be_moved_and_only_read(halves: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(halves / "a", tmp_path / "elsewhere/renamed")
+    assert verify(root).problems == ()
+    assert Dataset.open(root).frame().shape == Dataset.open(halves / "a").frame().shape
+    moved = shutil.copytree(halves / "in/a", tmp_path / "other-laptop")  # other paths, the same bytes
+    assert run_ingest(moved, root).unchanged == 5
+    for path in sorted(root.rglob("*"), reverse=True):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    root.chmod(0o555)
+    try:
+        before = fingerprint(root, without=())
+        assert verify(root).problems == ()
+        assert len(merge(root, halves / "b", tmp_path / "both").rows.photos) == 10
+        assert fingerprint(root, without=()) == before
+    finally:
+        for path in (root, *root.rglob("*")):
+            path.chmod(0o755)
