@@ -7,6 +7,7 @@ prints it and exits with the code; nothing else catches them.
     Img2GPSError
     ├── QualityGateError          1   a threshold the user set was not met
     ├── UsageError                2   an option, an argument or the file it names makes no sense
+    │   └── MissingSiteError      2   a new dataset was not told which site it is for
     ├── NotFoundError             3   a path or a name that does not exist
     ├── InvalidDatasetError       4   a dataset folder or manifest that breaks its contract
     ├── InvalidCheckpointError    5   a run or checkpoint that is damaged or of another kind

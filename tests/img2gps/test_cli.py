@@ -227,6 +227,7 @@ def test_exit_codes_are_those_of_the_contract() -> None:
         "Img2GPSError": 1,
         "QualityGateError": 1,
         "UsageError": 2,
+        "MissingSiteError": 2,
         "NotFoundError": 3,
         "InvalidDatasetError": 4,
         "InvalidCheckpointError": 5,
