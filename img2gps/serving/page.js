@@ -16,7 +16,12 @@ class AnswerMap {
     this.answer = null;
     const bounds = data.site.bounds.map((value) => value / DM);
     this.view = new View(canvas, bounds, { onChange: () => this.redraw(), onTap: () => {} });
-    darkMode.addEventListener("change", () => this.redraw());
+    const { ground } = data.site;
+    this.ground = ground ? new Ground(ground, { colour, onMore: () => this.redraw() }) : null;
+    darkMode.addEventListener("change", () => {
+      this.ground?.forget();
+      this.redraw();
+    });
     for (const [id, act] of [["zoom-in", (v) => v.zoom(1.5)], ["zoom-out", (v) => v.zoom(1 / 1.5)], ["zoom-fit", (v) => v.fit()]]) {
       byId(id).addEventListener("click", () => act(this.view));
     }
@@ -48,7 +53,8 @@ class AnswerMap {
     context.fillStyle = colour("map-ground");
     context.fillRect(0, 0, view.width, view.height);
     context.lineJoin = context.lineCap = "round";
-    drawSite(context, view, data.site, () => {
+    this.ground?.prepare(view);
+    drawSite(context, view, data.site, this.ground, () => {
       if (answer?.shares && data.cells) this.cells(answer.shares);
     });
     if (answer) this.regions(answer);
@@ -240,7 +246,7 @@ document.addEventListener("paste", (event) => ask([...(event.clipboardData?.file
 
 byId("about").textContent = `Photos of ${data.siteName}: take or choose one, its own position is not needed.`;
 byId("model").textContent = `Model ${data.modelName}.${data.tellsStrangers ? "" : " It does not tell photos of elsewhere from those of the site."}`;
-byId("attribution").textContent = data.site.attribution ?? "";
+byId("attribution").textContent = data.site.ground?.credit ?? "";
 byId("walk-choice").hidden = !data.walks;
 byId("key-cells").hidden = !data.cells;
 engineReady().then(

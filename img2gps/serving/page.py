@@ -13,8 +13,8 @@ __all__ = ["CONTENT_TYPES", "page_files"]
 
 _FOLDER: Final = Path(__file__).parent
 _SHARED: Final = _FOLDER.parent / "report"
-_STYLES: Final = (_SHARED / "report.css", _SHARED / "atlas.css", _FOLDER / "page.css")
-_MAP: Final = tuple(_SHARED / name for name in ("palette.js", "view.js", "layers.js"))
+_STYLES: Final = (_SHARED / "ground.css", _SHARED / "report.css", _SHARED / "atlas.css", _FOLDER / "page.css")
+_MAP: Final = tuple(_SHARED / name for name in ("palette.js", "view.js", "ground.js", "layers.js"))
 
 _KEPT: Final = "Photos are read, answered and not kept."
 CONTENT_TYPES: Final = {

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
+from img2gps.basemap.file import usable_basemap
+from img2gps.basemap.ground import ground_columns
 from img2gps.dataset import Dataset
 from img2gps.errors import Img2GPSError, UsageError
 from img2gps.geo import FloatArray, LocalFrame
@@ -145,7 +147,8 @@ def _made_of(run_path: Path) -> _MadeOf:
 def _ground(made: _MadeOf, frame: LocalFrame, cells: Cells | None) -> Ground:
     """Return the outline of the site the run was trained on; else where its cells or its photos lie."""
     if made.site is not None and made.site.frame == frame:
-        return ground_of_site(made.site)
+        basemap = None if made.dataset is None else usable_basemap(made.dataset)
+        return {**ground_of_site(made.site), "ground": ground_columns(basemap, frame)}
     if cells is not None:
         return ground_of_cells(cells.centres.cpu().double().numpy(), cells.size_m)
     if made.photos is None or made.photos.empty:
