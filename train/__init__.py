@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         evaluate,
         export,
         plan_ablate,
+        plan_export,
         plan_resume,
         plan_train,
         predict,
@@ -40,6 +41,7 @@ __all__ = [
     "export",
     "load_model",
     "plan_ablate",
+    "plan_export",
     "plan_resume",
     "plan_train",
     "predict",
@@ -54,7 +56,7 @@ settle_threads()  # before torch is loaded; where it is already, this changes no
 
 _API = (
     *("ablate", "check_export", "compare", "evaluate", "export"),
-    *("plan_ablate", "plan_resume", "plan_train", "predict", "resume", "serve", "train"),
+    *("plan_ablate", "plan_export", "plan_resume", "plan_train", "predict", "resume", "serve", "train"),
 )
 
 __getattr__, __dir__ = lazy_names(

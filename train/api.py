@@ -29,6 +29,7 @@ __all__ = [
     "evaluate",
     "export",
     "plan_ablate",
+    "plan_export",
     "plan_resume",
     "plan_train",
     "predict",
@@ -320,6 +321,32 @@ def export(
     if onnxruntime_web is not None:
         options = dataclasses.replace(options, onnxruntime_web=Path(onnxruntime_web))
     return export_run(Path(run), Path(out), format_name=format, options=options)
+
+
+def plan_export(
+    run: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    format: str = "onnx",  # noqa: A002  the option's name
+    half: bool = False,
+    heads: str | None = None,
+    round_m: float = 0.0,
+    thumbnails: bool = True,
+    fold: int | None = None,
+) -> Mapping[str, Any]:
+    """Return what `export` would write, having loaded the model, and write nothing: ``img2gps export --dry-run``.
+
+    The keys: run, out, format, heads, gallery_photos (training photos whose places it would hold), cells.
+
+        >>> from train import plan_export
+        >>> plan_export("runs/quick-001", "OUT", heads="heat_map")["gallery_photos"]
+        0
+    """
+    from train.exporting.formats import plan_export as plan
+    from train.exporting.options import ExportOptions
+
+    options = ExportOptions(half=half, heads=heads, round_m=round_m, thumbnails=thumbnails, fold=fold)
+    return plan(Path(run), Path(out), format_name=format, options=options)
 
 
 def check_export(

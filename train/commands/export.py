@@ -1,7 +1,8 @@
 """``img2gps export``."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -10,6 +11,7 @@ from img2gps.console import (
     FiniteRange,
     command,
     config_option,
+    dry_run_option,
     json_option,
     print_json,
     print_table,
@@ -45,6 +47,7 @@ img2gps export runs/default-001 OUT --heads heat_map --round-m 10
 @click.option("--onnxruntime-web", type=PATH, metavar="FOLDER", help="That npm package, for page; else npm fetches it.")
 @click.option("--check", is_flag=True, help="Compare an export with its run on photos, and write nothing.")
 @click.option("--run", type=PATH, help="With --check: the run, where it is not in runs.")
+@dry_run_option
 @json_option
 @config_option
 def export(
@@ -59,6 +62,7 @@ def export(
     onnxruntime_web: Path | None,
     check: bool,
     run: Path | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Write the model of a RUN into the folder OUT, for use without torch; or --check an OUT on PHOTOS.
@@ -66,7 +70,7 @@ def export(
     A model that compares photos holds where its training photos were taken, and small pictures of them: see the
     options. --check ends in exit 1 where the export is further from its run than it may be.
     """
-    from train.api import check_export
+    from train.api import check_export, plan_export
     from train.api import export as export_model
 
     if len(paths) < 2 or (len(paths) > 2 and not check):
@@ -77,18 +81,19 @@ def export(
         if not result.is_within_limits:
             raise QualityGateError(f"{safe_path(paths[0])} is further from its run than it may be: export it again.")
         return
-    written = export_model(
-        paths[0],
-        paths[1],
-        format=format_name,
-        half=half,
-        heads=heads,
-        round_m=round_m,
-        thumbnails=not no_thumbnails,
-        fold=fold,
-        onnxruntime_web=onnxruntime_web,
-    )
+    options: dict[str, Any] = {"format": format_name, "half": half, "heads": heads, "round_m": round_m, "fold": fold}
+    options["thumbnails"] = not no_thumbnails
+    if dry_run:
+        plan = plan_export(paths[0], paths[1], **options)
+        print_json(plan) if as_json else print_text(_plan_sentence(plan))
+        return
+    written = export_model(paths[0], paths[1], onnxruntime_web=onnxruntime_web, **options)
     _print_export(written, as_json=as_json)
+
+
+def _plan_sentence(plan: Mapping[str, Any]) -> str:
+    photos = format_count(int(plan["gallery_photos"]), "training photo")
+    return f"{safe_path(plan['out'])} would hold a model with {photos} in its gallery. Nothing was written."
 
 
 def _print_export(written: "ExportResult", *, as_json: bool) -> None:

@@ -11,12 +11,16 @@ from img2gps.errors import UsageError
 from img2gps.files import SUMS, TEMPORARY_PREFIX, fsync_folder, write_sums
 from img2gps.runtime.description import MODEL_JSON
 from img2gps.text import safe_path, safe_text
-from train.exporting.onnx_folder import write_onnx
+from train.exporting.onnx_folder import NO_GALLERY, write_onnx
 from train.exporting.options import ExportOptions, ExportResult, Writer
 from train.exporting.page_folder import write_page
+from train.exporting.privacy import changed_model
 from train.exporting.space_folder import write_space
+from train.inference.load import load_localizer
+from train.models.probe.heads.neighbours import Neighbours
+from train.models.probe.model import ProbeLocalizer
 
-__all__ = ["FORMATS", "check_out", "export_run"]
+__all__ = ["FORMATS", "check_out", "export_run", "plan_export"]
 
 FORMATS: Final[Mapping[str, Writer]] = {"onnx": write_onnx, "space": write_space, "page": write_page}
 
@@ -28,9 +32,7 @@ def export_run(run: Path, out: Path, *, format_name: str, options: ExportOptions
     another `out` or options that do not fit the model, ModuleNotFoundError's sentence as UsageError where the extra
     `export` is missing, QualityGateError where `half` errs by too much, and what `load_localizer` raises.
     """
-    if format_name not in FORMATS:
-        raise UsageError(f"No format {safe_text(repr(format_name))}: there are {', '.join(FORMATS)}.")
-    check_out(out)
+    _check(out, format_name)
     fresh = out.parent / f"{TEMPORARY_PREFIX}{uuid4().hex}"
     try:
         fresh.mkdir(parents=True)
@@ -41,6 +43,30 @@ def export_run(run: Path, out: Path, *, format_name: str, options: ExportOptions
         if fresh.exists():
             shutil.rmtree(fresh)
     return _moved(result, out)
+
+
+def plan_export(run: Path, out: Path, *, format_name: str, options: ExportOptions) -> dict[str, object]:
+    """Return what `export_run` would write of which model, having loaded it, and write nothing.
+
+    Raises what `export_run` raises, but for what only the export itself can tell.
+    """
+    _check(out, format_name)
+    localizer = load_localizer(run, fold=options.fold, device="cpu")
+    plan: dict[str, object] = {"run": str(run), "out": str(out), "format": format_name}
+    if not isinstance(localizer, ProbeLocalizer):
+        if options.heads is not None or options.round_m:
+            raise UsageError(NO_GALLERY)
+        return plan | {"heads": [], "gallery_photos": 0, "cells": 0}
+    ensemble = changed_model(localizer, options).ensemble
+    head = ensemble.heads.get("neighbours")
+    photos = len(head.xy) if isinstance(head, Neighbours) else 0
+    return plan | {"heads": list(ensemble.heads), "gallery_photos": photos, "cells": len(ensemble.cells)}
+
+
+def _check(out: Path, format_name: str) -> None:
+    if format_name not in FORMATS:
+        raise UsageError(f"No format {safe_text(repr(format_name))}: there are {', '.join(FORMATS)}.")
+    check_out(out)
 
 
 def _moved(result: ExportResult, out: Path) -> ExportResult:

@@ -32,10 +32,12 @@ from train.models.probe.heads.neighbours import Neighbours
 from train.models.probe.model import ProbeLocalizer
 from train.runs.names import open_run
 
-__all__ = ["MOST_HALF_M", "write_onnx"]
+__all__ = ["MOST_HALF_M", "NO_GALLERY", "write_onnx"]
 
 MOST_HALF_M: Final = 0.2
 """How far weights of 16 bits may move a position, in metres."""
+
+NO_GALLERY: Final = "This run gives points alone and holds no gallery: leave --heads and --round-m out."
 
 _COMPARED: Final = 8  # photos, at the end of every export
 
@@ -86,7 +88,7 @@ def _as_asked(
 ) -> tuple[Localizer, Mapping[str, object] | None, tuple[str, ...]]:
     if not isinstance(localizer, ProbeLocalizer):
         if options.heads is not None or options.round_m:
-            raise UsageError("This run gives points alone and holds no gallery: leave --heads and --round-m out.")
+            raise UsageError(NO_GALLERY)
         return localizer, None, ()
     changed = changed_model(localizer, options)
     return (localizer, None, ()) if changed is localizer else recalibrated(run, localizer, changed)

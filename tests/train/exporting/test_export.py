@@ -172,3 +172,14 @@ def test_a_network_is_exported_as_two_numbers(
     with pytest.raises(UsageError, match="points alone"):
         Locator(out).locate_many([colour_photo(0, 20)], walks=True)
     assert img2gps(["export", str(network_run), str(out), "--heads", "heat_map"]) == 2
+
+
+def test_a_dry_run_says_what_a_model_would_hold_and_writes_nothing(
+    probe_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert img2gps(["export", str(probe_run), str(out), "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["gallery_photos"] == 22
+    assert img2gps(["export", str(probe_run), str(out), "--dry-run", "--heads", "heat_map"]) == 0
+    assert "0 training photos" in capsys.readouterr().out
+    assert not out.exists()
