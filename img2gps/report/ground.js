@@ -6,7 +6,7 @@ const BUDGET_MS = 5;
 const SETTLED_MS = 140;
 const MOST_TILES = 160;
 const OVERVIEW_PX = 900;
-const MOST_NAMES = 60;
+const MOST_NAMES = 40;
 // What lies under the cells of a report, and what stands above them.
 const STORIES = [["green", "water", "road"], ["path", "wall", "building", "tree", "door"]];
 
@@ -73,9 +73,7 @@ class Ground {
   /** Paint one story of what is ready: the coarse below the sharp. */
   paint(context, view, story) {
     context.imageSmoothingEnabled = true;
-    const levels = [this.overview, this.before, this.level].filter(Boolean);
-    const sharp = this.level?.scale === view.scale && !this.level.missing;
-    for (const level of sharp ? [this.level] : levels) {
+    for (const level of this.shown(view)) {
       const grown = view.scale / level.scale;
       const side = TILE_PX * grown;
       const [left, top] = [onPixel(view.x(0), view.ratio), onPixel(view.y(0), view.ratio)];
@@ -87,9 +85,19 @@ class Ground {
     }
   }
 
+  /** The drawings that fill the view, the coarse first: as few as do, for each costs its pixels in every frame. */
+  shown(view) {
+    const whole = (level) => level && !level.missing;
+    if (whole(this.level) && view.scale >= this.level.scale) return [this.level];
+    if (whole(this.level)) return [this.overview, this.level];
+    const near = whole(this.before) && view.scale >= this.before.scale && this.level?.tiles.size === 0;
+    return [near ? null : this.overview, this.before, this.level].filter(Boolean);
+  }
+
   /** Write the names that have room, buildings before others, the large before the small. */
   names(context, view) {
     const taken = [];
+    const moving = this.level?.scale !== view.scale; // halos cost most, and nobody reads while a map zooms
     context.font = "600 11.5px system-ui, sans-serif";
     context.textAlign = "center";
     context.textBaseline = "middle";
@@ -106,7 +114,7 @@ class Ground {
       taken.push([x, y, half]);
       context.strokeStyle = this.colour("map-halo");
       context.fillStyle = this.colour(name.kind === "building" ? "map-name" : "map-name-soft");
-      context.strokeText(name.text, x, y);
+      if (!moving) context.strokeText(name.text, x, y);
       context.fillText(name.text, x, y);
     }
   }
