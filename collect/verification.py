@@ -18,6 +18,7 @@ from img2gps.forgotten import read_forgotten
 from img2gps.manifest import ManifestInfo, inspect_table, is_info_intact, photos_of, rows_digest
 from img2gps.progress import track
 from img2gps.reasons import FLAGS
+from img2gps.refined import refinement_problems
 from img2gps.rejected import is_changed, read_rejected
 from img2gps.site import Site
 from img2gps.site_file import is_edited
@@ -161,6 +162,8 @@ def _side_files(dataset: Dataset) -> Iterator[Problem]:
         remedy = "restore it, or delete it and ingest the rejected photos again"
         yield Problem(where="rejected.csv", what="it was changed after it was written", remedy=remedy)
     yield from corrections_problems(dataset)
+    for where, what in refinement_problems(dataset.refined_path):
+        yield Problem(where=where, what=what, remedy=f"{_RESTORE}, or refine again")
     try:
         read_outside(dataset)
     except InvalidDatasetError as error:

@@ -5,7 +5,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from img2gps.geo import geodesic_m
 from img2gps.locks import hold
 from img2gps.manifest import ManifestInfo, read_table
 from img2gps.progress import stderr
+from img2gps.refined import read_refinement
 from img2gps.site import Site, read_site
 from img2gps.site_file import is_edited
 from img2gps.text import format_count, safe_path, shell_path
@@ -107,6 +108,11 @@ class Dataset:
         return self.root / "forgotten.txt"
 
     @property
+    def refined_path(self) -> Path:
+        """The folder of positions that models refined (`img2gps.refined`)."""
+        return self.root / "refined"
+
+    @property
     def audit_path(self) -> Path:
         """The folder of the audit's report."""
         return self.root / "audit"
@@ -164,7 +170,7 @@ class Dataset:
         with hold(self.root / ".lock", otherwise=DatasetLockedError(busy)):
             yield
 
-    def frame(self) -> "gpd.GeoDataFrame":
+    def frame(self, *, labels: Literal["gps", "refined"] = "gps") -> "gpd.GeoDataFrame":
         """Return the manifest with corrections applied, as a GeoDataFrame in EPSG:4326 indexed 0..N-1.
 
         Beside the columns of `img2gps.manifest.COLUMNS`: `lon`, `lat` (degrees, corrected), `ingest_lon`, `ingest_lat`,
@@ -172,6 +178,10 @@ class Dataset:
         unsure | exclude | confirm), `stored_split` (as it was dealt). `geometry`, `heading_deg` and `gps_source` follow
         the correction; photos that a person excluded have the split ``excluded``. `frame_info` returns what the
         manifest says about itself.
+
+        With `labels` ``refined``, photos of the newest refinement that no person has moved or confirmed have its `lon`
+        and `lat`, and `refined_radius_m`, the disc that holds nine tenths of the belief (NaN: not refined). Raises
+        NotFoundError where nothing was refined.
         """
         import geopandas as gpd
         import shapely
@@ -183,6 +193,8 @@ class Dataset:
         data["ingest_lon"], data["ingest_lat"] = shapely.get_x(points), shapely.get_y(points)
         data["ingest_heading_deg"] = data["heading_deg"]
         _correct(data, newest(read_corrections(self.corrections_path)))
+        if labels == "refined":
+            _refine(data, read_refinement(self.refined_path).rows)
         data["moved_m"] = geodesic_m(data["ingest_lon"], data["ingest_lat"], data["lon"], data["lat"])
         geometry = shapely.points(np.asarray(data["lon"], dtype=np.float64), np.asarray(data["lat"], dtype=np.float64))
         frame = gpd.GeoDataFrame(data, geometry=geometry, crs="EPSG:4326")
@@ -206,6 +218,15 @@ def _correct(data: "pd.DataFrame", latest: Mapping[str, Correction]) -> None:
     data.loc[excluded, "split"] = "excluded"
     data.loc[excluded, "split_reason"] = "excluded by a correction"
     data["label_state"] = [entry.action if entry else "" for entry in found]
+
+
+def _refine(data: "pd.DataFrame", rows: "pd.DataFrame") -> None:
+    """Give the manifest's rows refined positions, but where a person told one."""
+    known = rows.set_index("id").reindex(data["id"])
+    free = known["lon"].notna().to_numpy() & ~data["label_state"].isin(("move", "confirm")).to_numpy()
+    for name in ("lon", "lat"):
+        data[name] = np.where(free, known[name].to_numpy(), data[name].to_numpy())
+    data["refined_radius_m"] = np.where(free, known["radius_90_m"].to_numpy(), np.nan)
 
 
 def frame_info(frame: "gpd.GeoDataFrame") -> ManifestInfo:

@@ -11,6 +11,7 @@ from img2gps.files import SUMS, TEMPORARY_PREFIX, changed_files
 from img2gps.progress import track
 from img2gps.text import format_count, safe_path, safe_text
 from img2gps.verification import Problem
+from train.runs.circles import circles
 from train.runs.folder import RunFolder
 
 __all__ = ["RunVerification", "verify_run"]
@@ -64,6 +65,7 @@ def verify_run(root: Path) -> RunVerification:
     problems = [
         *_config(run),
         *(problem for folder in folders for problem in _rows_and_figures(folder, root)),
+        *_refined(run),
         *(p for path in track(checkpoints, "Verifying checkpoints", len(checkpoints)) for p in _checkpoint(path, root)),
         *(problem for path in tables for problem in _predictions(path, root)),
         *(problem for folder in evaluations for problem in _evaluation(folder, root)),
@@ -118,6 +120,19 @@ def _rows_and_figures(folder: RunFolder, root: Path) -> Iterator[Problem]:
         yield from _told(folder.photos_path, root, _AGAIN, folder.read_photos)
     if folder.last.is_dir() and not folder.best.is_dir():
         yield from _missing_best(folder, root)
+
+
+def _refined(run: RunFolder) -> Iterator[Problem]:
+    """Tell of models whose labels were refined with the photos they are scored on."""
+    try:
+        found = [*circles(run)]
+    except Img2GPSError as error:
+        yield Problem(where="refined.json", what=str(error), remedy=_AGAIN)
+        return
+    for folder, photos in found:
+        where = safe_path(folder.refined_path.relative_to(run.root))
+        what = f"its labels were refined with {format_count(photos, 'photo')} that it is scored on"
+        yield Problem(where=where, what=what, remedy="train again with --labels refined")
 
 
 def _missing_best(folder: RunFolder, root: Path) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 """What the commands of this package do, as functions: one call each."""
 
 from collect.api.datasets import audit, split, verify
-from collect.api.labels import export_labels, import_labels, label_queue
+from collect.api.labels import export_labels, import_labels, label_queue, refine_labels
 from collect.api.maps import basemap
 from collect.api.photos import doctor, ingest, simulate, validate
 from collect.api.sharing import fetch, publish
@@ -21,6 +21,7 @@ __all__ = [
     "merge",
     "migrate",
     "publish",
+    "refine_labels",
     "simulate",
     "split",
     "take_back",

@@ -1,16 +1,17 @@
 """Labels without the page: corrections in and out of a dataset, and which labels to look at first."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from collect.api.arguments import DatasetOrPath, as_path, root_of
+from collect.api.arguments import DatasetOrPath, as_path, opened, root_of
 
 if TYPE_CHECKING:
     from collect.label.exchange import ImportReport
+    from collect.label.refined import RefinementSummary
     from collect.label.review_queue import LabelQueue
     from collect.label.unplaced import Placer
 
-__all__ = ["export_labels", "import_labels", "label_queue"]
+__all__ = ["export_labels", "import_labels", "label_queue", "refine_labels"]
 
 
 def import_labels(
@@ -56,11 +57,14 @@ def placer_of(dataset: DatasetOrPath) -> "Placer":
     return place
 
 
-def export_labels(dataset: DatasetOrPath, file: str | Path) -> int:
+def export_labels(
+    dataset: DatasetOrPath, file: str | Path, *, labels: Literal["corrected", "refined"] = "corrected"
+) -> int:
     """Write the corrections of a dataset to a .csv, .geojson or .gpx: what ``img2gps label --export`` does.
 
-    Returns how many there are. Raises NotFoundError, InvalidDatasetError, and UsageError for a file in the dataset's
-    own folder or of another kind.
+    Returns how many there are. With `labels` ``refined``, a .csv of all photos: id, source_name, lon, lat and radius_m,
+    the disc that holds nine tenths of the belief (empty where a position was not refined). Raises NotFoundError,
+    InvalidDatasetError, and UsageError for a file in the dataset's own folder or of another kind.
 
         >>> from collect import export_labels, import_labels
         >>> report = import_labels("quad", "surveyed.csv")
@@ -69,8 +73,26 @@ def export_labels(dataset: DatasetOrPath, file: str | Path) -> int:
     """
     from collect.label.exchange import export_corrections
     from collect.label.labelling import open_labelling
+    from collect.label.refined import export_refined
 
+    if labels == "refined":
+        return export_refined(opened(dataset), Path(file))
     return export_corrections(open_labelling(root_of(dataset)).store, Path(file))
+
+
+def refine_labels(dataset: DatasetOrPath, run: str | Path) -> "RefinementSummary":
+    """Refine the positions of a dataset by a run, and keep them beside it: what ``img2gps label --refine`` does.
+
+    The run is best one of ``train --folds`` with folds by walk. Photos of val and test keep their positions and have no
+    part in it. Raises NotFoundError, UsageError, InvalidDatasetError, InvalidCheckpointError, DatasetLockedError.
+
+        >>> from collect import refine_labels
+        >>> refine_labels("quad", "runs/quick-001").photos > 0
+        True
+    """
+    from collect.label.refined import refine
+
+    return refine(opened(dataset), Path(run))
 
 
 def label_queue(

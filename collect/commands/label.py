@@ -24,7 +24,8 @@ _SHOWN = 40
     "label",
     example=(
         "img2gps label quad\nimg2gps label quad --run runs/quad-1 --buildings buildings.geojson\n"
-        "img2gps label quad --queue\nimg2gps label quad --import surveyed.csv"
+        "img2gps label quad --queue\nimg2gps label quad --import surveyed.csv\n"
+        "img2gps label quad --refine runs/folds-001"
     ),
 )
 @click.argument("dataset", type=PATH)
@@ -44,6 +45,19 @@ _SHOWN = 40
     help="Take corrections over from a table (.csv, .tsv, geo.txt), .geojson, .kml, .gpkg or .gpx.",
 )
 @click.option("--export", "export_path", type=PATH, help="Write the corrections to a .csv, .geojson or .gpx file.")
+@click.option(
+    "--labels",
+    type=click.Choice(["corrected", "refined"]),
+    default="corrected",
+    help="With --export: what people corrected, or every position with its radius, refined where it was.",
+)
+@click.option(
+    "--refine",
+    "refine_run",
+    type=PATH,
+    metavar="RUN",
+    help="Refine positions by the phone's drift and a run's models that had not seen the walk; best of --folds.",
+)
 @click.option("--replace", is_flag=True, help="With --import: overwrite corrections that differ, too.")
 @click.option("--run", type=PATH, help="A run of `train --folds`: its out-of-fold predictions join in.")
 @click.option(
@@ -66,6 +80,8 @@ def label(
     show_queue: bool,
     import_path: Path | None,
     export_path: Path | None,
+    labels: str,
+    refine_run: Path | None,
     replace: bool,
     run: Path | None,
     buildings: Path | None,
@@ -89,19 +105,23 @@ def label(
         placer = placer_of(dataset)
         return open_labelling(dataset, by=by, run=run, buildings=buildings, paths=paths, photos=photos, placer=placer)
 
-    if import_path or export_path or show_queue:
+    if import_path or export_path or show_queue or refine_run:
         if run or buildings or paths:
             opens()  # what is wrong with one of these is said before anything is written
         document: dict[str, object] = {}
         if import_path:
             document["import"] = _import(dataset, import_path, replace=replace, by=by, as_json=as_json)
+        if refine_run:
+            document["refine"] = _refine(dataset, refine_run)
         if export_path:
-            document["export"] = _export(dataset, export_path)
+            document["export"] = _export(dataset, export_path, refined=labels == "refined")
         if show_queue:
             document |= _queue(dataset, run, buildings, as_json=as_json)
         if as_json:
             print_json(document)
         return
+    if labels != "corrected":
+        raise UsageError("--labels belongs to --export: give the file to write, too.")
     if replace:
         raise UsageError("--replace belongs to --import: give the file of corrections too.")
     if any(path is not None and not path.exists() for path in (run, buildings, paths, photos)):
@@ -126,10 +146,23 @@ def _import(dataset: Path, file: Path, *, replace: bool, by: str | None, as_json
     return report.to_dict()
 
 
-def _export(dataset: Path, file: Path) -> dict[str, object]:
-    """Write the corrections, say so, and return how many there are as plain values."""
+def _refine(dataset: Path, run: Path) -> dict[str, object]:
+    """Refine the labels, say what became of them, and return that as plain values."""
+    from collect.api import refine_labels
+
+    summary = refine_labels(dataset, run)
+    say(summary.sentence())
+    return summary.to_dict()
+
+
+def _export(dataset: Path, file: Path, *, refined: bool) -> dict[str, object]:
+    """Write the corrections, or all positions, say so, and return how many there are as plain values."""
     from collect.api import export_labels
 
+    if refined:
+        count = export_labels(dataset, file, labels="refined")
+        say(f"{format_count(count, 'position')} written to {safe_path(file)}.")
+        return {"file": safe_path(file), "positions": count}
     count = export_labels(dataset, file)
     say(f"{format_count(count, 'correction')} written to {safe_path(file)}.")
     return {"file": safe_path(file), "corrections": count}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from collect.label.actions import BY_LIMIT
 from collect.label.page_state import PageState
 from collect.label.predictions import FoldPrediction, read_predictions
+from collect.label.refined import RefinedPlace, read_refined
 from collect.label.review_queue import ReviewQueue
 from collect.label.store import LabelStore
 from collect.label.unplaced import Placer, UnplacedPhotos
@@ -44,6 +45,7 @@ class Labelling:
         predictions: Mapping[str, FoldPrediction] | None = None,
         basemap: Basemap | None = None,
         unplaced: UnplacedPhotos | None = None,
+        refined: Mapping[str, RefinedPlace] | None = None,
     ) -> "Labelling":
         """Return the parts over a dataset; `by` is whose corrections are written, the layers are in degrees.
 
@@ -58,8 +60,10 @@ class Labelling:
             predictions=predictions,
             basemap=basemap,
             surroundings=Surroundings(basemap, frame=store.site.frame) if basemap else None,
+            refined=refined or {},
         )
-        queue = ReviewQueue(store, buildings=buildings or mapped, predictions=predictions)
+        gross = {photo_id: place.gross for photo_id, place in (refined or {}).items()}
+        queue = ReviewQueue(store, buildings=buildings or mapped, predictions=predictions, gross=gross)
         return cls(store=store, queue=queue, page=page, unplaced=unplaced)
 
 
@@ -88,6 +92,7 @@ def open_labelling(
         predictions=read_predictions(run) if run else None,
         basemap=basemap_of(dataset),
         unplaced=UnplacedPhotos(dataset, photos, placer) if photos and placer else None,
+        refined=read_refined(dataset),
     )
 
 

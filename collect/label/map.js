@@ -209,6 +209,9 @@ export class MapView extends EventTarget {
     circle("model-50", model, photo.model?.radius_50_m);
     circle("model-90", model, photo.model?.radius_90_m);
     at("model-dot").setAttribute("d", model ? dots([model]) : "");
+    const refined = photo.refined && this.xy(photo.refined);
+    circle("refined-90", refined, photo.refined?.radius_90_m);
+    at("refined-dot").setAttribute("d", refined ? dots([refined]) : "");
     const here = spot(photo);
     const away = Math.hypot(here[0] - origin[0], here[1] - origin[1]) > 0.05;
     at("moved").setAttribute("d", away ? `M${origin.map(tidy).join(" ")}L${here.map(tidy).join(" ")}` : "");

@@ -212,6 +212,7 @@ function show() {
   }
   document.querySelector(".key.accuracy").hidden = current.accuracy_m === null;
   document.querySelector(".key.model").hidden = current.model === null;
+  document.querySelector(".key.refined").hidden = current.refined === null;
   map.show(current, store.scope(current, scopeKind()));
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from collect.label.actions import BY_LIMIT, Label, shown
 from collect.label.layers import to_geojson
 from collect.label.predictions import FoldPrediction
+from collect.label.refined import RefinedPlace
 from collect.label.standing import WORTH_LOOKING, WRONG_M
 from collect.label.store import LabelStore
 from img2gps.basemap.features import Basemap
@@ -34,6 +35,7 @@ class PageState:
     predictions: Mapping[str, FoldPrediction]
     basemap: Basemap | None = None
     surroundings: Surroundings | None = None
+    refined: Mapping[str, RefinedPlace] = dataclasses.field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """Return everything the page draws, as plain JSON values."""
@@ -49,7 +51,9 @@ class PageState:
             "paths": to_geojson(self.paths),
             "ground": ground_columns(self.basemap, site.frame),
             "photos": [
-                _photo(row, labels.get(row["id"], Label()), self.predictions.get(row["id"]))
+                _photo(
+                    row, labels.get(row["id"], Label()), self.predictions.get(row["id"]), self.refined.get(row["id"])
+                )
                 for row in frame.to_dict("records")
             ],
         }
@@ -76,7 +80,9 @@ class PageState:
         return path if path.is_relative_to(root) and path.is_file() else None
 
 
-def _photo(row: dict[Any, Any], label: Label, prediction: FoldPrediction | None) -> dict[str, Any]:
+def _photo(
+    row: dict[Any, Any], label: Label, prediction: FoldPrediction | None, refined: RefinedPlace | None
+) -> dict[str, Any]:
     return {
         "id": row["id"],
         "name": safe_text(row["source_name"], limit=120),
@@ -90,6 +96,7 @@ def _photo(row: dict[Any, Any], label: Label, prediction: FoldPrediction | None)
         "width": row["width"],
         "height": row["height"],
         "model": dataclasses.asdict(prediction) if prediction else None,
+        "refined": dataclasses.asdict(refined) if refined else None,
         "label": shown(label),
     }
 

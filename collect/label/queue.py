@@ -7,6 +7,7 @@ see the photo say, and what the phone and the map say about the fix itself.
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -72,6 +73,7 @@ def rank_labels(
     *,
     buildings: "list[BaseGeometry]",
     predictions: Mapping[str, FoldPrediction],
+    gross: Mapping[str, float] = MappingProxyType({}),
     shift: float = 0.0,
     progress: Callable[[int], None] | None = None,
 ) -> list[Suspicion]:
@@ -79,6 +81,7 @@ def rank_labels(
 
     `frame` is that of `img2gps.dataset.Dataset.frame`; labels that a person has looked at are not listed.
     Those moved or confirmed are trusted as neighbours of the others, excluded ones are nobody's neighbour.
+    `gross` is how probably each label is grossly wrong by a refinement of them (`img2gps.refined`).
     `shift` is what `collect.label.standing.learned_shift` returned; `progress` hears how many photos are done.
     """
     if not len(frame):
@@ -104,6 +107,7 @@ def rank_labels(
             *_model_reasons(model, index),
             *_fix_reasons(row, usual_accuracy_m),
             *_building_reasons(float(depth_m[index])),
+            *_refined_reasons(gross.get(row["id"])),
         ]
         suspicions.append(_weigh(row["id"], found, places[index], shift))
     return sorted(suspicions, key=_urgency)
@@ -238,6 +242,15 @@ def _fix_reasons(row: dict[Any, Any], usual_accuracy_m: float) -> list[Reason]:
         weight = float(np.clip(0.7 * np.log(accuracy_m / usual_accuracy_m), -1.0, 2.0))
         found.append(Reason(code="accuracy", text=text if poor else "", weight=weight))
     return found
+
+
+def _refined_reasons(gross: float | None) -> list[Reason]:
+    """Return what a refinement says of a label; the model's own evidence is partly the same, so it counts by half."""
+    if gross is None or not 0 < gross < 1:
+        return []
+    weight = 0.5 * (np.log(gross / (1 - gross)) - np.log(GROSS_SHARE / (1 - GROSS_SHARE)))
+    text = "refining the labels found no drift of the phone that explains it" if weight > _TELLING else ""
+    return [Reason(code="refined", text=text, weight=float(np.clip(weight, *_MODEL_LIMITS)))]
 
 
 def _building_reasons(depth_m: float) -> list[Reason]:

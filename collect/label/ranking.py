@@ -27,9 +27,13 @@ class Ranking:
     """The newest ranking. Safe to call from several threads: the second waits for the first one's answer."""
 
     def __init__(
-        self, local: "LocalFrame", buildings: "list[BaseGeometry]", predictions: "Mapping[str, FoldPrediction]"
+        self,
+        local: "LocalFrame",
+        buildings: "list[BaseGeometry]",
+        predictions: "Mapping[str, FoldPrediction]",
+        gross: "Mapping[str, float]",
     ) -> None:
-        self._rank_labels = partial(rank_labels, local=local, buildings=buildings, predictions=predictions)
+        self._rank_labels = partial(rank_labels, local=local, buildings=buildings, predictions=predictions, gross=gross)
         self._lock = threading.Lock()
         self._newest: tuple[Stamp, list[Suspicion]] | None = None
         self.progress = (0, 0)

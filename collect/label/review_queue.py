@@ -71,10 +71,15 @@ class ReviewQueue:
     """The photos that nobody has looked at, most suspicious first. Safe to call from several threads."""
 
     def __init__(
-        self, store: LabelStore, *, buildings: "list[BaseGeometry]", predictions: Mapping[str, FoldPrediction]
+        self,
+        store: LabelStore,
+        *,
+        buildings: "list[BaseGeometry]",
+        predictions: Mapping[str, FoldPrediction],
+        gross: Mapping[str, float],
     ) -> None:
         self._store = store
-        self._ranking = Ranking(store.site.frame, buildings, predictions)
+        self._ranking = Ranking(store.site.frame, buildings, predictions, gross)
 
     def suspicions(self) -> list[Suspicion]:
         """Return the queue under the labels of this moment."""

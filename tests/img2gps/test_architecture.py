@@ -138,6 +138,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("exporting",),
         ("study",),
         ("evaluation", "training"),
+        ("refinement",),
         ("inference",),
         ("models",),
         ("runs",),

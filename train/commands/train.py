@@ -42,6 +42,7 @@ __all__ = ["train"]
 @click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.  [default: auto]")
 @click.option("--threads", type=click.IntRange(min=0), help="CPU threads; 0 for torch's choice.")
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any other field of the config.")
+@click.option("--labels", type=click.Choice(["gps", "refined"]), help="Positions as given, or refined.  [default: gps]")
 @click.option("--name", help="Name of the run.  [default: the preset, counted up]")
 @click.option("--folds", is_flag=True, help="Train one model per fold of the dataset; locate each fold by its own.")
 @click.option("--config", "config_path", type=PATH, help="A TOML file of these options, or a run's config.toml.")

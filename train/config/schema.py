@@ -14,6 +14,7 @@ Target = Literal["degrees", "metres"]
 Loss = Literal["mse", "huber"]
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["step", "cosine", "constant"]
+Labels = Literal["gps", "refined"]
 Answer = Literal["mean", "median", "mode"]
 
 MOST_EPOCHS: Final = 1_000_000
@@ -58,6 +59,10 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(default=0.0, ge=0.0, le=1e3, description="Weight decay of the optimiser.")
     epochs: int = Field(default=15, ge=1, le=MOST_EPOCHS, description="Times that every training photo is seen.")
     batch_size: int = Field(default=16, ge=1, le=1_000_000, description="Photos per step.")
+    labels: Labels = Field(
+        default="gps",
+        description="What is learned: positions as phones and people gave them, or refined ones.",
+    )
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="The same seed, the same weights.")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
     threads: int = Field(default=0, ge=0, le=4096, description="CPU threads of torch; 0 for torch's own choice.")

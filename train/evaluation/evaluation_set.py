@@ -10,6 +10,7 @@ from img2gps.splits import emptied_splits, in_split, split_hashes
 from img2gps.text import format_count, safe_path, shell_path
 from train.evaluation.training_overlap import label_notes, learned_from, overlap_notes, without_overlap
 from train.inference.predictions import read_predictions
+from train.runs.circles import refuse_circles
 from train.runs.folder import RunFolder
 from train.runs.info import NO_PHOTOS, RunInfo
 from train.runs.names import open_run
@@ -76,10 +77,13 @@ def choose_evaluation_set(
             f"give {safe_path(run.root)}/folds/0, or train without --folds."
         )
     if own and info.folds:
-        return _pooled_folds(path, run, info, dataset, frame, split, force)
-    if own:
-        return _own_split(path, run, info, dataset, frame, split, force)
-    return _other_dataset(path, run, info, dataset, frame, split)
+        chosen = _pooled_folds(path, run, info, dataset, frame, split, force)
+    elif own:
+        chosen = _own_split(path, run, info, dataset, frame, split, force)
+    else:
+        chosen = _other_dataset(path, run, info, dataset, frame, split)
+    refuse_circles(chosen.run, chosen.rows["id"], chosen.rows["fold"], chosen.training["id"])
+    return chosen
 
 
 def _dataset(info: RunInfo, on: Path | None) -> Dataset:

@@ -24,6 +24,7 @@ from train.evaluation.per_figure import Figures, Interval, Length, figures_of
 from train.evaluation.result import ErrorCurves, EvaluationResult
 from train.evaluation.strata import MacroAverage, Stratum
 from train.evaluation.summary import few_walks_line, figures_beside, next_steps
+from train.evaluation.truth import truth_lines
 
 __all__ = ["write_report"]
 
@@ -66,6 +67,7 @@ def write_report(path: Path, result: EvaluationResult, *, dataset: Dataset) -> N
         few_walks=few_walks_line(result),
         next_steps=next_steps(result)[:-1],  # the last one points to this page
         figures=_figure_rows(result),
+        truth_lines=truth_lines(result.truth),
         groups={title: [*map(_stratum_cells, rows), *_average_rows(macro)] for title, (rows, macro) in groups.items()},
         strong_rows={title: [len(rows)] if _average_rows(macro) else [] for title, (rows, macro) in groups.items()},
         labels=_label_rows(result),

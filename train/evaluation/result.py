@@ -15,6 +15,7 @@ from train.evaluation.bootstrap import IntervalSource
 from train.evaluation.calibration import Abstention, Coverage, FamiliarityFigures, ReliabilityBin, RiskCoverage
 from train.evaluation.per_figure import FigureIntervals, Interval
 from train.evaluation.strata import Bias, MacroAverage, Strata, Stratum, WorstPhoto
+from train.evaluation.truth import TruthFigures
 from train.evaluation.whole_walks import WholeWalks
 from train.runs.remarks import BesideMean
 
@@ -115,7 +116,8 @@ class EvaluationResult:
     `references` are under the keys of `train.evaluation.references.REFERENCES`; `skill` under rmse_m, mean_m and
     median_m, without those of which the mean predictor is never wrong. What says how sure the model is
     (`calibration`, `risk_coverage`, `abstention`, `familiarity`) is None where it states no such thing, and
-    `abstention` where it was not asked for. `whole_walks` is None where walks cannot be located together. `scores`
+    `abstention` where it was not asked for. `whole_walks` is None where walks cannot be located together,
+    `truth` where fewer than 20 photos are scored. `scores`
     has a row per photo (`train.evaluation.scores`).
     """
 
@@ -138,6 +140,7 @@ class EvaluationResult:
     abstention: Abstention | None
     familiarity: FamiliarityFigures | None
     whole_walks: WholeWalks | None
+    truth: TruthFigures | None
     curves: ErrorCurves
     worst: tuple[WorstPhoto, ...]
     scores: "pd.DataFrame"

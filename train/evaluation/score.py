@@ -21,6 +21,7 @@ from train.evaluation.result import (
     Scored,
     Skill,
 )
+from train.evaluation.truth import truth_figures
 from train.evaluation.whole_walks import whole_walks
 from train.models.conformal import LEVELS
 from train.models.familiarity import Power
@@ -71,6 +72,7 @@ def evaluation_result(
         abstention=uncertainty.abstention,
         familiarity=uncertainty.familiarity,
         whole_walks=of_walks,
+        truth=truth_figures(scores),
         curves=_curves(errors, references, scores["walk_error_m"] if of_walks else None),
         worst=strata.worst(scores),
         scores=scores,

@@ -49,6 +49,8 @@ def scores_frame(
     scores["light"] = light_of(sun_elevation_deg(scores["captured_at"], scores["lon"], scores["lat"]))
     scores["device_name"] = _device_names(rows)
     scores["east_m"], scores["north_m"] = site.frame.to_local(scores["lon"], scores["lat"])
+    scores["accuracy_m"] = rows["gps_accuracy_m"].to_numpy(dtype=np.float64, na_value=np.nan)
+    scores["walk_east_m"], scores["walk_north_m"] = site.frame.to_local(scores["walk_lon"], scores["walk_lat"])
     scores["pred_east_m"], scores["pred_north_m"] = site.frame.to_local(scores["pred_lon"], scores["pred_lat"])
     scores["nearest_train_m"] = references.errors_m["oracle"]
     scores["mean_predictor_m"] = references.errors_m["mean_predictor"]

@@ -12,6 +12,7 @@ from train.evaluation.compare import Comparison
 from train.evaluation.per_figure import Figures, Interval, Length, figures_of
 from train.evaluation.result import EvaluationResult
 from train.evaluation.strata import ENOUGH_ALONE, MacroAverage, Stratum
+from train.evaluation.truth import truth_lines
 from train.evaluation.whole_walks import WholeWalks
 from train.runs.remarks import TELLS_NO_STRANGERS, familiarity_sentence, mean_position_sentence
 
@@ -97,6 +98,7 @@ def remarks(result: EvaluationResult) -> list[str]:
     return [
         *(f"Note: {note}." for note in result.notes),
         *_skill_lines(result),
+        *truth_lines(result.truth),
         *_uncertainty_lines(result),
         *_label_lines(result),
         *filter(None, [few_walks_line(result)]),

@@ -25,6 +25,15 @@ from train.models.localizer import Estimate, Localizer, WalkLocalizer
 from train.runtime.devices import naming_memory
 
 __all__ = ["estimate_walks", "locate_each", "locate_each_walk", "locate_files", "locate_with_walks"]
+__all__ = [
+    "estimate_walks",
+    "evidence_of",
+    "locate_each",
+    "locate_each_walk",
+    "locate_files",
+    "locate_with_walks",
+    "walks_of",
+]
 
 _MORE_MEMORY: Final = "close other programs, or use another --device"
 _ALONE_AT_ONCE: Final = 256
@@ -99,19 +108,19 @@ def locate_with_walks(
     alone, with_walks = [], []
     with bar("Locating", len(paths)) as advance:
         for rows in company:
-            evidence = _evidence_of(localizer, [paths[row] for row in rows], batch_size, advance)
+            evidence = evidence_of(localizer, [paths[row] for row in rows], batch_size, advance)
             alone.append(localizer.estimate(evidence))
             with_walks.append(localizer.estimate_walk(evidence, alone[-1], seconds[rows]))
         for start in range(0, len(rest), _ALONE_AT_ONCE):
             rows = rest[start : start + _ALONE_AT_ONCE]
-            evidence = _evidence_of(localizer, [paths[row] for row in rows], batch_size, advance)
+            evidence = evidence_of(localizer, [paths[row] for row in rows], batch_size, advance)
             alone.append(localizer.estimate(evidence))
             with_walks.append(dataclasses.replace(alone[-1], company=np.ones(len(rows))))
     order = np.argsort(np.concatenate([*company, rest]))
     return Estimate.concatenate(alone).take(order), Estimate.concatenate(with_walks).take(order)
 
 
-def _evidence_of(localizer: WalkLocalizer, paths: Sequence[Path], batch_size: int, advance: Advance) -> Evidence:
+def evidence_of(localizer: WalkLocalizer, paths: Sequence[Path], batch_size: int, advance: Advance) -> Evidence:
     """Return the evidence of at least one photo. Raises InvalidDatasetError for an unreadable one."""
     parts, found = _batched(paths, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
     _refuse_unread(paths, _errors(found))

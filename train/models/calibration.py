@@ -72,21 +72,22 @@ def _likeliest(log_probs: Tensor, cells: Cells, xy: Tensor) -> float:
     return float(_TEMPERS[int(np.argmax(scores))])
 
 
-def inner_parts(photos: Photos) -> tuple[NDArray[np.int64], str] | None:
+def inner_parts(photos: Photos, *, most: int = _INNER_PARTS) -> tuple[NDArray[np.int64], str] | None:
     """Return a part number per photo (N,), whole walks together, and what was kept together.
 
-    Whole groups take the place of walks where there is only one walk; None where there is only one group.
+    There are up to `most` parts. Whole groups take the place of walks where there is only one walk; None where there is
+    only one group.
     """
     for name, units in (("walk", photos.walk), ("group", photos.group)):
         numbers, counts = np.unique(units, return_inverse=True, return_counts=True)[1:]
         if len(counts) > 1:
-            return _balanced(counts)[numbers.reshape(-1)], name
+            return _balanced(counts, most)[numbers.reshape(-1)], name
     return None
 
 
-def _balanced(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def _balanced(counts: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """Return a part per unit, the largest first, each into the part that holds least so far."""
-    held = np.zeros(min(_INNER_PARTS, len(counts)), dtype=np.int64)
+    held = np.zeros(min(most, len(counts)), dtype=np.int64)
     part = np.zeros(len(counts), dtype=np.int64)
     for unit in np.argsort(-counts, kind="stable"):
         part[unit] = held.argmin()

@@ -195,6 +195,25 @@ class RunFolder:
         text, _, digest = self.config_path.read_bytes().rpartition(_DIGEST_LINE.encode())
         return bool(digest) and bool(text) and sha256_bytes(text) != digest.decode("ascii", "replace").rstrip("\n")
 
+    @property
+    def refined_path(self) -> Path:
+        """What the refined positions that a model was trained on came from; absent where it was not."""
+        return self.root / "refined.json"
+
+    def refined_with(self) -> frozenset[str]:
+        """Return the ids of the photos that had a part in refining what a model was trained on.
+
+        Raises InvalidCheckpointError where refined.json is damaged.
+        """
+        if not self.refined_path.is_file():
+            return frozenset()
+        try:
+            return frozenset(str(one) for one in json.loads(self.refined_path.read_bytes())["used"])
+        except (KeyError, RecursionError, TypeError, ValueError) as error:
+            raise InvalidCheckpointError(
+                f"{safe_path(self.refined_path)} is damaged: restore it from a backup, or train again."
+            ) from error
+
     def write_photos(self, photos: "pd.DataFrame") -> None:
         """Write photos.parquet: id, photo_sha256, phash, lon, lat, role (train | val | fold), fold (-1: none)."""
         save_table(self.photos_path, frame_table(photos))

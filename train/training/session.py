@@ -14,13 +14,14 @@ from train.config.schema import TrainConfig
 from train.data.training_data import TrainingData, read_photos
 from train.inference.load import read_resumable
 from train.models.registry import fit_model
-from train.runs.folder import RunFolder, photo_rows
+from train.runs.folder import RunFolder
 from train.runs.info import RunInfo
 from train.runs.names import create_run, open_run
 from train.runtime.devices import naming_memory, pick_device, use_threads
 from train.runtime.distributed import World, joined, leads
 from train.training.announce import announce_fold, announce_run
 from train.training.folds import is_finished, pool_folds, pooled_path, predict_fold, predictions_path
+from train.training.labels import labelled
 from train.training.parts import continuation, folder_of, selections
 
 if TYPE_CHECKING:
@@ -143,8 +144,8 @@ def _fit_part(
     if world.leads:
         folder.root.mkdir(parents=True, exist_ok=True)
         predictions_path(folder).unlink(missing_ok=True)  # of a shorter run
-        folder.write_photos(photo_rows(data))
         _clean(folder)
+    data = labelled(config, data, folder, lead=world.leads)
     localizer = fit_model(config, data, folder, device=device, resume=resume)
     if data.fold is not None and world.leads:
         predict_fold(folder, data, localizer)

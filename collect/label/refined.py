@@ -1,0 +1,111 @@
+"""Refined positions as the label commands see them: made, summed up, written to a table."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from img2gps.dataset import Dataset
+from img2gps.errors import UsageError
+from img2gps.files import write_csv
+from img2gps.geo import geodesic_m
+from img2gps.refined import RefinedLabels, read_refinement, refine_labels, refinements
+from img2gps.text import format_count, safe_path, safe_text
+
+__all__ = ["RefinedPlace", "RefinementSummary", "export_refined", "read_refined", "refine"]
+
+_COLUMNS = ("id", "source_name", "lon", "lat", "radius_m")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RefinedPlace:
+    """Where a refinement places a photo (degrees), its disc of 90 %, and how probably the label is grossly wrong."""
+
+    lon: float
+    lat: float
+    radius_90_m: float
+    gross: float
+
+
+def read_refined(dataset: Dataset) -> dict[str, RefinedPlace]:
+    """Return the newest refinement by photo, nothing where there is none. Raises InvalidDatasetError."""
+    if not refinements(dataset.refined_path):
+        return {}
+    rows = read_refinement(dataset.refined_path).rows
+    names = [field.name for field in dataclasses.fields(RefinedPlace)]
+    return {
+        str(row["id"]): RefinedPlace(**{name: float(row[name]) for name in names}) for row in rows.to_dict("records")
+    }
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RefinementSummary:
+    """What a refinement did: how many photos, how far they moved, how sure the positions are (medians, metres)."""
+
+    file: str
+    photos: int
+    moved_median_m: float
+    radius_50_median_m: float
+    radius_90_median_m: float
+    log_likelihood: tuple[float, ...]
+    kept_round: int
+
+    @classmethod
+    def of(cls, labels: RefinedLabels) -> "RefinementSummary":
+        """Return the summary of a refinement that was written."""
+        rows = labels.rows
+        moved_m = geodesic_m(rows["from_lon"], rows["from_lat"], rows["lon"], rows["lat"])
+        radii = [round(float(rows[name].median()), 2) for name in ("radius_50_m", "radius_90_m")]
+        return cls(
+            file="" if labels.path is None else f"refined/{labels.path.name}",
+            photos=len(rows),
+            moved_median_m=round(float(np.median(moved_m)), 2),
+            radius_50_median_m=radii[0],
+            radius_90_median_m=radii[1],
+            log_likelihood=tuple(float(one["log_likelihood"]) for one in labels.method["rounds"]),
+            kept_round=int(labels.method["kept_round"]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return dataclasses.asdict(self)
+
+    def sentence(self) -> str:
+        """Return the summary in words."""
+        rounds = format_count(len(self.log_likelihood), "round")
+        return (
+            f"{format_count(self.photos, 'position')} refined in {rounds}, of which {self.kept_round} was kept: moved "
+            f"{self.moved_median_m:.1f} m in the median; half lie within {self.radius_50_median_m:.1f} m of the truth, "
+            f"if the model of errors holds. Kept in {safe_text(self.file)}; corrections stand above it."
+        )
+
+
+def refine(dataset: Dataset, run: Path) -> RefinementSummary:
+    """Refine the labels of a dataset by a run (`img2gps.refined.refine_labels`) and return what came of it."""
+    return RefinementSummary.of(refine_labels(dataset.root, run))
+
+
+def export_refined(dataset: Dataset, path: Path) -> int:
+    """Write every photo that is not excluded to a CSV (`_COLUMNS`), refined where it was, and return how many.
+
+    Raises NotFoundError where nothing was refined, UsageError for a file of another kind or in the dataset's folder.
+    """
+    if path.resolve().is_relative_to(dataset.root.resolve()):
+        raise UsageError(f"{safe_path(path)} lies in the dataset itself: name a file outside its folder.")
+    if path.suffix.lower() != ".csv":
+        raise UsageError(f"{safe_path(path)} is no .csv: refined labels are written as one.")
+    frame = dataset.frame(labels="refined")
+    kept = frame[frame["split"].fillna("") != "excluded"]
+    rows = [
+        {
+            "id": row["id"],
+            "source_name": safe_text(row["source_name"]),
+            "lon": f"{row['lon']:.8f}",
+            "lat": f"{row['lat']:.8f}",
+            "radius_m": f"{row['refined_radius_m']:.2f}" if np.isfinite(row["refined_radius_m"]) else "",
+        }
+        for row in kept.to_dict("records")
+    ]
+    write_csv(path, _COLUMNS, rows)
+    return len(rows)

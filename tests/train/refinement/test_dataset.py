@@ -1,0 +1,103 @@
+"""From a run to a refined layer, to a run on refined labels, and what is refused on the way."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from img2gps.errors import InvalidCheckpointError, UsageError
+from img2gps.refined import read_refinement, refine_labels
+from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
+from train.config.presets import preset
+from train.config.schema import TrainConfig
+from train.config.values import changed
+from train.data.training_data import read_photos, select_split
+from train.evaluation.evaluate import evaluate_run
+from train.refinement.evidence import folds_keep_walks
+from train.runs.folder import RunFolder
+from train.training.session import start_run
+from train.verification import verify_run
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_curves(monkeypatch)
+    monkeypatch.setattr("train.models.probe.fit._with_power", lambda localizer, _data: localizer)  # seconds each
+
+
+def config(**values: object) -> TrainConfig:
+    base = {"model": TINY, "weights": "none", "size": 32, "device": "cpu", "threads": 1, "epochs": 2}
+    return changed(preset("quick"), base | values)
+
+
+@pytest.mark.slow
+def test_a_run_with_folds_refines_a_dataset_and_a_new_run_leaves_its_own_fold_out(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 24, folds=3, split=False).root
+    run = start_run(root, config(), folds=True, runs=tmp_path, name="gps")
+    layer = refine_labels(root, run.root)
+    assert layer.path is not None
+    assert sorted(layer.used) == sorted(read_photos(root).photos.ids.tolist())
+    assert (layer.rows["radius_90_m"] >= layer.rows["radius_50_m"]).all()
+    assert layer.rows["gross"].between(0, 1).all()
+
+    # the layer knows every walk, so the folds refine by themselves, each without its own photos
+    refined = start_run(root, config(labels="refined"), folds=True, runs=tmp_path, name="refined")
+    for number in range(3):
+        fold = refined.fold(number)
+        held_out = set(select_ids(refined, number))
+        assert fold.refined_with()
+        assert not fold.refined_with() & held_out
+        trained, before = fold.read_photos().set_index("id"), run.fold(number).read_photos().set_index("id")
+        assert np.abs(trained["lat"] - before.loc[trained.index, "lat"]).max() > 1e-7
+    assert verify_run(refined.root).problems == ()
+    assert evaluate_run(refined.root, write=False).figures.rmse_m > 0
+
+    about = json.loads(refined.fold(1).refined_path.read_text())
+    about["used"].append(select_ids(refined, 1)[0])
+    refined.fold(1).refined_path.write_text(json.dumps(about))
+    with pytest.raises(InvalidCheckpointError, match="refined with 1 photo it"):
+        evaluate_run(refined.root, write=False)
+    assert [problem.where for problem in verify_run(refined.root).problems] == ["folds/1/refined.json"]
+
+
+def select_ids(run: RunFolder, fold: int) -> list[str]:
+    from train.inference.predictions import read_predictions
+
+    rows = read_predictions(run.folds_path / "predictions.parquet")
+    return [str(one) for one in rows.loc[rows["fold"] == fold, "id"]]
+
+
+@pytest.mark.slow
+def test_photos_that_are_held_back_have_no_part_and_keep_their_position(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 30, val=6).root
+    run = start_run(root, config(), runs=tmp_path, name="gps")
+    layer = refine_labels(root, run.root)
+    source = read_photos(root)
+    split = dict(zip(source.photos.ids.tolist(), source.photos.split.tolist(), strict=True))
+    assert {split[one] for one in layer.used} == {"train"}
+    frame = source.dataset.frame(labels="refined").set_index("id")
+    held_back = [one for one, name in split.items() if name != "train"]
+    assert (frame.loc[held_back, "lon"] == frame.loc[held_back, "ingest_lon"]).all()
+
+    refined = start_run(root, config(labels="refined"), runs=tmp_path, name="refined")
+    assert json.loads(refined.refined_path.read_text())["from"] == "dataset"
+    rows = refined.read_photos().set_index("id")
+    train = select_split(source).train
+    np.testing.assert_allclose(rows.loc[train.ids.tolist(), "lon"], frame.loc[train.ids.tolist(), "lon"], atol=1e-9)
+    assert evaluate_run(refined.root, split="test", write=False).figures.rmse_m > 0
+    assert 'labels = "refined"' in refined.config_path.read_text()
+    assert read_refinement(source.dataset.refined_path).run == "gps"
+
+
+def test_a_run_without_a_distribution_cannot_refine(tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 12).root
+    run = start_run(root, tiny_config(epochs=1), runs=tmp_path, name="network")
+    with pytest.raises(UsageError, match="no distribution"):
+        refine_labels(root, run.root)
+
+
+def test_folds_that_part_walks_are_told() -> None:
+    assert folds_keep_walks(["a", "a", "b"], np.array([0, 0, 1]))
+    assert not folds_keep_walks(["a", "a", "b"], np.array([0, 1, 1]))
+    assert not folds_keep_walks(["a", "b"], np.array([0, -1]))

@@ -1,0 +1,173 @@
+"""Figures against the true places: the labels' own error is estimated and taken out (`img2gps.estimation.truth`)."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from img2gps.estimation.truth import ErrorWidths, drift_spread, error_widths, likeliest_factor
+from img2gps.geo import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ASSUMPTION", "TruthFigures", "truth_figures", "truth_lines"]
+
+ASSUMPTION: Final = (
+    "Labels are taken to drift around the truth, walk by walk and independently of the model, as phones do; "
+    "where all phones err alike, so does this estimate."
+)
+
+_USUAL_M: Final = 6.5  # spread of a phone's error per axis between buildings, where it reports none
+_PER_ACCURACY: Final = 1.51  # a reported accuracy is the radius of 68 %
+_TOLD_M: Final = 1.5  # per axis, of a position that a person moved or confirmed
+_FEWEST: Final = 20
+_FEWEST_WALKS: Final = 5
+_SAMPLES, _SAMPLE_ROUNDS = 120, 120
+_WITHIN_M: Final = (5, 10, 25, 50)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TruthFigures:
+    """Estimated errors against the true places, in metres; `intervals` by figure, None where walks are under five.
+
+    `label_rmse_m` is how far labels are estimated to be off. `whole_walks` are the same figures of photos
+    located with their walk.
+    """
+
+    rmse_m: float
+    median_m: float
+    p90_m: float
+    within_m: dict[str, float]
+    label_rmse_m: float
+    intervals: dict[str, tuple[float, float] | None]
+    whole_walks: "Self | None" = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        together = None if self.whole_walks is None else self.whole_walks.to_dict()
+        names = ("rmse_m", "median_m", "p90_m", "label_rmse_m")
+        return {name: round(float(getattr(self, name)), 3) for name in names} | {
+            "within_m": {name: round(share, 4) for name, share in self.within_m.items()},
+            "intervals": {
+                name: None if pair is None else [round(one, 3) for one in pair] for name, pair in self.intervals.items()
+            },
+            "walks_together": together,
+            "assumption": ASSUMPTION,
+        }
+
+
+def truth_figures(scores: "pd.DataFrame") -> TruthFigures | None:
+    """Return the figures of scored photos (`train.evaluation.scores`) against the truth; None for fewer than 20.
+
+    With scores of whole walks, theirs are among them.
+    """
+    if len(scores) < _FEWEST:
+        return None
+    alone = _figures(scores, "pred", scores["error_m"].to_numpy(dtype=np.float64))
+    if not scores["walk_error_m"].notna().all():
+        return alone
+    together = _figures(scores, "walk", scores["walk_error_m"].to_numpy(dtype=np.float64))
+    return dataclasses.replace(alone, whole_walks=together)
+
+
+def truth_lines(truth: TruthFigures | None) -> list[str]:
+    """Return the figures in words, with the assumption they rest on; nothing where there are none."""
+    if truth is None:
+        return []
+    parts = [_words(truth)]
+    if truth.whole_walks is not None:
+        parts.append(f"whole walks {_words(truth.whole_walks)}")
+    return [
+        f"Against the truth, with labels {truth.label_rmse_m:.1f} m off (RMSE, estimated): {'; '.join(parts)}.",
+        ASSUMPTION,
+    ]
+
+
+def _words(truth: TruthFigures) -> str:
+    figures = (("RMSE", "rmse_m"), ("median", "median_m"))
+    words = []
+    for noun, name in figures:
+        pair = truth.intervals[name]
+        bounds = "" if pair is None else f" ({pair[0]:.1f} to {pair[1]:.1f})"
+        words.append(f"{noun} {float(getattr(truth, name)):.1f} m{bounds}")
+    return ", ".join(words)
+
+
+def _figures(scores: "pd.DataFrame", kind: str, apart_m: FloatArray) -> TruthFigures:
+    told = scores["label_state"].isin(("move", "confirm")).to_numpy()
+    expected_m = _expected_m(scores)
+    walks = _walks(scores)
+    answers = scores[[f"{kind}_east_m", f"{kind}_north_m"]].to_numpy(dtype=np.float64)
+    labels_off = scores[["east_m", "north_m"]].to_numpy(dtype=np.float64) - answers
+    seconds = np.nan_to_num(scores["clock_s"].to_numpy(dtype=np.float64))
+    drifting = [rows[~told[rows]] for rows in walks]
+    parts = [(labels_off[rows], seconds[rows], expected_m[rows]) for rows in drifting if len(rows)]
+    spread_m = np.where(told, _TOLD_M, expected_m)
+    table = drift_spread(parts, error_widths(apart_m, spread_m))
+    # twice: how wide errors are depends on how far labels are off, and the other way round
+    widths = error_widths(apart_m, np.where(told, _TOLD_M, likeliest_factor(table) * expected_m))
+    table = drift_spread(parts, widths)
+    factor = likeliest_factor(table)
+    spread_m = np.where(told, _TOLD_M, factor * expected_m)
+    found = _values(error_widths(apart_m, spread_m))
+    return TruthFigures(
+        rmse_m=found["rmse_m"],
+        median_m=found["median_m"],
+        p90_m=found["p90_m"],
+        within_m={str(metres): found[str(metres)] for metres in _WITHIN_M},
+        label_rmse_m=float(np.sqrt(2 * np.mean(spread_m**2))),
+        intervals=_intervals(apart_m, expected_m, told, walks, table if len(parts) == len(walks) else None, factor),
+    )
+
+
+def _values(widths: ErrorWidths) -> dict[str, float]:
+    return {
+        "rmse_m": widths.rmse_m,
+        "median_m": widths.quantile(0.5),
+        "p90_m": widths.quantile(0.9),
+        **{str(metres): widths.within(metres) for metres in _WITHIN_M},
+    }
+
+
+def _intervals(
+    apart_m: FloatArray,
+    expected_m: FloatArray,
+    told: NDArray[np.bool_],
+    walks: list[NDArray[np.int64]],
+    table: FloatArray | None,
+    factor: float,
+) -> dict[str, tuple[float, float] | None]:
+    """Return 95 % intervals: whole walks are drawn with replacement, the labels' spread anew with each draw."""
+    names = ("rmse_m", "median_m", "p90_m")
+    if len(walks) < _FEWEST_WALKS:
+        return dict.fromkeys(names)
+    rng = np.random.default_rng(0)
+    samples = []
+    for _ in range(_SAMPLES):
+        times = np.bincount(rng.integers(0, len(walks), len(walks)), minlength=len(walks)).astype(np.float64)
+        counts = np.zeros(len(apart_m))
+        for rows, count in zip(walks, times, strict=True):
+            counts[rows] = count
+        drawn = factor if table is None else likeliest_factor(table, times)
+        spread_m = np.where(told, _TOLD_M, drawn * expected_m)
+        widths = error_widths(apart_m, spread_m, counts, rounds=_SAMPLE_ROUNDS)
+        samples.append([_values(widths)[name] for name in names])
+    low, high = np.quantile(np.array(samples), (0.025, 0.975), axis=0)
+    return {name: (float(low[k]), float(high[k])) for k, name in enumerate(names)}
+
+
+def _walks(scores: "pd.DataFrame") -> list[NDArray[np.int64]]:
+    """Return the rows of each walk in order of time."""
+    seconds = np.nan_to_num(scores["clock_s"].to_numpy(dtype=np.float64))
+    names = scores["walk"].to_numpy(dtype=str)
+    found = [np.flatnonzero(names == name) for name in np.unique(names)]
+    return [rows[np.argsort(seconds[rows], kind="stable")].astype(np.int64) for rows in found]
+
+
+def _expected_m(scores: "pd.DataFrame") -> FloatArray:
+    """Return the expected spread of each label per axis: what its walk's phone reports, within reason, or the usual."""
+    reported = scores.groupby("walk")["accuracy_m"].transform("median").to_numpy(dtype=np.float64)
+    spread = np.where(np.isfinite(reported) & (reported > 0), reported / _PER_ACCURACY, _USUAL_M)
+    return np.asarray(np.clip(spread, _USUAL_M / 2, _USUAL_M * 4), dtype=np.float64)

@@ -1,0 +1,98 @@
+"""The labels of a dataset, refined by a run and kept beside it as a layer of their own."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from img2gps.errors import UsageError
+from img2gps.files import sha256_file
+from img2gps.refined import RefinedLabels, write_refinement
+from img2gps.text import safe_path
+from train.config.schema import ProbeConfig
+from train.data.training_data import DatasetPhotos, Photos, read_photos
+from train.inference.predictions import read_predictions
+from train.refinement.evidence import folds_keep_walks, run_evidence
+from train.refinement.refine import Evidence, Refinement, refine_photos
+from train.runs.folder import RunFolder
+from train.runs.info import RunInfo
+from train.runs.names import open_run
+from train.runtime.devices import use_threads
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["refinable", "refine_dataset", "refined_rows"]
+
+
+def refine_dataset(root: Path, run: Path, *, device: str = "auto") -> RefinedLabels:
+    """Refine the labels of a dataset by the models of a run and add them to it as its newest refinement.
+
+    A run with folds of these photos, whose folds keep walks whole, gives the first evidence; else heads of its config
+    are fitted without each part of the walks. Photos of val and test have no part in it and keep the position they
+    have. Raises UsageError where the run has no distribution over the site or nothing can be held out, NotFoundError,
+    InvalidDatasetError, InvalidCheckpointError, DatasetLockedError.
+    """
+    folder = open_run(run)
+    info = folder.read_info_quietly()
+    if not isinstance(info.config, ProbeConfig):
+        raise UsageError(f"{safe_path(run)} says no distribution over the site: refine by a run of quick or default.")
+    use_threads(info.config.threads)
+    source = read_photos(root)
+    photos = refinable(source)
+    with source.dataset.lock():  # before minutes of work, not after them
+        first = _first(folder, info, source, photos, device)
+        refinement = refine_photos(info.config, source, photos, device=device, first=first)
+        return write_refinement(
+            source.dataset.refined_path,
+            RefinedLabels(
+                rows=refined_rows(refinement, source, photos),
+                at="",
+                run=folder.root.name,
+                run_sha256=sha256_file(folder.config_path),
+                site_sha256=source.site_sha256,
+                used=tuple(str(one) for one in photos.ids),
+                method=refinement.method(),
+            ),
+        )
+
+
+def refinable(source: DatasetPhotos) -> Photos:
+    """Return the photos that may be refined: those that no split holds back."""
+    held_back = np.isin(source.photos.split, ("val", "test"))
+    return source.photos.take(~held_back)
+
+
+def refined_rows(refinement: Refinement, source: DatasetPhotos, photos: Photos) -> "pd.DataFrame":
+    """Return the rows of a layer (`img2gps.refined.COLUMNS`)."""
+    import pandas as pd
+
+    estimates = refinement.estimates
+    lon, lat = source.frame.to_lonlat(estimates.xy[:, 0], estimates.xy[:, 1])
+    return pd.DataFrame(
+        {
+            "id": [str(one) for one in photos.ids],
+            "lon": lon,
+            "lat": lat,
+            "radius_50_m": estimates.radius_50_m,
+            "radius_90_m": estimates.radius_90_m,
+            "gross": estimates.gross,
+            "from_lon": photos.lon,
+            "from_lat": photos.lat,
+        }
+    )
+
+
+def _first(folder: RunFolder, info: RunInfo, source: DatasetPhotos, photos: Photos, device: str) -> Evidence | None:
+    """Return what the models of a run with folds say, where they had not seen the walks; None: there are none such."""
+    stored = folder.folds_path / "predictions.parquet"
+    if not info.folds or not stored.is_file():
+        return None
+    fold_of = read_predictions(stored).set_index("id")["fold"]
+    ids = [str(one) for one in photos.ids]
+    if set(fold_of.index) != set(ids):
+        return None
+    folds = np.asarray(fold_of.loc[ids].to_numpy(dtype=np.int64))
+    if not folds_keep_walks(photos.walk, folds):
+        return None
+    return run_evidence(folder.root, source, photos, folds, device)

@@ -1,0 +1,206 @@
+"""Labels that get better by themselves: refined, models trained on them, refined again, while that pays."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from img2gps.errors import UsageError
+from img2gps.geo import FloatArray
+from img2gps.progress import stderr
+from train.config.schema import ProbeConfig, TrainConfig
+from train.data.training_data import DatasetPhotos, Photos
+from train.refinement.places import PlaceEvidence
+from train.refinement.posterior import (
+    ErrorModel,
+    LabelledWalk,
+    Positions,
+    fitted_error_model,
+    log_likelihood,
+    positions,
+)
+
+__all__ = ["Refinement", "Round", "WalkFacts", "refine_photos"]
+
+_USUAL_M: Final = 6.5  # spread of a phone's error per axis between buildings, where it reports none
+_PER_ACCURACY: Final = 1.51  # a reported accuracy is the radius of 68 %: so many standard deviations per axis
+_MOST_ROUNDS: Final = 3
+_PAYS: Final = 2.0  # by how much the log-likelihood must rise for another round to be believed
+
+Evidence = Sequence[tuple[NDArray[np.int64], PlaceEvidence]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class WalkFacts:
+    """What a dataset knows of N photos beside their labels: arrays (N,), positions (N, 2) in metres.
+
+    `ingest_m` are the positions of ingest, `told` whether a person moved or confirmed them, `accuracy_m` what
+    the phone reported (NaN: nothing).
+    """
+
+    ingest_m: FloatArray
+    told: NDArray[np.bool_]
+    device: NDArray[np.str_]
+    accuracy_m: FloatArray
+
+    @classmethod
+    def of(cls, source: DatasetPhotos, photos: Photos) -> "WalkFacts":
+        """Return the facts of some photos of a dataset."""
+        rows = source.dataset.frame().set_index("id").loc[[str(one) for one in photos.ids]]
+        ingest = source.frame.to_local(rows["ingest_lon"].to_numpy(float), rows["ingest_lat"].to_numpy(float))
+        return cls(
+            ingest_m=np.stack(ingest, axis=1),
+            told=rows["label_state"].isin(("move", "confirm")).to_numpy(),
+            device=np.asarray(rows["device"].fillna("").astype(str).tolist(), dtype=np.str_),
+            accuracy_m=rows["gps_accuracy_m"].to_numpy(dtype=np.float64, na_value=np.nan),
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One refinement: what the errors are like, and the log-likelihood of the labels of walks that were left out."""
+
+    log_likelihood: float
+    errors: ErrorModel
+    moved_median_m: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Refinement:
+    """Refined positions of N photos: `ids` (N,), and the estimates; `rounds` are all that were tried.
+
+    `labels_m` (N, 2) are the estimates in metres, but where a person told a position.
+
+    `kept` is the number of the round that the estimates are of, counted from 1.
+    """
+
+    ids: NDArray[np.str_]
+    labels_m: FloatArray
+    estimates: Positions
+    rounds: tuple[Round, ...]
+    kept: int
+
+    def method(self) -> dict[str, Any]:
+        """Return how it came about, as plain JSON values."""
+        return {
+            "name": "drift along walks and held-out models",
+            "kept_round": self.kept,
+            "rounds": [
+                {"log_likelihood": round(one.log_likelihood, 2), "moved_median_m": round(one.moved_median_m, 2)}
+                | one.errors.to_dict()
+                for one in self.rounds
+            ],
+        }
+
+
+def refine_photos(
+    config: TrainConfig,
+    source: DatasetPhotos,
+    photos: Photos,
+    *,
+    device: str = "auto",
+    first: Evidence | None = None,
+    most_rounds: int = _MOST_ROUNDS,
+) -> Refinement:
+    """Return the refined positions of `photos`, found from these photos alone.
+
+    `first` is what models say that had not seen the walks (rows, evidence); None: heads of `config` are fitted for it.
+    Raises UsageError where nothing can be held out.
+    """
+    from train.refinement.evidence import HeldOutModels
+    from train.runtime.devices import pick_device
+
+    facts = WalkFacts.of(source, photos)
+    labels_m = np.stack([photos.east_m, photos.north_m], axis=1)
+    can_train = isinstance(config, ProbeConfig)
+    models = None
+    rounds: list[tuple[Round, Positions]] = []
+    while len(rounds) < most_rounds:
+        if first is None or rounds:
+            if not isinstance(config, ProbeConfig):
+                break
+            models = models or HeldOutModels.of(config, source, photos, pick_device(device))
+            start_m = rounds[-1][1].xy if rounds else labels_m
+            title = f"Round {len(rounds) + 1}: models without each walk"
+            first = [(np.arange(len(photos)), models.evidence(_as_told(start_m, labels_m, facts), title))]
+        rounds.append(_round(photos, facts, first, errors=rounds[0][0].errors if rounds else None))
+        now = rounds[-1][0]
+        stderr().print(
+            f"Round {len(rounds)}: log-likelihood of labels of walks left out {now.log_likelihood:.1f}, "
+            f"labels moved {now.moved_median_m:.1f} m in the median.",
+            markup=False,
+        )
+        if not can_train or (len(rounds) > 1 and now.log_likelihood < rounds[-2][0].log_likelihood + _PAYS):
+            break
+    if not rounds:
+        raise UsageError(f"A {config.method} says no distribution over the site: refine by a run of quick or default.")
+    best = max(range(len(rounds)), key=lambda number: rounds[number][0].log_likelihood)
+    return Refinement(
+        ids=photos.ids,
+        labels_m=_as_told(rounds[best][1].xy, labels_m, facts),
+        estimates=rounds[best][1],
+        rounds=tuple(one for one, _ in rounds),
+        kept=best + 1,
+    )
+
+
+def _as_told(refined_m: FloatArray, labels_m: FloatArray, facts: WalkFacts) -> FloatArray:
+    """Return the refined positions (N, 2), but where a person told one."""
+    return np.where(facts.told[:, None], labels_m, refined_m)
+
+
+def _round(
+    photos: Photos, facts: WalkFacts, evidence: Evidence, *, errors: ErrorModel | None
+) -> tuple[Round, Positions]:
+    walks = _walks(photos, facts, evidence)
+    # later rounds keep the numbers of the first: models of refined labels have heard of the walk they are asked about
+    errors = errors or fitted_error_model(walks)
+    found = [positions(walk, errors) for walk in walks]
+    order = np.argsort(np.concatenate([walk.rows for walk in walks]))
+    names = [field.name for field in dataclasses.fields(Positions)]
+    estimates = Positions(**{name: np.concatenate([getattr(one, name) for one in found])[order] for name in names})
+    moved_m = np.hypot(*(estimates.xy - facts.ingest_m).T)
+    return (
+        Round(log_likelihood=log_likelihood(walks, errors), errors=errors, moved_median_m=float(np.median(moved_m))),
+        estimates,
+    )
+
+
+def _walks(photos: Photos, facts: WalkFacts, evidence: Evidence) -> list[LabelledWalk]:
+    """Return the walks in order of time; a photo without a time is a walk of its own."""
+    labels_m = np.stack([photos.east_m, photos.north_m], axis=1)
+    errors_m = np.where(facts.told[:, None], facts.ingest_m - labels_m, np.nan)
+    walks = []
+    for rows, places in evidence:
+        for own in _walk_rows(photos.walk[rows], photos.captured_s[rows]):
+            mine = rows[own]
+            walks.append(
+                LabelledWalk(
+                    rows=mine,
+                    seconds=np.nan_to_num(photos.captured_s[mine]),
+                    labels_m=facts.ingest_m[mine],
+                    evidence=places.take(own),
+                    device=str(facts.device[mine[0]]),
+                    usual_m=_usual_m(facts.accuracy_m[mine]),
+                    errors_m=errors_m[mine],
+                )
+            )
+    return walks
+
+
+def _walk_rows(walks: NDArray[np.str_], seconds: FloatArray) -> list[NDArray[np.int64]]:
+    timed = np.flatnonzero(np.isfinite(seconds))
+    order = timed[np.lexsort((seconds[timed], walks[timed]))]
+    starts = np.flatnonzero(walks[order][1:] != walks[order][:-1]) + 1
+    alone = [np.array([row]) for row in np.flatnonzero(~np.isfinite(seconds))]
+    return [rows.astype(np.int64) for rows in (*np.split(order, starts), *alone) if len(rows)]
+
+
+def _usual_m(accuracy_m: FloatArray) -> float:
+    """Return the spread per axis that a walk's phone reports, within reason; the usual one where it does not."""
+    known = accuracy_m[np.isfinite(accuracy_m) & (accuracy_m > 0)]
+    if not len(known):
+        return _USUAL_M
+    return float(np.clip(np.median(known) / _PER_ACCURACY, _USUAL_M / 2, _USUAL_M * 4))
