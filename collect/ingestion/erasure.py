@@ -166,7 +166,8 @@ def _derived(dataset: Dataset) -> list[Path]:
     cached = [path for path in (dataset.root / ".cache").rglob("*") if path.is_file() and path.name != "CACHEDIR.TAG"]
     loose = [*dataset.root.glob(f"{TEMPORARY_PREFIX}*"), *dataset.photos_path.glob(f"*/{TEMPORARY_PREFIX}*")]
     known = [dataset.root / name for name in _DERIVED]
-    return sorted([*cached, *loose, *(path for path in known if path.is_file())])
+    refined = (dataset.root / "refined").glob("*.parquet")  # a chain, which the photos had a part in
+    return sorted([*cached, *loose, *refined, *(path for path in known if path.is_file())])
 
 
 def _unlink(paths: Collection[Path]) -> None:

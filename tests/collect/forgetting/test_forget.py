@@ -44,7 +44,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     undone = dataclasses.replace(moved(photos["B_0001.jpg"], 9), action="reset", lon=None, lat=None)
     lines = read_corrections(root / "corrections.csv")
     append_corrections(root / "corrections.csv", [dataclasses.replace(undone, undoes=lines[1].digest)])
-    for name in (".cache/CACHEDIR.TAG", ".cache/pixels-1.npy", *(f"audit/{name}" for name in AUDIT), "audit/mine.txt"):
+    for name in (
+        ".cache/CACHEDIR.TAG",
+        ".cache/pixels-1.npy",
+        "refined/0001-a.parquet",
+        *(f"audit/{name}" for name in AUDIT),
+        "audit/mine.txt",
+    ):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(photos["IMG_0000.jpg"].id if "cache/p" in name or name.endswith("html") else "x")
     return folder
@@ -96,7 +102,7 @@ def test_a_photo_is_nowhere_found_and_nothing_else_changes(quad: Path, made: Pat
     assert [photo.id for photo in result.chosen.photos] == [gone.id]
     counts = result.traces.counts()
     nothing = dict.fromkeys(("outside", "rejected", "splits"), 0)
-    assert counts == {"photos": 1, "sources": 2, "corrections": 2, "copies": 1, "derived": 5, **nothing}
+    assert counts == {"photos": 1, "sources": 2, "corrections": 2, "copies": 1, "derived": 6, **nothing}
     assert_nowhere(quad, gone, picture)
     assert verify(quad).problems == ()
     assert verify(quad).orphans == ()
