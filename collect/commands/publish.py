@@ -39,6 +39,8 @@ __all__ = ["publish"]
 @click.option("--redact-people", is_flag=True, help="Make faces unrecognisable, as far as they are found.")
 @click.option("--detector", "detectors", type=PATH, multiple=True, help="An ONNX file (YOLO) for plates or people.")
 @click.option("--boxes", type=PATH, help="A CSV of regions drawn by hand: photo, left, top, right, bottom (pixels).")
+@click.option("--review", is_flag=True, help="Open a page to look at the regions first; OUT is written when it ends.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8766, help="Port of the page of --review.")
 @click.option("--also", metavar="FORMAT,...", default="", help="Further formats: gpkg, csv, stac.")
 @click.option("--push", metavar="OWNER/NAME", help="Upload OUT to the Hub; cut off, the same command goes on.")
 @click.option("--private", is_flag=True, help="With --push: a new repository is private.")
@@ -57,6 +59,8 @@ def publish(
     redact_people: bool,
     detectors: tuple[Path, ...],
     boxes: Path | None,
+    review: bool,
+    port: int,
     also: str,
     push: str | None,
     private: bool,
@@ -71,6 +75,9 @@ def publish(
     """
     from collect.api import publish as run
 
+    if review and not dry_run:
+        _review(dataset, redact_people=redact_people, detectors=detectors, boxes=boxes, port=port)
+        redact_people = redact_people or not (detectors or boxes)
     result = run(
         dataset,
         out,
@@ -101,3 +108,22 @@ def publish(
     if push:
         where = f"Would be pushed to {push}." if result.pushed is None else f"Pushed: {result.pushed.url}"
         say(safe_text(where))
+
+
+def _review(dataset: Path, *, redact_people: bool, detectors: tuple[Path, ...], boxes: Path | None, port: int) -> None:
+    """Serve the review page until Ctrl-C, before anything is written."""
+    from collect.publishing.publish import Redaction, review_desk
+    from collect.publishing.redaction.detection import Detector, face_detector, file_detector
+    from collect.publishing.redaction.review import serve_review
+    from img2gps.dataset import Dataset
+    from img2gps.web.listening import Address, End
+
+    found: list[Detector] = [file_detector(path) for path in detectors]
+    if redact_people or not (detectors or boxes):
+        found.insert(0, face_detector())
+    desk = review_desk(Dataset.open(dataset), Redaction(detectors=tuple(found), boxes=boxes))
+
+    def started(address: Address, _end: End) -> None:
+        say(f"Regions of {safe_path(dataset)}: {address.url} (Ctrl-C ends it, and the folder is written)")
+
+    serve_review(desk, host="127.0.0.1", port=port, started=started)

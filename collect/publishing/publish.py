@@ -20,6 +20,7 @@ from collect.publishing.redaction.detection import Detector
 from collect.publishing.redaction.looking import add_boxes, look, redaction_facts, redaction_sentences
 from collect.publishing.redaction.pictures import RedactedCopies
 from collect.publishing.redaction.record import Redactions
+from collect.publishing.redaction.review import ReviewDesk
 from collect.publishing.rows import Coarseness, PublishedRows, rows_of
 from img2gps import __version__
 from img2gps.dataset import Dataset
@@ -30,7 +31,7 @@ from img2gps.progress import bar
 from img2gps.site_file import site_bytes
 from img2gps.text import format_count, safe_path, shell_path
 
-__all__ = ["PublishOptions", "PublishResult", "Redaction", "publish_dataset"]
+__all__ = ["PublishOptions", "PublishResult", "Redaction", "publish_dataset", "review_desk"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,15 @@ def _look(dataset: Dataset, rows: PublishedRows, redaction: Redaction) -> tuple[
         add_boxes(dataset, photos, redaction.boxes)
     redactions = look(dataset, photos, redaction.detectors)
     return redactions, redaction_facts(redactions, sorted(ids), redaction.detectors)
+
+
+def review_desk(dataset: Dataset, redaction: Redaction) -> ReviewDesk:
+    """Return the desk of a person who looks at the regions; what was not looked at yet is looked at first."""
+    rows = rows_of(dataset, dataset.site(), Coarseness())
+    _look(dataset, rows, redaction)
+    ids = {photo.id for photo in rows.photos}
+    photos = [photo for photo in photos_of(read_table(dataset.manifest_path)[0]) if photo.id in ids]
+    return ReviewDesk(dataset=dataset, photos=photos)
 
 
 def _sizes(dataset: Dataset, rows: PublishedRows) -> dict[str, int]:

@@ -152,6 +152,6 @@ def redaction_sentences(facts: Mapping[str, Any]) -> list[str]:
     photos = format_count(facts["hidden_photos"], "photo")
     return [
         f"Regions made unrecognisable as coarse mosaics: {hidden}, in {photos}. Nothing outside them changed.",
-        f"Found too uncertainly to hide, and not looked at by a person: {facts['unsure']}.",
+        f"Hidden to be on the safe side, found with little certainty: {facts['unsure']}.",
         "Detectors miss people who are far, turned away or in the dark: look at the pictures before relying on this.",
     ]

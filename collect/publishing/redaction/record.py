@@ -5,7 +5,7 @@ It is written in one step, and kept from publishing to publishing: a picture is 
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -15,12 +15,21 @@ from img2gps.errors import InvalidDatasetError
 from img2gps.files import canonical_json, sha256_bytes, write_json
 from img2gps.text import safe_path
 
-__all__ = ["FOUND", "UNSURE", "PictureRegion", "Redactions", "Verdict", "load_redactions", "save_redactions"]
+__all__ = [
+    "FOUND",
+    "UNSURE",
+    "PictureRegion",
+    "Redactions",
+    "Verdict",
+    "load_redactions",
+    "prune_redactions",
+    "save_redactions",
+]
 
 FOUND: Final = 0.3
-"""From this score on a region is hidden unless a person says no."""
+"""From this score on a region counts as found."""
 UNSURE: Final = 0.15
-"""From this score on a region is shown to a person, and hidden where that person says yes."""
+"""From this score on a region is hidden, too, unless a person says no: a person should look at it."""
 
 Verdict = Literal["", "hide", "show"]
 _SCHEMA: Final = 1
@@ -38,7 +47,7 @@ class PictureRegion:
     @property
     def is_hidden(self) -> bool:
         """Whether the region is made unrecognisable."""
-        return self.verdict == "hide" or (not self.verdict and (self.score is None or self.score >= FOUND))
+        return self.verdict != "show"
 
     @property
     def is_unsure(self) -> bool:
@@ -92,6 +101,23 @@ def save_redactions(dataset: Dataset, redactions: Redactions) -> None:
         },
     }
     write_json(path_of(dataset), document | {"digest": _digest(document)})
+
+
+def prune_redactions(dataset: Dataset, kept: Collection[str]) -> int:
+    """Take what is known of other photos than those of `kept` (ids) out of the record; returns of how many it was.
+
+    A dataset without a record stays as it is. Raises InvalidDatasetError, DatasetLockedError.
+    """
+    if not path_of(dataset).exists():
+        return 0
+    with dataset.lock():
+        known = load_redactions(dataset)
+        gone = (known.regions.keys() | known.looked.keys()) - set(kept)
+        if gone:
+            regions = {key: some for key, some in known.regions.items() if key not in gone}
+            looked = {key: stamp for key, stamp in known.looked.items() if key not in gone}
+            save_redactions(dataset, Redactions(regions=regions, looked=looked))
+    return len(gone)
 
 
 def _digest(document: Mapping[str, Any]) -> str:
