@@ -72,7 +72,8 @@ class Ground {
 
   /** Paint one story of what is ready: the coarse below the sharp. */
   paint(context, view, story) {
-    context.imageSmoothingEnabled = true;
+    // pictures of another zoom stand for a moment only: to smooth them takes longer than a frame where no processor helps
+    context.imageSmoothingEnabled = this.level?.scale === view.scale;
     for (const level of this.shown(view)) {
       const grown = view.scale / level.scale;
       const side = TILE_PX * grown;
