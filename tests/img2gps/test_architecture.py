@@ -158,7 +158,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "train.models.probe": (
         ("fit",),
-        ("state",),
+        ("state", "unseen"),
         ("model",),
         ("site_model",),
         ("finetune",),

@@ -194,6 +194,13 @@ class ProbeConfig(TrainConfig):
     label_sigma_m: float = Field(
         default=10.0, ge=0.1, le=1e6, description="Standard deviation of the soft labels over the cells."
     )
+    exact_photos: int = Field(
+        default=4096,
+        ge=1,
+        le=1_000_000_000,
+        description="Training photos up to which all are compared with all and kept at full precision; "
+        "beyond, an index finds the best, and the gallery is kept at a quarter of its size.",
+    )
     heat_seeds: int = Field(default=1, ge=1, le=100, description="Heat maps that are trained and averaged.")
     mixup: float = Field(
         default=0.4,

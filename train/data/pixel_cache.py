@@ -5,6 +5,7 @@ array stands a digest of it, so a damaged one is not either. It is safe to delet
 """
 
 import contextlib
+import dataclasses
 import math
 import os
 from collections.abc import Iterator
@@ -22,11 +23,12 @@ from img2gps.progress import stderr, track
 from img2gps.text import safe_path
 from train.data.training_data import DatasetPhotos
 
-__all__ = ["cache_path", "cached_pixels", "check_pixels"]
+__all__ = ["PixelRows", "cache_path", "cached_pixels", "check_pixels", "decoded_pixels"]
 
 _FOLDER: Final = ".cache"
 _TRAILER: Final = b"\nsha256:"
 _SHA256_LETTERS: Final = 64
+_AHEAD: Final = 64  # photos that are decoded before they are asked for
 # https://bford.info/cachedir/: backup tools leave a folder out that holds this file
 _TAG: Final = "Signature: 8a477f597d28d172789f06886806bc55\n# Decoded photos of img2gps train; safe to delete.\n"
 
@@ -130,17 +132,50 @@ def _decoded(source: DatasetPhotos, spec: PixelSpec) -> Iterator[Pixels]:
     """Yield the pixels of every photo. Raises InvalidDatasetError at the first that cannot be read."""
     paths = [source.dataset.photo_path(photo_id) for photo_id in source.photos.ids]
     source.dataset.tell_changed_copies(source.photos.ids, source.photos.photo_sha256)
-
-    def read(path: Path) -> Pixels:
-        """Return the pixels of a working copy. Raises InvalidDatasetError where it cannot be read."""
-        try:
-            return read_pixels(path, spec)
-        except UnreadableImageError as error:
-            raise InvalidDatasetError(
-                f"The working copy {safe_path(path)} cannot be read ({error}): run `img2gps verify`, then ingest again."
-            ) from error
-
     # Pillow decodes outside the interpreter lock: threads are enough
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        decoded = pool.map(read, paths)
+        decoded = pool.map(lambda path: _copy_pixels(path, spec), paths)
         yield from track(decoded, "Decoding photos", len(paths))
+
+
+def _copy_pixels(path: Path, spec: PixelSpec) -> Pixels:
+    """Return the pixels of a working copy. Raises InvalidDatasetError where it cannot be read."""
+    try:
+        return read_pixels(path, spec)
+    except UnreadableImageError as error:
+        raise InvalidDatasetError(
+            f"The working copy {safe_path(path)} cannot be read ({error}): run `img2gps verify`, then ingest again."
+        ) from error
+
+
+def decoded_pixels(source: DatasetPhotos, spec: PixelSpec, *, at_once: int) -> Iterator[Pixels]:
+    """Yield the pixels of all photos, `at_once` at a time, decoded as they are asked for and kept nowhere.
+
+    For photos too many for a file of their pixels. Raises InvalidDatasetError at the first that cannot be read.
+    """
+    paths = [source.dataset.photo_path(photo_id) for photo_id in source.photos.ids]
+    source.dataset.tell_changed_copies(source.photos.ids, source.photos.photo_sha256)
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        waiting = [pool.submit(_copy_pixels, path, spec) for path in paths[:_AHEAD]]
+        for start in range(0, len(paths), at_once):
+            found = [waiting.pop(0).result() for _ in paths[start : start + at_once]]
+            more = paths[start + _AHEAD : start + _AHEAD + at_once]
+            waiting += [pool.submit(_copy_pixels, path, spec) for path in more]
+            yield np.stack(found)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PixelRows:
+    """The pixels of all photos of a dataset as an array of which single rows are read, each decoded when it is."""
+
+    source: DatasetPhotos
+    spec: PixelSpec
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array, (N, 3, height, width)."""
+        return _shape(self.source, self.spec)
+
+    def __getitem__(self, row: int) -> Pixels:
+        path = self.source.dataset.photo_path(str(self.source.photos.ids[row]))
+        return _copy_pixels(path, self.spec)

@@ -45,8 +45,8 @@ class Photos:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, mask: NDArray[np.bool_]) -> Self:
-        """Return the photos where `mask`, shape (N,), is true."""
+    def take(self, mask: NDArray[np.bool_] | NDArray[np.int64]) -> Self:
+        """Return the photos where `mask`, shape (N,), is true, or those at some rows."""
         return type(self)(**{field.name: getattr(self, field.name)[mask] for field in dataclasses.fields(self)})
 
 

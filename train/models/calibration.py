@@ -15,7 +15,7 @@ from train.models.conformal import LEVELS, fit_inflation
 from train.models.distribution import region_radii
 from train.models.grid import Cells
 
-__all__ = ["FEWEST_TO_CALIBRATE", "Calibration", "inner_parts"]
+__all__ = ["FEWEST_TO_CALIBRATE", "Calibration", "Parts", "inner_parts", "some_units"]
 
 _TEMPERS: Final = 0.1 * 15 ** (np.arange(38) / 27)  # to 4.1: whole walks are often too little sure of themselves
 _LABEL_SIGMA_M: Final = 8.0  # typical error of a phone's position between buildings
@@ -72,8 +72,20 @@ def _likeliest(log_probs: Tensor, cells: Cells, xy: Tensor) -> float:
     return float(_TEMPERS[int(np.argmax(scores))])
 
 
-def inner_parts(photos: Photos, *, most: int = _INNER_PARTS) -> tuple[NDArray[np.int64], str] | None:
-    """Return a part number per photo (N,), whole walks together, and what was kept together.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Which of N photos are held out of which model: a number `part` (N,) each, whole units (`by`) together.
+
+    Where `scored` (S,) is given, those of part 1 alone are held out, of one model, and those rows of them are scored.
+    """
+
+    part: NDArray[np.int64]
+    by: str
+    scored: NDArray[np.int64] | None = None
+
+
+def inner_parts(photos: Photos, *, most: int = _INNER_PARTS) -> Parts | None:
+    """Return parts of about the same size, whole walks together.
 
     There are up to `most` parts. Whole groups take the place of walks where there is only one walk; None where there is
     only one group.
@@ -81,7 +93,28 @@ def inner_parts(photos: Photos, *, most: int = _INNER_PARTS) -> tuple[NDArray[np
     for name, units in (("walk", photos.walk), ("group", photos.group)):
         numbers, counts = np.unique(units, return_inverse=True, return_counts=True)[1:]
         if len(counts) > 1:
-            return _balanced(counts, most)[numbers.reshape(-1)], name
+            return Parts(part=_balanced(counts, most)[numbers.reshape(-1)], by=name)
+    return None
+
+
+def some_units(photos: Photos, most: int) -> Parts | None:
+    """Return one part of whole walks, drawn until it has `most` photos, of which no more than that are scored.
+
+    The last walk is scored from its beginning. Groups take the place of walks as in `inner_parts`.
+    """
+    for name, units in (("walk", photos.walk), ("group", photos.group)):
+        numbers, counts = np.unique(units, return_inverse=True, return_counts=True)[1:]
+        if len(counts) < 2:
+            continue
+        drawn = np.random.default_rng(0).permutation(len(counts))
+        enough = int(np.searchsorted(counts[drawn].cumsum(), most)) + 1
+        place = np.empty(len(counts), dtype=np.int64)
+        place[drawn] = np.arange(len(counts))
+        turn = place[numbers.reshape(-1)]
+        held_out = turn < min(enough, len(counts) - 1)  # a unit at least is left to learn from
+        rows = np.flatnonzero(held_out)
+        in_order = rows[np.lexsort((photos.captured_s[rows], turn[rows]))]
+        return Parts(part=held_out.astype(np.int64), by=name, scored=np.sort(in_order[:most]))
     return None
 
 

@@ -1,7 +1,7 @@
 """Views that are nowhere on the site, to learn how many of such a model finds out: pieces of its own photos, mixed."""
 
 import itertools
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -15,7 +15,14 @@ STRANGERS: Final = 48
 _ROWS, _COLUMNS = 3, 2
 
 
-def mixed_views(pixels: NDArray[np.uint8], rows: NDArray[np.int64], *, count: int, seed: int) -> torch.Tensor:
+class _Rows(Protocol):
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, row: int, /) -> NDArray[np.uint8]: ...
+
+
+def mixed_views(pixels: _Rows, rows: NDArray[np.int64], *, count: int, seed: int) -> torch.Tensor:
     """Return `count` views that no place shows, (count, 3, height, width) uint8, of the photos `pixels[rows]`.
 
     Each is a patchwork of three rows of two pieces, every piece from another photo drawn at random. It keeps its band
@@ -33,6 +40,6 @@ def mixed_views(pixels: NDArray[np.uint8], rows: NDArray[np.int64], *, count: in
             for left, right in itertools.pairwise(lefts):
                 start = int(draws.choice(lefts[:-1]))
                 start = min(start, width - (right - left))
-                piece = pixels[draws.choice(rows)][:, top:bottom, start : start + right - left]
+                piece = pixels[int(draws.choice(rows))][:, top:bottom, start : start + right - left]
                 view[:, top:bottom, left:right] = piece[:, :, ::-1] if draws.random() < 0.5 else piece
     return torch.from_numpy(views)

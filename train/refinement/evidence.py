@@ -17,7 +17,7 @@ from train.config.schema import ProbeConfig
 from train.data.training_data import DatasetPhotos, Photos
 from train.inference.load import load_localizer
 from train.inference.locate import evidence_of
-from train.models.calibration import inner_parts
+from train.models.calibration import Parts, inner_parts
 from train.models.grid import Cells, site_cells
 from train.models.probe.covisibility import Poses
 from train.models.probe.model import ProbeLocalizer, make_extractor
@@ -57,7 +57,7 @@ class HeldOutModels:
         return cls(
             config=config,
             photos=photos,
-            part=parts[0],
+            part=parts.part,
             features=features.take(rows),
             cells=cells.middles.to(device),
             device=device,
@@ -70,7 +70,7 @@ class HeldOutModels:
             xy=torch.tensor(labels_m, dtype=torch.float32, device=self.device),
         )
         frozen = make_extractor(self.config, self.device).last
-        steps = steps_in_all(len(poses), self.part, self.config)
+        steps = steps_in_all(len(poses), Parts(part=self.part, by="walk"), self.config)
         with bar(title, steps) as advance:
             found = held_out_evidence(
                 self.features, poses, self.part, self.cells, self.config, frozen=frozen, advance=advance

@@ -14,11 +14,12 @@ from typing import Any, Final
 from uuid import uuid4
 
 import torch
+from safetensors import safe_open
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
 from img2gps.errors import InvalidCheckpointError, NotFoundError
-from img2gps.files import TEMPORARY_PREFIX, fsync_folder, sha256_bytes, write_atomic
+from img2gps.files import TEMPORARY_PREFIX, fsync_folder, sha256_bytes, sha256_file, write_atomic
 from img2gps.text import safe_path, safe_text
 from train.config.schema import MOST_EPOCHS
 
@@ -43,7 +44,11 @@ STATE: Final = "state.json"
 
 _INSTEAD_OF: Final = {"best": ("last", "previous"), "last": ("previous", "best"), "previous": ("last", "best")}
 
+_MAPPED_FROM_BYTES: Final = 256 << 20  # a larger model is not read but mapped: one of very many photos
+_FINITE_AT_ONCE: Final = 1 << 22
+
 Tensors = Mapping[str, Tensor]
+_Content = bytes | Path
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +100,7 @@ def read_checkpoint(folder: Path, *, to_resume: bool = False) -> Checkpoint:
         raise NotFoundError(f"No checkpoint at {safe_path(folder)}: give a run folder that `img2gps train` made.")
     content = _verified(folder, to_resume=to_resume)
     try:
-        state = json.loads(content[STATE], parse_constant=_refused)
+        state = json.loads(_text(content[STATE]), parse_constant=_refused)
     except (ValueError, RecursionError) as error:
         raise _damaged(folder, folder / STATE, "is not JSON", to_resume=to_resume) from error
     if not isinstance(state, dict):
@@ -118,18 +123,34 @@ def read_tensors(folder: Path, stem: str) -> dict[str, Tensor]:
     return _unpacked(folder, stem, content, to_resume=True)
 
 
-def _unpacked(folder: Path, stem: str, content: Mapping[str, bytes], *, to_resume: bool) -> dict[str, Tensor]:
+def _unpacked(folder: Path, stem: str, content: Mapping[str, _Content], *, to_resume: bool) -> dict[str, Tensor]:
     """Return the tensors of one file of a checkpoint, all finite. Raises InvalidCheckpointError naming the file."""
     path = folder / f"{stem}.safetensors"
     try:
-        tensors: dict[str, Tensor] = safetensors.load(content[path.name])
+        tensors = _tensors_of(content[path.name])
     except Exception as error:  # a file whose sum was forged may raise anything
         raise _damaged(folder, path, "is not what a checkpoint holds", to_resume=to_resume) from error
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if tensor.is_floating_point() and not _is_finite(tensor):
             what = f"holds numbers in {safe_text(name)} that are not finite"
             raise _damaged(folder, path, what, to_resume=to_resume)
     return tensors
+
+
+def _tensors_of(content: _Content) -> dict[str, Tensor]:
+    """Return the tensors of a file that was read, or those of one that is mapped, which take no memory till used."""
+    if isinstance(content, bytes):
+        return safetensors.load(content)
+    with safe_open(content, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dictionary
+
+
+def _text(content: _Content) -> bytes:
+    return content if isinstance(content, bytes) else content.read_bytes()
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return all(bool(torch.isfinite(part).all()) for part in torch.split(tensor.flatten(), _FINITE_AT_ONCE))
 
 
 def _refused(constant: str) -> None:
@@ -171,7 +192,7 @@ def whole_checkpoints(folder: Path, *, to_resume: bool) -> list[Path]:
             content = _read_verified(candidate)
         except _DamagedFileError:
             continue
-        if not to_resume or f"{OPTIMIZER}.safetensors" in content or not _needs_optimizer(content[STATE]):
+        if not to_resume or f"{OPTIMIZER}.safetensors" in content or not _needs_optimizer(_text(content[STATE])):
             found.append(candidate)
     return found
 
@@ -192,16 +213,16 @@ class _DamagedFileError(Exception):
         self.path, self.what = path, what
 
 
-def _verified(folder: Path, *, to_resume: bool) -> dict[str, bytes]:
+def _verified(folder: Path, *, to_resume: bool) -> dict[str, _Content]:
     try:
         return _read_verified(folder)
     except _DamagedFileError as error:
         raise _damaged(folder, error.path, error.what, to_resume=to_resume) from error
 
 
-def _read_verified(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every file that SHA256SUMS names, after comparing them with it."""
-    content: dict[str, bytes] = {}
+def _read_verified(folder: Path) -> dict[str, _Content]:
+    """Return the bytes of every file that SHA256SUMS names, of a large one its path, after comparing them with it."""
+    content: dict[str, _Content] = {}
     try:
         lines = (folder / _SUMS).read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -210,10 +231,13 @@ def _read_verified(folder: Path) -> dict[str, bytes]:
         digest, _, name = line.partition("  ")
         path = folder / Path(name).name
         try:
-            content[name] = path.read_bytes()
+            is_large = path.name != STATE and path.stat().st_size > _MAPPED_FROM_BYTES
+            found = path if is_large else path.read_bytes()
+            own = sha256_file(found) if isinstance(found, Path) else sha256_bytes(found)
         except (OSError, ValueError) as error:  # ValueError: a name with a NUL
             raise _DamagedFileError(path, "is missing or unreadable") from error
-        if sha256_bytes(content[name]) != digest:
+        content[name] = found
+        if own != digest:
             raise _DamagedFileError(path, "does not match its SHA-256 sum")
     for name in (STATE, f"{MODEL}.safetensors"):
         if name not in content:

@@ -6,8 +6,10 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from img2gps.errors import UsageError
 from train.models.grid import Cells
 from train.models.probe.features.descriptors import Descriptors
+from train.models.probe.heads.gallery import CompactGallery
 from train.models.probe.heads.neighbours import FAMILIAR, Neighbours, band_penalty
 
 __all__ = ["Compared", "PureNeighbours", "gallery_tensors"]
@@ -31,7 +33,12 @@ class Compared:
 
 
 def gallery_tensors(head: Neighbours) -> dict[str, Tensor]:
-    """Return the gallery of a head by the names of the graph's inputs, in their order."""
+    """Return the gallery of a head by the names of the graph's inputs, in their order. Raises UsageError if packed."""
+    if isinstance(head.gallery, CompactGallery):
+        raise UsageError(
+            f"A model of {len(head.xy):,} photos is not exported: its gallery is packed. "
+            "Train on fewer, or with a larger --set exact_photos=N."
+        )
     return {f"gallery.{name}": tensor.detach().cpu().contiguous() for name, tensor in head.tensors().items()}
 
 

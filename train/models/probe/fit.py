@@ -3,36 +3,35 @@
 import dataclasses
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from img2gps.answers import UNFAMILIAR_BELOW
 from img2gps.errors import UsageError
 from img2gps.geo import FloatArray, geodesic_m
 from img2gps.metrics import metrics_of
 from img2gps.progress import Advance, bar, stderr
-from img2gps.walks import walk_rows
 from train.config.schema import ProbeConfig
 from train.config.values import config_of
-from train.data.pixel_cache import cached_pixels, check_pixels
+from train.data.pixel_cache import PixelRows, cached_pixels, check_pixels
 from train.data.training_data import Photos, TrainingData
-from train.models.calibration import FEWEST_TO_CALIBRATE, Calibration, inner_parts
-from train.models.evidence import Evidence
+from train.models.calibration import FEWEST_TO_CALIBRATE, Parts, inner_parts, some_units
 from train.models.familiarity import Familiarity, Power
 from train.models.grid import Cells, site_cells
+from train.models.localizer import Estimate
 from train.models.probe.covisibility import Poses
-from train.models.probe.features.extractor import CHUNK, FeatureExtractor, Features
+from train.models.probe.features.extractor import CHUNK, FeatureExtractor
 from train.models.probe.features.feature_cache import features_path
+from train.models.probe.features.stored_features import AnyFeatures
 from train.models.probe.finetune.augmented_views import check_views
 from train.models.probe.finetune.extractor import FinetunedExtractor
 from train.models.probe.heads.ensemble import head_names
-from train.models.probe.model import ProbeLocalizer, make_extractor, points_of
-from train.models.probe.site_model import DatasetFeatures, SiteModel, held_out_evidence, steps_in_all
+from train.models.probe.model import ProbeLocalizer, make_extractor
+from train.models.probe.site_model import DatasetFeatures, SiteModel, held_out_evidence, sampled_evidence, steps_in_all
 from train.models.probe.state import restore_probe, save_probe
+from train.models.probe.unseen import Unseen, calibrated
 from train.models.restoring import whole
 from train.models.strangers import STRANGERS, mixed_views
 from train.models.walks import WalkSmoother
@@ -40,21 +39,10 @@ from train.runs.checkpoint import Checkpoint, write_checkpoint
 from train.runs.folder import RunFolder
 from train.runtime.distributed import world
 
-__all__ = ["check_probe", "fit_probe"]
+__all__ = ["ProbeTraining", "check_probe", "fit_probe", "fitted"]
 
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Unseen:
-    """N photos that a model had not learned from, to calibrate it on: positions (N, 2) in metres and evidence.
-
-    They are the validation photos, or training photos held out of models of their own; `by` says which.
-    """
-
-    photos: Photos
-    xy: Tensor
-    cells: Cells
-    evidence: Evidence
-    by: str
+_MOST_SCORED: Final = 4096  # photos that calibrate a model of very many
+_MOST_NUMBERS: Final = 1 << 26  # of distributions that calibrate a model: 256 MB
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +58,10 @@ class ProbeTraining:
     def selected(self, photos: Photos) -> tuple[DatasetFeatures, Poses]:
         """Return the features and the poses of some photos, on the device."""
         rows = torch.from_numpy(self.data.source.rows(photos))
-        return self.features.take(rows).to(self.device), Poses.of(photos, self.device)
+        features = self.features.take(rows).to(self.device)
+        if len(photos) <= self.config.exact_photos:
+            features = dataclasses.replace(features, features=features.features.loaded())
+        return features, Poses.of(photos, self.device)
 
 
 def fit_probe(
@@ -97,7 +88,8 @@ def fit_probe(
     extractor = make_extractor(config, device)
     features = DatasetFeatures.of(data.source, config, extractor, device)
     training = ProbeTraining(config=config, data=data, features=features, extractor=extractor, device=device)
-    localizer, val_features = _fitted(training)
+    localizer, val_features = fitted(training)
+    localizer = _with_power(localizer, data)
     figures = _figures(localizer, data, val_features) | {"seconds": round(time.perf_counter() - started, 3)}
     if world().leads:  # every process of a distributed run fits the same model
         run.cut_metrics(0)
@@ -127,13 +119,13 @@ def check_probe(config: ProbeConfig, parts: Sequence[TrainingData], *, device: t
         check_pixels(source, config.pixels)
 
 
-def _fitted(training: ProbeTraining) -> tuple[ProbeLocalizer, Features | None]:
+def fitted(training: ProbeTraining) -> tuple[ProbeLocalizer, AnyFeatures | None]:
     """Return the model, and the features of the validation photos, if there are any."""
     config, data, extractor, device = training.config, training.data, training.extractor, training.device
     own, poses = training.selected(data.train)
     cells = site_cells(_positions(data.train), size_m=config.cell_m, reach_m=config.reach_m).to(device)
-    parts = None if _val_calibrates(data) else inner_parts(data.train)
-    with bar("Fitting heads", steps_in_all(len(poses), None if parts is None else parts[0], config)) as advance:
+    parts = None if _val_calibrates(data) else _parts(data.train, config, cells)
+    with bar("Fitting heads", steps_in_all(len(poses), parts, config)) as advance:
         model = SiteModel.fit(own, poses, cells, config, frozen=extractor.last, advance=advance)
         unseen = _val_evidence(training, model, cells) if _val_calibrates(data) else None
         if parts is not None:
@@ -141,7 +133,7 @@ def _fitted(training: ProbeTraining) -> tuple[ProbeLocalizer, Features | None]:
     if model.backbone_extractor is not None:
         extractor.add(model.backbone_extractor)
     smoother = WalkSmoother.around(cells)  # of the squares, which are the same whatever the cells stand for
-    alone, walks = _calibrated(unseen, smoother, config)
+    alone, walks = calibrated(unseen, smoother, config)
     if not alone.photos:
         stderr().print("Too few photos to calibrate the radii on: they are the distribution's own, and hold less.")
     similarity = torch.empty(0, device=device) if unseen is None else unseen.evidence.similarity
@@ -156,7 +148,7 @@ def _fitted(training: ProbeTraining) -> tuple[ProbeLocalizer, Features | None]:
         frame=data.source.frame,
         device=device,
     )
-    return _with_power(localizer, data), None if data.val is None else model.features(training.selected(data.val)[0])
+    return localizer, None if data.val is None else model.features(training.selected(data.val)[0])
 
 
 def _val_calibrates(data: TrainingData) -> bool:
@@ -165,8 +157,12 @@ def _val_calibrates(data: TrainingData) -> bool:
 
 
 def _val_evidence(training: ProbeTraining, model: SiteModel, cells: Cells) -> Unseen:
-    val = training.data.val
+    val, config = training.data.val, training.config
     assert val is not None
+    if len(val) > config.exact_photos:  # some thousands calibrate as well, and their distributions fit into memory
+        parts = some_units(val, _most_scored(cells))
+        rows = np.arange(len(val)) if parts is None or parts.scored is None else parts.scored
+        val = val.take(rows[: _most_scored(cells)])
     features, poses = training.selected(val)
     return Unseen(photos=val, xy=poses.xy, cells=cells, evidence=model.evidence(features), by="val")
 
@@ -175,14 +171,30 @@ def _held_out_evidence(
     training: ProbeTraining,
     own: DatasetFeatures,
     poses: Poses,
-    parts: tuple[NDArray[np.int64], str],
+    parts: Parts,
     cells: Cells,
     advance: Advance,
 ) -> Unseen:
     middles = cells.middles  # the cells stand for the very positions that are held out here
     frozen, config = training.extractor.last, training.config
-    evidence = held_out_evidence(own, poses, parts[0], middles, config, frozen=frozen, advance=advance)
-    return Unseen(photos=training.data.train, xy=poses.xy, cells=middles, evidence=evidence, by=parts[1])
+    if parts.scored is None:
+        evidence = held_out_evidence(own, poses, parts.part, middles, config, frozen=frozen, advance=advance)
+        return Unseen(photos=training.data.train, xy=poses.xy, cells=middles, evidence=evidence, by=parts.by)
+    evidence = sampled_evidence(own, poses, parts, middles, config, frozen=frozen, advance=advance)
+    photos = training.data.train.take(parts.scored)
+    return Unseen(photos=photos, xy=Poses.of(photos, training.device).xy, cells=middles, evidence=evidence, by=parts.by)
+
+
+def _parts(photos: Photos, config: ProbeConfig, cells: Cells) -> Parts | None:
+    """Return which photos are held out of which model: all of some, a few walks of very many."""
+    if len(photos) <= config.exact_photos:
+        return inner_parts(photos)
+    return some_units(photos, min(_most_scored(cells), len(photos) // 3))
+
+
+def _most_scored(cells: Cells) -> int:
+    """Return of how many photos the distributions over the cells are held in memory."""
+    return max(FEWEST_TO_CALIBRATE, min(_MOST_SCORED, _MOST_NUMBERS // len(cells)))
 
 
 def _with_power(localizer: ProbeLocalizer, data: TrainingData) -> ProbeLocalizer:
@@ -190,9 +202,10 @@ def _with_power(localizer: ProbeLocalizer, data: TrainingData) -> ProbeLocalizer
     if not len(localizer.familiarity.held_out):
         return localizer
     config = localizer.config
-    views = mixed_views(
-        cached_pixels(data.source, config.pixels), data.source.rows(data.train), count=STRANGERS, seed=config.seed
-    )
+    source, spec = data.source, config.pixels
+    few = len(source.photos) <= config.exact_photos
+    pixels = cached_pixels(source, spec) if few else PixelRows(source=source, spec=spec)
+    views = mixed_views(pixels, source.rows(data.train), count=STRANGERS, seed=config.seed)
     with bar("Asking for views of nowhere", len(views)) as advance:
         found = []
         for images in torch.split(views, CHUNK):
@@ -203,33 +216,15 @@ def _with_power(localizer: ProbeLocalizer, data: TrainingData) -> ProbeLocalizer
     return dataclasses.replace(localizer, familiarity=dataclasses.replace(localizer.familiarity, power=power))
 
 
-def _calibrated(unseen: Unseen | None, smoother: WalkSmoother, config: ProbeConfig) -> tuple[Calibration, Calibration]:
-    """Return the calibration of photos alone, and of those that have company on their walk, with its other photos.
-
-    The first is the second, too, where too few have company.
-    """
-    if unseen is None:
-        return Calibration(), Calibration()
-
-    def answer(log_probs: Tensor) -> Tensor:
-        return points_of(log_probs, unseen.cells, config)[config.answer]
-
-    log_probs, photos, xy = unseen.evidence.log_probs, unseen.photos, unseen.xy
-    alone = Calibration.fit(log_probs, unseen.cells, xy, answer, by=unseen.by)
-    company = [torch.from_numpy(rows).to(xy.device) for rows in walk_rows(photos.walk, photos.captured_s)]
-    if sum(map(len, company)) < FEWEST_TO_CALIBRATE:
-        return alone, alone
-    walks = [smoother.log_probs(log_probs[rows], photos.captured_s[rows.cpu().numpy()]) for rows in company]
-    return alone, Calibration.fit(torch.cat(walks), unseen.cells, xy[torch.cat(company)], answer, by=unseen.by)
-
-
-def _figures(localizer: ProbeLocalizer, data: TrainingData, val_features: Features | None) -> dict[str, Any]:
+def _figures(localizer: ProbeLocalizer, data: TrainingData, val_features: AnyFeatures | None) -> dict[str, Any]:
     """Return the line of metrics: the errors on the validation photos, if there are any, and the calibration."""
     calibration = dataclasses.asdict(localizer.calibration)
     figures: dict[str, Any] = {"epoch": 1} | {f"calibration/{name}": value for name, value in calibration.items()}
     if data.val is None or val_features is None:
         return figures
-    estimate = localizer.estimate(localizer.evidence_of(val_features))
+    at_once = torch.split(torch.arange(len(val_features)), localizer.config.exact_photos)
+    parts = [localizer.estimate(localizer.evidence_of(val_features.take(rows))) for rows in at_once]
+    estimate = Estimate.concatenate(parts)
     lon, lat = localizer.frame.to_lonlat(estimate.east_m, estimate.north_m)
     metrics = metrics_of(geodesic_m(data.val.lon, data.val.lat, lon, lat))
     figures |= {"val/rmse_m": metrics.rmse_m, "val/mean_m": metrics.mean_m}

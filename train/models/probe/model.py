@@ -19,7 +19,8 @@ from train.models.evidence import Evidence
 from train.models.familiarity import Familiarity
 from train.models.grid import Cells
 from train.models.localizer import Estimate
-from train.models.probe.features.extractor import CHUNK, FeatureExtractor, Features
+from train.models.probe.features.extractor import CHUNK, FeatureExtractor
+from train.models.probe.features.stored_features import AnyFeatures
 from train.models.probe.finetune.extractor import FinetunedExtractor
 from train.models.probe.heads.ensemble import Ensemble
 from train.models.probe.heads.neighbours import Neighbours
@@ -61,7 +62,7 @@ class ProbeLocalizer:
         """Return what a uint8 RGB batch of N photos shows, over the model's cells."""
         return self.evidence_of(self.extractor(images))
 
-    def evidence_of(self, features: Features) -> Evidence:
+    def evidence_of(self, features: AnyFeatures) -> Evidence:
         """Return what photos show whose features are known."""
         count = len(features)
         filled = [self.ensemble.evidence(features.take(rows)) for rows, _ in _chunks(count)]
@@ -97,12 +98,12 @@ class ProbeLocalizer:
         head = self.ensemble.heads.get("neighbours")
         return head if isinstance(head, Neighbours) else None
 
-    def most_alike(self, features: Features, count: int) -> list[tuple[int, ...]]:
+    def most_alike(self, features: AnyFeatures, count: int) -> list[tuple[int, ...]]:
         """Return which training photos look most like each of N, the most similar first; none without neighbours."""
         head = self.neighbours
         if head is None:
             return [()] * len(features)
-        found = head.most_alike(self.ensemble.descriptor_model(features), count)
+        found = head.most_alike(self.ensemble.descriptor_model(features.loaded()), count)
         return [tuple(int(number) for number in row) for row in found.tolist()]
 
     def _estimate(self, log_probs: Tensor, calibration: Calibration) -> Estimate:

@@ -11,24 +11,26 @@ from torch import Tensor
 from img2gps.progress import Advance
 from train.config.schema import ProbeConfig
 from train.data.training_data import DatasetPhotos
+from train.models.calibration import Parts
 from train.models.evidence import Evidence
 from train.models.grid import Cells
 from train.models.probe.covisibility import Poses
-from train.models.probe.features.extractor import BackboneExtractor, FeatureExtractor, Features
+from train.models.probe.features.extractor import BackboneExtractor, FeatureExtractor
 from train.models.probe.features.feature_cache import cached_features
+from train.models.probe.features.stored_features import AnyFeatures
 from train.models.probe.finetune.augmented_views import AugmentedViews, cached_augmented_views
 from train.models.probe.finetune.extractor import FinetunedExtractor
 from train.models.probe.finetune.training import finetuned_extractor, steps_of, with_finetuned
 from train.models.probe.heads.ensemble import Ensemble
 
-__all__ = ["DatasetFeatures", "SiteModel", "held_out_evidence", "steps_in_all"]
+__all__ = ["DatasetFeatures", "SiteModel", "held_out_evidence", "sampled_evidence", "steps_in_all"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFeatures:
     """What frozen backbones make of N photos: features and, where stages are to be trained, augmented views."""
 
-    features: Features
+    features: AnyFeatures
     views: AugmentedViews | None
 
     @classmethod
@@ -85,7 +87,7 @@ class SiteModel:
             backbone_extractor=backbone_extractor,
         )
 
-    def features(self, dataset_features: DatasetFeatures) -> Features:
+    def features(self, dataset_features: DatasetFeatures) -> AnyFeatures:
         """Return the features the heads take."""
         return _joined(dataset_features, self.backbone_extractor)
 
@@ -94,7 +96,7 @@ class SiteModel:
         return self.ensemble.evidence(self.features(dataset_features))
 
 
-def _joined(dataset_features: DatasetFeatures, backbone_extractor: FinetunedExtractor | None) -> Features:
+def _joined(dataset_features: DatasetFeatures, backbone_extractor: FinetunedExtractor | None) -> AnyFeatures:
     if backbone_extractor is None or dataset_features.views is None:
         return dataset_features.features
     return with_finetuned(dataset_features.features, backbone_extractor, dataset_features.views)
@@ -128,9 +130,37 @@ def held_out_evidence(
     return Evidence(log_probs=log_probs, similarity=similarity)
 
 
-def steps_in_all(photos: int, part: NDArray[np.int64] | None, config: ProbeConfig) -> int:
+def sampled_evidence(
+    dataset_features: DatasetFeatures,
+    poses: Poses,
+    parts: Parts,
+    cells: Cells,
+    config: ProbeConfig,
+    *,
+    frozen: BackboneExtractor,
+    advance: Advance,
+) -> Evidence:
+    """Return what one model, fitted without the photos of part 1, says of those of them that are scored.
+
+    Of very many photos: some thousands calibrate as well as all, and one model more takes the time of one.
+    """
+    assert parts.scored is not None
+    device, own = poses.xy.device, torch.from_numpy(parts.part == 0)
+    inner = SiteModel.fit(
+        dataset_features.take(own).to(device),
+        poses.take(own.to(device)),
+        cells,
+        _cheaper(config),
+        frozen=frozen,
+        advance=advance,
+    )
+    return inner.evidence(dataset_features.take(torch.from_numpy(parts.scored)).to(device))
+
+
+def steps_in_all(photos: int, parts: Parts | None, config: ProbeConfig) -> int:
     """Return how often a fit of so many photos advances its bar, with one inner fit per part of them."""
-    sizes = [] if part is None else [photos - int((part == number).sum()) for number in np.unique(part)]
+    numbers = [] if parts is None else [1] if parts.scored is not None else np.unique(parts.part)
+    sizes = [photos - int((parts.part == number).sum()) for number in numbers] if parts is not None else []
     fits = [(photos, config), *((size, _cheaper(config)) for size in sizes)]
     tuning = sum(steps_of(size, own) for size, own in fits if own.tune_epochs)
     return tuning + sum(own.heat_seeds for _, own in fits if "heat_map" in own.heads)

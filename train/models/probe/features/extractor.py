@@ -64,6 +64,10 @@ class Features:
         """Return the features on a device."""
         return self._each(lambda part: part.to(device))
 
+    def loaded(self) -> Self:
+        """Return the features: they are in memory (see `stored_features`, where they are not)."""
+        return self
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         pyramids = tuple(tuple(map(change, grids)) for grids in self.pyramids)
         return type(self)(pooled=tuple(map(change, self.pooled)), brightness=change(self.brightness), pyramids=pyramids)

@@ -1,32 +1,42 @@
 """The features of every photo of a dataset, computed once and kept in one file beside the photos."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from img2gps.progress import bar
+from img2gps.progress import bar, stderr
 from train.config.schema import ProbeConfig
-from train.data.pixel_cache import cached_pixels
+from train.data.pixel_cache import cached_pixels, decoded_pixels
 from train.data.training_data import DatasetPhotos
 from train.models.probe.features.extractor import CHUNK, FEATURES_VERSION, FeatureExtractor, Features
-from train.models.probe.features.tensor_cache import cached_tensors, extraction_settings, photos_of, tensors_path
+from train.models.probe.features.stored_features import AnyFeatures, StoredFeatures, features_of, named_tensors
+from train.models.probe.features.tensor_cache import (
+    cached_tensors,
+    drop_stale,
+    extraction_settings,
+    is_intact,
+    photos_of,
+    tensors_path,
+)
+from train.models.probe.features.tensor_file import TensorFile
 
 __all__ = ["cached_features", "features_path"]
 
 
 def cached_features(
     source: DatasetPhotos, config: ProbeConfig, extractor: FeatureExtractor, *, device: torch.device
-) -> Features:
-    """Return the features of all photos of a dataset, in the order of `source.photos`, on the CPU."""
-    path = features_path(source, config, device)
-    tensors = cached_tensors(path, len(source.photos), lambda: _extracted(source, config, extractor))
-    names = sorted(tensors)
-    pooled = tuple(tensors[name] for name in names if name.startswith("pooled."))
-    grids = [name for name in names if name.startswith("grid.")]
-    networks = dict.fromkeys(name.rpartition(".")[0] for name in grids)
-    pyramids = tuple(tuple(tensors[name] for name in grids if name.startswith(f"{network}.")) for network in networks)
-    return Features(pooled=pooled, brightness=tensors["brightness"], pyramids=pyramids)
+) -> AnyFeatures:
+    """Return the features of all photos of a dataset, in the order of `source.photos`, on the CPU.
+
+    Of more than `config.exact_photos` they stay in their file, and the photos are decoded as they are needed.
+    """
+    path, count = features_path(source, config, device), len(source.photos)
+    if count <= config.exact_photos:
+        return features_of(cached_tensors(path, count, lambda: _extracted(source, config, extractor)))
+    file = _kept(path, count) or _stored(path, source, config, extractor)
+    return StoredFeatures(file=file, rows=torch.arange(count), device=torch.device("cpu"))
 
 
 def features_path(source: DatasetPhotos, config: ProbeConfig, device: torch.device) -> Path:
@@ -42,8 +52,32 @@ def _extracted(source: DatasetPhotos, config: ProbeConfig, extractor: FeatureExt
         for images in torch.split(pixels, CHUNK):
             parts.append(extractor(images).to(torch.device("cpu")))
             advance(len(images))
-    features = Features.concatenate(parts)
-    named = {"brightness": features.brightness}
-    named |= {f"pooled.{k:02d}": part for k, part in enumerate(features.pooled)}
-    levels = ((k, level, grid) for k, grids in enumerate(features.pyramids) for level, grid in enumerate(grids))
-    return named | {f"grid.{k:02d}.{level:02d}": grid for k, level, grid in levels}
+    return named_tensors(Features.concatenate(parts))
+
+
+def _kept(path: Path, count: int) -> TensorFile | None:
+    try:
+        if not is_intact(path):
+            return None
+        file = TensorFile.open(path)
+        return file if file.count() == count else None
+    except Exception:  # noqa: BLE001  missing, or torn by a full disk, a power cut or a flipped bit
+        return None
+
+
+def _stored(path: Path, source: DatasetPhotos, config: ProbeConfig, extractor: FeatureExtractor) -> TensorFile:
+    count = len(source.photos)
+    try:
+        file = TensorFile.write(path, count, _streamed(source, config, extractor))
+    except OSError as error:
+        stderr().print(f"No features kept beside the dataset ({error.strerror}); they go to a temporary file.")
+        return TensorFile.nameless(count, _streamed(source, config, extractor))
+    drop_stale(path)
+    return file
+
+
+def _streamed(source: DatasetPhotos, config: ProbeConfig, extractor: FeatureExtractor) -> Iterator[dict[str, Tensor]]:
+    with bar("Looking at photos", len(source.photos)) as advance:
+        for images in decoded_pixels(source, config.pixels, at_once=CHUNK):
+            yield named_tensors(extractor(torch.from_numpy(images)).to(torch.device("cpu")))
+            advance(len(images))

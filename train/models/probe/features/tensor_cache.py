@@ -20,7 +20,7 @@ from img2gps.progress import stderr
 from train.config.schema import ProbeConfig
 from train.data.training_data import DatasetPhotos
 
-__all__ = ["cached_tensors", "extraction_settings", "photos_of", "tensors_path"]
+__all__ = ["cached_tensors", "drop_stale", "extraction_settings", "is_intact", "photos_of", "tensors_path"]
 
 _FOLDER: Final = ".cache"
 _ZEROS: Final = b"0" * 64
@@ -70,7 +70,7 @@ def extraction_settings(config: ProbeConfig, device: torch.device, *, version: i
 
 def _read(path: Path) -> dict[str, Tensor] | None:
     try:
-        if not _is_intact(path):
+        if not is_intact(path):
             return None
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in sorted(file.keys())}
@@ -78,7 +78,7 @@ def _read(path: Path) -> dict[str, Tensor] | None:
         return None
 
 
-def _is_intact(path: Path) -> bool:
+def is_intact(path: Path) -> bool:
     """Return whether the file is as it was written; one of an earlier version has no digest to tell by."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
@@ -112,6 +112,11 @@ def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
         kind = path.name.partition("-")[0]
         stderr().print(f"No {kind} kept beside the dataset ({error.strerror}); the next run computes them anew.")
         return
+    drop_stale(path)
+
+
+def drop_stale(path: Path) -> None:
+    """Delete files that differ from the one at `path` in what came last in its name: they are of no use any more."""
     same_kind = path.name.rpartition("-")[0]
     for stale in path.parent.glob(f"{same_kind}-*.safetensors"):
         if stale != path:

@@ -11,7 +11,8 @@ from img2gps.progress import Advance
 from train.config.schema import ProbeConfig
 from train.models.grid import Cells
 from train.models.probe.covisibility import Poses, one_view
-from train.models.probe.features.extractor import CHUNK, BackboneExtractor, Features
+from train.models.probe.features.extractor import CHUNK, BackboneExtractor
+from train.models.probe.features.stored_features import AnyFeatures, StoredFeatures
 from train.models.probe.finetune.augmented_views import AugmentedViews
 from train.models.probe.finetune.extractor import FinetunedExtractor
 from train.models.probe.heads.heat_map import soft_labels
@@ -55,14 +56,16 @@ def finetuned_extractor(
     return backbone_extractor.requires_grad_(requires_grad=False).eval()
 
 
-def with_finetuned(features: Features, backbone_extractor: FinetunedExtractor, views: AugmentedViews) -> Features:
+def with_finetuned(features: AnyFeatures, backbone_extractor: FinetunedExtractor, views: AugmentedViews) -> AnyFeatures:
     """Return the features of N photos with the vectors of a finetuned extractor beside those of the frozen ones."""
-    device = features.pooled[0].device
+    device = features.device if isinstance(features, StoredFeatures) else features.pooled[0].device
     with torch.inference_mode():
         starts = range(0, len(views), CHUNK)
         parts = [
             _filled(backbone_extractor, views.unaltered(start, start + CHUNK).to(device).float()) for start in starts
         ]
+    if isinstance(features, StoredFeatures):
+        return dataclasses.replace(features, beside=(*features.beside, torch.cat(parts)))
     return dataclasses.replace(features, pooled=(*features.pooled, torch.cat(parts)))
 
 

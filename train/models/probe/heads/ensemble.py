@@ -16,7 +16,8 @@ from train.models.evidence import Evidence
 from train.models.grid import Cells
 from train.models.probe.covisibility import Poses
 from train.models.probe.features.descriptors import DescriptorModel, Descriptors
-from train.models.probe.features.extractor import Features
+from train.models.probe.features.stored_features import AnyFeatures
+from train.models.probe.heads.codes import packed_descriptors
 from train.models.probe.heads.heat_map import HeatMap, soft_labels
 from train.models.probe.heads.neighbours import Neighbours
 from train.models.probe.heads.regression import Regression
@@ -26,6 +27,7 @@ __all__ = ["HEADS", "Ensemble", "Head", "head_names"]
 HEADS: Final = ("neighbours", "heat_map", "regression")
 
 _EVEN_SHARE: Final = 0.3  # of the density: bounds what a cell gains for having hardly any photos
+_TAUGHT: Final = 4096  # of very many photos: more do not move the axes, and to look for pairs is quadratic
 _AT_ONCE: Final = 64  # photos per pass: bounds the memory of their local vectors against the gallery's
 
 
@@ -64,16 +66,28 @@ class Ensemble:
     @classmethod
     def fit(
         cls,
-        features: Features,
+        features: AnyFeatures,
         poses: Poses,
         cells: Cells,
         config: ProbeConfig,
         *,
         advance: Advance,
     ) -> Self:
-        """Return the heads of `config` fitted on photos with `poses`."""
-        descriptor_model = DescriptorModel.fit(features, poses, config)
-        photos, xy = descriptor_model(features), poses.xy
+        """Return the heads of `config` fitted on photos with `poses`.
+
+        Of more than `config.exact_photos`, some thousands, evenly drawn, teach what likeness is.
+        """
+        if len(features) <= config.exact_photos:
+            known = features.loaded()
+            descriptor_model = DescriptorModel.fit(known, poses, config)
+            photos = descriptor_model(known)
+        else:
+            count = min(len(features), _TAUGHT)
+            rows = torch.linspace(0, len(features) - 1, count, dtype=torch.float64).round().long()
+            taught = features.take(rows).loaded()
+            descriptor_model = DescriptorModel.fit(taught, poses.take(rows.to(poses.xy.device)), config)
+            photos = packed_descriptors(descriptor_model, features)
+        xy = poses.xy
         heads: dict[str, Head] = {}
         for name in head_names(config.heads):
             if name == "neighbours":
@@ -88,7 +102,7 @@ class Ensemble:
         return cls(descriptor_model=descriptor_model, heads=heads, cells=cells, prior=prior, exponent=config.exponent)
 
     @torch.inference_mode()
-    def evidence(self, features: Features) -> Evidence:
+    def evidence(self, features: AnyFeatures) -> Evidence:
         """Return normalised log-probabilities of the cells, (N, C), and the similarity (N,) of the training photos.
 
         A product asks every head to agree: Hinton, "Training Products of Experts by Minimizing Contrastive
@@ -98,7 +112,7 @@ class Ensemble:
         """
         parts: list[Evidence] = []
         for rows in torch.split(torch.arange(len(features)), _AT_ONCE):
-            photos = self.descriptor_model(features.take(rows))
+            photos = self.descriptor_model(features.take(rows).loaded())
             by_head = [head.evidence(photos) for head in self.heads.values()]
             product = torch.stack([one.log_probs for one in by_head]).sum(dim=0)
             similarity = torch.stack([one.similarity for one in by_head]).nanmean(dim=0)

@@ -77,7 +77,7 @@ def _trained(inputs: Tensor, xy: Tensor, cells: Cells, config: ProbeConfig, *, s
     with torch.random.fork_rng(devices=[inputs.device] if inputs.device.type == "cuda" else []):
         torch.manual_seed(seed)
         network = _network(inputs.shape[1], len(cells), config).to(inputs.device)
-        return _descend(network, inputs * INPUT_SCALE, xy, cells, config, np.random.default_rng(seed))
+        return _descend(network, inputs, xy, cells, config, np.random.default_rng(seed))
 
 
 def _descend(
@@ -89,7 +89,9 @@ def _descend(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps, pct_start=_RISE)
     for _ in range(steps):
         rows = torch.from_numpy(draws.integers(0, len(inputs), size)).to(inputs.device)
-        batch, targets = _mixed(inputs[rows], soft_labels(xy[rows], cells, config.label_sigma_m), config, draws)
+        batch, targets = _mixed(
+            inputs[rows] * INPUT_SCALE, soft_labels(xy[rows], cells, config.label_sigma_m), config, draws
+        )
         loss = -(targets * F.log_softmax(network(batch), dim=1)).sum(dim=1).mean()
         optimizer.zero_grad()
         torch.autograd.backward(loss)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final, Self
 
@@ -13,14 +12,13 @@ from train.config.schema import ProbeConfig
 from train.models.evidence import Evidence
 from train.models.grid import Cells
 from train.models.probe.features.descriptors import Descriptors
+from train.models.probe.heads.codes import products_of
+from train.models.probe.heads.gallery import FAMILIAR, CompactGallery, ExactGallery, Gallery, standardised
 
 __all__ = ["FAMILIAR", "Neighbours", "band_penalty"]
 
 _BANDS: Final = 6  # local vectors match within a sixth of the rows, rounded up: a floor is not matched with the sky
 _APART: Final = -4.0
-_LEAST_SPREAD: Final = 1e-6
-FAMILIAR: Final = 5
-"""Photos that must be similar for a view to be known: one may do so by chance."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +32,7 @@ class Neighbours:
     The positions of the most similar are spread by a Gaussian kernel and weighted by the softmax of similarity.
     """
 
-    gallery: Descriptors
+    gallery: Gallery
     xy: Tensor
     cells: Cells
     config: ProbeConfig
@@ -42,7 +40,9 @@ class Neighbours:
     @classmethod
     def fit(cls, photos: Descriptors, xy: Tensor, cells: Cells, config: ProbeConfig) -> Self:
         """Return the head of training photos at `xy` (G, 2) metres."""
-        return cls(gallery=photos, xy=xy, cells=cells, config=config)
+        packed = len(photos) > config.exact_photos
+        gallery = CompactGallery.fit(photos) if packed else ExactGallery(photos=photos)
+        return cls(gallery=gallery, xy=xy, cells=cells, config=config)
 
     @torch.inference_mode()
     def evidence(self, photos: Descriptors) -> Evidence:
@@ -66,33 +66,26 @@ class Neighbours:
 
         Scores compare the gallery for one photo, the similarity compares photos with each other.
         """
-        cosine = photos.pooled @ self.gallery.pooled.T
-        similarity = cosine.topk(min(FAMILIAR, cosine.shape[1]), dim=1).values.mean(dim=1)
-        pooled = _standard(cosine)
+        config = self.config
+        count = config.shortlist if self.gallery.local else config.neighbours
+        chosen, index, similarity = self.gallery.nearest(photos.pooled, count)
         if not self.gallery.local:
-            return *pooled.topk(min(self.config.neighbours, pooled.shape[1]), dim=1), similarity
-        chosen, index = pooled.topk(min(self.config.shortlist, pooled.shape[1]), dim=1)
+            return chosen, index, similarity
         kinds: list[Tensor] = []
         for queries, others in zip(photos.local, self.gallery.local, strict=True):
             kinds += _local_similarities(queries, others, index)
         similarity = similarity + torch.stack([kind.amax(dim=1) for kind in kinds]).mean(dim=0)
-        return torch.stack([chosen, *map(_standard, kinds)]).mean(dim=0), index, similarity
+        return torch.stack([chosen, *map(standardised, kinds)]).mean(dim=0), index, similarity
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the gallery as named tensors."""
-        local = {
-            f"local.{k}.{level}": grid for k, grids in enumerate(self.gallery.local) for level, grid in enumerate(grids)
-        }
-        return {"xy": self.xy, "pooled": self.gallery.pooled, **local}
+        return {"xy": self.xy, **self.gallery.tensors()}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], cells: Cells, config: ProbeConfig) -> Self:
-        """Return the head of `tensors()`. Raises KeyError where one is missing."""
-        levels = dict(Counter(name.split(".")[1] for name in tensors if name.startswith("local.")))
-        local = tuple(
-            tuple(tensors[f"local.{k}.{level}"] for level in range(levels[str(k)])) for k in range(len(levels))
-        )
-        gallery = Descriptors(pooled=tensors["pooled"], local=local)
+        """Return the head of `tensors()`. Raises KeyError or ValueError where they do not fit."""
+        packed = "covariance" in tensors
+        gallery = CompactGallery.from_tensors(tensors) if packed else ExactGallery.from_tensors(tensors)
         return cls(gallery=gallery, xy=tensors["xy"], cells=cells, config=config)
 
 
@@ -116,7 +109,7 @@ def _chamfers(queries: Tensor, others: Tensor, index: Tensor) -> Tensor:
 
 
 def chamfer(query: Tensor, others: Tensor) -> Tensor:
-    """Return the similarity of one grid (rows, columns, k) to S others (S, rows, columns, k), shape (S,).
+    """Return the similarity of one grid (rows, columns, k) to S others (S, rows, columns, k), maybe packed, shape (S,).
 
     The mean over local vectors of the squared cosine to the best match, at most a sixth of the rows (rounded up) away,
     both ways and summed. After Razavian et al., "Visual Instance Retrieval with Deep Convolutional Networks",
@@ -125,7 +118,9 @@ def chamfer(query: Tensor, others: Tensor) -> Tensor:
     rows, columns, width = query.shape
     apart = band_penalty(rows, columns).to(query.device)
     own = query.reshape(-1, width).float()
-    cosine = (others.reshape(-1, width).float() @ own.T).view(len(others), *apart.shape) + apart
+    fields = others.reshape(-1, others.shape[-1])
+    products = products_of(fields, own) if others.dtype == torch.uint8 else fields.float() @ own.T
+    cosine = products.view(len(others), *apart.shape) + apart
     there, back = cosine.amax(dim=2), cosine.amax(dim=1)
     return there.clamp(min=0).square().mean(dim=1) + back.clamp(min=0).square().mean(dim=1)
 
@@ -134,9 +129,3 @@ def band_penalty(rows: int, columns: int) -> Tensor:
     """Return what is added to the cosines (L, L) of the L local vectors of two grids: nothing in about the same row."""
     row = torch.arange(rows).repeat_interleave(columns)
     return torch.where((row[:, None] - row[None]).abs() > math.ceil(rows / _BANDS), _APART, 0.0)
-
-
-def _standard(similarity: Tensor) -> Tensor:
-    """Return similarities (N, S) with mean 0 and spread 1 per photo, so that kinds can be added."""
-    centred = similarity - similarity.mean(dim=1, keepdim=True)
-    return centred / similarity.std(dim=1, keepdim=True, correction=0).clamp(min=_LEAST_SPREAD)
