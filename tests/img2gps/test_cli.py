@@ -1,5 +1,6 @@
 """The root command: every command has help, an example and a place in the docs; errors have exit codes."""
 
+import configparser
 import io
 import itertools
 import json
@@ -162,6 +163,14 @@ def test_the_version_is_told_alone_and_with_what_answers_depend_on(capsys: pytes
     told = json.loads(capsys.readouterr().out)
     assert told["version"] == version("img2gps")
     assert told["packages"]["torch"] == version("torch")
+
+
+def test_every_extra_is_in_the_docs() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    extras = [name for name, needs in setup["options.extras_require"].items() if needs.strip()]
+    assert [name for name in extras if f"| `{name}` |" not in page] == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
