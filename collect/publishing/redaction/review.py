@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -79,7 +79,10 @@ class ReviewDesk:
             found = [region for region in known.regions.get(photo_id, ()) if region.score is not None]
             if len(found) != len(verdicts) or not set(verdicts) <= set(get_args(Verdict)):
                 raise ValueError("the regions were found anew: load the page again")
-            said = [dataclasses.replace(region, verdict=word) for region, word in zip(found, verdicts, strict=True)]
+            said = [
+                dataclasses.replace(region, verdict=cast(Verdict, word))
+                for region, word in zip(found, verdicts, strict=True)
+            ]
             by_hand = [PictureRegion(box=_box(sides, photo), kind="hand") for sides in drawn]
             regions = {**known.regions, photo_id: [*said, *by_hand]}
             save_redactions(self.dataset, Redactions(regions=regions, looked=known.looked))
