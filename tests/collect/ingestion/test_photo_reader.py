@@ -11,9 +11,9 @@ from photos import exif_bytes, image_bytes, photo_bytes, scene, write_photo, wri
 from PIL import Image
 
 from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings, Skipped, read_file
-from collect.reading import formats
 from collect.reading.structure import structure_of
 from collect.validation.rules import Rules
+from img2gps import formats
 from img2gps.site import load_site
 from img2gps.types import Photo, Rejection
 
