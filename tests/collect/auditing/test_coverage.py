@@ -46,8 +46,8 @@ def test_a_place_is_in_the_cell_whose_square_holds_it(east_m: float, north_m: fl
     grid = make_grid(walkable(SITE, None), size_m)
     cell = grid.cell_of(np.array([[east_m, north_m]]))[0]
     corner_m = grid.corners_m[cell]
-    assert corner_m[0] <= east_m <= corner_m[0] + size_m
-    assert corner_m[1] <= north_m <= corner_m[1] + size_m
+    inside_m = np.array([east_m, north_m]) - corner_m
+    assert np.all((inside_m >= -1e-9) & (inside_m <= size_m + 1e-9))  # on an edge to the last digit, both cells hold it
     assert box(*corner_m, *(corner_m + size_m)).covers(Point(grid.spots_m[cell]))
 
 

@@ -76,4 +76,5 @@ def test_without_photos_only_the_environment_is_told() -> None:
 def test_every_reason_that_a_site_or_a_file_can_cause_has_a_cause() -> None:
     from collect.diagnosis.causes import CAUSES
 
-    assert set(REASONS) - set(CAUSES) == {"accuracy_too_low"}  # the doctor has no --max-accuracy
+    # the doctor has no --max-accuracy, and knows no dataset that forgot a photo
+    assert set(REASONS) - set(CAUSES) == {"accuracy_too_low", "forgotten"}
