@@ -98,7 +98,7 @@ def _plan_sentence(plan: Mapping[str, Any]) -> str:
 
 def _print_export(written: "ExportResult", *, as_json: bool) -> None:
     if as_json:
-        print_json(written)
+        print_json(written.to_json())
     else:
         rows = [(name, f"{size / 1e6:,.1f}") for name, size in written.files.items()]
         print_table(safe_path(written.out), ("file", "MB"), rows)

@@ -43,6 +43,19 @@ class ExportResult:
     figures: Mapping[str, object] | None
     seconds: float
 
+    def to_json(self) -> dict[str, object]:
+        """Return what `img2gps export --json` prints."""
+        return {
+            "out": str(self.out),
+            "format": self.format,
+            "files": dict(self.files),
+            "notes": list(self.notes),
+            "parity_m": self.parity_m,
+            "parity_photos": self.parity_photos,
+            "figures": None if self.figures is None else dict(self.figures),
+            "seconds": self.seconds,
+        }
+
 
 Writer = Callable[[Path, Path, ExportOptions], ExportResult]
 """Writes the run at the first path into the second, an empty folder that exists, and returns what it did."""
