@@ -27,7 +27,7 @@ def _scores(error_m: np.ndarray, mean_m: np.ndarray, group: np.ndarray) -> pd.Da
     names = [f"p{number}" for number in range(count)]
     zeros = ("east_m", "north_m", "pred_north_m", "nearest_train_m", "lon", "lat", "pred_lon", "pred_lat", "moved_m")
     unknown = ("uncertainty_m", "radius_50_m", "radius_90_m", "familiarity", "walk_error_m", "walk_photos")
-    unknown += ("walk_radius_50_m", "walk_radius_90_m", "walk_familiarity")
+    unknown += ("walk_radius_50_m", "walk_radius_90_m", "walk_familiarity", "accuracy_m", "clock_s")
     return pd.DataFrame({"id": names, "file_name": names, "error_m": error_m, "mean_predictor_m": mean_m}).assign(
         walk="a", day="2025-06-02", light="day", device_name="phone", label_state="", fold=-1,
         group=group.astype(str), captured_at=pd.Timestamp("2025-06-02", tz="UTC"), pred_east_m=error_m,
