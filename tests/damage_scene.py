@@ -132,7 +132,7 @@ def without_drawing() -> Iterator[None]:
     """Leave out what is drawn and reads no file: it takes longer than everything else."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("train.training.curves.draw_curves", lambda _run: None)
-        patch.setattr("train.evaluation.evaluate.write_plots", lambda *_: None)
+        patch.setattr("train.evaluation.evaluate.write_plots", lambda *_, **__: None)
         patch.setattr("train.evaluation.page.write_report", lambda *_, **__: None)
         yield
 

@@ -43,7 +43,8 @@ def test_no_damage_of_a_table_passes_for_its_content(
         stored = load_table(path)
     except DamagedTableError:
         return
-    assert stored.intact is False or after == whole
+    # a footer that lost the digest alone reads as one of an earlier version, with the content it had
+    assert stored.intact is False or after == whole or (stored.intact is None and stored.table.equals(TABLE))
 
 
 def test_tables_of_earlier_versions_and_of_other_programs_are_read(tmp_path: Path) -> None:
