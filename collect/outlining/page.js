@@ -251,6 +251,8 @@ function tell(text, bad = false) {
 
 const view = new Editor(at("map"), bounds(), { onChange: () => view?.ratio && draw(), onTap: tap });
 at("name").value = data.name;
+at("credit").textContent = data.ground?.credit ?? "";
+at("credit").hidden = !data.ground?.credit; // the licence of a base map asks to be named wherever it is shown
 at("zone").value = data.zone ?? "";
 at("part").addEventListener("click", () => begin(false));
 at("hole").addEventListener("click", () => begin(true));

@@ -162,6 +162,6 @@ def _as_exported(localizer: Localizer, locator: Locator) -> Localizer:
     if not isinstance(localizer, ProbeLocalizer):
         return localizer
     values = locator.description.values
-    round_m = float(values["gallery"]["round_m"]) if values["gallery"] else float(values.get("round_m") or 0.0)
+    round_m = float(values.get("round_m") or 0.0)
     changed = changed_model(localizer, ExportOptions(heads="+".join(values["heads"]), round_m=round_m))
     return dataclasses.replace(changed, calibration=Calibration(**values["calibration"]))

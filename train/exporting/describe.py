@@ -98,6 +98,7 @@ def _probe(
             "power": None if familiarity.power is None else dataclasses.asdict(familiarity.power),
         },
         "gallery": gallery,
+        "round_m": options.round_m,  # of cells, too: a model without a gallery may be coarse
         "target": None,
     }
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from img2gps.cli import run as img2gps
 from img2gps.errors import UsageError
@@ -12,6 +13,7 @@ from img2gps.geo import geodesic_m
 from img2gps.runtime import Locator
 from tests.train.colours import TINY, colour_dataset, colour_photo, tiny_config, without_curves
 from train import load_model
+from train.api import check_export
 from train.config.presets import preset
 from train.config.values import changed
 from train.exporting.formats import check_out
@@ -147,16 +149,18 @@ def test_coarser_positions_are_all_that_is_left_of_them(probe_run: Path) -> None
 @pytest.mark.slow
 def test_a_model_without_a_gallery_has_figures_of_its_own(probe_run: Path, folder: Path) -> None:
     out = folder / "without"
-    assert img2gps(["export", str(probe_run), str(out), "--heads", "heat_map", "--half"]) == 0
+    assert img2gps(["export", str(probe_run), str(out), "--heads", "heat_map", "--half", "--round-m", "10"]) == 0
     assert not (out / "gallery.safetensors").exists()
     assert not (out / "thumbnails").exists()
     values = json.loads((out / "model.json").read_text())
-    assert values["gallery"] is None
+    assert (values["gallery"], values["round_m"]) == (None, 10.0)
     assert values["figures"]["split"] == "test"
     assert values["figures"]["photos"] == values["figures"]["whole"]["photos"] == 2
     answer = Locator(out).locate(np.asarray(colour_photo(0, 20)))
     assert answer.radius_90_m is not None
     assert answer.familiarity is None
+    Image.fromarray(np.asarray(colour_photo(0, 20))).save(folder / "photo.png")
+    assert check_export(out, [folder / "photo.png"], run=probe_run).worst_m < 0.2  # as coarse as the export
 
 
 @pytest.mark.slow
