@@ -310,8 +310,10 @@ def export(
     of the training photos beside a gallery, `half` stores weights in 16 bits. Raises UsageError, NotFoundError,
     InvalidCheckpointError, and QualityGateError where `half` moves positions by too much.
 
-        >>> from train import export
+        >>> from train import check_export, export
         >>> export("runs/quick-001", "OUT").parity_m < 0.1
+        True
+        >>> check_export("OUT", "campus/photos").is_within_limits
         True
     """
     from train.exporting.formats import export_run
@@ -356,9 +358,7 @@ def check_export(
 
     Without `run`, it is looked for in ``runs``. Raises NotFoundError, UsageError, InvalidCheckpointError.
 
-        >>> from train import check_export
-        >>> check_export("OUT", "photos").is_within_limits
-        True
+    `export` shows it in its example.
     """
     from train.exporting.check import check_export as check
 
