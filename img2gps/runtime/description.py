@@ -14,7 +14,17 @@ from img2gps.geo import FloatArray, LocalFrame
 from img2gps.pixels import PixelSpec
 from img2gps.text import safe_path, safe_text
 
-__all__ = ["FORMAT_VERSION", "GALLERY", "MODEL", "MODEL_JSON", "SITE", "THUMBNAILS", "Description", "RegionScale"]
+__all__ = [
+    "BASEMAP",
+    "FORMAT_VERSION",
+    "GALLERY",
+    "MODEL",
+    "MODEL_JSON",
+    "SITE",
+    "THUMBNAILS",
+    "Description",
+    "RegionScale",
+]
 
 FORMAT_VERSION: Final = 1
 MODEL: Final = "model.onnx"
@@ -22,6 +32,7 @@ MODEL_JSON: Final = "model.json"
 GALLERY: Final = "gallery.safetensors"
 THUMBNAILS: Final = "thumbnails"
 SITE: Final = "site.geojson"
+BASEMAP: Final = "basemap.geojson"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,13 +67,15 @@ def detailed_rows(answers: Answers, model: ServedModel, *, abstain_m: float | No
     """Return the rows of ``predict --json`` with what the page draws beside them.
 
     `verdict` is ``here``, ``unsure`` or ``elsewhere``; `shares` (C,) the distribution over the cells of /v1/model, in
-    parts of 255 of its largest; `alike` the training photos that look most like it.
+    parts of 255 of its largest; `alike` the training photos that look most like it; `place` where it is in words, of a
+    site with a map.
     """
     rows = predictions_json(answers.predictions)
     for row, prediction, located in zip(rows, answers.predictions, answers.located, strict=True):
         if located is not None:
             row["verdict"] = _verdict(prediction, abstain_m)
             row["shares"] = _shares(located)
+            row["place"] = None if model.surroundings is None else model.surroundings.at(located.lon, located.lat).text
             row["alike"] = [_alike(number, model) for number in located.alike]
     return rows
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 from PIL import Image
 
+from img2gps.basemap.surroundings import Surroundings
 from img2gps.exif import Capture
 from img2gps.geo import FloatArray, LocalFrame
 
@@ -46,7 +47,7 @@ class ServedModel:
     """What is told of a model. `cells` (C, 2) are the centres of its cells in metres of `frame`, `cell_m` their side.
 
     `alike_lonlat` (G, 2) is where the training photos were taken, in degrees, of a model that compares with them.
-    `about` is more about it, as JSON values.
+    `surroundings` says in words where a place is, where the site has a map. `about` is more about it, as JSON values.
     """
 
     name: str
@@ -59,6 +60,7 @@ class ServedModel:
     cell_m: float | None = None
     alike_lonlat: FloatArray | None = None
     shows_photos: bool = False
+    surroundings: Surroundings | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from img2gps.basemap.features import Basemap
+from img2gps.basemap.geojson import basemap_from_geojson
+from img2gps.basemap.surroundings import Surroundings
 from img2gps.errors import Img2GPSError
 from img2gps.pixels import fit_pixels
-from img2gps.runtime.description import MODEL_JSON, SITE, Description
+from img2gps.runtime.description import BASEMAP, MODEL_JSON, SITE, Description
 from img2gps.runtime.locator import Locator
 from img2gps.serving.backend import DecodedPhoto, Ground, Located, ServedModel
 from img2gps.serving.ground import ground_of_cells, ground_of_points, ground_of_site
@@ -70,7 +73,7 @@ def exported_backend(folder: Path, *, thumbnails: bool = True, threads: int = 0)
     """
     locator = Locator(folder, threads=threads)
     facts = locator.description
-    site = _site(folder)
+    site, basemap = _site(folder), _basemap(folder)
     gallery = locator.gallery_lonlat
     return ExportedBackend(
         locator=locator,
@@ -78,13 +81,14 @@ def exported_backend(folder: Path, *, thumbnails: bool = True, threads: int = 0)
             name=str(facts.values["run"].get("name") or folder.resolve().name),
             site=site.title or site.name if site else str(facts.values.get("site") or "the site"),
             frame=facts.frame,
-            ground=_ground(site, facts),
+            ground=_ground(site, basemap, facts),
             locates_walks=facts.centres is not None,
             tells_strangers=facts.compares and len(facts.held_out) > 0,
             cells=facts.centres,
             cell_m=facts.cell_m if facts.centres is not None else None,
             alike_lonlat=gallery,
             shows_photos=thumbnails and gallery is not None and locator.thumbnail(0) is not None,
+            surroundings=None if basemap is None else Surroundings(basemap, frame=facts.frame),
             about={key: facts.values[key] for key in ("preset", "model", "heads", "figures") if key in facts.values},
         ),
     )
@@ -97,10 +101,19 @@ def _site(folder: Path) -> Site | None:
         return None
 
 
-def _ground(site: Site | None, facts: Description) -> Ground:
+def _basemap(folder: Path) -> Basemap | None:
+    """Return the map of an export, None where it has none or none that can be read: a page is worth having without."""
+    path = folder / BASEMAP
+    try:
+        return basemap_from_geojson(path.read_text(encoding="utf-8"), where=safe_path(path))
+    except (OSError, ValueError, Img2GPSError):
+        return None
+
+
+def _ground(site: Site | None, basemap: Basemap | None, facts: Description) -> Ground:
     """Return the outline of the site, else where the cells lie, else a place around the origin."""
     if site is not None and site.frame == facts.frame:
-        return ground_of_site(site)
+        return ground_of_site(site, basemap)
     if facts.centres is not None:
         return ground_of_cells(facts.centres, facts.cell_m)
     return ground_of_points(np.zeros((1, 2)), margin_m=200.0)

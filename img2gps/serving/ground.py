@@ -5,6 +5,8 @@ import shapely
 from numpy.typing import ArrayLike
 from shapely.geometry.base import BaseGeometry
 
+from img2gps.basemap.features import Basemap
+from img2gps.basemap.ground import ground_columns
 from img2gps.report.shapes import decimetres, rings_dm
 from img2gps.serving.backend import Ground
 from img2gps.site import Site
@@ -12,9 +14,9 @@ from img2gps.site import Site
 __all__ = ["ground_of_cells", "ground_of_points", "ground_of_site"]
 
 
-def ground_of_site(site: Site) -> Ground:
-    """Return the outline of a site, in decimetres of its frame."""
-    return _ground(site.local_polygon)
+def ground_of_site(site: Site, basemap: Basemap | None = None) -> Ground:
+    """Return the outline of a site and the map under it, where there is one, in decimetres of its frame."""
+    return {**_ground(site.local_polygon), "ground": ground_columns(basemap, site.frame)}
 
 
 def ground_of_cells(centres: ArrayLike, cell_m: float) -> Ground:

@@ -25,6 +25,7 @@ _FIELDS: Final[dict[str, dict[str, Any]]] = {
 }
 _DETAILS: Final[dict[str, dict[str, Any]]] = {
     "verdict": {"enum": ["here", "unsure", "elsewhere"]},
+    "place": {"type": ["string", "null"], "description": "Where it is in words, of a site with a map."},
     "shares": {
         "type": ["array", "null"],
         "items": {"type": "integer", "minimum": 0, "maximum": 255},
@@ -101,7 +102,7 @@ def _locate(limits: Limits) -> dict[str, Any]:
         "parameters": [
             _query("walk", "boolean", "Locate the photos of a walk together, by the capture times in their EXIF."),
             _query("abstain_m", "number", "Adds `sure`: is the 90 % region within so many metres, and familiar?"),
-            _query("details", "boolean", "Adds `verdict`, `shares` and `alike`, which the page draws."),
+            _query("details", "boolean", "Adds `verdict`, `place`, `shares` and `alike`, which the page draws."),
         ],
         "requestBody": {
             "required": True,

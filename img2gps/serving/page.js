@@ -124,12 +124,13 @@ const metres = (value) => (value >= 1000 ? `${(value / 1000).toFixed(1)} km` : `
 
 /** Return what one row says, in a sentence or two. */
 function sentence(row) {
-  if (row.radius_50_m === null) return "This model gives a point and no region.";
+  const place = row.place ? `${row.place[0].toUpperCase()}${row.place.slice(1)}. ` : "";
+  if (row.radius_50_m === null) return `${place}This model gives a point and no region.`;
   const regions = `As likely as not within ${metres(row.radius_50_m)} of the dot, nine times in ten within ${metres(row.radius_90_m)}.`;
   if (row.verdict === "elsewhere") {
     return `It looks less like the site than 19 in 20 photos taken there. If it was taken there all the same: ${regions.toLowerCase()}`;
   }
-  return regions;
+  return row.verdict === "here" ? place + regions : regions;
 }
 
 function say(verdict, detail, kind) {

@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from img2gps.basemap.features import Basemap
 from img2gps.text import safe_text
 from train.runs.remarks import TELLS_NO_STRANGERS, familiarity_sentence
 
 __all__ = ["card"]
 
 
-def card(values: Mapping[str, Any], notes: Sequence[str]) -> str:
-    """Return README.md of an export as Markdown, from its model.json and the sentences that export told."""
+def card(values: Mapping[str, Any], notes: Sequence[str], *, basemap: Basemap | None = None) -> str:
+    """Return README.md of an export as Markdown, from its model.json, the sentences that export told, and its map."""
     weights, parity, run = values["weights"], values["parity"], values["run"]
     pixels = values["pixels"]
     site = safe_text(values["site"]) or "its site"
@@ -29,6 +30,7 @@ def card(values: Mapping[str, Any], notes: Sequence[str]) -> str:
         f"| graph | ONNX, opset {values['opset']}{', weights of 16 bits' if values['half'] else ''} |",
         f"| against the run | {parity['worst_m']:.3f} m at most, on {parity['photos']} photos ({parity['of']}) |",
         *_figures(values["figures"]),
+        *_map(basemap),
         f"| fingerprint of the run | {run['fingerprint']} |",
         "",
         "## Use",
@@ -51,6 +53,13 @@ def card(values: Mapping[str, Any], notes: Sequence[str]) -> str:
         f"- {_strangers(values)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _map(basemap: Basemap | None) -> list[str]:
+    if basemap is None:
+        return []
+    licence = f", {safe_text(basemap.licence)}" if basemap.licence else ""
+    return [f"| map of the site | {safe_text(basemap.credit)}{licence} |"]
 
 
 def _photos_at_once(batch: int | None) -> str:

@@ -164,4 +164,5 @@ def _as_exported(localizer: Localizer, locator: Locator) -> Localizer:
     values = locator.description.values
     round_m = float(values.get("round_m") or 0.0)
     changed = changed_model(localizer, ExportOptions(heads="+".join(values["heads"]), round_m=round_m))
-    return dataclasses.replace(changed, calibration=Calibration(**values["calibration"]))
+    alone, walks = (Calibration(**values[name]) for name in ("calibration", "walk_calibration"))
+    return dataclasses.replace(changed, calibration=alone, walk_calibration=walks)

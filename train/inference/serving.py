@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
+from img2gps.basemap.features import Basemap
 from img2gps.basemap.file import usable_basemap
-from img2gps.basemap.ground import ground_columns
+from img2gps.basemap.surroundings import Surroundings
 from img2gps.dataset import Dataset
 from img2gps.errors import Img2GPSError, UsageError
 from img2gps.geo import FloatArray, LocalFrame
@@ -109,6 +110,7 @@ def serving_backend(
         cell_m=None if cells is None else cells.size_m,
         alike_lonlat=None if gallery is None else np.stack(localizer.frame.to_lonlat(*gallery.T), axis=1),
         shows_photos=bool(photos),
+        surroundings=None if made.basemap is None else Surroundings(made.basemap, frame=localizer.frame),
         about={} if made.about is None else made.about,
     )
     return RunBackend(model=model, localizer=localizer, photos=photos)
@@ -120,6 +122,7 @@ class _MadeOf:
 
     dataset: Dataset | None = None
     site: Site | None = None
+    basemap: Basemap | None = None
     photos: "pd.DataFrame | None" = None
     about: Mapping[str, Any] | None = None
 
@@ -141,14 +144,15 @@ def _made_of(run_path: Path) -> _MadeOf:
         site = dataset.site()
     except Img2GPSError:
         return _MadeOf(photos=photos, about=about)
-    return _MadeOf(dataset=dataset, site=site if site.sha256 == info.site_sha256 else None, photos=photos, about=about)
+    if site.sha256 != info.site_sha256:
+        return _MadeOf(dataset=dataset, photos=photos, about=about)
+    return _MadeOf(dataset=dataset, site=site, basemap=usable_basemap(dataset), photos=photos, about=about)
 
 
 def _ground(made: _MadeOf, frame: LocalFrame, cells: Cells | None) -> Ground:
     """Return the outline of the site the run was trained on; else where its cells or its photos lie."""
     if made.site is not None and made.site.frame == frame:
-        basemap = None if made.dataset is None else usable_basemap(made.dataset)
-        return {**ground_of_site(made.site), "ground": ground_columns(basemap, frame)}
+        return ground_of_site(made.site, made.basemap)
     if cells is not None:
         return ground_of_cells(cells.centres.cpu().double().numpy(), cells.size_m)
     if made.photos is None or made.photos.empty:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -155,6 +156,11 @@ def test_a_model_without_a_gallery_has_figures_of_its_own(probe_run: Path, folde
     values = json.loads((out / "model.json").read_text())
     assert (values["gallery"], values["round_m"]) == (None, 10.0)
     assert values["figures"]["split"] == "test"
+    whole = load_localizer(probe_run, device="cpu")
+    assert isinstance(whole, ProbeLocalizer)
+    for name in ("calibration", "walk_calibration"):  # of photos alone, and of whole walks: both fitted anew
+        assert (values[name]["photos"], values[name]["by"]) == (20, "val")
+        assert values[name] != dataclasses.asdict(getattr(whole, name))
     assert values["figures"]["photos"] == values["figures"]["whole"]["photos"] == 2
     answer = Locator(out).locate(np.asarray(colour_photo(0, 20)))
     assert answer.radius_90_m is not None
