@@ -67,7 +67,7 @@ class AnswerMap {
     const shade = colour("series-1");
     drawCells(context, this.view, data.cells, (i) => {
       if (shares[i] < 8) return null;
-      context.globalAlpha = 0.08 + (0.5 * shares[i]) / 255;
+      context.globalAlpha = 0.12 + (0.58 * shares[i]) / 255;
       return shade;
     });
     context.globalAlpha = 1;
@@ -84,10 +84,13 @@ class AnswerMap {
     for (const [radius, dash, alpha] of [[answer.radius90, [7, 6], 0.07], [answer.radius50, [], 0.16]]) {
       if (!radius) continue;
       disc(radius);
-      context.globalAlpha = alpha;
-      context.fillStyle = accent;
-      context.fill();
-      context.globalAlpha = 1;
+      if (!answer.shares) {
+        // over likelier cells a fill would take their colour
+        context.globalAlpha = alpha;
+        context.fillStyle = accent;
+        context.fill();
+        context.globalAlpha = 1;
+      }
       context.setLineDash(dash);
       for (const [width, shade] of [[4.5, colour("map-halo")], [2.2, accent]]) {
         Object.assign(context, { lineWidth: width, strokeStyle: shade });
@@ -120,7 +123,7 @@ function metresOf(lon, lat) {
   return [(lon - originLon) * perLon, (lat - originLat) * perLat];
 }
 
-const metres = (value) => (value >= 1000 ? `${(value / 1000).toFixed(1)} km` : `${value.toFixed(0)} m`);
+const metres = (value) => (value >= 1000 ? `${(value / 1000).toFixed(1)}\u00a0km` : `${value.toFixed(0)}\u00a0m`);
 
 /** Return what one row says, in a sentence or two. */
 function sentence(row) {
@@ -186,8 +189,10 @@ function listPhotos(files) {
   list.hidden = files.length < 2;
   list.replaceChildren(
     ...files.map((file, i) => {
-      const picture = element("img", { src: state.pictures[i], alt: `Photo ${i + 1} of ${files.length}` });
-      return element("li", {}, element("button", { type: "button", on: { click: () => show(i) } }, picture));
+      const unread = ({ target }) => target.replaceWith(String(i + 1)); // HEIC in most browsers, or no photo
+      const picture = element("img", { src: state.pictures[i], alt: "", on: { error: unread } });
+      const label = `Photo ${i + 1} of ${files.length}`;
+      return element("li", {}, element("button", { type: "button", "aria-label": label, on: { click: () => show(i) } }, picture));
     }),
   );
 }
