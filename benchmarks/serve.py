@@ -232,7 +232,11 @@ def _plain_host(folder: Path) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             return
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    class Patient(http.server.ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            return  # a browser that was closed while it kept the files for the next time
+
+    server = Patient(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/"

@@ -122,15 +122,18 @@ def _print_check(result: "CheckResult", *, as_json: bool) -> None:
     print_table(format_count(len(result.photos), "photo"), columns, rows)
     print_text(
         f"Same pixels: {result.worst_m:.4f} m at most ({result.most_m:g} allowed), "
-        f"{_radii(result.worst_radius_share)}. "
+        f"{_radii(result)}. "
         f"Own decoding: {result.median_file_m:.4f} m in the median. "
         f"{result.export_s_per_photo:.3f} s a photo, the run {result.run_s_per_photo:.3f} s; first answer after "
         f"{result.first_s:.2f} s; {result.bytes / 1e6:,.1f} MB, the run {result.run_bytes / 1e6:,.1f} MB."
     )
 
 
-def _radii(share: float | None) -> str:
-    return "it gives no radii" if share is None else f"radii {_percent(share)}"
+def _radii(result: "CheckResult") -> str:
+    if result.worst_radius_share is None:
+        return "it gives no radii"
+    beyond = f"{format_count(result.stepped, 'photo')} beyond 1% ({result.most_stepped} allowed)"
+    return f"radii {_percent(result.worst_radius_share)} at most, {beyond}"
 
 
 def _percent(share: float | None) -> str:

@@ -3,6 +3,9 @@
 const model = new Worker("static/worker.js", { type: "module" });
 const waiting = new Map();
 let turns = 0;
+const KEEP_AFTER_MS = 3000;
+let firstAnswer;
+const answered = new Promise((resolve) => (firstAnswer = resolve));
 
 const modelReady = new Promise((resolve, reject) => {
   model.addEventListener("message", ({ data: said }) => {
@@ -25,7 +28,7 @@ async function locatePhotos(files) {
   const rows = await new Promise((resolve, reject) => {
     waiting.set(turn, { resolve, reject });
     model.postMessage({ turn, files });
-  });
+  }).finally(firstAnswer);
   for (const row of rows) {
     row.verdict = verdictOf(row);
     for (const one of row.alike) if (data.thumbnails.includes(one.photo)) one.url = `thumbnails/${String(one.photo).padStart(5, "0")}.jpg`;
@@ -42,6 +45,11 @@ function verdictOf(row) {
 /** The model is ready once it has been loaded, from the network the first time. */
 async function engineReady() {
   await modelReady;
-  // only now: keeping all files would compete with loading them
+  keepFiles();
+}
+
+/** Keep all files for the next time, which would compete with loading them and with a first photo. */
+async function keepFiles() {
+  await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, KEEP_AFTER_MS))]);
   if ("serviceWorker" in navigator && isSecureContext) navigator.serviceWorker.register("sw.js").catch(() => {});
 }

@@ -15,13 +15,22 @@ ort.env.logLevel = "error";
 const loading = load();
 
 async function load() {
-  const folder = new URL("../model/", import.meta.url);
-  const model = await (await fetched(new URL("model.json", folder))).json();
-  const graph = new Uint8Array(await (await fetched(new URL("model.onnx", folder))).arrayBuffer());
-  // optimising the graph takes longer than it saves: a page locates a photo or two
-  const session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"], graphOptimizationLevel: "disabled" });
-  const gallery = model.gallery ? tensors(await (await fetched(new URL("gallery.safetensors", folder))).arrayBuffer()) : {};
+  const file = async (name) => fetched(new URL(`../model/${name}`, import.meta.url));
+  const described = file("model.json").then((response) => response.json());
+  // all at once: a gallery arrives while the graph is read
+  const [model, session, gallery] = await Promise.all([described, sessionOf(file("model.onnx")), galleryOf(described, file)]);
   return { model, session, gallery };
+}
+
+async function sessionOf(response) {
+  const graph = new Uint8Array(await (await response).arrayBuffer());
+  // optimising the graph takes longer than it saves: a page locates a photo or two
+  return ort.InferenceSession.create(graph, { executionProviders: ["wasm"], graphOptimizationLevel: "disabled" });
+}
+
+async function galleryOf(described, file) {
+  const { gallery } = await described;
+  return gallery ? tensors(await (await file(gallery.file)).arrayBuffer()) : {};
 }
 
 async function fetched(url) {
