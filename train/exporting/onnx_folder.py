@@ -24,6 +24,7 @@ from train.exporting.card import card
 from train.exporting.describe import describe
 from train.exporting.figures import recalibrated
 from train.exporting.gallery import gallery_ids, write_thumbnails
+from train.exporting.graphs.probe import BACKBONE_WEIGHTS, PROBE_OUTPUTS, PureProbe
 from train.exporting.graphs.to_onnx import write_graph
 from train.exporting.options import ExportOptions, ExportResult
 from train.exporting.parity import Parity, checked_pixels, dataset_pixels, generated_pixels
@@ -43,6 +44,7 @@ MOST_HALF_M: Final = 0.2
 NO_GALLERY: Final = "This run gives points alone and holds no gallery: leave --heads and --round-m out."
 
 _COMPARED: Final = 8  # photos, at the end of every export
+_COMPARED_HALF: Final = 32  # where weights were rounded
 
 
 def write_onnx(run: Path, out: Path, options: ExportOptions) -> ExportResult:
@@ -56,7 +58,10 @@ def write_onnx(run: Path, out: Path, options: ExportOptions) -> ExportResult:
     localizer, figures, notes = _as_asked(run, localizer, options)
     stderr().print("Exporting the graph, which takes a minute or several.", markup=False)
     module, outputs, gallery = _pure(localizer, half=options.half)
-    batch = write_graph(out / MODEL, module, localizer.pixels, gallery, outputs=outputs, half=options.half)
+    spec, half = localizer.pixels, options.half
+    # a photo that may be of either of two places goes to the other one where its features are rounded
+    exact = BACKBONE_WEIGHTS if isinstance(localizer, ProbeLocalizer) else ()
+    batch = write_graph(out / MODEL, module, spec, gallery, outputs=outputs, half=half, exact=exact)
     ids = None
     if gallery:
         write_atomic(out / GALLERY, save(dict(gallery)))
@@ -66,7 +71,7 @@ def write_onnx(run: Path, out: Path, options: ExportOptions) -> ExportResult:
     basemap = _write_site(out, run)
     values = describe(run, localizer, options, batch=batch, ids=ids, thumbnails=thumbnails, figures=figures)
     write_json(out / MODEL_JSON, values)
-    pixels, whose = _pixels(run, localizer)
+    pixels, whose = _pixels(run, localizer, _COMPARED_HALF if half else _COMPARED)
     parity = checked_pixels(localizer, Locator(out), pixels)
     _refuse_coarse(parity, options)
     values["parity"] = {"photos": len(pixels), "of": whose, "worst_m": round(parity.worst_m, 4)}
@@ -104,7 +109,6 @@ def _pure(localizer: Localizer, *, half: bool) -> tuple[nn.Module, tuple[str, ..
 
         return PureNetwork(localizer), NETWORK_OUTPUTS, {}
     from train.exporting.graphs.neighbours import gallery_tensors
-    from train.exporting.graphs.probe import PROBE_OUTPUTS, PureProbe
 
     assert isinstance(localizer, ProbeLocalizer)
     head = localizer.ensemble.heads.get("neighbours")
@@ -127,21 +131,21 @@ def _write_site(out: Path, run: Path) -> Basemap | None:
     return basemap
 
 
-def _pixels(run: Path, localizer: Localizer) -> tuple[NDArray[np.uint8], str]:
-    """Return photos to compare on, of the run's dataset where it is at hand, else made up, and which of the two."""
+def _pixels(run: Path, localizer: Localizer, count: int) -> tuple[NDArray[np.uint8], str]:
+    """Return `count` photos to compare on, of the run's dataset or, where that is gone, made up; and which of the two."""
     spec = localizer.pixels
     try:
         found = open_run(run)
         dataset, photos = Dataset.open(found.read_info_quietly().dataset), found.read_photos()
         chosen = photos.sort_values("role", ascending=False)["id"].tolist()  # val before train
-        step = max(1, len(chosen) // _COMPARED)
-        paths = [dataset.photo_path(photo_id) for photo_id in chosen[::step][:_COMPARED]]
+        step = max(1, len(chosen) // count)
+        paths = [dataset.photo_path(photo_id) for photo_id in chosen[::step][:count]]
         pixels = dataset_pixels(localizer, paths)
     except Img2GPSError:
         pixels = None
     if pixels is not None:
         return pixels, "dataset"
-    return generated_pixels(spec.height, spec.width, count=_COMPARED), "generated"
+    return generated_pixels(spec.height, spec.width, count=count), "generated"
 
 
 def _refuse_coarse(parity: Parity, options: ExportOptions) -> None:

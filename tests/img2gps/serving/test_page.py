@@ -62,7 +62,7 @@ def test_a_photo_is_answered_in_words_and_on_the_map(page: "Page") -> None:
     choose(page, HERE)
     page.wait_for_selector("body[data-state=here]")
     assert page.inner_text("#verdict") == "It was taken here."
-    assert "within 8 m" in page.inner_text("#detail")
+    assert "within 8 m" in page.inner_text("#detail").replace("\N{NO-BREAK SPACE}", " ")
     assert page.locator("#status").get_attribute("aria-live") == "polite"
     lat, lon = map(float, page.inner_text("#lonlat").split(", "))
     (row,) = page.evaluate(

@@ -17,8 +17,10 @@ from train.models.probe.heads.neighbours import Neighbours
 from train.models.probe.heads.regression import Regression
 from train.models.probe.model import ProbeLocalizer
 
-__all__ = ["PROBE_OUTPUTS", "PureProbe"]
+__all__ = ["BACKBONE_WEIGHTS", "PROBE_OUTPUTS", "PureProbe"]
 
+BACKBONE_WEIGHTS = ("extractors.", "val")
+"""What the names of a backbone's weights begin with in the graph; `val` are those that torch has turned around."""
 PROBE_OUTPUTS = ("log_probs", "similarity", "matches", "match_similarity", "match_weight")
 
 

@@ -34,11 +34,13 @@ def write_graph(
     *,
     outputs: Sequence[str],
     half: bool,
+    exact: tuple[str, ...] = (),
 ) -> int | None:
     """Write the graph of ``module(images, gallery)`` and return how many photos it takes at once, None for any number.
 
     Inputs are ``images`` (N, 3, height, width) uint8 and the tensors of `gallery` by their names. Where torch cannot
-    export a network for any number of photos, N is 1. Raises UsageError where the extra ``export`` is missing, or torch
+    export a network for any number of photos, N is 1. With `half`, large weights are stored in 16 bits, but for those
+    whose names begin with one of `exact`. Raises UsageError where the extra ``export`` is missing, or torch
     can export the network for no number.
     """
     try:
@@ -56,7 +58,7 @@ def write_graph(
         program = _exported_one(module, spec, gallery, outputs)
     model: Any = program.model_proto
     if half:
-        _halve(model)
+        _halve(model, exact)
     _name_batch(model, batch)
     path.write_bytes(model.SerializeToString())
     onnx.checker.check_model(str(path))
@@ -113,7 +115,7 @@ def _quiet() -> Any:
             logging.getLogger(name).setLevel(level)
 
 
-def _halve(model: "onnx.ModelProto") -> None:
+def _halve(model: "onnx.ModelProto", exact: tuple[str, ...]) -> None:
     """Store large float32 weights in 16 bits, each followed by a cast: computation stays in 32 bits."""
     import onnx
     from onnx import numpy_helper
@@ -122,6 +124,8 @@ def _halve(model: "onnx.ModelProto") -> None:
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
         if tensor.data_type != onnx.TensorProto.FLOAT or values.size < _LEAST_NUMBERS:
+            continue
+        if tensor.name.startswith(exact):
             continue
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(values.astype("float16"), name=f"{name}.half"))
