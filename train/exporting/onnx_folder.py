@@ -132,7 +132,7 @@ def _write_site(out: Path, run: Path) -> Basemap | None:
 
 
 def _pixels(run: Path, localizer: Localizer, count: int) -> tuple[NDArray[np.uint8], str]:
-    """Return `count` photos to compare on, of the run's dataset or, where that is gone, made up; and which of the two."""
+    """Return `count` photos to compare on, of the run's dataset, else made up ones; and which of the two they are."""
     spec = localizer.pixels
     try:
         found = open_run(run)
