@@ -301,14 +301,18 @@ def export(
     thumbnails: bool = True,
     fold: int | None = None,
     onnxruntime_web: str | PathLike[str] | None = None,
+    license: str | None = None,  # noqa: A002  the Hub's word
+    push: str | None = None,
+    private: bool = False,
 ) -> "ExportResult":
     """Write the model of a run for use without torch into the folder `out`: what ``img2gps export`` does.
 
-    `format` is ``onnx``, ``space`` (a container with the service and its page) or ``page`` (a static page that computes
-    on the phone, with the package onnxruntime-web from the folder of that name, else from npm). `out` is absent, empty
-    or an earlier export. `heads` keeps these heads alone, `round_m` blurs positions, `thumbnails` puts small pictures
-    of the training photos beside a gallery, `half` stores weights in 16 bits. Raises UsageError, NotFoundError,
-    InvalidCheckpointError, and QualityGateError where `half` moves positions by too much.
+    `format` is ``onnx``, ``space`` (a container with the service and its page), ``page`` (a static page that computes
+    on the phone, with the package onnxruntime-web from the folder of that name, else from npm) or ``hub`` (the run as a
+    model repository, under a `license` of the Hub's list; `push` is its ``OWNER/NAME``, and wants the extra ``hub``).
+    `out` is absent, empty or an earlier export. `heads` keeps these heads alone, `round_m` blurs positions,
+    `thumbnails` puts small pictures of the training photos beside a gallery, `half` stores weights in 16 bits. Raises
+    UsageError, NotFoundError, InvalidCheckpointError, and QualityGateError where `half` moves positions by too much.
 
         >>> from train import check_export, export
         >>> export("runs/quick-001", "OUT").parity_m < 0.1
@@ -316,13 +320,19 @@ def export(
         >>> check_export("OUT", "campus/photos").is_within_limits
         True
     """
-    from train.exporting.formats import export_run
+    from img2gps.hub.repository import push_folder
+    from train.exporting.formats import check_push, export_run
     from train.exporting.options import ExportOptions
 
-    options = ExportOptions(half=half, heads=heads, round_m=round_m, thumbnails=thumbnails, fold=fold)
+    options = ExportOptions(half=half, heads=heads, round_m=round_m, thumbnails=thumbnails, fold=fold, license=license)
     if onnxruntime_web is not None:
         options = dataclasses.replace(options, onnxruntime_web=Path(onnxruntime_web))
-    return export_run(Path(run), Path(out), format_name=format, options=options)
+    if push is not None:
+        check_push(push, format_name=format)
+    result = export_run(Path(run), Path(out), format_name=format, options=options)
+    if push is None:
+        return result
+    return dataclasses.replace(result, pushed=push_folder(result.out, push, private=private, kind="model"))
 
 
 def plan_export(
@@ -335,20 +345,27 @@ def plan_export(
     round_m: float = 0.0,
     thumbnails: bool = True,
     fold: int | None = None,
+    license: str | None = None,  # noqa: A002  the Hub's word
+    push: str | None = None,
 ) -> Mapping[str, Any]:
     """Return what `export` would write, having loaded the model, and write nothing: ``img2gps export --dry-run``.
 
-    The keys: run, out, format, heads, gallery_photos (training photos whose places it would hold), cells.
+    The keys: run, out, format, heads, gallery_photos (training photos whose places it would hold), cells; of the
+    format ``hub``, files and push, too.
 
         >>> from train import plan_export
         >>> plan_export("runs/quick-001", "OUT", heads="heat_map")["gallery_photos"]
         0
     """
+    from train.exporting.formats import check_push
     from train.exporting.formats import plan_export as plan
     from train.exporting.options import ExportOptions
 
-    options = ExportOptions(half=half, heads=heads, round_m=round_m, thumbnails=thumbnails, fold=fold)
-    return plan(Path(run), Path(out), format_name=format, options=options)
+    options = ExportOptions(half=half, heads=heads, round_m=round_m, thumbnails=thumbnails, fold=fold, license=license)
+    if push is not None:
+        check_push(push, format_name=format)
+    planned = plan(Path(run), Path(out), format_name=format, options=options)
+    return planned if push is None else {**planned, "push": push}
 
 
 def check_export(

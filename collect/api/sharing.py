@@ -53,11 +53,11 @@ def publish(
 
     from collect.publishing.also import check_also
     from collect.publishing.card import CardWords
-    from collect.publishing.hub import check_hub_name, push_folder, require_hub
-    from collect.publishing.licenses import check_license
     from collect.publishing.publish import PublishOptions, Redaction, publish_dataset
     from collect.publishing.redaction.detection import Detector, face_detector, file_detector
     from collect.publishing.rows import Coarseness
+    from img2gps.hub.licenses import check_license
+    from img2gps.hub.repository import check_hub_name, push_folder, require_hub
 
     source = opened(dataset)
     site = source.site()
@@ -98,7 +98,7 @@ def fetch(source: str | Path, dataset: DatasetOrPath, *, dry_run: bool = False) 
         True
     """
     from collect.publishing.fetch import fetch_folder
-    from collect.publishing.hub import download_folder, is_hub_name
+    from img2gps.hub.repository import download_folder, is_hub_name
     from img2gps.text import safe_path
 
     folder = Path(source)

@@ -8,8 +8,8 @@ from collect.publishing.columns import PUBLISHED_COLUMNS, hub_features
 from collect.publishing.facts import DatasetFacts
 from collect.publishing.parquet_files import Shard, ShardFacts
 from collect.publishing.privacy_words import privacy_lines
-from collect.publishing.yaml_text import yaml_text
 from img2gps import __version__
+from img2gps.hub.yaml_text import yaml_text
 from img2gps.report.page import as_percent
 from img2gps.text import format_count, join_words, safe_text
 

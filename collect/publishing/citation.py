@@ -4,8 +4,8 @@ from datetime import date
 
 from collect.publishing.card import CardWords
 from collect.publishing.facts import DatasetFacts
-from collect.publishing.licenses import spdx_of
-from collect.publishing.yaml_text import yaml_text
+from img2gps.hub.licenses import spdx_of
+from img2gps.hub.yaml_text import yaml_text
 from img2gps.text import safe_text
 
 __all__ = ["citation_text"]

@@ -10,8 +10,8 @@ from typing import Any, Final
 from collect.publishing.card import CardWords
 from collect.publishing.columns import PUBLISHED_COLUMNS
 from collect.publishing.facts import DatasetFacts
-from collect.publishing.licenses import license_url
 from collect.publishing.parquet_files import Shard
+from img2gps.hub.licenses import license_url
 from img2gps.text import format_count, safe_text
 
 __all__ = ["croissant_document"]

@@ -13,7 +13,6 @@ from collect.publishing.citation import citation_text
 from collect.publishing.croissant import croissant_document
 from collect.publishing.facts import DatasetFacts, facts_of
 from collect.publishing.folder import RECORD, PublishedRecord, check_target, digests_of, new_folder, sizes_of
-from collect.publishing.hub import PushResult
 from collect.publishing.parquet_files import Shard, ShardFacts, plan_shards, write_shard
 from collect.publishing.pictures import PictureSource, WorkingCopies
 from collect.publishing.redaction.detection import Detector
@@ -26,6 +25,7 @@ from img2gps import __version__
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import write_atomic, write_json
+from img2gps.hub.repository import PushResult
 from img2gps.manifest import photos_of, read_table
 from img2gps.progress import bar
 from img2gps.site_file import site_bytes

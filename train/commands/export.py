@@ -19,7 +19,7 @@ from img2gps.console import (
     say,
 )
 from img2gps.errors import QualityGateError, UsageError
-from img2gps.text import format_count, safe_path, shell_path
+from img2gps.text import format_count, safe_path, safe_text, shell_path
 
 if TYPE_CHECKING:
     from train.exporting.check import CheckResult
@@ -33,12 +33,18 @@ img2gps export --check OUT photos
 img2gps export runs/default-001 SPACE --format space --no-thumbnails
 img2gps export runs/default-001 PAGE --format page
 img2gps export runs/default-001 OUT --heads heat_map --round-m 10
+img2gps export runs/default-001 HUB --format hub --license mit --push our-lab/quad-model --dry-run
 """
 
 
 @command("export", example=_EXAMPLE)
 @click.argument("paths", type=PATH, nargs=-1, required=True, metavar="RUN OUT | OUT PHOTOS...")
-@click.option("--format", "format_name", default="onnx", help="onnx, space (a container) or page (static files).")
+@click.option(
+    "--format",
+    "format_name",
+    default="onnx",
+    help="onnx, space (a container), page (static files) or hub (a model repository).",
+)
 @click.option("--half", is_flag=True, help="Weights of 16 bits; refused where a position moves by 0.2 m.")
 @click.option("--heads", metavar="HEADS", help="These heads alone, joined by +: heat_map holds no gallery.")
 @click.option("--round-m", type=FiniteRange(min=0), default=0.0, help="Blur the training positions to so many metres.")
@@ -47,6 +53,9 @@ img2gps export runs/default-001 OUT --heads heat_map --round-m 10
 @click.option("--onnxruntime-web", type=PATH, metavar="FOLDER", help="That npm package, for page; else npm fetches it.")
 @click.option("--check", is_flag=True, help="Compare an export with its run on photos, and write nothing.")
 @click.option("--run", type=PATH, help="With --check: the run, where it is not in runs.")
+@click.option("--license", metavar="WORD", help="With hub: a word of the Hub's list, such as mit or cc-by-4.0.")
+@click.option("--push", metavar="OWNER/NAME", help="With hub: upload OUT; cut off, the same command goes on.")
+@click.option("--private", is_flag=True, help="With --push: a new repository is private.")
 @dry_run_option
 @json_option
 @config_option
@@ -62,6 +71,9 @@ def export(
     onnxruntime_web: Path | None,
     check: bool,
     run: Path | None,
+    license: str | None,  # noqa: A002  the Hub's word
+    push: str | None,
+    private: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -82,18 +94,22 @@ def export(
             raise QualityGateError(f"{safe_path(paths[0])} is further from its run than it may be: export it again.")
         return
     options: dict[str, Any] = {"format": format_name, "half": half, "heads": heads, "round_m": round_m, "fold": fold}
-    options["thumbnails"] = not no_thumbnails
+    options |= {"thumbnails": not no_thumbnails, "license": license, "push": push}
     if dry_run:
         plan = plan_export(paths[0], paths[1], **options)
         print_json(plan) if as_json else print_text(_plan_sentence(plan))
         return
-    written = export_model(paths[0], paths[1], onnxruntime_web=onnxruntime_web, **options)
+    written = export_model(paths[0], paths[1], onnxruntime_web=onnxruntime_web, private=private, **options)
     _print_export(written, as_json=as_json)
 
 
 def _plan_sentence(plan: Mapping[str, Any]) -> str:
     photos = format_count(int(plan["gallery_photos"]), "training photo")
-    return f"{safe_path(plan['out'])} would hold a model with {photos} in its gallery. Nothing was written."
+    files = f" Files: {', '.join(plan['files'])}." if "files" in plan else ""
+    push = f" They would be pushed to {safe_text(plan['push'])}." if plan.get("push") else ""
+    return (
+        f"{safe_path(plan['out'])} would hold a model with {photos} in its gallery.{files}{push} Nothing was written."
+    )
 
 
 def _print_export(written: "ExportResult", *, as_json: bool) -> None:
@@ -104,6 +120,11 @@ def _print_export(written: "ExportResult", *, as_json: bool) -> None:
         print_table(safe_path(written.out), ("file", "MB"), rows)
     for note in written.notes:
         say(note)
+    if written.pushed is not None:
+        say(f"Pushed: {safe_text(written.pushed.url)}")
+    if written.parity_m is None:
+        say(f"It is a run as well: `img2gps predict {shell_path(written.out)} PHOTOS`.")
+        return
     say(
         f"Against the run: {written.parity_m:.3f} m at most, on {format_count(written.parity_photos, 'photo')}. "
         f"Compare on more: `img2gps export --check {shell_path(written.out)} PHOTOS`."

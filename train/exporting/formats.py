@@ -9,8 +9,10 @@ from uuid import uuid4
 
 from img2gps.errors import UsageError
 from img2gps.files import SUMS, TEMPORARY_PREFIX, fsync_folder, write_sums
+from img2gps.hub.repository import check_hub_name, require_hub
 from img2gps.runtime.description import MODEL_JSON
 from img2gps.text import safe_path, safe_text
+from train.exporting.hub_folder import CONFIG_JSON, HUB_FILES, check_hub, write_hub
 from train.exporting.onnx_folder import NO_GALLERY, write_onnx
 from train.exporting.options import ExportOptions, ExportResult, Writer
 from train.exporting.page_folder import write_page
@@ -20,9 +22,9 @@ from train.inference.load import load_localizer
 from train.models.probe.heads.neighbours import Neighbours
 from train.models.probe.model import ProbeLocalizer
 
-__all__ = ["FORMATS", "check_out", "export_run", "plan_export"]
+__all__ = ["FORMATS", "check_out", "check_push", "export_run", "plan_export"]
 
-FORMATS: Final[Mapping[str, Writer]] = {"onnx": write_onnx, "space": write_space, "page": write_page}
+FORMATS: Final[Mapping[str, Writer]] = {"onnx": write_onnx, "space": write_space, "page": write_page, "hub": write_hub}
 
 
 def export_run(run: Path, out: Path, *, format_name: str, options: ExportOptions) -> ExportResult:
@@ -51,8 +53,12 @@ def plan_export(run: Path, out: Path, *, format_name: str, options: ExportOption
     Raises what `export_run` raises, but for what only the export itself can tell.
     """
     _check(out, format_name)
+    if format_name == "hub":
+        check_hub(options)
     localizer = load_localizer(run, fold=options.fold, device="cpu")
     plan: dict[str, object] = {"run": str(run), "out": str(out), "format": format_name}
+    if format_name == "hub":
+        plan["files"] = list(HUB_FILES)
     if not isinstance(localizer, ProbeLocalizer):
         if options.heads is not None or options.round_m:
             raise UsageError(NO_GALLERY)
@@ -61,6 +67,14 @@ def plan_export(run: Path, out: Path, *, format_name: str, options: ExportOption
     head = ensemble.heads.get("neighbours")
     photos = len(head.xy) if isinstance(head, Neighbours) else 0
     return plan | {"heads": list(ensemble.heads), "gallery_photos": photos, "cells": len(ensemble.cells)}
+
+
+def check_push(repo: str, *, format_name: str) -> None:
+    """Raise UsageError where a folder cannot be pushed: another format, no name on the Hub, no library."""
+    if format_name != "hub":
+        raise UsageError(f"--push takes --format hub, not {safe_text(format_name)}.")
+    check_hub_name(repo)
+    require_hub()
 
 
 def _check(out: Path, format_name: str) -> None:
@@ -81,7 +95,8 @@ def check_out(out: Path) -> None:
         raise UsageError(f"{safe_path(out)} is a file: give a folder to export to.")
     inside = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()}
     written = _names_of_sums(out)
-    if inside and not (MODEL_JSON in {Path(name).name for name in written} and inside <= written | {SUMS}):
+    is_export = {MODEL_JSON, CONFIG_JSON} & {Path(name).name for name in written}
+    if inside and not (is_export and {name for name in inside if Path(name).name != SUMS} <= written):
         raise UsageError(
             f"{safe_path(out)} holds files that no export wrote: give an empty folder, or one that does not exist."
         )

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from img2gps.hub.repository import PushResult
+
 __all__ = ["ExportOptions", "ExportResult", "Writer"]
 
 
@@ -15,6 +17,7 @@ class ExportOptions:
     the positions of the gallery and of the cells to a grid of so many metres; 0 leaves them. `thumbnails` puts a small
     picture of every training photo beside a gallery. `fold` exports the model of one fold.
     `onnxruntime_web` is a folder with that package, for the format ``page``; None: npm fetches it.
+    `license` is a word of the Hub's list, which the format ``hub`` asks for.
     """
 
     half: bool = False
@@ -23,6 +26,7 @@ class ExportOptions:
     thumbnails: bool = True
     fold: int | None = None
     onnxruntime_web: Path | None = None
+    license: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,18 +34,20 @@ class ExportResult:
     """What was written: the files of `out` in bytes by their names (thumbnails as one), and what to know of them.
 
     `notes` are sentences: what the folder gives away, what was left out. `parity` is the largest difference to the run
-    in metres on `parity_photos` photos, compared on the same pixels. `figures` are those of a model that was changed
-    by the options (``rmse_m``, ``median_m``, ...), None where it is the run's own.
+    in metres on `parity_photos` photos, compared on the same pixels; None where the very weights were copied. `figures`
+    are those of a model that was changed by the options (``rmse_m``, ``median_m``, ...), None where it is the run's
+    own. `pushed` is where the folder went, None where it stayed here.
     """
 
     out: Path
     format: str
     files: Mapping[str, int]
     notes: tuple[str, ...]
-    parity_m: float
+    parity_m: float | None
     parity_photos: int
     figures: Mapping[str, object] | None
     seconds: float
+    pushed: PushResult | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return what `img2gps export --json` prints."""
@@ -54,6 +60,7 @@ class ExportResult:
             "parity_photos": self.parity_photos,
             "figures": None if self.figures is None else dict(self.figures),
             "seconds": self.seconds,
+            "pushed": None if self.pushed is None else dataclasses.asdict(self.pushed),
         }
 
 

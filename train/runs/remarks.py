@@ -18,6 +18,7 @@ __all__ = [
     "TOO_FEW",
     "WORSE",
     "BesideMean",
+    "evaluations_of",
     "familiarity_sentence",
     "format_groups",
     "mean_position_sentence",
@@ -122,8 +123,7 @@ def scored_sentence(run: "RunFolder") -> str | None:
     Photos of training say nothing, nor do evaluations of one of its folds or checkpoints, those from before the
     model was trained on, and those that cannot be read. None where nothing is left, or the run is better.
     """
-    documents = list(filter(None, map(_read, _newest_first(run))))
-    for document in documents:
+    for document in evaluations_of(run):
         if document.get("run") != run.root.resolve().name or document.get("split") == "train":
             continue
         found = _beside_mean(document)
@@ -158,6 +158,14 @@ def _beside_mean(document: Mapping[str, Any]) -> BesideMean | None:
 def _groups(source: Mapping[str, Any]) -> str:
     count, unit = source.get("count"), source.get("unit")
     return format_groups(count, unit) if isinstance(count, int) and isinstance(unit, str) else "so few groups"
+
+
+def evaluations_of(run: "RunFolder") -> list[dict[str, Any]]:
+    """Return what evaluation.json of a run's evaluations say, the newest first; those that cannot be read are left out.
+
+    Evaluations from before the model was trained on are not among them.
+    """
+    return list(filter(None, map(_read, _newest_first(run))))
 
 
 def _newest_first(run: "RunFolder") -> list[Path]:

@@ -11,8 +11,8 @@ from fake_hub import FakeHub, fake_hub
 from publishing_scene import Published
 
 from collect.api import publish, verify
-from collect.publishing.hub import check_hub_name, is_hub_name
 from img2gps.errors import UsageError
+from img2gps.hub.repository import check_hub_name, is_hub_name
 
 NAME = "our-lab/quad"
 

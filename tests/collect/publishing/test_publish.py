@@ -25,9 +25,9 @@ from collect.api import publish
 from collect.publishing.parquet_files import plan_shards
 from collect.publishing.pictures import without_metadata
 from collect.publishing.rows import Coarseness, PublishedPhoto, rows_of
-from collect.publishing.yaml_text import yaml_text
 from img2gps import cli
 from img2gps.errors import InvalidDatasetError, UsageError
+from img2gps.hub.yaml_text import yaml_text
 
 
 def table_of(out: Path) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from train import load_model
 from train.api import check_export
 from train.config.presets import preset
 from train.config.values import changed
-from train.exporting.formats import check_out
+from train.exporting.formats import check_out, export_run
 from train.exporting.graphs.neighbours import gallery_tensors
 from train.exporting.graphs.probe import PureProbe
 from train.exporting.options import ExportOptions
@@ -193,3 +193,16 @@ def test_a_dry_run_says_what_a_model_would_hold_and_writes_nothing(
     assert img2gps(["export", str(probe_run), str(out), "--dry-run", "--heads", "heat_map"]) == 0
     assert "0 training photos" in capsys.readouterr().out
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_the_card_of_a_model_that_compares_says_what_it_holds(probe_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "hub"
+    export_run(probe_run, out, format_name="hub", options=ExportOptions(license="mit"))
+    localizer = load_localizer(out, device="cpu")
+    assert isinstance(localizer, ProbeLocalizer)
+    assert localizer.neighbours is not None
+    sentence = f"it holds where {len(localizer.neighbours.xy)} training photos were taken, exactly"
+    assert sentence in (out / "README.md").read_text()
+    # the model holds them anyway
+    assert (out / "photos.parquet").read_bytes() == (probe_run / "photos.parquet").read_bytes()

@@ -25,11 +25,11 @@ _SPDX: Final = {
 _WORD: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}")
 
 
-def check_license(name: str | None) -> str:
+def check_license(name: str | None, *, what: str = "photos are") -> str:
     """Return the licence in the Hub's spelling. Raises UsageError where there is none, or no such word can be one."""
     if not name:
         raise UsageError(
-            "Say with --license under which licence the photos are published, such as cc-by-4.0, cc0-1.0 or other: "
+            f"Say with --license under which licence the {what} published, such as cc-by-4.0, cc0-1.0 or other: "
             "those who took them must agree."
         )
     word = name.strip().lower()

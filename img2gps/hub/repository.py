@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: a published folder goes up, a dataset's files come down.
+"""The Hugging Face Hub: a published folder goes up, a dataset or a model; a dataset's files come down.
 
 The library `huggingface_hub` (extra ``hub``) does the work and reads the address (``HF_ENDPOINT``) and the token
 (``HF_TOKEN``, or what ``hf auth login`` kept). What it uploaded once is not uploaded again: a push that was cut
@@ -55,13 +55,14 @@ def require_hub() -> Any:
 def push_folder(folder: Path, repo: str, *, private: bool = False, kind: str = "dataset") -> PushResult:
     """Upload a folder to the repository ``OWNER/NAME`` of the Hub, which is made where it is not there.
 
+    `kind` is ``dataset`` or ``model``.
     Data files of an earlier push that the folder lacks are deleted there, in the same commit. Raises UsageError where
     the library is missing or the Hub refuses, OSError where it cannot be reached.
     """
     hub = require_hub()
     check_hub_name(repo)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    with _told(hub, repo):
+    with _told(hub, repo, kind):
         api = hub.HfApi()
         api.create_repo(repo, repo_type=kind, private=private, exist_ok=True)
         done = api.upload_folder(
@@ -88,14 +89,14 @@ def download_folder(repo: str) -> Path:
 
 
 @contextmanager
-def _told(hub: Any, repo: str) -> Iterator[None]:
+def _told(hub: Any, repo: str, kind: str = "dataset") -> Iterator[None]:
     """Turn what the library raises into a sentence."""
     errors = hub.errors
     try:
         yield
     except errors.RepositoryNotFoundError as error:
         raise NotFoundError(
-            f"The Hub has no dataset {safe_text(repo)}, or it is private: check the name, or log in (`hf auth login`)."
+            f"The Hub has no {kind} {safe_text(repo)}, or it is private: check the name, or log in (`hf auth login`)."
         ) from error
     except errors.LocalTokenNotFoundError as error:
         raise UsageError("The Hub wants to know who you are: log in (`hf auth login`), or set HF_TOKEN.") from error
