@@ -149,6 +149,8 @@ def simulate(
     bad_share: float = 0.07,
     gps_noise_m: float = 8.0,
     size: int = 640,
+    masks: bool = False,
+    passers_by: float = 0.0,
     jobs: int | None = None,
     dry_run: bool = False,
 ) -> "SimulationReport":
@@ -156,7 +158,8 @@ def simulate(
 
     `photos` are good ones; `bad_share` of them come on top as files that cannot be used. `seed` draws the walks,
     `campus_seed` the campus (the same one as `seed` where it is None). `gps_noise_m` is the median error of positions,
-    `size` the longer side of a photo in pixels, `jobs` the number of processes (None: one per CPU). `dry_run` writes
+    `size` the longer side of a photo in pixels, `jobs` the number of processes (None: one per CPU). `masks` writes what
+    each pixel shows. `passers_by` adds that many times the usual people, and vehicles on the paths. `dry_run` writes
     nothing. Raises UsageError, NotFoundError.
 
         >>> from collect import simulate
@@ -177,6 +180,8 @@ def simulate(
             bad_share=bad_share,
             gps_noise_m=gps_noise_m,
             long_side_px=size,
+            masks=masks,
+            passers_by=passers_by,
             jobs=jobs,
             dry_run=dry_run,
             advance=advance,

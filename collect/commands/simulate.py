@@ -50,6 +50,17 @@ from img2gps.console import (
     help="Median horizontal error of positions; it drifts along a walk as that of a receiver does.",
 )
 @click.option("--size", type=click.IntRange(min=64, max=4096), default=640, help="Longer side of a photo in pixels.")
+@click.option(
+    "--masks",
+    is_flag=True,
+    help="Write what each pixel shows (building, vegetation, ground, sky, person, vehicle, sign) to OUT/masks.",
+)
+@click.option(
+    "--passers-by",
+    type=FiniteRange(0, 20),
+    default=0.0,
+    help="This many times the usual people on top, and vehicles that stop on the paths: elsewhere on each walk.",
+)
 @seed_option
 @jobs_option
 @config_option
@@ -63,6 +74,8 @@ def simulate(
     bad_share: float,
     gps_noise_m: float,
     size: int,
+    masks: bool,
+    passers_by: float,
     seed: int,
     jobs: int,
     dry_run: bool,
@@ -85,6 +98,8 @@ def simulate(
         bad_share=bad_share,
         gps_noise_m=gps_noise_m,
         size=size,
+        masks=masks,
+        passers_by=passers_by,
         jobs=jobs,
         dry_run=dry_run,
     )

@@ -2,6 +2,7 @@
 
     OUT/photos/IMG_0001.jpg ...   what the phones would hold: photos with EXIF, and a few bad files among them
     OUT/truth.csv                 where each was really taken, and what is wrong with the bad ones
+    OUT/masks/IMG_0001.jpg.png   with `masks`: what each pixel shows (`img2gps.masks`), upright; OUT/masks/classes.csv
     OUT/basemap.parquet           the map of the campus: its buildings with names and doors, paths, lawns, trees
 
 The photos are rendered, not taken: they exercise every step of the toolkit and say nothing about how well a model
@@ -26,6 +27,7 @@ from collect.simulation.worker import Campus, Task, world_of, write_all
 from img2gps.basemap.file import FILE_NAME, write_basemap
 from img2gps.errors import UsageError
 from img2gps.files import write_csv
+from img2gps.masks import mask_name, write_class_table
 from img2gps.progress import Advance
 from img2gps.site import Site
 from img2gps.text import safe_path
@@ -44,6 +46,7 @@ DEFAULT_BAD_SHARE = 0.07
 DEFAULT_LONG_SIDE_PX = 640
 # A position this far outside the outline still counts as taken on its edge, whatever the accuracy.
 EDGE_M = 4.0
+MASKS = "masks"
 TRUTH_COLUMNS = (
     "file_name", "latitude", "longitude", "captured_at", "heading_deg", "device", "walk", "burst", "kind",
     "gps_latitude", "gps_longitude", "gps_error_m",
@@ -61,6 +64,7 @@ class SimulationReport:
     days: int
     devices: tuple[str, ...]
     gps_error_median_m: float
+    masks: bool
 
     def to_dict(self) -> dict[str, object]:
         """The report for JSON."""
@@ -75,6 +79,7 @@ class SimulationReport:
             "gps_error_median_m": round(self.gps_error_median_m, 2),
             "truth": str(self.out / "truth.csv"),
             "basemap": str(self.out / "basemap.parquet"),
+            "masks": str(self.out / MASKS) if self.masks else None,
         }
 
 
@@ -97,6 +102,8 @@ def simulate(
     bad_share: float = DEFAULT_BAD_SHARE,
     gps_noise_m: float = DEFAULT_GPS_NOISE_M,
     long_side_px: int = DEFAULT_LONG_SIDE_PX,
+    masks: bool = False,
+    passers_by: float = 0.0,
     jobs: int | None = None,
     dry_run: bool = False,
     advance: Advance | None = None,
@@ -105,9 +112,10 @@ def simulate(
 
     `seed` draws the walks and, unless `campus_seed` is given, the campus: the same campus seed with another
     seed is another visit to the same place. `gps_noise_m` is the median horizontal error of a position,
-    `long_side_px` the longer side of a photo. Files are the same byte for byte whatever `jobs` (processes,
-    default one per CPU) is. `advance` is told how many files there are and, as they are
-    written, how many since the last call.
+    `long_side_px` the longer side of a photo. `masks` writes what each pixel shows, beside the same photos.
+    `passers_by` times as many people as usual come on top, and vehicles that stop on the paths: elsewhere on each walk.
+    Files are the same byte for byte whatever `jobs` (processes, default one per CPU) is. `advance` is told how
+    many files there are and, as they are written, how many since the last call.
 
     Raises UsageError where `out` holds something already or the site has no room for a campus.
     """
@@ -118,13 +126,16 @@ def simulate(
         seed=seed if campus_seed is None else campus_seed,
         walk_seed=seed,
         zone=site.zone or UTC,
+        passers_by=passers_by,
     )
     captures = [_sized(capture, long_side_px) for capture in _captures(campus, site, photos, bad_share, gps_noise_m)]
     tasks = [_task(site, out, k, capture, gps_noise_m, seed) for k, capture in enumerate(captures)]
+    if masks:
+        tasks = [replace(task, mask=out / MASKS / mask_name(task.target.name)) for task in tasks]
     rows = [_truth_row(site, task, capture) for task, capture in zip(tasks, captures, strict=True)]
     if not dry_run:
         _write(campus, site, out, tasks, rows, jobs or os.cpu_count() or 1, advance or _unseen)
-    return _report(campus, out, captures)
+    return _report(campus, out, captures, masks=masks)
 
 
 def _captures(campus: Campus, site: Site, photos: int, bad_share: float, gps_noise_m: float) -> list[_Capture]:
@@ -231,6 +242,9 @@ def _write(
 ) -> None:
     """Render the files; the truth comes last, so that a folder with a truth.csv is complete."""
     (out / "photos").mkdir(parents=True, exist_ok=True)
+    if any(task.mask is not None for task in tasks):
+        (out / MASKS).mkdir()
+        write_class_table(out / MASKS)
     began = min(task.shot.captured_at for task in tasks).date().isoformat()
     write_basemap(out / FILE_NAME, campus_basemap(world_of(campus), site.frame, date=began))
     advance(0, total=len(tasks))
@@ -243,7 +257,7 @@ def _unseen(steps: float = 1, *, note: str | None = None, total: float | None = 
     """Show no progress."""
 
 
-def _report(campus: Campus, out: Path, captures: list[_Capture]) -> SimulationReport:
+def _report(campus: Campus, out: Path, captures: list[_Capture], *, masks: bool) -> SimulationReport:
     good = [capture for capture in captures if capture.fault is None]
     walks = {capture.shot.walk.number: capture.shot.walk for capture in good}
     return SimulationReport(
@@ -254,4 +268,5 @@ def _report(campus: Campus, out: Path, captures: list[_Capture]) -> SimulationRe
         days=len({walk.start.astimezone(campus.zone).date() for walk in walks.values()}),
         devices=tuple(sorted({walk.device.name for walk in walks.values()})),
         gps_error_median_m=float(np.median([math.hypot(*capture.error) for capture in good])) if good else math.nan,
+        masks=masks,
     )

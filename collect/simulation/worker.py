@@ -18,30 +18,36 @@ from collect.simulation.phones.develop import develop
 from collect.simulation.phones.phone import PhoneFix, exif_of, store
 from collect.simulation.phones.spoil import spoil_bytes, spoil_exif
 from collect.simulation.phones.walks import Shot, Walk
-from collect.simulation.rendering.render import render
+from collect.simulation.rendering.render import View, render
 from collect.simulation.rendering.scene import Scene, set_scene
 from img2gps.interrupts import STOPPING, children_deaf
+from img2gps.masks import write_mask
 from img2gps.processes import SpawnedContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campus:
-    """What a process needs to build the campus: the site in local metres as WKB, both seeds, the clock."""
+    """What a process needs to build the campus: the site in local metres as WKB, seeds, clock, passers-by."""
 
     site_wkb: bytes
     seed: int
     walk_seed: int
     zone: tzinfo
+    passers_by: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One file to write: a shot, what the phone believes, and the fault it gets (None for a good photo)."""
+    """One file to write: a shot, what the phone believes, and the fault it gets (None for a good photo).
+
+    `mask` is where the classes of its pixels go, None where they are not asked for.
+    """
 
     target: Path
     shot: Shot
     fix: PhoneFix
     fault: str | None
+    mask: Path | None = None
 
 
 def write_all(campus: Campus, tasks: Sequence[Task], jobs: int) -> Iterator[int]:
@@ -81,25 +87,33 @@ def _end_with_parent() -> None:
 
 def _write_chunk(campus: Campus, tasks: Sequence[Task]) -> int:
     for task in tasks:
-        task.target.write_bytes(photo_bytes(campus, task))
+        if task.fault == "not_a_photo":
+            task.target.write_bytes(spoil_bytes("not_a_photo", task.target.name.encode()))
+        else:
+            _write_photo(campus, task)
     return len(tasks)
 
 
-def photo_bytes(campus: Campus, task: Task) -> bytes:
+def _write_photo(campus: Campus, task: Task) -> None:
+    """Write a file that shows something, and its mask."""
+    view = render(_scene(campus, task.shot.walk), task.shot.camera, classify=task.mask is not None)
+    task.target.write_bytes(photo_bytes(campus, task, view))
+    if task.mask is not None and view.classes is not None:
+        write_mask(task.mask, view.classes)
+
+
+def photo_bytes(campus: Campus, task: Task, view: View) -> bytes:
     """The content of one file."""
-    if task.fault == "not_a_photo":
-        return spoil_bytes("not_a_photo", task.target.name.encode())
     exif = exif_of(task.shot.walk.device, task.fix, campus.zone)
     exif = spoil_exif(task.fault or "", exif)
-    content = store(picture(campus, task.shot), task.shot.walk.device, exif)
+    content = store(picture(campus, task.shot, view), task.shot.walk.device, exif)
     return spoil_bytes(task.fault or "", content)
 
 
-def picture(campus: Campus, shot: Shot) -> Bytes:
+def picture(campus: Campus, shot: Shot, view: View) -> Bytes:
     """The developed pixels of a shot, upright: (height, width, 3)."""
-    scene = _scene(campus, shot.walk)
     rng = generator(campus.walk_seed, "develop", shot.number)
-    return develop(render(scene, shot.camera).colours, shot.exposure, rng)
+    return develop(view.colours, shot.exposure, rng)
 
 
 @lru_cache(maxsize=1)
@@ -110,4 +124,4 @@ def world_of(campus: Campus) -> CampusWorld:
 
 @lru_cache(maxsize=2)
 def _scene(campus: Campus, walk: Walk) -> Scene:
-    return set_scene(world_of(campus), walk.light, campus.walk_seed, walk.number)
+    return set_scene(world_of(campus), walk.light, campus.walk_seed, walk.number, campus.passers_by)

@@ -6,13 +6,13 @@ import numpy as np
 from shapely import wkb
 from shapely.geometry import Point
 
-from collect.simulation.arrays import Doubles, generator
+from collect.simulation.arrays import Bytes, Doubles, generator
 from collect.simulation.campus.ground import Ground, lay_ground
 from collect.simulation.campus.layout import lay_out
 from collect.simulation.campus.plan import CampusPlan
 from collect.simulation.campus.walls import Walls, walls_of
 from collect.simulation.facades.designs import Design, design_of
-from collect.simulation.facades.facade import Facade, doors_of, paint
+from collect.simulation.facades.facade import Facade, doors_of, mark_raster, paint
 
 ARM_M = 1.2
 
@@ -26,6 +26,7 @@ class CampusWorld:
     ground: Ground
     walls: Walls
     _painted: dict[int, Facade] = field(default_factory=dict)
+    _marked: dict[int, Bytes] = field(default_factory=dict)
 
     def facade(self, wall: int) -> Facade:
         """The facade of wall number `wall`."""
@@ -34,6 +35,12 @@ class CampusWorld:
             side = wall - int(np.argmax(self.walls.design == number))
             self._painted[wall] = paint(*self._wall(wall), side)
         return self._painted[wall]
+
+    def marks(self, wall: int) -> Bytes:
+        """The classes of the parts of wall number `wall` (`mark_raster`)."""
+        if wall not in self._marked:
+            self._marked[wall] = mark_raster(self.facade(wall))
+        return self._marked[wall]
 
     def doors_m(self) -> Doubles:
         """The doors of the buildings on the site, (n, 2) in metres."""

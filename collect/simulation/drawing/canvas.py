@@ -1,6 +1,7 @@
 """A drawing surface in metres for facades: east along the wall, up from the ground."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -10,6 +11,18 @@ from collect.simulation.arrays import Bytes, Colour
 PIXELS_PER_M = 20
 OVERSAMPLING = 2
 MASONRY, PLAIN, SMOOTH = 255, 90, 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A part of a wall that is no building: an upright rectangle or ellipse in metres, and its class of a mask."""
+
+    kind: int
+    left: float
+    bottom: float
+    right: float
+    top: float
+    is_round: bool = False
 
 
 class Canvas:
@@ -23,6 +36,7 @@ class Canvas:
     ) -> None:
         self.length_m, self.height_m = length_m, height_m
         self.doors_m: list[float] = []
+        self.marks: list[Mark] = []
         self._scale = pixels_per_m
         size = (max(4, round(length_m * self._scale)), max(4, round(height_m * self._scale)))
         self._image = Image.new("RGBA", size, (*colour, MASONRY))

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image, ImageDraw
 
-from collect.simulation.arrays import Colour, Doubles, Floats, shade
-from collect.simulation.drawing.canvas import PIXELS_PER_M, Canvas
+from collect.simulation.arrays import Bytes, Colour, Doubles, Floats, shade
+from collect.simulation.drawing.canvas import PIXELS_PER_M, Canvas, Mark
 from collect.simulation.facades import features, ornament, windows
 from collect.simulation.facades.designs import Design
 from collect.simulation.facades.texture import Texture, texture_of
@@ -28,13 +29,14 @@ class Facade:
     """A painted wall.
 
     The fourth channel of `texture` is how strongly the masonry shows. `roof_line_m` is the height of the wall at each
-    column of the texture's first level.
+    column of the texture's first level. `marks` are the parts of the wall that a mask calls something else.
     """
 
     texture: Texture
     roof_line_m: Floats
     height_m: float
     masonry: str
+    marks: tuple[Mark, ...] = ()
 
 
 def paint(design: Design, length_m: float, eaves_m: float, rng: np.random.Generator, side: int) -> Facade:
@@ -54,7 +56,23 @@ def paint(design: Design, length_m: float, eaves_m: float, rng: np.random.Genera
         roof_line_m=line.astype(np.float32),
         height_m=height_m,
         masonry=kind.masonry,
+        marks=tuple(canvas.marks),
     )
+
+
+def mark_raster(facade: Facade) -> Bytes:
+    """Return what the marks of a wall are, (rows, columns) from its top at `PIXELS_PER_M`, 0 where it is plain wall."""
+    size = (len(facade.roof_line_m), max(1, round(facade.height_m * PIXELS_PER_M)))
+    image = Image.new("L", size, 0)
+    pen = ImageDraw.Draw(image)
+    for mark in facade.marks:
+        box = [
+            mark.left * PIXELS_PER_M, size[1] - mark.top * PIXELS_PER_M,
+            mark.right * PIXELS_PER_M - 1, size[1] - mark.bottom * PIXELS_PER_M - 1,
+        ]  # fmt: skip
+        box[2:] = [max(box[0], box[2]), max(box[1], box[3])]
+        (pen.ellipse if mark.is_round else pen.rectangle)(box, fill=mark.kind)
+    return np.asarray(image)
 
 
 def doors_of(design: Design, length_m: float, eaves_m: float, rng: np.random.Generator) -> list[float]:

@@ -7,10 +7,12 @@ from typing import TypeAlias
 import numpy as np
 
 from collect.simulation.arrays import Colour, jitter, shade, tones
-from collect.simulation.drawing.canvas import SMOOTH, Canvas
+from collect.simulation.drawing.canvas import SMOOTH, Canvas, Mark
 from collect.simulation.facades.designs import ACCENTS, Design
+from img2gps.masks import CLASSES
 
 WHITE: Colour = (240, 238, 230)
+SIGN, VEGETATION = CLASSES.index("sign"), CLASSES.index("vegetation")
 IVY_LEAVES = 700
 IVY_TONES = 37
 
@@ -44,6 +46,7 @@ def sign(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) -
     canvas.rect(x - half - 0.12, y - 0.82, x + half + 0.12, y + 0.82, WHITE, SMOOTH)
     canvas.rect(x - half, y - 0.7, x + half, y + 0.7, design.accent, SMOOTH)
     canvas.text(x, y, design.name, 1.3, WHITE, widest=2 * half - 0.6)
+    canvas.marks.append(Mark(kind=SIGN, left=x - half - 0.12, bottom=y - 0.82, right=x + half + 0.12, top=y + 0.82))
 
 
 def mural(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) -> None:
@@ -85,6 +88,7 @@ def banners(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator
         left = x + gap * k - 0.6
         canvas.rect(left, low, left + 1.2, high, design.accent if k % 2 else second, SMOOTH)
         canvas.disc(left + 0.6, (low + high) / 2, 0.4, WHITE, SMOOTH)
+        canvas.marks.append(Mark(kind=SIGN, left=left, bottom=low, right=left + 1.2, top=high))
 
 
 def roundel(canvas: Canvas, design: Design, slot: Slot, rng: np.random.Generator) -> None:
@@ -117,7 +121,10 @@ def ivy(canvas: Canvas, slot: Slot, rng: np.random.Generator) -> None:
     acrosses = rng.normal(0, width * 0.42, IVY_LEAVES) * (1 - 0.55 * ups)
     radii = rng.uniform(0.1, 0.28, IVY_LEAVES)
     for k, (up, across, radius) in enumerate(zip(ups.tolist(), acrosses.tolist(), radii.tolist(), strict=True)):
-        canvas.disc(x + across, up * reach, radius, greens[k % IVY_TONES])
+        middle, height = x + across, up * reach
+        canvas.disc(middle, height, radius, greens[k % IVY_TONES])
+        bounds = {"left": middle - radius, "right": middle + radius, "bottom": height - radius, "top": height + radius}
+        canvas.marks.append(Mark(kind=VEGETATION, **bounds, is_round=True))
 
 
 DRAWERS: dict[str, Drawer] = {

@@ -15,9 +15,11 @@ from collect.simulation.drawing.spans import Spans, covered
 from collect.simulation.facades.facade import Facade
 from collect.simulation.facades.texture import LEVELS, PAD, Packed, blend, unpacked, weight_of
 from collect.simulation.rendering.scene import Scene
+from img2gps.masks import CLASSES
 
 # Nearer than this a texel spans more than a pixel or two and is blended with its neighbours.
 SMOOTH_M = 18.0
+BUILDING = CLASSES.index("building")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +52,12 @@ def haze(depth_m: Doubles | Floats, light: Light) -> Floats:
     return np.asarray(1 - np.exp2(-depth_m / light.weather.haze_m), np.float32)
 
 
-def paint_walls(view: Floats, depth: Floats, scene: Scene, camera: Viewpoint, hits: Hits) -> Ints:
+def paint_walls(
+    view: Floats, depth: Floats, scene: Scene, camera: Viewpoint, hits: Hits, classes: Bytes | None = None
+) -> Ints:
     """Paint what is seen of each wall into `view` (3, height, width), its distance into `depth` (height, width).
 
+    What it is goes into `classes` (height, width), where they are asked for.
     Returns the row of the highest painted pixel of each column, `camera.height` where there is none.
     """
     facades = [scene.world.facade(int(wall)) for wall in hits.wall]
@@ -61,6 +66,8 @@ def paint_walls(view: Floats, depth: Floats, scene: Scene, camera: Viewpoint, hi
     for part, smoothly in ((seen.chosen(smooth), True), (seen.chosen(~smooth), False)):
         if len(part.wall):
             _paint(view, depth, scene, camera, hits, facades, part, smoothly=smoothly)
+    if classes is not None and len(seen.wall):
+        _classify(classes, scene, camera, hits, facades, seen)
     highest = np.full(camera.width, camera.height)
     np.minimum.at(highest, seen.spans.column, seen.spans.first)
     return highest
@@ -135,6 +142,24 @@ def _paint(
         colour += spans.each(veil * fog)
         view[channel].reshape(-1)[at] = colour
     depth.reshape(-1)[at] = spans.each(far)
+
+
+def _classify(classes: Bytes, scene: Scene, camera: Viewpoint, hits: Hits, facades: list[Facade], seen: _Seen) -> None:
+    """Write the class of each pixel of walls: building, but for signs and climbers."""
+    spans = seen.spans
+    up = spans.each(camera.eye_m + (camera.horizon_rows()[spans.column] - 0.5) * seen.far_m / camera.focal_px)
+    up -= spans.each(seen.far_m / np.float32(camera.focal_px)) * spans.rows().astype(np.float32)
+    number, along = spans.repeated(seen.wall), spans.each(seen.along_m)
+    found = np.full(len(up), BUILDING, np.uint8)
+    for wall in np.unique(seen.wall).tolist():
+        if not facades[wall].marks:
+            continue
+        own, marks = number == wall, scene.world.marks(int(hits.wall[wall]))
+        row = ((facades[wall].height_m - up[own]) * PIXELS_PER_M).astype(np.intp)
+        column = (along[own] * PIXELS_PER_M).astype(np.intp)
+        kind = marks[np.clip(row, 0, marks.shape[0] - 1), np.clip(column, 0, marks.shape[1] - 1)]
+        found[own] = np.where(kind > 0, kind, BUILDING)
+    classes.reshape(-1)[spans.rows() * camera.width + spans.repeated(spans.column)] = found
 
 
 def _tints(scene: Scene, hits: Hits) -> Floats:

@@ -1,11 +1,11 @@
 """Renders what a phone sees on the campus: sky, walls, ground, then everything that stands on it from far to near."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from collect.simulation.arrays import Doubles, Floats
+from collect.simulation.arrays import Bytes, Doubles, Floats, Ints
 from collect.simulation.campus.walls import cast
 from collect.simulation.drawing.camera import Viewpoint
 from collect.simulation.rendering import sprites
@@ -14,6 +14,7 @@ from collect.simulation.rendering.paving import paint_ground
 from collect.simulation.rendering.scene import PERSON_M, Scene
 from collect.simulation.rendering.sky import paint_visible_sky
 from collect.simulation.rendering.solids import CAR_COLOURS, Face, Patch, bench, car, draw
+from img2gps.masks import CLASSES
 
 NEAREST_THING_M = 1.2
 REACH_M = 130.0
@@ -22,25 +23,37 @@ LAMP_M = 4.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A rendered view: colours (height, width, 3) in 0..255, distance of walls and things (height, width), else inf."""
+    """A rendered view: colours (height, width, 3) in 0..255, distance of walls and things (height, width), else inf.
+
+    `classes` (height, width) says what each pixel shows, by its number in `img2gps.masks.CLASSES`; None: not asked for.
+    """
 
     colours: Floats
     depth_m: Floats
+    classes: Bytes | None = None
 
 
-def render(scene: Scene, camera: Viewpoint) -> View:
-    """Render the view of `camera`."""
+def render(scene: Scene, camera: Viewpoint, *, classify: bool = False) -> View:
+    """Render the view of `camera`; `classify` its pixels, too. The colours are the same either way."""
     colours = np.zeros((3, camera.height, camera.width), np.float32)
     depth = np.full((camera.height, camera.width), np.inf, np.float32)
+    classes = np.full(depth.shape, CLASSES.index("sky"), np.uint8) if classify else None
     hits = cast(scene.world.walls, camera)
     nearest_m = np.min(hits.depth_m, axis=0, initial=np.inf)
-    roofs = paint_walls(colours, depth, scene, camera, hits)
+    roofs = paint_walls(colours, depth, scene, camera, hits, classes)
     ground = paint_ground(colours, scene, camera, nearest_m)
+    if classes is not None:
+        _classify_ground(classes, ground)
     paint_visible_sky(colours, scene.sky, camera, np.minimum(roofs, ground))
     things = [*_billboards(scene, camera, nearest_m), *_solids(scene, camera, nearest_m)]
     for thing in sorted(things, key=lambda thing: -thing.depth_m):
-        _compose(colours, depth, scene, thing)
-    return View(colours=colours.transpose(1, 2, 0), depth_m=depth)
+        _compose(colours, depth, scene, thing, classes)
+    return View(colours=colours.transpose(1, 2, 0), depth_m=depth, classes=classes)
+
+
+def _classify_ground(classes: Bytes, top: Ints) -> None:
+    """Call everything from row `top` of each column downwards ground."""
+    classes[np.arange(len(classes))[:, None] >= top[None]] = CLASSES.index("ground")
 
 
 def _billboards(scene: Scene, camera: Viewpoint, nearest_m: Doubles) -> Iterator[Patch]:
@@ -49,11 +62,12 @@ def _billboards(scene: Scene, camera: Viewpoint, nearest_m: Doubles) -> Iterator
     plan = scene.world.plan
     for east, north, height, variant in _near(plan.trees, camera, nearest_m, 4.5):
         sprite = sprites.tree(season, int(variant * sprites.TREES_PER_SEASON))
-        yield from _stand(sprite, camera, east, north, height)
+        yield from _stand(sprite, camera, east, north, height, "vegetation")
     for east, north in _near(plan.lamps, camera, nearest_m, 0.4):
-        yield from _stand(sprites.lamp(), camera, east, north, LAMP_M)
+        yield from _stand(sprites.lamp(), camera, east, north, LAMP_M, "other")
     for east, north, variant in _near(scene.people, camera, nearest_m, 0.5):
-        yield from _stand(sprites.person(int(variant)), camera, east, north, PERSON_M * (0.93 + 0.012 * (variant % 10)))
+        tall_m = PERSON_M * (0.93 + 0.012 * (variant % 10))
+        yield from _stand(sprites.person(int(variant)), camera, east, north, tall_m, "person")
 
 
 def _near(things: Doubles, camera: Viewpoint, nearest_m: Doubles, half_m: float) -> Doubles:
@@ -75,7 +89,9 @@ def _near(things: Doubles, camera: Viewpoint, nearest_m: Doubles, half_m: float)
     return things[in_reach[in_view][open_m > ahead]]
 
 
-def _stand(sprite: sprites.Sprite, camera: Viewpoint, east: float, north: float, height_m: float) -> Iterator[Patch]:
+def _stand(
+    sprite: sprites.Sprite, camera: Viewpoint, east: float, north: float, height_m: float, kind: str
+) -> Iterator[Patch]:
     """The cut of a sprite that falls inside the image, at the size it has there; none where it has left it."""
     ahead, right = camera.ahead_and_right(np.array([east]), np.array([north]))
     far, scale = float(ahead[0]), camera.focal_px / float(ahead[0])
@@ -93,24 +109,26 @@ def _stand(sprite: sprites.Sprite, camera: Viewpoint, east: float, north: float,
     v = (np.arange(top, bottom) + 0.5 - (foot - tall)) / tall * texture.shape[0]
     columns = np.clip(u.astype(np.intp), 0, texture.shape[1] - 1)
     rows = np.clip(v.astype(np.intp), 0, texture.shape[0] - 1)
-    yield Patch(pixels=texture[rows[:, None], columns], left=left, top=top, depth_m=far)
+    yield Patch(pixels=texture[rows[:, None], columns], left=left, top=top, depth_m=far, kind=kind)
 
 
 def _solids(scene: Scene, camera: Viewpoint, nearest_m: Doubles) -> Iterator[Patch]:
     """Cars and benches in view."""
     for east, north, angle, colour in _near(scene.cars, camera, nearest_m, 2.3):
-        yield from _solid(car(CAR_COLOURS[int(colour)]), camera, east, north, angle)
+        yield from _solid(car(CAR_COLOURS[int(colour)]), camera, east, north, angle, "vehicle")
     for east, north, angle in _near(scene.world.plan.benches, camera, nearest_m, 1.0):
-        yield from _solid(bench(), camera, east, north, angle)
+        yield from _solid(bench(), camera, east, north, angle, "other")
 
 
-def _solid(faces: tuple[Face, ...], camera: Viewpoint, east: float, north: float, angle: float) -> Iterator[Patch]:
+def _solid(
+    faces: tuple[Face, ...], camera: Viewpoint, east: float, north: float, angle: float, kind: str
+) -> Iterator[Patch]:
     patch = draw(faces, camera, east, north, angle)
     if patch is not None:
-        yield patch
+        yield replace(patch, kind=kind)
 
 
-def _compose(colours: Floats, depth: Floats, scene: Scene, thing: Patch) -> None:
+def _compose(colours: Floats, depth: Floats, scene: Scene, thing: Patch, classes: Bytes | None) -> None:
     """Lay a thing over what is farther away, in the light that it stands in."""
     height, width, _ = thing.pixels.shape
     rows, columns = slice(thing.top, thing.top + height), slice(thing.left, thing.left + width)
@@ -127,3 +145,5 @@ def _compose(colours: Floats, depth: Floats, scene: Scene, thing: Patch) -> None
         shown *= opacity
         window += shown
     depth[rows, columns][opacity > 0.5] = thing.depth_m
+    if classes is not None:
+        classes[rows, columns][opacity > 0.5] = CLASSES.index(thing.kind)

@@ -40,12 +40,13 @@ class Face:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """A drawn thing: (rows, columns, 4) with opacity last, its upper left corner in the image, and its depth."""
+    """A drawn thing: (rows, columns, 4) with opacity last, its upper left corner in the image, its depth and class."""
 
     pixels: Bytes
     left: int
     top: int
     depth_m: float
+    kind: str = "other"
 
 
 @lru_cache(maxsize=32)
