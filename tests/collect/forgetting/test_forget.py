@@ -14,7 +14,7 @@ from ingest_runs import fingerprint, rows, run_ingest
 from interruptions import Fault, assert_sound, content, failing_operation
 from photos import write_photo, write_walk
 
-from collect import forget, split, take_back, verify
+from collect import forget, publish, split, take_back, verify
 from img2gps.cli import run
 from img2gps.corrections import Correction, append_corrections, newest, read_corrections
 from img2gps.dataset import Dataset
@@ -224,6 +224,29 @@ def test_runs_that_hold_the_photos_are_named(quad: Path, capsys: pytest.CaptureF
     assert fingerprint(runs) == before
     assert run(["forget", str(quad)]) == 0  # also later
     assert "old/net-001" in capsys.readouterr().out
+
+
+def test_what_was_published_or_exported_beside_it_is_named(quad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photos = rows(quad)
+    gone = photos["IMG_0001.jpg"]
+    publish(quad, quad.parent / "quad-hub", license="mit")
+    for name, ids in (("space", [gone.id]), ("other", [photos["B_0000.jpg"].id])):
+        (quad.parent / name / "model").mkdir(parents=True)
+        (quad.parent / name / "model/model.json").write_text(json.dumps({"gallery": {"ids": ids}}))
+    assert run(["forget", str(quad), gone.id, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)["held_by"]
+    held = {Path(one["folder"]).relative_to(quad.parent).as_posix(): one for one in report}
+    assert {name: (one["kind"], one["photos"]) for name, one in held.items()} == {
+        "quad-hub": ("published", 1),
+        "space/model": ("export", 1),
+    }
+    assert all(name.startswith("data/") for name in held["quad-hub"]["files"])
+    publish(quad, quad.parent / "quad-hub", license="mit")
+    for name, text in words_in(quad.parent / "quad-hub"):
+        assert gone.id[:16] not in text, name
+        assert gone.phash not in text, name
+    assert run(["forget", str(quad), "--json"]) == 0
+    assert [one["kind"] for one in json.loads(capsys.readouterr().out)["held_by"]] == ["export"]
 
 
 def test_a_dry_run_writes_nothing(quad: Path, capsys: pytest.CaptureFixture[str]) -> None:
