@@ -2,16 +2,21 @@
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+import socket
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from img2gps.web.guard import Policy, policy_for
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+    from starlette.applications import Starlette
 
-__all__ = ["chromium", "click_place", "open_report", "picture_colour"]
+__all__ = ["chromium", "click_place", "open_report", "picture_colour", "served"]
 
 _ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -53,6 +58,26 @@ def open_report(browser: "Browser", path: Path, **context_options: Any) -> Itera
         context.close()
     assert not faults, faults
     assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+
+
+@contextlib.contextmanager
+def served(make_app: "Callable[[Policy], Starlette]") -> Iterator[str]:
+    """Serve an app of ours from a thread, and yield its address."""
+    import uvicorn
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(16)
+        port = listener.getsockname()[1]
+        app = make_app(policy_for("127.0.0.1", port))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            server.should_exit = True
+            thread.join(10)
 
 
 def click_place(page: "Page", east_m: float, north_m: float) -> None:

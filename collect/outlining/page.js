@@ -2,6 +2,8 @@
 
 const at = (id) => document.getElementById(id);
 const REACH_PX = { mouse: 9, pen: 12, touch: 22 };
+const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+const STEP_PX = 8;
 const [mPerLon, mPerLat] = data.perDegree;
 const toMetres = ([lon, lat]) => [(lon - data.origin[0]) * mPerLon, (lat - data.origin[1]) * mPerLat];
 const toDegrees = ([east, north]) => [round7(data.origin[0] + east / mPerLon), round7(data.origin[1] + north / mPerLat)];
@@ -48,6 +50,9 @@ class Editor extends View {
     } else if (event.key === "z" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       undo();
+    } else if (event.shiftKey && chosen?.corner != null && STEPS[event.key]) {
+      event.preventDefault();
+      moveCorner(STEPS[event.key]);
     } else super.key(event);
   }
 }
@@ -100,6 +105,13 @@ function edgeNear(ring, [x, y]) {
     return Math.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay));
   });
   return gaps.indexOf(Math.min(...gaps));
+}
+
+function moveCorner([right, up]) {
+  remember();
+  const spot = ringOf(chosen)[chosen.corner];
+  ringOf(chosen)[chosen.corner] = [spot[0] + (right * STEP_PX) / view.scale, spot[1] + (up * STEP_PX) / view.scale];
+  changed();
 }
 
 function remember() {
@@ -199,6 +211,16 @@ function draw() {
     context.fill();
     context.stroke();
   }
+  drawMiddle(context);
+}
+
+// Enter sets a corner in the middle of the map: whoever uses the keyboard sees where that is.
+function drawMiddle(context) {
+  if (!view.canvas.matches(":focus-visible")) return;
+  const [x, y] = [view.width / 2, view.height / 2];
+  context.strokeStyle = colour("text");
+  context.lineWidth = 1.5;
+  context.stroke(new Path2D(`M${x - 12} ${y}H${x + 12}M${x} ${y - 12}V${y + 12}`));
 }
 
 function drawGround(context) {
@@ -264,6 +286,7 @@ at("propose").disabled = !data.proposal.length;
 at("in").addEventListener("click", () => view.zoom(1.5));
 at("out").addEventListener("click", () => view.zoom(1 / 1.5));
 at("fit").addEventListener("click", () => view.fit());
+for (const kind of ["focus", "blur"]) view.canvas.addEventListener(kind, draw);
 at("form").addEventListener("submit", save);
 addEventListener("beforeunload", (event) => saved || event.preventDefault());
 changed(false);

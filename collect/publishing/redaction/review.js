@@ -12,6 +12,7 @@ function draw() {
   const photo = photos[at];
   canvas.width = photo.width;
   canvas.height = photo.height;
+  canvas.style.setProperty("--aspect", photo.width / photo.height); // small copies are enlarged to the page
   if (image.complete && image.naturalWidth) pen.drawImage(image, 0, 0, photo.width, photo.height);
   pen.lineWidth = Math.max(1.5, photo.width / 250);
   for (const region of photo.regions) {
@@ -37,7 +38,10 @@ function list() {
     entry.append(button);
     return entry;
   });
-  document.getElementById("regions").replaceChildren(...entries);
+  const list = document.getElementById("regions");
+  const held = [...list.children].findIndex((entry) => entry.contains(document.activeElement));
+  list.replaceChildren(...entries);
+  if (held >= 0 && entries.length) entries[Math.min(held, entries.length - 1)].firstChild.focus(); // the keyboard stays where it was
   const unsure = photos.filter((one) => one.regions.some((region) => region.unsure)).length;
   const some = photos.filter((one) => one.regions.length).length;
   document.getElementById("progress").textContent =
