@@ -129,6 +129,7 @@ def evaluate(
     on: Dataset | str | Path | None = None,
     split: Literal["test", "val", "train", "all"] | None = None,
     abstain_m: float | None = None,
+    where: Literal["photos", "site"] = "photos",
     force: bool = False,
     device: str = "auto",
     write: bool = True,
@@ -136,7 +137,8 @@ def evaluate(
     """Score a run in metres on photos whose place is known: what ``img2gps evaluate RUN`` does.
 
     `on` is another dataset, of which photos of the training are left out. `write` leaves predictions, plots and the
-    report in the run. Raises NotFoundError, UsageError, InvalidDatasetError, InvalidCheckpointError, DeviceError.
+    report in the run. Where it has folds, `where` is the ground that the next walk is forecast for. Raises
+    NotFoundError, UsageError, InvalidDatasetError, InvalidCheckpointError, DeviceError.
 
         >>> from train import evaluate
         >>> result = evaluate("runs/quick-001", split="test")
@@ -146,7 +148,16 @@ def evaluate(
     from train.evaluation.evaluate import evaluate_run
 
     other = None if on is None else _root(on)
-    return evaluate_run(Path(run), on=other, split=split, force=force, abstain_m=abstain_m, device=device, write=write)
+    return evaluate_run(
+        Path(run),
+        on=other,
+        split=split,
+        force=force,
+        abstain_m=abstain_m,
+        where=where,
+        device=device,
+        write=write,
+    )
 
 
 def compare(evaluations: "Sequence[EvaluationResult]", *, write: bool = False) -> "list[Comparison]":

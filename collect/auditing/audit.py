@@ -13,10 +13,11 @@ from collect.auditing.label_quality import accuracy, corrections, flag_counts, r
 from collect.auditing.leakage import SplitDraw, leakage_table
 from collect.auditing.photo_arrays import PhotoArrays
 from collect.auditing.result import AuditResult
-from collect.auditing.standing import Walking, blocked_ground
+from collect.auditing.standing import Walking
 from collect.auditing.walk_files import write_geojson, write_gpx
 from collect.auditing.walk_list import walk_list
 from img2gps.basemap.file import basemap_of
+from img2gps.basemap.standing import blocked_ground
 from img2gps.dataset import Dataset, frame_info
 from img2gps.errors import UsageError
 from img2gps.files import write_json

@@ -5,27 +5,20 @@ from typing import TYPE_CHECKING, Final
 
 import shapely
 from shapely.geometry import Point, box
-from shapely.geometry.base import BaseGeometry
 from shapely.ops import nearest_points
 
 from collect.auditing.grid import Grid
 from img2gps.basemap.features import Basemap, in_metres
+from img2gps.basemap.standing import blocked_ground
 from img2gps.geo import FloatArray, LocalFrame
 
 if TYPE_CHECKING:
     from img2gps.basemap.ways import WayTable
 
-__all__ = ["Walking", "blocked_ground"]
+__all__ = ["Walking"]
 
 _ROAD_M: Final = 4.5
 _CLEAR_M: Final = 0.5
-
-
-def blocked_ground(basemap: Basemap, frame: LocalFrame) -> BaseGeometry | None:
-    """Return buildings and water in metres of `frame`: nobody photographs from there. None where there are none."""
-    shapes = in_metres([feature.geometry for feature in basemap.of("building", "water")], frame)
-    areas = [shapely.make_valid(shape) for shape in shapes if "Polygon" in shape.geom_type]
-    return shapely.union_all(areas) if areas else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

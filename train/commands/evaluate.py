@@ -1,6 +1,7 @@
 """``img2gps evaluate``: what a run is worth on photos it has not seen."""
 
 from pathlib import Path
+from typing import Literal
 
 import rich_click as click
 
@@ -42,6 +43,12 @@ img2gps evaluate runs/default-001 runs/quick-001
     type=FiniteRange(min=0, min_open=True),
     help="Also score only photos whose 90 % region is no wider than this and that are not unlike the site.",
 )
+@click.option(
+    "--where",
+    type=click.Choice(["photos", "site"]),
+    default="photos",
+    help="Forecast the next walk on the ground of these photos, or anywhere on the site (runs with folds).",
+)
 @click.option("--force", is_flag=True, help="Score a split whose photos changed since the run.")
 @click.option("--device", default="auto", help="cpu, cuda, mps, or auto for the best there is.")
 @config_option
@@ -51,6 +58,7 @@ def evaluate(
     on: Path | None,
     split: str | None,
     abstain: float | None,
+    where: Literal["photos", "site"],
     force: bool,
     device: str,
     as_json: bool,
@@ -65,7 +73,9 @@ def evaluate(
     from train.evaluation.document import contract_of
     from train.evaluation.evaluate import evaluate_runs
 
-    results, comparisons = evaluate_runs(runs, on=on, split=split, force=force, abstain_m=abstain, device=device)
+    results, comparisons = evaluate_runs(
+        runs, on=on, split=split, force=force, abstain_m=abstain, where=where, device=device
+    )
     if as_json:
         documents = [contract_of(result) for result in results]
         pairs = [comparison.to_dict() for comparison in comparisons]

@@ -38,7 +38,7 @@ CONTRACT: Final = (
         "calibration",
         "abstain",
     ),
-    *("familiarity", "walks_together", "truth"),
+    *("familiarity", "walks_together", "truth", "forecast"),
     *("left_out", "notes", "report"),
 )
 """The keys that ``evaluate --json`` prints; evaluation.json has more."""
@@ -79,6 +79,7 @@ def document_of(result: EvaluationResult) -> Json:
         "familiarity": _plain(result.familiarity),
         "walks_together": _whole_walks(result.whole_walks),
         "truth": result.truth and result.truth.to_dict(),
+        "forecast": result.forecast and result.forecast.to_dict(),
         "cdf": {"share": result.curves.share, **result.curves.error_m},
         "worst": [_plain(photo) for photo in result.worst],
         "site": _site(result.site),

@@ -1,5 +1,6 @@
 """Score runs on photos whose place is known, and write what came out: the facade of this package."""
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,8 @@ from train.evaluation.baselines import THUMBNAIL_LIMIT
 from train.evaluation.bootstrap import clusters_of
 from train.evaluation.compare import Comparison, compare_pairs
 from train.evaluation.document import document_of
-from train.evaluation.evaluation_set import EvaluationSet, choose_evaluation_set
+from train.evaluation.evaluation_set import FOLDS, EvaluationSet, choose_evaluation_set
+from train.evaluation.forecast import Where, forecast_figures
 from train.evaluation.plots import write_plots
 from train.evaluation.references import reference_errors
 from train.evaluation.result import EvaluationResult, Scored
@@ -43,6 +45,7 @@ def evaluate_run(
     split: str | None = None,
     force: bool = False,
     abstain_m: float | None = None,
+    where: Where = "photos",
     device: str = "auto",
     write: bool = True,
 ) -> EvaluationResult:
@@ -50,7 +53,8 @@ def evaluate_run(
 
     `on` is a dataset other than the run's own; `split` one of train, val, test, all. Without it another dataset
     is scored whole, the run's own on test, or val where there is no test, or by its pooled
-    out-of-fold predictions where it has folds. Raises what `choose_evaluation_set` raises, UsageError where
+    out-of-fold predictions where it has folds; of these the next walk is forecast, on the ground that `where` names,
+    and with `write` RUN/forecast.json tells the audit. Raises what `choose_evaluation_set` raises, UsageError where
     `abstain_m` is asked of a model without uncertainty, InvalidCheckpointError, DeviceError.
     """
     evaluation_set = choose_evaluation_set(path, on=on, split=split, force=force)
@@ -71,6 +75,9 @@ def evaluate_run(
         abstain_m=abstain_m,
         power=_familiarity_power(evaluation_set),
     )
+    if evaluation_set.split == FOLDS:
+        found = forecast_figures(scores, site, usable_basemap(evaluation_set.dataset), where=where)
+        result = dataclasses.replace(result, forecast=found)
     if write:
         _write(result, _today(predictions, scores), evaluation_set)
     return result
@@ -83,6 +90,7 @@ def evaluate_runs(
     split: str | None = None,
     force: bool = False,
     abstain_m: float | None = None,
+    where: Where = "photos",
     device: str = "auto",
     write: bool = True,
 ) -> tuple[list[EvaluationResult], list[Comparison]]:
@@ -91,7 +99,9 @@ def evaluate_runs(
     With `write`, the page of the comparison lies beside the first run's (`train.evaluation.comparison_page`).
     """
     evaluations = [
-        evaluate_run(path, on=on, split=split, force=force, abstain_m=abstain_m, device=device, write=write)
+        evaluate_run(
+            path, on=on, split=split, force=force, abstain_m=abstain_m, where=where, device=device, write=write
+        )
         for path in paths
     ]
     comparisons = compare_evaluations(evaluations)
@@ -255,4 +265,6 @@ def _write_files(result: EvaluationResult, predictions: "pd.DataFrame", evaluati
     write_plots(folder / "plots", result, basemap=usable_basemap(evaluation_set.dataset))
     write_report(result.report, result, dataset=evaluation_set.dataset)
     write_json(folder / "evaluation.json", document_of(result))
+    if result.forecast:
+        write_json(evaluation_set.run.forecast_path, result.forecast.table())
     write_sums(folder)

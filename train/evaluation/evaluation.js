@@ -27,9 +27,11 @@ function drawRadii(context, view, index) {
 
 const atlas = new Atlas(pick("map"), {
   clipped(context, view) {
-    if (!pick("show-cells").checked) return;
+    const expected = pick("show-forecast")?.checked ? data.forecast : null;
+    const drawn = expected ?? (pick("show-cells").checked ? cells : null);
+    if (drawn === null) return;
     context.globalAlpha = 0.45;
-    drawCells(context, view, cells, (i) => colour(`error-${grade(cells.median[i])}`));
+    drawCells(context, view, drawn, (i) => colour(`error-${grade(drawn.median[i])}`));
     context.globalAlpha = 1;
   },
   draw(context, view) {
@@ -82,7 +84,7 @@ function legend() {
   pick("legend").replaceChildren(element("ul", {}, element("li", {}, element("b", { text: "Error" })), ...items));
 }
 
-for (const id of ["show-mode", "show-cells"]) pick(id).addEventListener("change", () => atlas.redraw());
+for (const id of ["show-mode", "show-cells", "show-forecast"]) pick(id)?.addEventListener("change", () => atlas.redraw());
 pick("clear").addEventListener("click", () => facets.clear());
 for (const button of document.querySelectorAll("[data-worst]")) {
   button.addEventListener("click", () => {

@@ -19,6 +19,7 @@ from img2gps.report.page import MAP_SCRIPTS, NARROW, as_metres, as_percent, rend
 from img2gps.report.thumbnails import make_thumbnails
 from img2gps.text import safe_text
 from train.evaluation.calibration import ReliabilityBin, RiskCoverage
+from train.evaluation.forecast import forecast_lines
 from train.evaluation.page_data import answers_in_words, inside_site, report_data
 from train.evaluation.per_figure import Figures, Interval, Length, figures_of
 from train.evaluation.result import ErrorCurves, EvaluationResult
@@ -68,6 +69,7 @@ def write_report(path: Path, result: EvaluationResult, *, dataset: Dataset) -> N
         next_steps=next_steps(result)[:-1],  # the last one points to this page
         figures=_figure_rows(result),
         truth_lines=truth_lines(result.truth),
+        forecast_lines=forecast_lines(result.forecast),
         groups={title: [*map(_stratum_cells, rows), *_average_rows(macro)] for title, (rows, macro) in groups.items()},
         strong_rows={title: [len(rows)] if _average_rows(macro) else [] for title, (rows, macro) in groups.items()},
         labels=_label_rows(result),

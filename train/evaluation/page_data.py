@@ -58,6 +58,7 @@ def report_data(
             "ground": ground_columns(basemap, result.site.frame),
         },
         "cells": _cells(result.strata.cell),
+        "forecast": _expected(result),
         "facets": _facets(words, errors),
         "facts": [*_facts(words), *([] if answers is None else [_ANSWER])],
     }
@@ -113,6 +114,19 @@ def _cells(cells: Sequence[CellErrors]) -> dict[str, object]:
         "north": decimetres([cell.north_m for cell in cells]),
         "median": [round(cell.median_m, 2) for cell in cells],
         "photos": [cell.photos for cell in cells],
+    }
+
+
+def _expected(result: EvaluationResult) -> dict[str, object] | None:
+    """Return the forecast's squares by their south-west corners, None without a forecast."""
+    if result.forecast is None:
+        return None
+    found = result.forecast.map
+    return {
+        "size": round(10 * found.size_m),
+        "east": decimetres(found.east_m - found.size_m / 2),
+        "north": decimetres(found.north_m - found.size_m / 2),
+        "median": found.rmse_m.round(1).tolist(),
     }
 
 

@@ -13,6 +13,7 @@ from img2gps.metrics import Metrics
 from img2gps.site import Site
 from train.evaluation.bootstrap import IntervalSource
 from train.evaluation.calibration import Abstention, Coverage, FamiliarityFigures, ReliabilityBin, RiskCoverage
+from train.evaluation.forecast import ForecastFigures
 from train.evaluation.per_figure import FigureIntervals, Interval
 from train.evaluation.strata import Bias, MacroAverage, Strata, Stratum, WorstPhoto
 from train.evaluation.truth import TruthFigures
@@ -117,7 +118,7 @@ class EvaluationResult:
     median_m, without those of which the mean predictor is never wrong. What says how sure the model is
     (`calibration`, `risk_coverage`, `abstention`, `familiarity`) is None where it states no such thing, and
     `abstention` where it was not asked for. `whole_walks` is None where walks cannot be located together,
-    `truth` where fewer than 20 photos are scored. `scores`
+    `truth` where fewer than 20 photos are scored, `forecast` but for all folds of five walks and more. `scores`
     has a row per photo (`train.evaluation.scores`).
     """
 
@@ -144,6 +145,7 @@ class EvaluationResult:
     curves: ErrorCurves
     worst: tuple[WorstPhoto, ...]
     scores: "pd.DataFrame"
+    forecast: ForecastFigures | None = None
 
     @property
     def run(self) -> str:

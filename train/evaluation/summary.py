@@ -9,6 +9,7 @@ from img2gps.text import format_count, join_words, shell_path
 from train.evaluation.bootstrap import IntervalSource
 from train.evaluation.calibration import Abstention, FamiliarityFigures
 from train.evaluation.compare import Comparison
+from train.evaluation.forecast import forecast_lines
 from train.evaluation.per_figure import Figures, Interval, Length, figures_of
 from train.evaluation.result import EvaluationResult
 from train.evaluation.strata import ENOUGH_ALONE, MacroAverage, Stratum
@@ -99,6 +100,7 @@ def remarks(result: EvaluationResult) -> list[str]:
         *(f"Note: {note}." for note in result.notes),
         *_skill_lines(result),
         *truth_lines(result.truth),
+        *forecast_lines(result.forecast),
         *_uncertainty_lines(result),
         *_label_lines(result),
         *filter(None, [few_walks_line(result)]),

@@ -84,6 +84,11 @@ class RunFolder:
         """The folder that evaluations go to, one folder each."""
         return self.root / "evaluations"
 
+    @property
+    def forecast_path(self) -> Path:
+        """What error the next walk is to expect, for the audit of a dataset; evaluations of all folds write it."""
+        return self.root / "forecast.json"
+
     def fold(self, number: int) -> "RunFolder":
         """Return the folder of one fold."""
         return RunFolder(root=self.folds_path / str(number))
