@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from collect.api.arguments import DatasetOrPath, Paths, as_path, as_paths, opened, root_of
 
 if TYPE_CHECKING:
+    from collect.publishing.card import CardWords
     from collect.publishing.fetch import FetchResult
-    from collect.publishing.publish import PublishResult
+    from collect.publishing.publish import PublishResult, Redaction
+    from img2gps.dataset import Dataset
 
 __all__ = ["fetch", "publish"]
 
@@ -52,30 +54,16 @@ def publish(
     from dataclasses import replace
 
     from collect.publishing.also import check_also
-    from collect.publishing.card import CardWords
-    from collect.publishing.publish import PublishOptions, Redaction, publish_dataset
-    from collect.publishing.redaction.detection import Detector, face_detector, file_detector
+    from collect.publishing.publish import PublishOptions, publish_dataset
     from collect.publishing.rows import Coarseness
-    from img2gps.hub.licenses import check_license
     from img2gps.hub.repository import check_hub_name, push_folder, require_hub
 
     source = opened(dataset)
-    site = source.site()
-    words = CardWords(
-        license=check_license(license),
-        title=title or f"{site.title or site.name}: photos and where they were taken",
-        authors=tuple(authors),
-        description=description,
-    )
-    coarseness = Coarseness(round_m=round_m, hours=hours)
-    found: tuple[Detector, ...] = tuple(file_detector(path) for path in as_paths(detectors))
-    if redact_people:
-        found = (face_detector(), *found)
     options = PublishOptions(
-        words=words,
-        coarseness=coarseness,
+        words=_words(source, license, title, authors, description),
+        coarseness=Coarseness(round_m=round_m, hours=hours),
         also=check_also(also),
-        redaction=Redaction(detectors=found, boxes=as_path(boxes)) if found or boxes else None,
+        redaction=_redaction(detectors, boxes, redact_people=redact_people),
     )
     if push is not None:
         check_hub_name(push)
@@ -84,6 +72,31 @@ def publish(
     if push is None or dry_run:
         return result
     return replace(result, pushed=push_folder(Path(out), push, private=private))
+
+
+def _words(
+    source: "Dataset", license_word: str, title: str | None, authors: Sequence[str], description: str
+) -> "CardWords":
+    from collect.publishing.card import CardWords
+    from img2gps.hub.licenses import check_license
+
+    site = source.site()
+    return CardWords(
+        license=check_license(license_word),
+        title=title or f"{site.title or site.name}: photos and where they were taken",
+        authors=tuple(authors),
+        description=description,
+    )
+
+
+def _redaction(detectors: Paths, boxes: str | Path | None, *, redact_people: bool) -> "Redaction | None":
+    """Return what looks for people, None where nothing is to be looked for."""
+    from collect.publishing.publish import Redaction
+    from collect.publishing.redaction.detection import face_detector, file_detector
+
+    faces = (face_detector(),) if redact_people else ()
+    found = (*faces, *(file_detector(path) for path in as_paths(detectors)))
+    return Redaction(detectors=found, boxes=as_path(boxes)) if found or boxes else None
 
 
 def fetch(source: str | Path, dataset: DatasetOrPath, *, dry_run: bool = False) -> "FetchResult":

@@ -1,6 +1,7 @@
 """`img2gps forget`: photos out of a dataset, for good."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -15,7 +16,11 @@ from img2gps.console import (
     print_text,
     say,
 )
+from img2gps.errors import UsageError
 from img2gps.text import format_count, safe_path, safe_text, shell_path
+
+if TYPE_CHECKING:
+    from collect.forgetting.forget import ForgetResult
 
 __all__ = ["forget"]
 
@@ -41,59 +46,23 @@ img2gps forget quad --similar portrait.jpg --source-name 'tuesday/IMG_01*.jpg'""
 @config_option
 @json_option
 def forget(
-    dataset: Path,
-    ids: tuple[str, ...],
-    devices: tuple[str, ...],
-    walks: tuple[str, ...],
-    source_names: tuple[str, ...],
-    similar: tuple[Path, ...],
-    runs: tuple[Path, ...],
-    take_back: bool,
-    dry_run: bool,
-    as_json: bool,
+    dataset: Path, ids: tuple[str, ...], *, take_back: bool, dry_run: bool, as_json: bool, **choices: tuple[Any, ...]
 ) -> None:
     """Remove photos from DATASET for good; their hashes stay, so that no ingest brings them back.
 
     Rows, working copies, caches, entries of indexes, corrections and the audit's files go; originals are never touched.
-    Runs cannot forget: those that hold the photos are listed, to be trained again. Look with --dry-run first. Without
-    a choice of photos, a call that was cut off is finished.
+    Runs, exports and published folders cannot forget: those that hold the photos are listed, to be made again. Look
+    with --dry-run first. Without a choice of photos, a call that was cut off is finished.
     """
     from collect.api import forget as run
-    from collect.api import take_back as let_in
-    from img2gps.errors import UsageError
 
     if take_back:
-        if devices or walks or source_names or similar:
+        if any(choices[name] for name in ("devices", "walks", "source_names", "similar")):
             raise UsageError("--take-back takes ids alone: forgotten.txt of the dataset lists them.")
-        count = let_in(dataset, ids, dry_run=dry_run)
-        if as_json:
-            print_json({"dataset": safe_path(dataset), "dry_run": dry_run, "taken_back": count})
-        else:
-            print_text(f"{format_count(count, 'photo')} may come in again: ingest {'it' if count == 1 else 'them'}.")
+        _let_in(dataset, ids, dry_run=dry_run, as_json=as_json)
         return
-    result = run(
-        dataset,
-        ids=ids,
-        devices=devices,
-        walks=walks,
-        source_names=source_names,
-        similar=similar,
-        runs=runs,
-        dry_run=dry_run,
-    )
-    if as_json:
-        print_json(result.to_dict())
-    else:
-        rows = [(photo.id[:12], photo.walk, safe_text(photo.source_name)) for photo in result.chosen.photos]
-        rows += [(row.sha256[:12], "(was not accepted)", row.file) for row in result.chosen.rejected]
-        if rows:
-            print_table("Photos", ("id", "walk", "file"), rows[:_SHOWN])
-            if len(rows) > _SHOWN:
-                print_text(f"... and {len(rows) - _SHOWN:,} more")
-        print_text(result.sentence())
-        if result.holders:
-            held = [(safe_path(one.folder), one.photos, one.remedy) for one in result.holders]
-            print_table("These hold the photos still", ("folder", "photos", "what to do"), held)
+    result = run(dataset, ids=ids, dry_run=dry_run, **choices)
+    print_json(result.to_dict()) if as_json else _print_result(result)
     if result.traces.is_empty:
         return
     if dry_run:
@@ -103,3 +72,26 @@ def forget(
             f"The originals lie where they were, and copies that were published are elsewhere. "
             f"`img2gps audit {shell_path(dataset)}` makes a new report."
         )
+
+
+def _let_in(dataset: Path, ids: tuple[str, ...], *, dry_run: bool, as_json: bool) -> None:
+    from collect.api import take_back
+
+    count = take_back(dataset, ids, dry_run=dry_run)
+    if as_json:
+        print_json({"dataset": safe_path(dataset), "dry_run": dry_run, "taken_back": count})
+    else:
+        print_text(f"{format_count(count, 'photo')} may come in again: ingest {'it' if count == 1 else 'them'}.")
+
+
+def _print_result(result: "ForgetResult") -> None:
+    rows = [(photo.id[:12], photo.walk, safe_text(photo.source_name)) for photo in result.chosen.photos]
+    rows += [(row.sha256[:12], "(was not accepted)", row.file) for row in result.chosen.rejected]
+    if rows:
+        print_table("Photos", ("id", "walk", "file"), rows[:_SHOWN])
+    if len(rows) > _SHOWN:
+        print_text(f"... and {len(rows) - _SHOWN:,} more")
+    print_text(result.sentence())
+    if result.holders:
+        held = [(safe_path(one.folder), one.photos, one.remedy) for one in result.holders]
+        print_table("These hold the photos still", ("folder", "photos", "what to do"), held)

@@ -1,6 +1,8 @@
 """``img2gps publish``."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import rich_click as click
 
@@ -17,7 +19,48 @@ from img2gps.console import (
 )
 from img2gps.text import format_count, safe_path, safe_text
 
+if TYPE_CHECKING:
+    from collect.publishing.publish import PublishResult
+
 __all__ = ["publish"]
+
+
+Command = Callable[..., None]
+
+
+def _word_options(body: Command) -> Command:
+    """What the card and the citation say."""
+    for option in reversed(_WORDS):
+        body = option(body)
+    return body
+
+
+def _privacy_options(body: Command) -> Command:
+    """What is cut or hidden before anything leaves."""
+    for option in reversed(_PRIVACY):
+        body = option(body)
+    return body
+
+
+_WORDS: Final = (
+    click.option(
+        "--license", metavar="WORD", help="The licence, a word of the Hub's list: cc-by-4.0, cc0-1.0, other, ..."
+    ),
+    click.option("--title", help="The dataset's name for people.  [default: the site's]", show_default=False),
+    click.option("--author", "authors", multiple=True, metavar="NAME", help="Who is to be cited; may be given again."),
+    click.option("--description", default="", help="A text for the card."),
+)
+_PRIVACY: Final = (
+    click.option(
+        "--round-m", type=FiniteRange(0.01, 100_000), metavar="METRES", help="Put positions on a grid this wide."
+    ),
+    click.option("--hours", is_flag=True, help="Cut times to the hour."),
+    click.option("--redact-people", is_flag=True, help="Make faces unrecognisable, as far as they are found."),
+    click.option("--detector", "detectors", type=PATH, multiple=True, help="An ONNX file (YOLO) for plates or people."),
+    click.option(
+        "--boxes", type=PATH, help="A CSV of regions drawn by hand: photo, left, top, right, bottom (pixels)."
+    ),
+)
 
 
 @command(
@@ -30,15 +73,8 @@ __all__ = ["publish"]
 )
 @click.argument("dataset", type=PATH)
 @click.argument("out", type=PATH)
-@click.option("--license", metavar="WORD", help="The licence, a word of the Hub's list: cc-by-4.0, cc0-1.0, other, ...")
-@click.option("--title", help="The dataset's name for people.  [default: the site's]", show_default=False)
-@click.option("--author", "authors", multiple=True, metavar="NAME", help="Who is to be cited; may be given again.")
-@click.option("--description", default="", help="A text for the card.")
-@click.option("--round-m", type=FiniteRange(0.01, 100_000), metavar="METRES", help="Put positions on a grid this wide.")
-@click.option("--hours", is_flag=True, help="Cut times to the hour.")
-@click.option("--redact-people", is_flag=True, help="Make faces unrecognisable, as far as they are found.")
-@click.option("--detector", "detectors", type=PATH, multiple=True, help="An ONNX file (YOLO) for plates or people.")
-@click.option("--boxes", type=PATH, help="A CSV of regions drawn by hand: photo, left, top, right, bottom (pixels).")
+@_word_options
+@_privacy_options
 @click.option("--review", is_flag=True, help="Open a page to look at the regions first; OUT is written when it ends.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8766, help="Port of the page of --review.")
 @click.option("--also", metavar="FORMAT,...", default="", help="Further formats: gpkg, csv, stac.")
@@ -48,24 +84,7 @@ __all__ = ["publish"]
 @config_option
 @json_option
 def publish(
-    dataset: Path,
-    out: Path,
-    license: str | None,  # noqa: A002  the Hub's word
-    title: str | None,
-    authors: tuple[str, ...],
-    description: str,
-    round_m: float | None,
-    hours: bool,
-    redact_people: bool,
-    detectors: tuple[Path, ...],
-    boxes: Path | None,
-    review: bool,
-    port: int,
-    also: str,
-    push: str | None,
-    private: bool,
-    dry_run: bool,
-    as_json: bool,
+    dataset: Path, out: Path, *, review: bool, port: int, also: str, dry_run: bool, as_json: bool, **chosen: Any
 ) -> None:
     """Write DATASET as a folder OUT that the Hugging Face Hub shows.
 
@@ -76,38 +95,27 @@ def publish(
     from collect.api import publish as run
 
     if review and not dry_run:
-        _review(dataset, redact_people=redact_people, detectors=detectors, boxes=boxes, port=port)
-        redact_people = redact_people or not (detectors or boxes)
-    result = run(
-        dataset,
-        out,
-        license=license or "",
-        title=title,
-        authors=authors,
-        description=description,
-        round_m=round_m,
-        hours=hours,
-        redact_people=redact_people,
-        detectors=detectors,
-        boxes=boxes,
-        also=[name.strip() for name in also.split(",") if name.strip()],
-        push=push,
-        private=private,
-        dry_run=dry_run,
-    )
+        detectors, boxes = chosen["detectors"], chosen["boxes"]
+        chosen["redact_people"] |= not (detectors or boxes)
+        _review(dataset, redact_people=chosen["redact_people"], detectors=detectors, boxes=boxes, port=port)
+    formats = [name.strip() for name in also.split(",") if name.strip()]
+    result = run(dataset, out, also=formats, dry_run=dry_run, **chosen)
     if as_json:
         print_json(result.to_dict())
     else:
         rows = [(name, "" if size is None else f"{size:,}") for name, size in result.files.items()]
         print_table("Files to be written" if dry_run else "Files", ("file", "bytes"), rows)
+    say(_sentence(result))
+    if push := chosen["push"]:
+        say(safe_text(f"Would be pushed to {push}." if result.pushed is None else f"Pushed: {result.pushed.url}"))
+
+
+def _sentence(result: "PublishResult") -> str:
     left = f" {format_count(result.excluded, 'photo')} that somebody excluded stayed behind." if result.excluded else ""
-    verb = "would be published" if dry_run else "published"
+    verb = "would be published" if result.dry_run else "published"
     if result.redacted:
         left += f" Unrecognisable now: {format_count(result.redacted, 'region')} of {result.redacted_photos}."
-    say(f"{format_count(result.photos, 'photo')} {verb} in {safe_path(out)}.{left}")
-    if push:
-        where = f"Would be pushed to {push}." if result.pushed is None else f"Pushed: {result.pushed.url}"
-        say(safe_text(where))
+    return f"{format_count(result.photos, 'photo')} {verb} in {safe_path(result.out)}.{left}"
 
 
 def _review(dataset: Path, *, redact_people: bool, detectors: tuple[Path, ...], boxes: Path | None, port: int) -> None:
@@ -119,7 +127,7 @@ def _review(dataset: Path, *, redact_people: bool, detectors: tuple[Path, ...], 
     from img2gps.web.listening import Address, End
 
     found: list[Detector] = [file_detector(path) for path in detectors]
-    if redact_people or not (detectors or boxes):
+    if redact_people:
         found.insert(0, face_detector())
     desk = review_desk(Dataset.open(dataset), Redaction(detectors=tuple(found), boxes=boxes))
 
