@@ -28,7 +28,7 @@ EXIT_IO_ERROR = 74  # EX_IOERR of sysexits.h: disk full, a read-only folder, per
 # The order in which a newcomer meets the commands; commands of other packages follow by name.
 _GROUPS = {
     "Collect": ("doctor", "validate", "ingest", "basemap", "audit", "label", "split", "verify", "site"),
-    "Train": ("train", "evaluate", "predict", "ablate", "export", "serve"),
+    "Train": ("train", "evaluate", "explain", "predict", "ablate", "export", "serve"),
     "Share": ("publish", "fetch", "forget", "merge", "migrate"),
     "Practise": ("demo", "simulate"),
 }

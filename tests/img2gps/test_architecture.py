@@ -137,6 +137,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("api", "verification"),
         ("exporting",),
         ("study",),
+        ("explanation",),
         ("evaluation", "training"),
         ("refinement",),
         ("inference",),

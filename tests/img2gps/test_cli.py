@@ -63,7 +63,7 @@ def statements(line: str) -> list[list[str]]:
 
 def test_the_commands_of_the_design_exist() -> None:
     expected = (
-        "ablate audit basemap demo doctor evaluate export fetch forget ingest label "
+        "ablate audit basemap demo doctor evaluate explain export fetch forget ingest label "
         "merge migrate predict publish serve simulate site split train validate verify"
     )
     assert expected.split() == NAMES

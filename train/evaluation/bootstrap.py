@@ -31,6 +31,7 @@ __all__ = [
     "figure_values",
     "interval",
     "mean_interval",
+    "ratio_samples",
 ]
 
 IntArray = NDArray[np.int64]
@@ -148,6 +149,18 @@ def mean_interval(values: FloatArray, clusters: Clusters, *, level: float = LEVE
     bounds = interval(np.concatenate(samples), clusters.count, level=level)
     is_share = bool(np.isin(values, (0.0, 1.0)).all())
     return _never_certain(bounds, clusters.count, level) if is_share else bounds
+
+
+def ratio_samples(top: FloatArray, bottom: FloatArray, clusters: Clusters, *, seed: int = SEED) -> FloatArray:
+    """Return sum(top) / sum(bottom) of photos (N,) in every resample, (replicates,); NaN where the bottom is zero.
+
+    Equal seeds draw equal resamples, so that differences of two ratios are paired.
+    """
+    sums = _cluster_sums(np.stack([top, bottom], axis=1), clusters)
+    drawn = np.concatenate([block @ sums for block in _drawn(clusters, REPLICATES, seed)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio: FloatArray = np.where(drawn[:, 1] > 0, drawn[:, 0] / drawn[:, 1], np.nan)
+    return ratio
 
 
 def _never_certain(bounds: Interval | None, clusters: int, level: float) -> Interval | None:

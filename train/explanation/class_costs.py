@@ -1,0 +1,74 @@
+"""What the classes of things in photos are worth to a model: their pixels filled from photos of other places."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from img2gps.geo import FloatArray
+from img2gps.masks import CLASSES, ClassMask
+from img2gps.pixels import Pixels
+from train.explanation.beliefs import beliefs_of
+from train.explanation.content import Donors, filled
+from train.models.localizer import Localizer
+
+__all__ = ["PhotoCosts", "costs_of"]
+
+_LEAST_SHARE: Final = 0.002  # of a photo: less is some pixels along an edge
+_DONORS: Final = 2
+_LEAST_SHIFT, _MOST_SHIFT = 0.25, 0.75
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoCosts:
+    """N photos by K classes of `img2gps.masks.CLASSES`, arrays (N, K).
+
+    `share` is the class's part of the photo. The others say what filling it costs: metres of error more, and how much
+    less likely the true place is (NaN of a model that gives points). `elsewhere_*` are of fills of the same shape,
+    shifted sideways. All are zero where the photo does not show the class.
+    """
+
+    share: FloatArray
+    cost_m: FloatArray
+    cost_log_prob: FloatArray
+    elsewhere_m: FloatArray
+    elsewhere_log_prob: FloatArray
+
+    def total(self, names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+        """Return the metres (N,) and the share (N,) of some classes together."""
+        columns = [CLASSES.index(name) for name in names]
+        return self.cost_m[:, columns].sum(axis=1), self.share[:, columns].sum(axis=1)
+
+
+def costs_of(
+    localizer: Localizer, image: Pixels, mask: ClassMask, truth: tuple[float, float], donors: Donors, *, seed: int
+) -> PhotoCosts:
+    """Return the costs of one photo (3, height, width), its mask (height, width), and its true place in metres."""
+    rng = np.random.default_rng(seed)
+    content = donors.chosen(*truth, _DONORS, rng)
+    shares = np.bincount(mask.ravel(), minlength=len(CLASSES))[: len(CLASSES)] / mask.size
+    present = [k for k in range(1, len(CLASSES)) if shares[k] >= _LEAST_SHARE]
+    altered = [image[None]]
+    for k in present:
+        shift = round(float(rng.uniform(_LEAST_SHIFT, _MOST_SHIFT)) * mask.shape[1])
+        own = mask == k
+        altered += [filled(image, own, content), filled(image, np.roll(own, shift, axis=1), content)]
+    found = beliefs_of(localizer, np.concatenate(altered), truth)
+    error = found.apart_m(*truth)
+    logs = np.full(len(error), np.nan) if found.log_prob is None else found.log_prob
+    more = (error[1:] - error[0]).reshape(len(present), 2, -1).mean(axis=2)
+    less = (logs[0] - logs[1:]).reshape(len(present), 2, -1).mean(axis=2)
+    columns = np.zeros((4, len(CLASSES)))
+    if present:
+        columns[:, present] = np.stack([more[:, 0], less[:, 0], more[:, 1], less[:, 1]])
+    share = np.zeros(len(CLASSES))
+    share[present] = shares[present]
+    cost_m, cost_log, elsewhere_m, elsewhere_log = (column[None] for column in columns)
+    return PhotoCosts(
+        share=share[None],
+        cost_m=cost_m,
+        cost_log_prob=cost_log,
+        elsewhere_m=elsewhere_m,
+        elsewhere_log_prob=elsewhere_log,
+    )
