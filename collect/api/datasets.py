@@ -46,12 +46,14 @@ def audit(
     buildings: str | Path | None = None,
     paths: str | Path | None = None,
     stops: int = 24,
+    run: str | Path | None = None,
     redact: bool = False,
     write: bool = True,
 ) -> "AuditResult":
     """Tell whether the site is covered, what can be trusted, and where to walk next: what ``img2gps audit`` does.
 
-    `cell_m` is the side of a cell in metres; `buildings` and `paths` are map layers; `write` leaves the report and
+    `cell_m` is the side of a cell in metres; `buildings` and `paths` are map layers; `run` is an evaluated run with
+    folds, whose error to expect decides where to walk; `write` leaves the report and
     the walk list in the dataset's folder ``audit``. Raises UsageError, NotFoundError, InvalidDatasetError.
 
         >>> from collect import audit
@@ -61,7 +63,7 @@ def audit(
     """
     from collect.auditing.audit import audit_dataset, write_audit
 
-    result = audit_dataset(opened(dataset), cell_m=cell_m, buildings=as_path(buildings), stops=stops)
+    result = audit_dataset(opened(dataset), cell_m=cell_m, buildings=as_path(buildings), stops=stops, run=as_path(run))
     if write:
         write_audit(result, redact=redact, paths=as_path(paths))
     return result

@@ -7,6 +7,7 @@ const CELL_MODES = {
   headings: { name: "Headings (of 8)", steps: [1, 2, 4, 6], labels: ["none", "1", "2–3", "4–5", "6–8"] },
   // counted in days until today, so that a fresher cell is darker
   age: { name: "Last visit", steps: [-Infinity, -90, -30, -7], labels: ["never", "over 90 days ago", "31–90 days", "8–30 days", "within 7 days"] },
+  expected: { name: "Error to expect (m)", steps: [5, 10, 20, 40], labels: ["under 5", "5–10", "10–20", "20–40", "over 40"] },
 };
 const DOT_MODES = { split: "Split", device: "Device", walk: "Walk" };
 const { cells, photos, stops } = data;
@@ -27,6 +28,7 @@ function cellsOf(indices) {
     if (photos.minute[i] !== null) cell.latest = Math.max(cell.latest ?? -Infinity, photos.minute[i]);
   }
   return {
+    expected: cells.expected, // of the run: filters do not train it anew
     photos: made.map((cell) => cell.photos),
     walks: made.map((cell) => cell.walks.size),
     headings: made.map((cell) => cell.sectors.size),

@@ -8,6 +8,7 @@ import numpy as np
 from collect.auditing.conditions import conditions, evenness
 from collect.auditing.coverage import cell_table, holes, shares
 from collect.auditing.document import audit_document
+from collect.auditing.expected_error import expected_errors
 from collect.auditing.grid import make_grid, read_shapes, walkable
 from collect.auditing.label_quality import accuracy, corrections, flag_counts, rejection_counts
 from collect.auditing.leakage import SplitDraw, leakage_table
@@ -20,6 +21,7 @@ from img2gps.basemap.file import basemap_of
 from img2gps.basemap.standing import blocked_ground
 from img2gps.dataset import Dataset, frame_info
 from img2gps.errors import UsageError
+from img2gps.estimation.error_law import read_error_law
 from img2gps.files import write_json
 from img2gps.manifest import photos_of, read_table
 from img2gps.site import Site
@@ -35,16 +37,23 @@ _MARGIN_M: Final = 100.0
 
 
 def audit_dataset(
-    dataset: Dataset, *, cell_m: float = DEFAULT_CELL_M, buildings: Path | None = None, stops: int = 24
+    dataset: Dataset,
+    *,
+    cell_m: float = DEFAULT_CELL_M,
+    buildings: Path | None = None,
+    stops: int = 24,
+    run: Path | None = None,
 ) -> AuditResult:
     """Return the audit of a dataset with its corrected labels; photos that a person excluded are left out.
 
     `cell_m` is the side of the cells in metres, `buildings` a GeoJSON file of what to leave out of the site. Where it
-    is None, the buildings and the water of the dataset's basemap are. `stops` is the most places of the walk list.
-    Raises NotFoundError, UsageError or InvalidDatasetError.
+    is None, the buildings and the water of the dataset's basemap are. `stops` is the most places of the walk list,
+    which lowers the error that `run`, an evaluated run with folds, is to expect. Raises NotFoundError, UsageError or
+    InvalidDatasetError.
     """
     if not 1.0 <= cell_m <= 100_000.0:
         raise UsageError(f"--cell is the side of a cell in metres, 1 or more, not {cell_m:g}.")
+    law = read_error_law(run) if run else None
     frame = dataset.frame()
     info = frame_info(frame)
     used = frame[frame["label_state"] != "exclude"].reset_index(drop=True)
@@ -58,6 +67,7 @@ def audit_dataset(
     cells = cell_table(arrays, grid)
     kept = set(used["id"])
     photos = [photo for photo in photos_of(read_table(dataset.manifest_path)[0]) if photo.id in kept]
+    expected = expected_errors(run.resolve().name, law, arrays, grid) if run and law else None
     walking = Walking(basemap=basemap, frame=site.frame) if basemap else None
     return AuditResult(
         dataset=dataset,
@@ -82,7 +92,8 @@ def audit_dataset(
         flags=flag_counts(arrays),
         leakage=leakage_table(arrays, photos, SplitDraw.of(info.split)),
         rejections=rejection_counts(dataset.rejected_path),
-        stops=tuple(walk_list(arrays, grid, cells, stops=stops, walking=walking)),
+        stops=tuple(walk_list(arrays, grid, cells, stops=stops, walking=walking, expected=expected)),
+        expected=expected,
     )
 
 

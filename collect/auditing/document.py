@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from collect.auditing.conditions import Conditions, Evenness
 from collect.auditing.coverage import CellTable
+from collect.auditing.expected_error import ExpectedErrors
 from collect.auditing.label_quality import AccuracyTable
 from collect.auditing.leakage import SplitLeakage
 from collect.auditing.result import AuditResult
@@ -42,7 +43,13 @@ def audit_document(audit: AuditResult) -> Document:
         "walk_list_m": audit.walk_length_m,
         "walk_list_minutes": audit.walk_minutes,
         "walk_list_warning": audit.walk_warning,
+        **({"forecast": _forecast(audit.expected)} if audit.expected else {}),
     }
+
+
+def _forecast(expected: ExpectedErrors) -> Document:
+    """Return the run's forecast, and the RMSE to expect in each of `cells`."""
+    return {"run": expected.run, **expected.law.figures, "cells_rmse_m": expected.error_m.round(2).tolist()}
 
 
 def stop_document(stop: Stop) -> Document:

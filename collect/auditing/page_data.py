@@ -59,13 +59,17 @@ def report_data(audit: AuditResult, *, redact: bool, thumbnails: list[str | None
     return {
         "photos": photos,
         "thumbnails": thumbnails,
-        "cells": cell_columns(cells),
+        "cells": cell_columns(cells) | _expected(audit),
         "stops": _stops(audit.stops, site),
         "hole": _hole(audit.holes),
         "facets": _facets(words),
         "facts": _facts(words),
         "today": int(datetime.now(UTC).timestamp() // 60),
     }
+
+
+def _expected(audit: AuditResult) -> Columns:
+    return {"expected": audit.expected.error_m.round(1).tolist()} if audit.expected else {}
 
 
 def photo_columns(frame: "pd.DataFrame", site: Site, cells: CellTable, *, redact: bool) -> Columns:

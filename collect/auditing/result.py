@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from collect.auditing.conditions import Conditions, Evenness
 from collect.auditing.coverage import CellTable, CoverageShares, Holes
+from collect.auditing.expected_error import ExpectedErrors
 from collect.auditing.grid import Grid
 from collect.auditing.label_quality import AccuracyTable, CorrectionCounts
 from collect.auditing.leakage import SplitLeakage
@@ -34,6 +35,7 @@ class AuditResult:
     photos or files by name. `split` is how the stored split was made, None without one. `leakage` has a row
     for the stored split, where it holds photos out, and one for each way of splitting. `stops` are the next walk in
     visiting order, `buildings` what was left out of the site (metres of its frame), `basemap` the map of the dataset.
+    `expected` are the errors to expect of the run that was asked for.
     """
 
     dataset: Dataset
@@ -59,6 +61,7 @@ class AuditResult:
     leakage: tuple[SplitLeakage, ...]
     rejections: Mapping[str, int]
     stops: tuple[Stop, ...]
+    expected: ExpectedErrors | None = None
 
     @property
     def report_path(self) -> Path:

@@ -204,6 +204,19 @@ def _in_parts(rows: Sequence[Sequence[str]], width: int) -> list[str]:
     ]
 
 
+def _expected_line(audit: AuditResult) -> list[str]:
+    if audit.expected is None:
+        return []
+    error_m, figures = audit.expected.error_m, audit.expected.law.figures
+    low, high = figures["new_walk_interval_90_m"]
+    ground = "where the photos are" if figures["where"] == "photos" else "anywhere on the site"
+    return [
+        f"To expect of {safe_text(audit.expected.run)}: {np.sqrt(np.mean(error_m**2)):.0f} m RMSE over the cells, "
+        f"{error_m.max():.0f} m where it is worst; of a new walk {ground} {low:.0f} to {high:.0f} m (90 %).",
+        "The stops are those that lower this error most per minute on foot.",
+    ]
+
+
 def _next_walk(audit: AuditResult) -> list[str]:
     stops = audit.stops
     if not stops:
@@ -213,6 +226,7 @@ def _next_walk(audit: AuditResult) -> list[str]:
     time = f"about {format_count(round(minutes), 'minute')} with the photos"
     return [
         f"Next walk: {format_count(len(stops), 'stop')}, {way} on foot, {time}, start about {first.hour:02d}:00",
+        *_expected_line(audit),
         *([audit.walk_warning] if audit.walk_warning else []),
         *(
             f"  {stop.order:>2}. {stop.lat:.6f}, {stop.lon:.6f}  look "

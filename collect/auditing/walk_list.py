@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect.auditing.coverage import ENOUGH_HEADINGS, ENOUGH_PHOTOS, ENOUGH_WALKS, CellTable
+from collect.auditing.expected_error import ExpectedErrors, choose_by_error
 from collect.auditing.grid import Grid
 from collect.auditing.photo_arrays import SECTOR_DEG, SECTORS, PhotoArrays
 from collect.auditing.standing import Walking
@@ -55,7 +56,13 @@ class Stop:
 
 
 def walk_list(
-    arrays: PhotoArrays, grid: Grid, cells: CellTable, *, stops: int = 24, walking: Walking | None = None
+    arrays: PhotoArrays,
+    grid: Grid,
+    cells: CellTable,
+    *,
+    stops: int = 24,
+    walking: Walking | None = None,
+    expected: ExpectedErrors | None = None,
 ) -> list[Stop]:
     """Return up to `stops` places of the next walk in visiting order; none where every cell has all it needs.
 
@@ -63,11 +70,12 @@ def walk_list(
     hole, each further one gives most per minute on foot (`collect.auditing.walk_choice`). They are ordered by
     nearest neighbour and 2-opt (Croes, "A method for solving traveling-salesman problems", Operations Research 6,
     1958), straight or, with `walking`, along the ways of the site's map. The walk starts at the hour at which these
-    places and their neighbours were photographed least.
+    places and their neighbours were photographed least. With `expected`, places are those that lower the error to
+    expect of a run most per minute (`collect.auditing.expected_error`).
     """
     need = lacking(cells)
     nearest_m = _nearest_photo_m(arrays, grid.spots_m)
-    chosen = choose(grid, cells, nearest_m, stops)
+    chosen = choose_by_error(grid, expected, stops) if expected else choose(grid, cells, nearest_m, stops)
     if not chosen:
         return []
     spots_m = walking.spots_m(grid, chosen) if walking else grid.spots_m[chosen]
@@ -96,7 +104,7 @@ def walk_list(
                 minutes=round(minutes, 1),
                 missing=round(float(need[cell]), 3),
                 nearest_photo_m=None if nearest_m is None else round(float(nearest_m[cell]), 1),
-                why=_why(cells, cell),
+                why=f"{expected.error_m[cell]:.0f} m off to expect" if expected else _why(cells, cell),
                 way_m=round(legs_m[number - 1], 1),
                 way=_way(table, order, number - 1, arrays.site.frame),
             )

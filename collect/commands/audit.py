@@ -29,6 +29,7 @@ __all__ = ["audit"]
 @click.option("--buildings", type=PATH, help="Polygons (GeoJSON, KML, GeoPackage) to leave out of the site.")
 @click.option("--paths", type=PATH, help="Lines (GeoJSON, KML, GeoPackage) to draw behind the report's map.")
 @click.option("--stops", type=click.IntRange(min=1, max=200), default=24, help="The most stops of the next walk.")
+@click.option("--run", type=PATH, help="Evaluated run with folds: its error to expect by cell decides where to walk.")
 @click.option("--redact", is_flag=True, help="Coarsen positions and times in the report; leave out thumbnails.")
 @click.option("--fail-under", metavar="KEY=SHARE,...", help="Exit 1 below coverage, walks, headings; above leakage_5m.")
 @config_option
@@ -39,6 +40,7 @@ def audit(
     buildings: Path | None,
     paths: Path | None,
     stops: int,
+    run: Path | None,
     redact: bool,
     fail_under: str | None,
     as_json: bool,
@@ -47,13 +49,13 @@ def audit(
 
     Writes audit/report.html, audit.json, walk-list.gpx and walk-list.geojson into the dataset.
     """
-    from collect.api import audit as run
+    from collect.api import audit as audited
     from collect.auditing.document import audit_document
     from collect.auditing.gate import check_gate, parse_thresholds
     from collect.auditing.summary import summary_lines
 
     thresholds = parse_thresholds(fail_under) if fail_under is not None else {}
-    result = run(dataset, cell_m=cell_m, buildings=buildings, paths=paths, stops=stops, redact=redact)
+    result = audited(dataset, cell_m=cell_m, buildings=buildings, paths=paths, stops=stops, run=run, redact=redact)
     if result.cells.size_m > cell_m:
         say(f"The site is large: its cells are {result.cells.size_m:g} m instead of {cell_m:g} m.")
     if as_json:

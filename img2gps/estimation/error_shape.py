@@ -15,16 +15,18 @@ from numpy.typing import NDArray
 from img2gps.geo import FloatArray
 from img2gps.sun import LIGHTS
 
-__all__ = ["EFFECTS", "ErrorShape", "TrainingNear", "error_shape", "training_near"]
+__all__ = ["EFFECTS", "REACH_M", "ErrorShape", "TrainingNear", "error_shape", "training_near"]
 
 EFFECTS: Final = ("distance", "walks_near", "dusk", "night")
 """What the logarithm of an error depends on."""
+
+REACH_M: Final = 20.0
+"""How far a walk shows the ground beside it, in metres."""
 
 _PRIOR_MEAN: Final = (0.5, -0.2, 0.0, 0.3)
 _PRIOR_SPREAD: Final = (0.5, 0.3, 0.3, 0.4)
 _FLAT: Final = 100.0  # the prior spread of the level, which is estimated apart
 _NEAR_M: Final = 10.0  # distances below this hardly matter
-_REACH_M: Final = 20.0  # how far a walk shows the ground beside it
 _LEAST_M: Final = 0.5  # an error below this is one of rounding
 _ROUNDS: Final = 40
 
@@ -70,7 +72,7 @@ def training_near(
     for walk in np.unique(walks):
         away_m = cKDTree(training_m[walks == walk]).query(places_m)[0]
         nearest = np.minimum(nearest, away_m)
-        near += np.exp(-0.5 * (away_m / _REACH_M) ** 2)
+        near += np.exp(-0.5 * (away_m / REACH_M) ** 2)
     return TrainingNear(distance_m=nearest, walks_near=near, light=light)
 
 

@@ -43,7 +43,8 @@ class ForecastFigures:
     """A forecast with what it rests on.
 
     `hours` says in words which light it is for. Of `nested_walks` walks, each forecast from the others alone,
-    `nested_inside` had their RMSE in the interval of a new walk.
+    `nested_inside` had their RMSE in the interval of a new walk. `log_light` is the logarithm of what the light of a
+    year makes of errors by day.
     """
 
     forecast: Forecast
@@ -54,6 +55,7 @@ class ForecastFigures:
     nested_inside: int
     nested_walks: int
     law: ForecastLaw
+    log_light: float
     map: ErrorMap
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,7 +75,7 @@ class ForecastFigures:
 
     def table(self) -> dict[str, Any]:
         """Return what ``forecast.json`` of a run holds: the figures, and the numbers that other maps are drawn with."""
-        return self.to_dict() | {"law": self.law.to_dict()}
+        return self.to_dict() | {"law": self.law.to_dict() | {"log_light": self.log_light}}
 
 
 def forecast_figures(
@@ -112,6 +114,7 @@ def forecast_figures(
         nested_inside=inside,
         nested_walks=asked,
         law=law,
+        log_light=_log_light(law, lights),
         map=ErrorMap(size_m=size_m, east_m=squares[:, 0], north_m=squares[:, 1], rmse_m=np.sqrt(map_m)),
     )
 
@@ -191,6 +194,13 @@ def _joined(parts: list[TrainingNear]) -> TrainingNear:
         walks_near=np.concatenate([part.walks_near for part in parts]),
         light=np.concatenate([part.light for part in parts]),
     )
+
+
+def _log_light(law: ForecastLaw, lights: FloatArray) -> float:
+    nowhere = TrainingNear(
+        distance_m=np.zeros(len(lights)), walks_near=np.zeros(len(lights)), light=np.arange(len(lights))
+    )
+    return float(0.5 * np.log(lights @ law.shape.relative(nowhere) ** 2))
 
 
 def _lights_of_year(site: Site) -> FloatArray:

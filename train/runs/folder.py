@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import tomli_w
 
 from img2gps.errors import InvalidCheckpointError, RunLockedError, UsageError
+from img2gps.estimation.error_law import FORECAST_FILE
 from img2gps.files import append_line, read_json_lines, sha256_bytes, write_atomic
 from img2gps.locks import hold, is_held
 from img2gps.progress import stderr
@@ -87,7 +88,7 @@ class RunFolder:
     @property
     def forecast_path(self) -> Path:
         """What error the next walk is to expect, for the audit of a dataset; evaluations of all folds write it."""
-        return self.root / "forecast.json"
+        return self.root / FORECAST_FILE
 
     def fold(self, number: int) -> "RunFolder":
         """Return the folder of one fold."""
