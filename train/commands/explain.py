@@ -143,7 +143,7 @@ def _print_classes(result: "ClassExplanation") -> None:
 
 
 def _tell(result: "ClassExplanation") -> None:
-    from train.explanation.class_figures import LEANS_ON_MOVING
+    from train.evaluation.explained import LEANS_ON_MOVING
 
     if result.without_mask:
         say(f"{format_count(result.without_mask, 'photo')} without a mask left out.")

@@ -33,7 +33,7 @@ from train.runs.remarks import sound_power
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EvaluationResult", "compare_evaluations", "evaluate_run", "evaluate_runs"]
+__all__ = ["EvaluationResult", "compare_evaluations", "evaluate_run", "evaluate_runs", "evaluation_folder"]
 
 _OTHERS_WRITE_S = 60.0
 
@@ -174,7 +174,7 @@ def _scored(evaluation_set: EvaluationSet, scores: "pd.DataFrame") -> Scored:
         left_out=evaluation_set.left_out,
         notes=(*evaluation_set.notes, *_run_notes(evaluation_set, scores)),
         provenance=_provenance(evaluation_set),
-        folder=evaluation_set.run.evaluations_path / _folder_name(evaluation_set),
+        folder=evaluation_folder(evaluation_set),
     )
 
 
@@ -241,11 +241,11 @@ def _thumbnail_paths(evaluation_set: EvaluationSet) -> tuple[list[Path] | None, 
     return (scored, training) if all(path.is_file() for path in (*scored, *training)) else (None, None)
 
 
-def _folder_name(evaluation_set: EvaluationSet) -> str:
-    """Return ``<dataset>-<split>``; a checkpoint or fold of the run adds its name in front."""
+def evaluation_folder(evaluation_set: EvaluationSet) -> Path:
+    """Return where an evaluation is written: ``<dataset>-<split>``, a checkpoint or fold adds its name in front."""
     part = evaluation_set.run_name.partition("/")[2].replace("/", "-")
     name = "-".join(filter(None, (part, evaluation_set.dataset_name, evaluation_set.split)))
-    return re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    return evaluation_set.run.evaluations_path / re.sub(r"[^A-Za-z0-9._-]", "_", name)
 
 
 def _write(result: EvaluationResult, predictions: "pd.DataFrame", evaluation_set: EvaluationSet) -> None:

@@ -9,6 +9,7 @@ from img2gps.text import format_count, join_words, shell_path
 from train.evaluation.bootstrap import IntervalSource
 from train.evaluation.calibration import Abstention, FamiliarityFigures
 from train.evaluation.compare import Comparison
+from train.evaluation.explained import LEANS_ON_MOVING, read_explained
 from train.evaluation.forecast import forecast_lines
 from train.evaluation.per_figure import Figures, Interval, Length, figures_of
 from train.evaluation.result import EvaluationResult
@@ -103,8 +104,15 @@ def remarks(result: EvaluationResult) -> list[str]:
         *forecast_lines(result.forecast),
         *_uncertainty_lines(result),
         *_label_lines(result),
+        *_explained_lines(result),
         *filter(None, [few_walks_line(result)]),
     ]
+
+
+def _explained_lines(result: EvaluationResult) -> Iterator[str]:
+    explained = read_explained(result.folder)
+    if explained is not None and explained.leans_on_moving:
+        yield f"{LEANS_ON_MOVING} Headline: {explained.headline} per tenth of a photo."
 
 
 def _skill_lines(result: EvaluationResult) -> Iterator[str]:

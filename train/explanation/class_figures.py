@@ -11,12 +11,8 @@ from train.evaluation.bootstrap import Clusters, IntervalSource, interval, ratio
 from train.evaluation.per_figure import Interval
 from train.explanation.class_costs import PhotoCosts
 
-__all__ = ["LEANS_ON_MOVING", "ClassExplanation", "ClassFigures", "Figure", "figures_of_classes"]
+__all__ = ["ClassExplanation", "ClassFigures", "Figure", "figures_of_classes"]
 
-LEANS_ON_MOVING: Final = (
-    "This model leans on things that move: people and vehicles tell it more than buildings and trees do, and they "
-    "will not be there again."
-)
 _TENTH: Final = 0.1
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,7 +17,9 @@ from img2gps.pixels import Pixels, UnreadableImageError, read_pixels
 from img2gps.progress import bar
 from img2gps.text import safe_path
 from train.evaluation.bootstrap import clusters_of
+from train.evaluation.evaluate import evaluation_folder
 from train.evaluation.evaluation_set import EvaluationSet, choose_evaluation_set
+from train.evaluation.explained import explanation_path
 from train.explanation.class_costs import PhotoCosts, costs_of
 from train.explanation.class_figures import ClassExplanation, figures_of_classes
 from train.explanation.content import Donors
@@ -29,9 +31,7 @@ from train.runs.names import open_run
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DOCUMENT", "ExplainedPhoto", "explain_photos", "explain_split"]
-
-DOCUMENT: Final = "explanation.json"
+__all__ = ["ExplainedPhoto", "explain_photos", "explain_split"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,17 +162,10 @@ def explain_split(
             advance(1)
     result = _explanation(chosen, _stacked(parts), rows.iloc[with_mask], len(rows) - len(with_mask))
     if write:
-        folder = explanation_folder(chosen)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / DOCUMENT, result.to_dict())
+        path = explanation_path(evaluation_folder(chosen))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, result.to_dict())
     return result
-
-
-def explanation_folder(chosen: EvaluationSet) -> Path:
-    """Return where an explanation is written: in the run, by dataset and split."""
-    part = chosen.run_name.partition("/")[2].replace("/", "-")
-    name = "-".join(filter(None, (part, chosen.dataset_name, chosen.split)))
-    return chosen.run.root / "explanations" / "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
 
 
 def _explanation(chosen: EvaluationSet, costs: PhotoCosts, rows: "pd.DataFrame", without_mask: int) -> ClassExplanation:

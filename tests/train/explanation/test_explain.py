@@ -18,6 +18,7 @@ from tests.train.colours import without_curves
 from tests.train.explanation.worlds import HEIGHT, PERSON, PLACES, VAN, WIDTH, paint, painted_dataset
 from train import train
 from train.evaluation.bootstrap import Clusters
+from train.evaluation.explained import explanation_path, read_explained
 from train.explanation.class_costs import PhotoCosts, costs_of
 from train.explanation.class_figures import ClassExplanation, figures_of_classes
 from train.explanation.content import Donors, filled
@@ -212,6 +213,19 @@ def test_quick_leans_on_the_vans_that_mark_the_places(
     assert found["leans_on_moving"] is True
     assert "leans on things that move" in err
     assert json.loads(next(run.glob("explanations/*/explanation.json")).read_text(encoding="utf-8")) == found
+    assert cli(["evaluate", str(run)]) == 0
+    assert "leans on things that move" in capsys.readouterr().out
+    report = next(run.glob("evaluations/*/report.html")).read_text(encoding="utf-8")
+    assert "leans on things that move" in report
+    assert "What the classes are worth" in report
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"classes": 3}'])
+def test_a_damaged_explanation_is_as_none(tmp_path: Path, content: str) -> None:
+    path = explanation_path(tmp_path / "evaluations" / "site-test")
+    path.parent.mkdir(parents=True)
+    path.write_text(content, encoding="utf-8")
+    assert read_explained(tmp_path / "evaluations" / "site-test") is None
 
 
 @pytest.mark.slow
