@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["write_report"]
 
+_LOST: Final = "here a visit lowers the error to expect most"
 _TEMPLATE: Final = Path(__file__).parent / "report.j2"
 
 
@@ -102,7 +103,11 @@ def _without_distances(audit: AuditResult) -> AuditResult:
             largest_m=coarse(holes.largest_m),
             step_m=holes.step_m,
         ),
-        stops=tuple(dataclasses.replace(stop, nearest_photo_m=None) for stop in audit.stops),
+        stops=tuple(
+            dataclasses.replace(stop, nearest_photo_m=None, why=_LOST if audit.expected else stop.why)
+            for stop in audit.stops
+        ),
+        expected=None,  # errors follow from distances to photos, and would tell them
     )
 
 

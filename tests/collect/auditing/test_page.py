@@ -14,7 +14,9 @@ from PIL import Image
 from shapely.geometry import LineString, box
 
 from collect.auditing.audit import AuditResult, audit_dataset, write_audit
+from collect.auditing.document import audit_document
 from collect.auditing.page import write_report
+from collect.auditing.summary import summary_lines
 from collect.splits.split import split_dataset
 from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
@@ -77,6 +79,7 @@ def report_of(
     photos: list[Photo],
     *,
     redact: bool = False,
+    run: Path | None = None,
     buildings: "BaseGeometry | None" = None,
     paths: "BaseGeometry | None" = None,
 ) -> Report:
@@ -85,7 +88,7 @@ def report_of(
         split_dataset(dataset, by="walk", val=20, test=20)
         paint(dataset, photos)
     dataset.rejected_path.write_text("path,reason,detail\nx.jpg,no_gps,\ny.jpg,outside_site,at 75.123 9.456\n")
-    audit = dataclasses.replace(audit_dataset(dataset), buildings=buildings)
+    audit = dataclasses.replace(audit_dataset(dataset, run=run), buildings=buildings)
     path = dataset.audit_path / "report.html"
     write_report(audit, path, redact=redact, paths=paths)
     return Report(path=path, audit=audit)
@@ -275,6 +278,27 @@ def test_a_redacted_page_holds_no_distance_from_a_known_place_to_a_photo(tmp_pat
     assert largest_m % 10
     told = [re.findall(r"largest hole is (\d+)\s", page.html) for page in (plain, coarse)]
     assert told == [[f"{largest_m:.0f}"], [f"{math.ceil(largest_m / 10) * 10}"]]
+
+
+def test_the_error_to_expect_is_on_the_page_and_not_on_a_redacted_one(tmp_path: Path) -> None:
+    run = tmp_path / "folds-001"
+    run.mkdir()
+    effects = {"distance": 0.8, "walks_near": -0.2, "dusk": 0.0, "night": 0.3}
+    figures = {"rmse_m": 12.0, "where": "photos", "new_walk_interval_90_m": [8.0, 20.0]}
+    law = {"effects": effects, "log_scale": 2.0, "log_light": 0.1}
+    (run / "forecast.json").write_text(json.dumps(figures | {"law": law}))
+    photos = [make_photo("alone", 31.4, -27.3)]
+    plain, coarse = (report_of(tmp_path / str(one), photos, redact=one, run=run) for one in (False, True))
+    error_m = plain.data["cells"]["expected"]
+    assert len(error_m) == len(plain.data["cells"]["photos"])
+    assert min(error_m) < 0.5 * max(error_m)
+    assert "m off to expect" in plain.html
+    assert "expected" not in coarse.data["cells"]
+    assert "m off to expect" not in coarse.html
+    document = audit_document(plain.audit)
+    assert document["forecast"]["run"] == "folds-001"
+    assert len(document["forecast"]["cells_rmse_m"]) == len(error_m)
+    assert any("To expect of folds-001" in line for line in summary_lines(plain.audit))
 
 
 @pytest.mark.slow
