@@ -85,6 +85,21 @@ def test_no_cell_has_a_smaller_expected_distance_than_the_median(values: list[fl
     assert float(own) <= float(expected.min()) + 0.3
 
 
+def test_median_and_mode_are_those_of_the_plain_iterations() -> None:
+    draws = torch.Generator().manual_seed(0)
+    cells = Cells(centres=300 * torch.rand(700, 2, generator=draws) - 150, size_m=4.0)
+    probs = torch.softmax(3 * torch.randn(8, 700, generator=draws), dim=1)
+    median, mode = probs @ cells.centres, cells.centres[probs.argmax(dim=1)]
+    for step in range(60):
+        pull = probs / torch.cdist(median, cells.centres).clamp(min=0.5)
+        median = (pull @ cells.centres) / pull.sum(dim=1, keepdim=True)
+        if step < 20:
+            pull = probs * torch.softmax(-torch.cdist(mode, cells.centres).square() / (2 * 12.0**2), dim=1)
+            mode = (pull @ cells.centres) / pull.sum(dim=1, keepdim=True)
+    assert torch.allclose(median_point(probs, cells), median, rtol=0, atol=1e-6)
+    assert torch.allclose(mode_point(probs, cells, bandwidth_m=12.0), mode, rtol=0, atol=1e-6)
+
+
 @given(st.lists(st.floats(1e-3, 1.0), min_size=40, max_size=40), st.floats(0.0, 39.0))
 def test_a_region_holds_its_level_and_no_smaller_disc_does(values: list[float], east_m: float) -> None:
     cells = _line()

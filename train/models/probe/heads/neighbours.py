@@ -51,7 +51,7 @@ class Neighbours:
         best, column = scores.topk(min(self.config.neighbours, scores.shape[1]), dim=1)
         weights = torch.softmax(best / self.config.temperature, dim=1)
         distance = torch.cdist(self.xy[index.gather(1, column)], self.cells.centres)
-        kernels = torch.softmax(-distance.square() / (2 * self.config.bandwidth_m**2), dim=2)
+        kernels = torch.softmax(distance.square_().neg_().div_(2 * self.config.bandwidth_m**2), dim=2)
         probs = torch.einsum("nk,nkc->nc", weights, kernels)
         return Evidence(log_probs=torch.log(probs + self.config.floor / len(self.cells)), similarity=similarity)
 
@@ -105,7 +105,14 @@ def _local_similarities(queries: tuple[Tensor, ...], others: tuple[Tensor, ...],
 
 
 def _chamfers(queries: Tensor, others: Tensor, index: Tensor) -> Tensor:
-    return torch.stack([chamfer(query, others[near]) for query, near in zip(queries, index, strict=True)])
+    """Return the similarity (N, S) of each query to the others at its row of `index` (N, S), in memory used again."""
+    near = others.new_empty(index.shape[1], *others.shape[1:])
+    wide = near if others.dtype == torch.uint8 else near.float()
+    found = []
+    for query, rows in zip(queries, index, strict=True):
+        torch.index_select(others, 0, rows, out=near)
+        found.append(chamfer(query, wide if wide is near else wide.copy_(near)))
+    return torch.stack(found)
 
 
 def chamfer(query: Tensor, others: Tensor) -> Tensor:
@@ -120,7 +127,7 @@ def chamfer(query: Tensor, others: Tensor) -> Tensor:
     own = query.reshape(-1, width).float()
     fields = others.reshape(-1, others.shape[-1])
     products = products_of(fields, own) if others.dtype == torch.uint8 else fields.float() @ own.T
-    cosine = products.view(len(others), *apart.shape) + apart
+    cosine = products.view(len(others), *apart.shape).add_(apart)
     there, back = cosine.amax(dim=2), cosine.amax(dim=1)
     return there.clamp(min=0).square().mean(dim=1) + back.clamp(min=0).square().mean(dim=1)
 
