@@ -5,7 +5,6 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import uuid4
 
 from collect.ingestion.dataset_writer import empty_info
 from collect.ingestion.erasure import Traces, erase
@@ -13,8 +12,9 @@ from collect.ingestion.photo_store import sweep_temporary_files
 from collect.ingestion.site_change import finish_site_change
 from collect.reading.discover import FoundFile
 from img2gps.dataset import Dataset
+from img2gps.drafts import draft_of, sweep_drafts
 from img2gps.errors import InvalidDatasetError, MissingSiteError, UsageError
-from img2gps.files import TEMPORARY_PREFIX, fsync_folder, sha256_bytes, write_atomic
+from img2gps.files import TEMPORARY_PREFIX, fsync_folder, write_atomic
 from img2gps.forgotten import read_forgotten
 from img2gps.manifest import read_table, write_manifest
 from img2gps.site import Site, packaged_sites
@@ -24,11 +24,9 @@ from img2gps.text import safe_path
 __all__ = [
     "check_free_space",
     "check_space_for",
-    "draft_of",
     "is_fresh",
     "make_dataset",
     "mend_dataset",
-    "sweep_drafts",
 ]
 
 _COPY_BYTES_AT_512_PX = 120_000  # measured: 60 to 130 kB for 512 x 683 px of a campus at quality 90
@@ -84,35 +82,6 @@ def make_dataset(root: Path, site: Site, short_side_px: int) -> Dataset:
             raise
     fsync_folder(root.parent)
     return Dataset(root=root)
-
-
-def draft_of(root: Path) -> Path:
-    """Return where a folder is made before it is renamed to `root`: a new name beside it that `sweep_drafts` knows."""
-    return root.parent / f"{_draft_prefix(root)}{os.getpid()}-{uuid4().hex}"
-
-
-def sweep_drafts(root: Path) -> None:
-    """Delete the drafts of this folder beside it that processes left which were killed."""
-    for draft in root.parent.glob(f"{_draft_prefix(root)}*"):
-        number = draft.name.removeprefix(_draft_prefix(root)).partition("-")[0]
-        if number.isdecimal() and not _is_running(int(number)):
-            shutil.rmtree(draft, ignore_errors=True)
-
-
-def _draft_prefix(root: Path) -> str:
-    return f"{TEMPORARY_PREFIX}{sha256_bytes(os.fsencode(root.name))[:16]}-"
-
-
-def _is_running(process: int) -> bool:
-    if os.name == "nt":  # a signal of 0 would end the process there
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
 
 
 def _fill(dataset: Dataset, site: Site, short_side_px: int) -> None:

@@ -12,13 +12,14 @@ from uuid import uuid4
 from collect.ingestion.dataset_writer import empty_info
 from collect.ingestion.outside import write_outside
 from collect.ingestion.photo_store import CopyStore
-from collect.ingestion.prepare import check_space_for, draft_of, sweep_drafts
+from collect.ingestion.prepare import check_space_for
 from collect.ingestion.sources import write_sources
 from collect.merging.corrections import CorrectionConflict, merged_corrections
 from collect.merging.rows import MergedRows, merged_rows
 from collect.merging.side import Side, read_side, reading
 from img2gps.corrections import Correction, write_corrections
 from img2gps.dataset import Dataset
+from img2gps.drafts import draft_of, sweep_drafts
 from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.files import TEMPORARY_PREFIX, fsync_folder, replace_records, sha256_bytes, write_atomic
 from img2gps.forgotten import write_forgotten

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 import PIL
 
 from collect.ingestion.log import log_ingest
-from collect.ingestion.prepare import draft_of, is_fresh, sweep_drafts
+from collect.ingestion.prepare import is_fresh
 from collect.publishing.columns import published_schema
 from collect.publishing.folder import PublishedRecord, read_record
 from collect.publishing.rows import PARTS
 from img2gps import __version__
 from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset
+from img2gps.drafts import draft_of, sweep_drafts
 from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.files import fsync_folder, sha256_bytes, sha256_file, write_atomic
 from img2gps.manifest import ManifestInfo, write_manifest

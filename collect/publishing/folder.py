@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from collect.ingestion.prepare import draft_of, sweep_drafts
 from collect.publishing.also import ALSO
+from img2gps.drafts import draft_of, sweep_drafts
 from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
 from img2gps.files import fsync_folder, sha256_file
 from img2gps.interrupts import held_back

@@ -5,10 +5,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
+from img2gps.drafts import draft_of, sweep_drafts
 from img2gps.errors import UsageError
-from img2gps.files import SUMS, TEMPORARY_PREFIX, fsync_folder, write_sums
+from img2gps.files import SUMS, fsync_folder, write_sums
 from img2gps.hub.repository import check_hub_name, require_hub
 from img2gps.runtime.description import MODEL_JSON
 from img2gps.text import safe_path, safe_text
@@ -35,12 +35,13 @@ def export_run(run: Path, out: Path, *, format_name: str, options: ExportOptions
     `export` is missing, QualityGateError where `half` errs by too much, and what `load_localizer` raises.
     """
     _check(out, format_name)
-    fresh = out.parent / f"{TEMPORARY_PREFIX}{uuid4().hex}"
+    fresh = draft_of(out)
     try:
         fresh.mkdir(parents=True)
         result = FORMATS[format_name](run, fresh, options)
         write_sums(fresh)
         _take_place(fresh, out)
+        sweep_drafts(out)  # of exports that were killed; the last whole one is gone only now
     finally:
         if fresh.exists():
             shutil.rmtree(fresh)
@@ -111,7 +112,7 @@ def _names_of_sums(folder: Path) -> set[str]:
 
 def _take_place(fresh: Path, out: Path) -> None:
     """Rename `fresh` to `out`; an earlier export goes last, so that no moment has less than one whole folder."""
-    aside = out.parent / f"{TEMPORARY_PREFIX}{uuid4().hex}"
+    aside = draft_of(out)
     if out.exists():
         out.rename(aside)
     fresh.rename(out)

@@ -126,6 +126,22 @@ def test_push_takes_what_was_written_and_a_dry_run_takes_nothing(
     assert set(plan["files"]) <= files
 
 
+_KILLED = """
+import os, sys
+from pathlib import Path
+from img2gps.drafts import draft_of
+(draft_of(Path(sys.argv[1])) / "best").mkdir(parents=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_export_left_goes_with_the_next(run: Path, tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path / "out")], check=False)
+    assert (killed.returncode, len(list(tmp_path.iterdir()))) == (-9, 1)
+    export(run, tmp_path / "out", format="hub", license="mit")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
