@@ -6,13 +6,13 @@ and the spread of the features stay, and only the number of photos grows. Each s
 
 Seconds of training are processor time without the backbone's, which is linear. `train_per_photo_N` is that time per
 photo over that at the smallest size. `predict_to_backbone_N` is photos per second of the model over those of the bare
-backbone on the same pixels, the best of interleaved rounds. Recall is that of the 100 nearest by exact comparison.
+backbone on the same pixels, the best of interleaved rounds; `_cpu` is the same by processor time, which says more where
+other work goes on, and less with several threads. Recall is that of the 100 nearest by exact comparison.
 
     python benchmarks/scale.py [--json] [--photos 1000 10000 100000] [--preset quick] [--rendered 160] [--threads 0]
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import platform
@@ -21,19 +21,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+_TESTS = str(Path(__file__).resolve().parent.parent / "tests")
+sys.path[0] = _TESTS  # benchmarks/train.py would hide the package
+
+from feature_copies import BLOCK, FeatureCopies  # noqa: E402
+
 _SIZES = (1000, 10_000, 100_000)
 _COPIES = 1000  # altered photos that pass the backbone
-_MOVED = 0.35  # of the difference between two photos
-_APART_M = 3.0
-_LOOKED_AT = 64  # photos of a round of prediction
 _ROUNDS = 5
 _QUERIES = 256
 _NEAREST = 100
-_BLOCK = 1000
 
 
 def main() -> None:
@@ -81,7 +81,7 @@ def _sizes(folder: Path, options: argparse.Namespace) -> list[int]:
 
 def _of_size(folder: Path, size: int) -> dict[str, float]:
     words = json.loads((folder / "words.json").read_text(encoding="utf-8"))
-    command = [sys.executable, "-P", str(Path(__file__).resolve()), "--in", str(folder), "--photos", str(size), *words]
+    command = [sys.executable, str(Path(__file__).resolve()), "--in", str(folder), "--photos", str(size), *words]
     done = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, float] = json.loads(done.stdout)
     print(f"{size:,} photos: {found['train_cpu_s']} s of processor time", file=sys.stderr)
@@ -117,7 +117,7 @@ def _measured(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     assert isinstance(config, ProbeConfig)
     size, device = options.photos[0], torch.device("cpu")
     extractor = make_extractor(config, device)
-    copies = _Copies.of(folder, config, extractor, options.copies)
+    copies = FeatureCopies.of(folder, config, extractor, options.copies)
     data = copies.data(size)
     features = copies.features(folder / f"features-{size}.safetensors", size, config)
     training = ProbeTraining(
@@ -205,29 +205,33 @@ def pace(localizer: Any, images: Any) -> dict[str, float]:
         "bare_8": lambda: forward(8),
         "bare_32": lambda: forward(32),
     }
-    best = dict.fromkeys(ways, float("inf"))
+    best, cpu = dict.fromkeys(ways, float("inf")), dict.fromkeys(ways, float("inf"))
     with torch.inference_mode():
         for _ in range(_ROUNDS):
             for name, way in ways.items():
-                started = time.monotonic()
+                started, before = time.monotonic(), time.process_time()
                 way()
+                cpu[name] = min(cpu[name], time.process_time() - before)
                 best[name] = min(best[name], time.monotonic() - started)
-    backbone_s = min(best["bare_8"], best["bare_32"])
+    backbone_s, backbone_cpu = (min(spent["bare_8"], spent["bare_32"]) for spent in (best, cpu))
     return {
         "predict_photos_per_s": round(len(images) / best["predict"], 1),
         "backbone_photos_per_s": round(len(images) / backbone_s, 1),
+        "predict_cpu_ms": round(1000 * cpu["predict"] / len(images), 2),
+        "backbone_cpu_ms": round(1000 * backbone_cpu / len(images), 2),
         "predict_to_backbone": round(backbone_s / best["predict"], 3),
+        "predict_to_backbone_cpu": round(backbone_cpu / cpu["predict"], 3),
     }
 
 
-def _recall(copies: "_Copies", training: Any, localizer: Any) -> float:
+def _recall(copies: "FeatureCopies", training: Any, localizer: Any) -> float:
     """Return the share of the 100 nearest by exact comparison that the gallery's candidates hold, of new copies."""
     import torch
 
     head = localizer.ensemble.heads["neighbours"]
     queries = localizer.ensemble.descriptor_model(copies.block(10**6, _QUERIES)).pooled
     photos = training.features.features
-    blocks = torch.split(torch.arange(len(photos)), _BLOCK)
+    blocks = torch.split(torch.arange(len(photos)), BLOCK)
     cosine = torch.cat(
         [queries @ localizer.ensemble.descriptor_model(photos.take(rows).loaded()).pooled.T for rows in blocks], dim=1
     )
@@ -240,117 +244,6 @@ def _recall(copies: "_Copies", training: Any, localizer: Any) -> float:
 def _changes(changes: list[str]) -> dict[str, Any]:
     pairs = (change.partition("=") for change in changes)
     return {name: json.loads(value) for name, _, value in pairs}
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Copies:
-    """Altered copies of rendered photos: their `known` features, and which photo of `source` each is a copy of."""
-
-    source: Any
-    known: Any
-    of_photo: Any
-
-    @classmethod
-    def of(cls, folder: Path, config: Any, extractor: Any, count: int) -> "_Copies":
-        """Return the copies, kept in `folder` for the next size, as are the pixels of the first."""
-        import numpy as np
-        import torch
-
-        from train.data.training_data import read_photos
-        from train.models.probe.features.extractor import Features
-        from train.models.probe.features.stored_features import features_of, named_tensors
-
-        source, kept = read_photos(folder / "quad"), folder / "copies.pt"
-        of_photo = np.arange(count) % len(source.photos)
-        if not kept.is_file():
-            parts = []
-            for images in _altered(source, config, of_photo):
-                if not parts:
-                    np.save(folder / "images.npy", images.numpy())
-                parts.append(extractor(images))
-            torch.save(named_tensors(Features.concatenate(parts)), kept)
-        return cls(source=source, known=features_of(torch.load(kept)), of_photo=of_photo)
-
-    def block(self, number: int, count: int) -> Any:
-        """Return the features of `count` photos: those of copies, moved along the difference of two others.
-
-        Block 0 is the copies themselves.
-        """
-        import torch
-
-        from train.models.probe.features.extractor import Features
-
-        base, one, other = (torch.from_numpy(rows) for rows in self._drawn(number, count))
-        share = _MOVED if number else 0.0
-
-        def moved(part: Any) -> Any:
-            return (part[base].float() + share * (part[one].float() - part[other].float())).to(part.dtype)
-
-        return Features(
-            pooled=tuple(map(moved, self.known.pooled)),
-            brightness=moved(self.known.brightness),
-            pyramids=tuple(tuple(map(moved, grids)) for grids in self.known.pyramids),
-        )
-
-    def _drawn(self, number: int, count: int) -> Any:
-        import numpy as np
-
-        draws = np.random.default_rng(number).integers(0, len(self.known), (3, count))
-        if not number:
-            draws[0] = np.arange(count) % len(self.known)
-        return draws
-
-    def features(self, path: Path, count: int, config: Any) -> Any:
-        """Return the features of `count` photos, in memory where training has them there, else in a file at `path`."""
-        import torch
-
-        from train.models.probe.features.stored_features import StoredFeatures, features_of, named_tensors
-        from train.models.probe.features.tensor_file import TensorFile
-
-        blocks = (named_tensors(self.block(number, rows)) for number, rows in _blocks(count))
-        file = TensorFile.write(path, count, blocks)
-        rows = torch.arange(count)
-        if count <= config.exact_photos:
-            return features_of(file.rows(rows.numpy()))
-        return StoredFeatures(file=file, rows=rows, device=torch.device("cpu"))
-
-    def data(self, count: int) -> Any:
-        """Return `count` photos as training data: where the photos were taken, give or take, in walks of 200."""
-        import numpy as np
-
-        from train.data.training_data import Photos, TrainingData
-
-        base = np.concatenate([self._drawn(number, rows)[0] for number, rows in _blocks(count)])
-        taken = self.source.photos.take(self.of_photo[base])
-        draws, order = np.random.default_rng(count), np.arange(count)
-        walk = np.asarray([f"walk-{number:05d}" for number in order % max(5, count // 200)])
-        columns: dict[str, Any] = {field.name: getattr(taken, field.name) for field in dataclasses.fields(Photos)}
-        columns |= {"ids": np.asarray([f"{number:064x}" for number in order]), "captured_s": 20.0 * order}
-        columns |= {name: columns[name] + draws.normal(0, _APART_M, count) for name in ("east_m", "north_m")}
-        photos = Photos(**{**columns, "walk": walk, "group": walk})
-        return TrainingData(source=dataclasses.replace(self.source, photos=photos), train=photos)
-
-
-def _blocks(count: int) -> Iterator[tuple[int, int]]:
-    """Yield the number of each block of photos and how many it has."""
-    for start in range(0, count, _BLOCK):
-        yield start // _BLOCK, min(_BLOCK, count - start)
-
-
-def _altered(source: Any, config: Any, of_photo: Any) -> Iterator[Any]:
-    """Yield the pixels of altered copies, some at a time."""
-    import numpy as np
-    import torch
-
-    from train.data.augmentation import Augmentation, augment, photo_keys, photo_uniforms
-    from train.data.pixel_cache import cached_pixels
-
-    pixels, keys = cached_pixels(source, config.pixels), photo_keys(source.photos.ids)
-    strength = Augmentation(crop=0.2, rotate_deg=5.0, colour=0.4)
-    for rows in np.split(of_photo, range(_LOOKED_AT, len(of_photo), _LOOKED_AT)):
-        epoch = int(rows[0]) + len(rows)
-        uniforms = torch.from_numpy(photo_uniforms(keys[rows], seed=int(rows[-1]), epoch=epoch)).float()
-        yield augment(torch.from_numpy(pixels[rows]).float(), uniforms, strength).round().clamp(0, 255).to(torch.uint8)
 
 
 def _machine() -> dict[str, Any]:
