@@ -9,11 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import shapely
 
 from img2gps.answers import Prediction
+from img2gps.basemap.features import Basemap, MapFeature
+from img2gps.basemap.surroundings import Surroundings
 from img2gps.errors import UsageError
 from img2gps.geo import geodesic_m
-from img2gps.serving.backend import Located
+from img2gps.serving.backend import Located, ServedModel
 from img2gps.serving.limits import Limits
 from img2gps.web.guard import public_policy
 from tests.serving import RedIsFarEast, ServiceClient, colour_jpeg, form, grid, running_service
@@ -65,6 +68,23 @@ def test_walk_abstain_and_details_may_be_asked_for(service: ServiceClient, backe
     assert float(geodesic_m(nearest["lon"], nearest["lat"], rows[0]["lon"], rows[0]["lat"])) < 10
     status, picture = service.get(f"/{nearest['url']}")
     assert (status, picture[:2]) == (200, b"\xff\xd8")
+
+
+def test_a_place_is_said_in_words_where_the_site_has_a_map(service: ServiceClient) -> None:
+    class Mapped(RedIsFarEast):
+        @property
+        def model(self) -> ServedModel:
+            plain = super().model
+            lon, lat = plain.frame.to_lonlat(np.asarray([60, 90, 90, 60]), np.asarray([-90, -90, -60, -60]))
+            hall = MapFeature(kind="building", geometry=shapely.Polygon(np.stack([lon, lat], axis=1)), name="Towne")
+            site_map = Basemap(features=(hall,), source="a survey", date="2026-11-29")
+            return dataclasses.replace(plain, surroundings=Surroundings(site_map, frame=plain.frame))
+
+    red = colour_jpeg((222, 32, 30))  # 75 m east, 75 m south
+    with running_service(Mapped()) as mapped:
+        assert mapped.locate(red, "?details=true")[1][0]["place"].startswith("in Towne, ")
+        assert "place" not in mapped.locate(red)[1][0]
+    assert service.locate(red, "?details=true")[1][0]["place"] is None
 
 
 def test_geojson_is_answered_where_it_is_accepted(service: ServiceClient) -> None:

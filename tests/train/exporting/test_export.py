@@ -4,14 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 import torch
 from PIL import Image
 
+from img2gps.basemap.features import Basemap, MapFeature
+from img2gps.basemap.file import write_basemap
 from img2gps.cli import run as img2gps
 from img2gps.errors import UsageError
 from img2gps.files import changed_files
 from img2gps.geo import geodesic_m
 from img2gps.runtime import Locator
+from img2gps.serving.exported import exported_backend
 from tests.train.colours import TINY, colour_dataset, colour_photo, tiny_config, without_curves
 from train import load_model
 from train.api import check_export
@@ -24,6 +28,7 @@ from train.exporting.options import ExportOptions
 from train.exporting.parity import generated_pixels
 from train.exporting.privacy import changed_model
 from train.inference.load import load_localizer
+from train.inference.serving import serving_backend
 from train.models.probe.heads.neighbours import Neighbours
 from train.models.probe.model import ProbeLocalizer
 from train.training.session import start_run
@@ -41,7 +46,12 @@ def probe_run(folder: Path) -> Path:
     config = changed(preset("quick"), values | {"own_statistics": 0.3})
     with pytest.MonkeyPatch.context() as patch:
         without_curves(patch)
-        return start_run(colour_dataset(folder / "ds", 44, val=20).root, config, runs=folder / "runs", name="p").root
+        dataset = colour_dataset(folder / "ds", 44, val=20)
+        frame = dataset.site().frame
+        corners = np.stack(frame.to_lonlat(np.asarray([-50, 50, 50, -50]), np.asarray([-30, -30, 70, 70])), axis=1)
+        hall = MapFeature(kind="building", geometry=shapely.Polygon(corners), name="Towne")
+        write_basemap(dataset.basemap_path, Basemap(features=(hall,), source="a survey", date="2026-11-29"))
+        return start_run(dataset.root, config, runs=folder / "runs", name="p").root
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +117,19 @@ def test_an_export_tells_which_photos_are_alike_and_shows_them(out: Path) -> Non
     assert best.photo is not None
     assert locator.thumbnail(best.row) is not None
     assert geodesic_m(best.lon, best.lat, sighting.answer.lon, sighting.answer.lat) < 200
+
+
+@pytest.mark.slow
+def test_an_export_has_the_map_of_its_site(out: Path, probe_run: Path) -> None:
+    ours, theirs = exported_backend(out).model, serving_backend(probe_run, device="cpu").model
+    assert ours.ground["ground"] == theirs.ground["ground"]
+    assert ours.ground["ground"]["credit"] == "Map: a survey"
+    assert ours.surroundings is not None
+    assert theirs.surroundings is not None
+    (lon,), (lat,) = ours.frame.to_lonlat([0.0], [20.0])
+    said = ours.surroundings.at(float(lon), float(lat)).text
+    assert said == theirs.surroundings.at(float(lon), float(lat)).text == "in Towne, 50 m from its edge"
+    assert "| map of the site | Map: a survey |" in (out / "README.md").read_text()
 
 
 @pytest.mark.slow
