@@ -12,6 +12,7 @@ writes one of an earlier version anew. `check_site` says what is wrong with a po
 from typing import TYPE_CHECKING
 
 from img2gps.lazy import lazy_names
+from img2gps.threads import settle_threads
 
 if TYPE_CHECKING:
     from collect.api import (
@@ -57,5 +58,7 @@ __all__ = [
     "validate",
     "verify",
 ]
+
+settle_threads()  # before numpy is loaded; where it is already, this changes nothing
 
 __getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(__all__, "collect.api"))

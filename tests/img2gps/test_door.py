@@ -113,7 +113,7 @@ def examples() -> list[doctest.DocTest]:
     for name in PACKAGES:
         package = importlib.import_module(name)
         found += finder.find(package, name)
-        for public in set(package.__all__) - {"__version__"}:
+        for public in sorted(set(package.__all__) - {"__version__"}):  # in one order, whatever the process
             found += finder.find(getattr(package, public), f"{name}.{public}", globs={})
     return [test for test in found if test.examples]
 
