@@ -32,7 +32,7 @@ _TOLD: Final[set[tuple[Path, str, str]]] = set()
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """A dataset folder (see docs/architecture.md for what each file is)."""
+    """A dataset folder (see docs/explanation/architecture.md for what each file is)."""
 
     root: Path
 

@@ -155,7 +155,7 @@ FLAGS: Final = _table(
     ),
     (
         "times_disagree",
-        "the GPS time and the camera's clock contradict each other; one was taken by the rule in docs/ingest.md",
+        "the GPS time and the camera's clock contradict each other; one was taken by the rule in docs/guides/ingest.md",
         "check the hour of these photos; set the camera's clock and zone, and update the receiver",
     ),
     (

@@ -5,7 +5,7 @@
     >>> answer.lon, answer.lat, answer.radius_50_m, answer.radius_90_m, answer.familiarity
     (-75.19, 39.95, 8.1, 21.4, 0.62)
 
-OUT is a folder of ``img2gps export`` (docs/export.md says what it holds).
+OUT is a folder of ``img2gps export`` (docs/guides/export.md says what it holds).
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The import directions of docs/architecture.md, read from the source without running it."""
+"""The import directions of docs/explanation/architecture.md, read from the source without running it."""
 
 import ast
 import subprocess
@@ -108,8 +108,8 @@ sys.exit(code)
     assert "ingest" in result.stdout
 
 
-# The floors of docs/architecture.md, from the top down: a room may import what lies below it, never what lies above or
-# beside it. Rooms of one floor stand in one tuple.
+# The floors of docs/explanation/architecture.md, from the top down: a room may import what lies below it, never what
+# lies above or beside it. Rooms of one floor stand in one tuple.
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "collect": (
         ("commands",),

@@ -21,7 +21,7 @@ from img2gps.console import command
 from img2gps.files import read_json_lines
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUNS_IMG2GPS = re.compile(r"(^|&& |-m )\s*img2gps ")
 NAMES = sorted(entry.name for entry in entry_points(group="img2gps.commands"))
 
@@ -168,14 +168,14 @@ def test_the_version_is_told_alone_and_with_what_answers_depend_on(capsys: pytes
 def test_every_extra_is_in_the_docs() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "guides" / "install.md").read_text(encoding="utf-8")
     extras = [name for name, needs in setup["options.extras_require"].items() if needs.strip()]
     assert [name for name in extras if f"| `{name}` |" not in page] == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_documented_line_for_a_shell_completes_commands_and_options(shell: str) -> None:
-    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "guides" / "install.md").read_text(encoding="utf-8")
     assert f"_IMG2GPS_COMPLETE={shell}_source img2gps" in page
     for words, wanted in (("img2gps tr", "train"), ("img2gps ingest --dry", "--dry-run")):
         asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_IMG2GPS_COMPLETE": f"{shell}_complete"}

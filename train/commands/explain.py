@@ -37,7 +37,7 @@ img2gps explain runs/quick-001 --split test --masks practice/masks
 @click.argument("photos", type=PATH, nargs=-1)
 @click.option("--at", type=float, nargs=2, metavar="LAT LON", help="Explain this place instead of the answer.")
 @click.option("--split", type=click.Choice(["test", "val", "train", "all"]), help="Explain classes on these photos.")
-@click.option("--masks", metavar="FOLDER", type=PATH, help="What each pixel of the photos shows (docs/explain.md).")
+@click.option("--masks", metavar="FOLDER", type=PATH, help="What each pixel shows (docs/guides/explain.md).")
 @click.option("--on", metavar="DATASET", type=PATH, help="A dataset other than the run's own.")
 @click.option("--out", metavar="FOLDER", type=PATH, help="Where pictures go.", show_default="RUN/explanations/photos")
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")

@@ -1,4 +1,4 @@
-"""``model.json`` of an export: see docs/export.md for what its keys mean."""
+"""``model.json`` of an export: see docs/guides/export.md for what its keys mean."""
 
 import dataclasses
 import importlib.metadata

@@ -72,7 +72,7 @@ def test_doctor_prints_a_report(walk: Path, capsys: pytest.CaptureFixture[str]) 
 def test_the_guide_names_every_reason_and_flag() -> None:
     from img2gps.reasons import FLAGS, REASONS
 
-    guide = (Path(__file__).parents[3] / "docs/ingest.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[3] / "docs/guides/ingest.md").read_text(encoding="utf-8")
     assert [code for code in (*REASONS, *FLAGS) if f"| `{code}` |" not in guide] == []
 
 

@@ -16,7 +16,7 @@ __all__ = ["FAMILIAR", "CompactGallery", "ExactGallery", "Gallery", "standardise
 _LEAST_SPREAD: Final = 1e-6
 FAMILIAR: Final = 5
 """Photos that must be similar for a view to be known: one may do so by chance."""
-_FEWEST_CANDIDATES: Final = 500  # of an index: the 100 best of all are among them (docs/training.md)
+_FEWEST_CANDIDATES: Final = 500  # of an index: the 100 best of all are among them (docs/guides/training.md)
 _PER_WANTED: Final = 5
 _BLOCK: Final = 8192
 
