@@ -35,8 +35,8 @@ def forget(
 
         >>> from collect import forget
         >>> result = forget("quad", source_names=["*.jpg"], dry_run=True)
-        >>> [holder.folder.name for holder in result.holders]  # these runs were trained on the photos
-        ['quick-001']
+        >>> "quick-001" in [holder.folder.name for holder in result.holders]  # a run that was trained on the photos
+        True
     """
     from collect.forgetting.forget import forget_photos
     from collect.forgetting.selection import Selection
