@@ -7,6 +7,7 @@ program started stays ignored: `nohup` and shells that start programs in the bac
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Collection, Iterator
 from types import FrameType
@@ -25,10 +26,11 @@ _LOOK_AGAIN_S: Final = 0.02
 
 
 class _State:
-    """Whether interrupts wait, and whether one does."""
+    """Whether interrupts wait, whether one does, and in which frame the outermost `interruptible` was entered."""
 
     depth = 0
     waiting = False
+    entered: FrameType | None = None
 
 
 def _interrupt(_number: int, frame: FrameType | None) -> None:
@@ -46,8 +48,9 @@ def _is_loading(frame: FrameType | None) -> bool:
 
     A KeyboardInterrupt in there may end the process: a module in C turns it into ImportError or aborts, and after one
     that passes through the text of an ``exec``, Python ends itself by SIGINT (`run_eval_code_obj` in pythonrun.c).
+    Only what began within `interruptible` counts, or a program that is itself such a text (``python -c``) never ended.
     """
-    while frame is not None:
+    while frame is not None and frame is not _State.entered:
         if frame.f_code.co_filename in _LOADING:
             return True
         frame = frame.f_back
@@ -66,11 +69,15 @@ def interruptible() -> Iterator[None]:
     if again is not None:
         before[again] = signal.getsignal(again)
         ours.append(again)
+    outer = _State.entered
+    if outer is None:
+        _State.entered = sys._getframe(2)  # this generator, then contextlib, then the block
     for number in ours:
         signal.signal(number, _interrupt)
     try:
         yield
     finally:
+        _State.entered = outer
         if again is not None:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number in ours:

@@ -98,6 +98,14 @@ def test_an_interrupt_waits_for_an_import_and_for_the_text_of_an_exec(tmp_path: 
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="other signals")
+def test_a_program_given_as_a_text_can_be_interrupted() -> None:
+    script = "import signal, time\nfrom img2gps.interrupts import interruptible\ntry:\n with interruptible():\n"
+    script += "  signal.raise_signal(signal.SIGTERM)\n  time.sleep(20)\nexcept KeyboardInterrupt:\n print('told')\n"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=15, check=True)
+    assert done.stdout == "told\n"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="other signals")
 def test_an_interrupt_in_the_text_of_an_exec_leaves_the_exit_code_alone(tmp_path: Path) -> None:
