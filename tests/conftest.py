@@ -1,8 +1,8 @@
 """What holds for every test, and how tests share the processors."""
 
 import os
-import subprocess
-import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -31,16 +31,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -long[str(item.path)])  # stable: the order within a file stays
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a test marked `own_process` in a pytest of its own, where this one is a worker.
+# of processor time; what only waits costs nobody anything, and the first test of all may have to load torch
+DEAR_S = 5.0
 
-    Below every test of a worker lies the text of an ``exec``, and there an interrupt waits.
-    """
-    if "PYTEST_XDIST_WORKER" not in os.environ or pyfuncitem.get_closest_marker("own_process") is None:
-        return None
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    words = [sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider", pyfuncitem.nodeid]
-    done = subprocess.run(words, cwd=pyfuncitem.config.rootpath, env=environment, capture_output=True, timeout=120)
-    assert done.returncode == 0, done.stdout.decode(errors="replace")[-4000:]
-    return True
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Note what a test that is not marked as long takes, child processes included."""
+    before = sum(os.times()[:4])
+    try:
+        return (yield)
+    finally:
+        taken_s = sum(os.times()[:4]) - before
+        if taken_s > DEAR_S and not any(item.get_closest_marker(name) for name in ("slow", "browser")):
+            item.user_properties.append(("dear_s", round(taken_s, 1)))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Name the tests of the fast half that are too dear for it."""
+    reports = [
+        one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, []) if one.when == "call"
+    ]
+    dear = [(taken_s, one.nodeid) for one in reports for name, taken_s in one.user_properties if name == "dear_s"]
+    if dear:
+        terminalreporter.section("too dear for the fast half: make them cheaper or mark them slow", red=True, bold=True)
+        for taken_s, nodeid in sorted(dear, reverse=True):
+            terminalreporter.line(f"{taken_s:5.1f} s of processor time  {nodeid}")

@@ -14,7 +14,6 @@ from signals import BAD, Blow, label_trial, processes_of, start, stop
 from img2gps.interrupts import held_back, interruptible
 
 
-@pytest.mark.own_process
 @pytest.mark.skipif(sys.platform == "win32", reason="other signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_each_signal_is_an_interrupt_and_waits_where_it_must(number: int) -> None:
@@ -78,7 +77,6 @@ def test_no_acknowledged_correction_is_lost(tmp_path: Path, number: int) -> None
     assert [key for key in BAD if found[key]] == []
 
 
-@pytest.mark.own_process
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="interrupts are put off by a timer")
 def test_an_interrupt_waits_for_an_import_and_for_the_text_of_an_exec(tmp_path: Path) -> None:
     (tmp_path / "slow_module.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\nDONE = True\n")
