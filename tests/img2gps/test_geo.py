@@ -26,8 +26,9 @@ def test_broadcasting_keeps_shapes() -> None:
 def test_frame_is_metric_and_reversible(east_m: float, north_m: float) -> None:
     lon, lat = PENN.to_lonlat(east_m, north_m)
     back_east_m, back_north_m = PENN.to_local(lon, lat)
-    assert back_east_m == pytest.approx(east_m, abs=1e-4)
-    assert back_north_m == pytest.approx(north_m, abs=1e-4)
+    # PROJ's projection takes what lies within 1e-10 rad (0.6 mm) of its centre for the centre
+    assert back_east_m == pytest.approx(east_m, abs=1e-3)
+    assert back_north_m == pytest.approx(north_m, abs=1e-3)
     distance_m = geodesic_m(PENN.origin_lon, PENN.origin_lat, lon, lat)
     assert distance_m == pytest.approx(np.hypot(east_m, north_m), abs=1e-3)
 
