@@ -102,7 +102,7 @@ def _explain_photos(
     if as_json:
         print_json({"photos": [photo.to_dict() for photo in found], "page": None if page is None else str(page)})
         return
-    columns = ("photo", "latitude", "longitude", "most important tenth moves m", "random tenth m", "above noise")
+    columns = ("photo", "latitude", "longitude", "most important tenth moves m", "random tenth m", "steady parts")
     rows = []
     for photo in found:
         if photo.deletion is None or photo.occlusion is None:

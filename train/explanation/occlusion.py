@@ -36,7 +36,7 @@ class Occlusion:
     `log_prob` is how much less likely the place becomes (natural logarithm; negative: the part speaks for other
     places), None of a model that gives points. `moved_m` is how far the answer moves. `fine` (W, height, width) are the
     smaller windows and `fine_effect` (W,) what each does. `above_noise` is the share of windows whose effect is over
-    three times its standard error over the donors.
+    three times its standard error over the donors: they count whatever fills them. It is no test of what was learnt.
     """
 
     answer: tuple[float, float]
