@@ -1,0 +1,81 @@
+"""The pages are written in short sentences."""
+
+from pathlib import Path
+
+import pytest
+from sentences import ROOT, Sentence, lengths, pages, sentences, sentences_of_page
+
+MEDIAN, P90, LONGEST = 14, 25, 40
+# A page of fewer sentences has no distribution to speak of: only its longest one counts.
+FEW = 10
+# Pages whose sentences are still as long as they were.
+LONG_YET = {
+    "README.md",
+    *(
+        f"docs/{name}.md"
+        for name in (
+            "experiments/recipe",
+            "explanation/architecture",
+            "explanation/method",
+            *(f"guides/{guide}" for guide in ("ablate", "audit", "evaluation", "explain", "export", "ingest", "label")),
+            *(f"guides/{guide}" for guide in ("publish", "serve", "split", "training", "years")),
+        )
+    ),
+}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def the_longest(found: list[Sentence]) -> str:
+    """Return a line for each of the five longest sentences, with the place where its paragraph begins."""
+    longest = sorted(found, key=lambda sentence: -sentence.words)[:5]
+    return "".join(
+        f"\n{sentence.page}:{sentence.line}: {sentence.words} words: {sentence.text}" for sentence in longest
+    )
+
+
+def short(found: list[Sentence]) -> bool:
+    of = lengths(found)
+    return of.longest <= LONGEST and (of.sentences < FEW or (of.median <= MEDIAN and of.p90 <= P90))
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if name(page) not in LONG_YET], ids=name)
+def test_the_sentences_of_a_page_are_short(page: Path) -> None:
+    found = sentences_of_page(page)
+    assert not found or short(found), f"{lengths(found)}{the_longest(found)}"
+
+
+def test_the_sentences_of_all_pages_are_short() -> None:
+    found = [sentence for page in pages() if name(page) not in LONG_YET for sentence in sentences_of_page(page)]
+    assert short(found), f"{lengths(found)}{the_longest(found)}"
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("One two three. Four five!  Six?", [3, 2, 1]),
+        ("Run `img2gps train quad --preset quick` now.", [3]),
+        ("See [the guide to splits](split.md#folds) for it.", [7]),
+        ("It is 7.4 m, e.g. here. *Then* 30 photos remain.", [6, 4]),
+        ("| a | table |\n\n# A heading\n\n    indented code. More of it.\n\nText.", [1]),
+        ("```sh\nls. And more.\n```\nText goes\non here.", [4]),
+        ("---\ntitle: A. B.\n---\nText.", [1]),
+        ("- one item\n- another item,\n  that goes on\n\n  and a paragraph of it\n\nText.", [2, 5, 5, 1]),
+    ],
+)
+def test_words_are_counted_as_a_reader_counts_them(tmp_path: Path, text: str, counts: list[int]) -> None:
+    (tmp_path / "page.md").write_text(text, encoding="utf-8")
+    assert [sentence.words for sentence in sentences_of_page(tmp_path / "page.md")] == counts
+
+
+def test_an_abbreviation_ends_no_sentence() -> None:
+    assert len(sentences("Gelb et al. 1974 say so, sec. 3.8. That holds.")) == 2
+
+
+def test_a_long_sentence_is_named_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("Short.\n\n" + "word " * 41 + "ends.", encoding="utf-8")
+    found = sentences_of_page(tmp_path / "page.md")
+    assert not short(found)
+    assert the_longest(found).startswith("\npage.md:3: 42 words: word word")
