@@ -155,8 +155,8 @@ FLAGS: Final = _table(
     ),
     (
         "times_disagree",
-        "the GPS time and the camera's clock contradict each other; one was taken by the rule in docs/guides/ingest.md",
-        "check the hour of these photos; set the camera's clock and zone, and update the receiver",
+        "the GPS time and the camera's clock contradict each other; one was taken by a rule",
+        "check the hour (docs/reference/positions-and-times.md has the rule); set the camera's clock and zone, and update the receiver",
     ),
     (
         "repeated_hour",

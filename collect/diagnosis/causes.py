@@ -7,7 +7,9 @@ from collect.validation.two_times import DISAGREEMENTS
 __all__ = ["CAUSES", "LEFT_OUT", "PLACEHOLDERS", "SPECIAL_FILES"]
 
 _COPY_ORIGINALS: Final = "copy the originals by USB cable, AirDrop or a cloud drive's original-quality download"
-_CHECK_TIMES: Final = "check the hour of these photos; docs/guides/ingest.md says which of the two times is taken"
+_CHECK_TIMES: Final = (
+    "check the hour of these photos; docs/reference/positions-and-times.md says which of the two times is taken"
+)
 _TIMES_REMEDY: Final = {
     "weeks": "nothing to do: the camera's clock is taken; update the receiver",
     "zone": "set the camera's zone, so that it writes its offset; the clock is taken where it does",

@@ -1,6 +1,6 @@
 """The state of a dataset in memory, and the one place that writes it, in an order that survives a kill at any point.
 
-Order of writes of a commit (docs/guides/ingest.md says why):
+Order of writes of a commit (docs/reference/ingest-rules.md says why):
 
 1. working copies: temporary file, fsync, rename; then one fsync per folder
 2. rejected.csv

@@ -3,7 +3,7 @@
 An old fix is no contradiction: its stamp lies seconds to hours before the clock, and nothing else explains the
 distance. These are: a whole number of 1,024 weeks (the week counter of the GPS has ten bits, IS-GPS-200, 20.3.3.3.1.1),
 the camera's own offset (a stamp in local time), a day (a local day with the clock of UTC), a stamp ahead of the clock,
-half a day and more, a clock that was never set, a stamp of zeros. docs/guides/ingest.md has the table.
+half a day and more, a clock that was never set, a stamp of zeros. docs/reference/positions-and-times.md has the table.
 """
 
 import dataclasses

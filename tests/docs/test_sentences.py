@@ -17,7 +17,7 @@ LONG_YET = {
             "experiments/recipe",
             "explanation/architecture",
             "explanation/method",
-            *(f"guides/{guide}" for guide in ("ablate", "audit", "evaluation", "explain", "export", "ingest", "label")),
+            *(f"guides/{guide}" for guide in ("ablate", "audit", "evaluation", "explain", "export", "label")),
             *(f"guides/{guide}" for guide in ("publish", "serve", "split", "training", "years")),
         )
     ),

@@ -156,7 +156,7 @@ def test_a_progressive_photo_is_decoded_to_be_sure(tmp_path: Path) -> None:
 
 
 def test_damage_that_needs_the_decoder_to_be_seen_is_left_to_the_ingest(tmp_path: Path) -> None:
-    """What docs/guides/ingest.md says of `validate`: it does not look into the coded pixels of a JPEG."""
+    """What docs/reference/ingest-rules.md says of `validate`: it does not look into the coded pixels of a JPEG."""
     data = write_photo(tmp_path / "in/a.jpg", size=(640, 480)).read_bytes()
     cut = before_the_scan(data) + 400
     (tmp_path / "in/a.jpg").write_bytes(data[:cut] + b"\xff\xd9")
