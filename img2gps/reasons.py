@@ -156,7 +156,7 @@ FLAGS: Final = _table(
     (
         "times_disagree",
         "the GPS time and the camera's clock contradict each other; one was taken by a rule",
-        "check the hour (docs/reference/positions-and-times.md has the rule); set the camera's clock and zone, and update the receiver",
+        "check the hour by the rule in docs/reference/positions-and-times.md; set the camera's clock and zone",
     ),
     (
         "repeated_hour",
