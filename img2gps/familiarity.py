@@ -14,7 +14,7 @@ __all__ = ["familiarity_of", "walk_familiarity"]
 _RAREST: Final = 0.005  # no photo counts for more
 _REGION: Final = 0.9  # of photos lie in their 90 % regions
 # Walks on one site differ by more than chance, in light, season and camera: spreads of the mean score and of the share
-# of regions that hold, no less than those of seven walks of a campus, each left out (docs/experiments/recipe.md).
+# of regions that hold, no less than those of seven walks of a campus, each left out (docs/experiments/results.md).
 _WALKS_DIFFER: Final = 0.4
 _REGIONS_DIFFER: Final = 0.05
 _FEWEST_TO_AGREE: Final = 5.0

@@ -49,7 +49,7 @@ def sentences_of_page(path: Path) -> list[Sentence]:
 
 def sentences(paragraph: str) -> list[str]:
     """Split a paragraph of Markdown or plain text into its sentences."""
-    plain = re.sub(r"``[^`]+``|`[^`]+`", "code", paragraph)
+    plain = re.sub(r"``[^`]+``|`[^`]+`", "Code", paragraph)
     plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", plain)
     found: list[str] = []
     for part in _ENDS.split(" ".join(plain.split())):
@@ -79,6 +79,7 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
             begun = begun if gathered else number
             gathered.append(line[item.end() :] if item else line)
             in_list = bool(item) or (in_list and (not blank or line.startswith("  ")))
+        in_list = in_list and not line.startswith("#")
         blank = not line.strip() or (code and blank)
     if gathered:
         yield begun, " ".join(gathered)

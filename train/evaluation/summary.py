@@ -31,7 +31,7 @@ _BESIDE: Final = {
     "oracle": "oracle",
 }
 _MOST_WALKS: Final = 12
-# A few hundred photos of three walks are the least that beat the mean position clearly in docs/experiments/recipe.md.
+# A few hundred photos of three walks are the least that beat the mean position clearly in docs/experiments/results.md.
 _FEW_PHOTOS: Final = 300
 _FEW_WALKS: Final = 3
 _FEW_SCORED: Final = 60

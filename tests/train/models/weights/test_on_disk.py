@@ -64,6 +64,6 @@ def test_doctor_tells_them(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert run(["doctor", "--models"]) == 0
     said = capsys.readouterr().out
     assert "5 MB" in said
-    assert "docs/guides/training.md" in said
+    assert "docs/guides/backbones.md" in said
     assert run(["doctor", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["models"] is None

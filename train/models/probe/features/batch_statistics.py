@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 __all__ = ["lean_on_own_statistics", "leaning_layers", "leant"]
 
-# of the layers, from the input on: to let these lean, too, places photos worse (docs/experiments/recipe.md)
+# of the layers, from the input on: to let these lean, too, places photos worse (docs/experiments/ablations.md)
 _UNTOUCHED_SHARE: Final = 0.5
 
 
