@@ -16,7 +16,7 @@ LONG_YET = {
         for name in (
             "explanation/architecture",
             "explanation/method",
-            *(f"guides/{guide}" for guide in ("ablate", "audit", "evaluation", "explain", "export", "label")),
+            *(f"guides/{guide}" for guide in ("ablate", "audit", "explain", "export")),
             *(f"guides/{guide}" for guide in ("publish", "serve", "split", "years")),
         )
     ),
