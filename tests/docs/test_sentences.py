@@ -16,8 +16,8 @@ LONG_YET = {
         for name in (
             "explanation/architecture",
             "explanation/method",
-            *(f"guides/{guide}" for guide in ("ablate", "audit", "explain", "export")),
-            *(f"guides/{guide}" for guide in ("publish", "serve", "split", "years")),
+            *(f"guides/{guide}" for guide in ("explain",)),
+            *(f"guides/{guide}" for guide in ("publish", "years")),
         )
     ),
 }
