@@ -14,7 +14,6 @@ LONG_YET = {
     *(
         f"docs/{name}.md"
         for name in (
-            "explanation/architecture",
             "explanation/method",
             *(f"guides/{guide}" for guide in ("explain",)),
             *(f"guides/{guide}" for guide in ("publish", "years")),
