@@ -149,7 +149,7 @@ def config_option(function: Function) -> Function:
         is_eager=True,
         expose_value=False,
         callback=_read_config,
-        help="A TOML file of options: at the top level, or in a table named after the command.",
+        help="A TOML file of options, at the top level or in a table named after the command.",
     )(function)
 
 

@@ -29,7 +29,7 @@ __all__ = ["audit"]
 @click.option("--buildings", type=PATH, help="Polygons (GeoJSON, KML, GeoPackage) to leave out of the site.")
 @click.option("--paths", type=PATH, help="Lines (GeoJSON, KML, GeoPackage) to draw behind the report's map.")
 @click.option("--stops", type=click.IntRange(min=1, max=200), default=24, help="The most stops of the next walk.")
-@click.option("--run", type=PATH, help="Evaluated run with folds: its error to expect by cell decides where to walk.")
+@click.option("--run", type=PATH, help="An evaluated run with folds: walk where its expected error is largest.")
 @click.option("--redact", is_flag=True, help="Coarsen positions and times in the report; leave out thumbnails.")
 @click.option("--fail-under", metavar="KEY=SHARE,...", help="Exit 1 below coverage, walks, headings; above leakage_5m.")
 @config_option
@@ -45,7 +45,7 @@ def audit(
     fail_under: str | None,
     as_json: bool,
 ) -> None:
-    """Tell whether the site is covered, what can be trusted, and where to walk next.
+    """Report whether the site is covered, what can be trusted, and where to walk next.
 
     Writes audit/report.html, audit.json, walk-list.gpx and walk-list.geojson into the dataset.
     """

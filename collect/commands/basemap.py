@@ -28,7 +28,7 @@ __all__ = ["basemap"]
     ),
 )
 @click.argument("target", metavar="DATASET|SITE", type=str)
-@click.option("--osm", type=PATH, help="An extract of OpenStreetMap (.osm, .osm.pbf), where there is no network.")
+@click.option("--osm", type=PATH, help="An extract of OpenStreetMap (.osm, .osm.pbf); needs no network.")
 @click.option(
     "--layer",
     "layers",

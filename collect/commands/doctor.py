@@ -16,15 +16,15 @@ img2gps doctor --models
 img2gps doctor ~/walks/monday --site penn-engineering-quad""")  # fmt: skip
 @click.argument("photos", nargs=-1, type=PATH)
 @click.option("--site", help="A packaged site or polygon (GeoJSON, KML, GeoPackage); without it, any position will do.")
-@click.option("--include-hidden", is_flag=True, help="Look into recycle bins and folders of thumbnails, too.")
-@click.option("--models", is_flag=True, help="Tell which weights of networks lie on this machine, and how to use them.")
+@click.option("--include-hidden", is_flag=True, help="Include recycle bins and folders of thumbnails.")
+@click.option("--models", is_flag=True, help="List the weights of networks on this machine, and how to use each.")
 @jobs_option
 @config_option
 @json_option
 def doctor(
     *, photos: tuple[Path, ...], site: str | None, include_hidden: bool, models: bool, jobs: int, as_json: bool
 ) -> None:
-    """Check the environment and say, for each folder of PHOTOS, what is wrong with them and what to do."""
+    """Check this machine, and say what is wrong with PHOTOS, folder by folder, and what to do."""
     from collect.api import doctor as run
     from collect.diagnosis.diagnose import sentences
     from img2gps.text import format_count

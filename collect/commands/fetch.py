@@ -17,10 +17,10 @@ __all__ = ["fetch"]
 @config_option
 @json_option
 def fetch(source: str, dataset: Path, dry_run: bool, as_json: bool) -> None:
-    """Bring a published dataset back as the new folder DATASET, which train takes.
+    """Turn a published dataset into a new folder DATASET, ready for training.
 
-    SOURCE is a folder that publish wrote, or OWNER/NAME on the Hugging Face Hub. Splits, folds and groups are as they
-    were; every file is compared with its digest.
+    SOURCE is a folder that publish wrote, or OWNER/NAME on the Hugging Face Hub. Splits, folds and groups are as
+    they were. Every file is compared with its digest.
     """
     from collect.api import fetch as run
 

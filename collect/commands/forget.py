@@ -41,18 +41,18 @@ img2gps forget quad --similar portrait.jpg --source-name 'tuesday/IMG_01*.jpg'""
 @click.option("--source-name", "source_names", multiple=True, metavar="GLOB", help="Photos by the name of their file.")
 @click.option("--similar", type=PATH, multiple=True, metavar="PHOTO", help="Photos that look like this one.")
 @click.option("--runs", type=PATH, multiple=True, help="Look for runs here, too [default: runs/, also beside DATASET].")
-@click.option("--take-back", is_flag=True, help="Let the photos with these IDs in again at the next ingest.")
+@click.option("--take-back", is_flag=True, help="Allow the photos with these IDs again at the next ingest.")
 @dry_run_option
 @config_option
 @json_option
 def forget(
     dataset: Path, ids: tuple[str, ...], *, take_back: bool, dry_run: bool, as_json: bool, **choices: tuple[Any, ...]
 ) -> None:
-    """Remove photos from DATASET for good; their hashes stay, so that no ingest brings them back.
+    """Remove photos from DATASET for good. Their hashes stay, so no ingest brings them back.
 
-    Rows, working copies, caches, entries of indexes, corrections and the audit's files go; originals are never touched.
-    Runs, exports and published folders cannot forget: those that hold the photos are listed, to be made again. Look
-    with --dry-run first. Without a choice of photos, a call that was cut off is finished.
+    Rows, working copies, caches, index entries, corrections and the audit's files go. Originals are never touched.
+    Runs, exports and published folders cannot forget. The command lists those that hold the photos: make them again.
+    Look with --dry-run first. Without a choice of photos, an interrupted call is finished.
     """
     from collect.api import forget as run
 

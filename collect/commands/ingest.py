@@ -20,11 +20,11 @@ img2gps ingest images campus --site campus.geojson --labels labels.csv""",
 @click.argument("dataset", type=PATH)
 @click.option(
     "--site",
-    help="A packaged site or polygon (GeoJSON, KML, GeoPackage): for a new dataset, or to redraw an old one's.",
+    help="A packaged site or polygon (GeoJSON, KML, GeoPackage), for a new dataset or to change an old one's.",
 )
 @reading_options
 @click.option("--short-side", type=click.IntRange(min=64), help="Pixels of the working copies [default: 512].")
-@click.option("--rehash", is_flag=True, help="Read every file, also those that look unchanged.")
+@click.option("--rehash", is_flag=True, help="Read every file, including those that look unchanged.")
 @click.option("--allow-shrink", is_flag=True, help="Let a new --site leave over a tenth of the photos outside.")
 @click.option(
     "--keep-positions",
@@ -54,9 +54,9 @@ def ingest(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Take PHOTOS (files or folders) into DATASET; photos that cannot be used are rejected with a reason.
+    """Add PHOTOS (files or folders) to DATASET; unusable photos are rejected with a reason.
 
-    The originals are never changed. Running it again over the same photos changes nothing.
+    The originals are never changed. Ingesting the same photos again changes nothing.
     """
     from collect.api import ingest as run
     from collect.ingestion.report import close

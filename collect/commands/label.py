@@ -30,43 +30,41 @@ _SHOWN = 40
 )
 @click.argument("dataset", type=PATH)
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, help="Port of the page; 0 for any free one.")
-@click.option("--host", default="127.0.0.1", help="Address to listen on; any but this machine's own wants a token.")
+@click.option("--host", default="127.0.0.1", help="Address to listen on; any but this machine's own needs a token.")
 @click.option("--no-open", is_flag=True, help="Do not open the browser.")
 @click.option(
     "--queue",
     "show_queue",
     is_flag=True,
-    help="Print the labels to look at first: how probably wrong, why, and where to stop.",
+    help="Print the labels to check first: the probability of an error, why, and where to stop.",
 )
 @click.option(
     "--import",
     "import_path",
     type=PATH,
-    help="Take corrections over from a table (.csv, .tsv, geo.txt), .geojson, .kml, .gpkg or .gpx.",
+    help="Import corrections from a table (.csv, .tsv, geo.txt), .geojson, .kml, .gpkg or .gpx.",
 )
 @click.option("--export", "export_path", type=PATH, help="Write the corrections to a .csv, .geojson or .gpx file.")
 @click.option(
     "--labels",
     type=click.Choice(["corrected", "refined"]),
     default="corrected",
-    help="With --export: what people corrected, or every position with its radius, refined where it was.",
+    help="With --export: corrections by people, or every position with its radius, refined if it was.",
 )
 @click.option(
     "--refine",
     "refine_run",
     type=PATH,
     metavar="RUN",
-    help="Refine positions by the phone's drift and a run's models that had not seen the walk; best of --folds.",
+    help="Refine positions by the phone's drift and by a run's models that had not seen the walk (use --folds).",
 )
-@click.option("--replace", is_flag=True, help="With --import: overwrite corrections that differ, too.")
+@click.option("--replace", is_flag=True, help="With --import: overwrite corrections that differ.")
 @click.option("--run", type=PATH, help="A run of `train --folds`: its out-of-fold predictions join in.")
 @click.option(
     "--buildings", type=PATH, help="Buildings for the map and the queue: polygons of GeoJSON, KML, GeoPackage."
 )
 @click.option("--paths", type=PATH, help="Paths for the map: lines, GeoJSON, KML or GeoPackage.")
-@click.option(
-    "--photos", type=PATH, help="The folder that was ingested: its photos without a position are placed by a click."
-)
+@click.option("--photos", type=PATH, help="The ingested folder: place its photos without a position by a click.")
 @click.option(
     "--by", help="Whose corrections these are.  [default: the name of the user's account]", show_default=False
 )
@@ -90,9 +88,9 @@ def label(
     by: str | None,
     as_json: bool,
 ) -> None:
-    """Look at labels on a map in the browser and correct those that are wrong.
+    """Check labels on a map in the browser, and correct wrong ones.
 
-    Every action is saved at once in the dataset's corrections.csv; positions as ingested are never lost.
+    Every action is saved at once in the dataset's corrections.csv. The ingested positions are never lost.
     """
     # The queue inverts many small matrices: more threads than one only wait for each other, tenfold on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

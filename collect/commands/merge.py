@@ -31,10 +31,11 @@ _SHOWN = 20
 @config_option
 @json_option
 def merge(first: Path, second: Path, into: Path, dry_run: bool, as_json: bool) -> None:
-    """Merge the datasets FIRST and SECOND of one site into a new one; neither is changed, no originals are needed.
+    """Merge the datasets FIRST and SECOND of one site into a new one.
 
-    The same bytes count once, corrections of both stand in order of time, and photos that one was asked to forget stay
-    out. Splits are kept where they agree; of a group that would stand on two sides the smaller part is set aside.
+    Neither is changed, and no originals are needed. The same photo counts once. Corrections of both are joined in order
+    of time. Photos that one dataset has forgotten stay out. Splits are kept if they agree; of a group on two sides the
+    smaller part is set aside.
     """
     from collect.api import merge as run
 

@@ -25,10 +25,10 @@ __all__ = ["migrate"]
 @config_option
 @json_option
 def migrate(dataset: Path, dry_run: bool, as_json: bool) -> None:
-    """Write the files of a DATASET of an earlier version as this one writes them, and list them before.
+    """Write the files of an older DATASET as this version writes them, after listing them.
 
-    Nothing has to be migrated: every version opens what earlier ones wrote. Rows, positions, splits and corrections
-    stay as they are.
+    You need not migrate: every version opens what earlier ones wrote. Rows, positions, splits and corrections stay the
+    same.
     """
     from collect.api import migrate as run
 

@@ -47,7 +47,9 @@ _WORDS: Final = (
         "--license", metavar="WORD", help="The licence, a word of the Hub's list: cc-by-4.0, cc0-1.0, other, ..."
     ),
     click.option("--title", help="The dataset's name for people.  [default: the site's]", show_default=False),
-    click.option("--author", "authors", multiple=True, metavar="NAME", help="Who is to be cited; may be given again."),
+    click.option(
+        "--author", "authors", multiple=True, metavar="NAME", help="Whom to cite; may be given several times."
+    ),
     click.option("--description", default="", help="A text for the card."),
 )
 _PRIVACY: Final = (
@@ -78,7 +80,9 @@ _PRIVACY: Final = (
 @click.option("--review", is_flag=True, help="Open a page to look at the regions first; OUT is written when it ends.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8766, help="Port of the page of --review.")
 @click.option("--also", metavar="FORMAT,...", default="", help="Further formats: gpkg, csv, stac.")
-@click.option("--push", metavar="OWNER/NAME", help="Upload OUT to the Hub; cut off, the same command goes on.")
+@click.option(
+    "--push", metavar="OWNER/NAME", help="Upload OUT to the Hub; the same command continues an upload that was cut off."
+)
 @click.option("--private", is_flag=True, help="With --push: a new repository is private.")
 @dry_run_option
 @config_option
@@ -88,9 +92,9 @@ def publish(
 ) -> None:
     """Write DATASET as a folder OUT that the Hugging Face Hub shows.
 
-    Parquet files with photos and positions per split, a card, a citation, Croissant metadata. Names, serial numbers,
-    original files and EXIF are never written; photos that somebody excluded stay behind. A model that compares photos
-    (the presets default and quick) holds the positions of its training photos, however coarse they are here.
+    OUT has Parquet files with photos and positions, a card, a citation and Croissant metadata. Names, serial numbers,
+    original files and EXIF are never written. Excluded photos stay behind. A model that compares photos (presets
+    default and quick) holds the exact positions of its training photos, even if they are coarse here.
     """
     from collect.api import publish as run
 

@@ -29,8 +29,8 @@ _OPTIONS = (
         "--labels",
         type=PATH,
         multiple=True,
-        help="A table with positions: file_name, latitude, longitude (any usual spelling). May be given several times: "
-        "a later file stands before an earlier one.",
+        help="A table with positions: file_name, latitude, longitude (any usual spelling). May be given several times; "
+        "the later file counts.",
     ),
     click.option(
         "--gpx",
@@ -43,11 +43,13 @@ _OPTIONS = (
         type=_ClockOffset(-_TEN_YEARS_S, _TEN_YEARS_S),
         default=0.0,
         metavar="SECONDS|auto",
-        help="Seconds to add to the camera's clock for --gpx; `auto` finds them from photos with a position, or "
-        "from where the track stands still.",
+        help="Seconds to add to the camera's clock for --gpx. `auto` finds them from photos with a position, or "
+        "from stops of the track.",
     ),
     click.option(
-        "--max-accuracy", type=FiniteRange(min=0, min_open=True), help="Reject fixes that report worse, in metres."
+        "--max-accuracy",
+        type=FiniteRange(min=0, min_open=True),
+        help="Reject positions with a reported accuracy worse than this, in metres.",
     ),
     click.option(
         "--timeout", type=FiniteRange(min=0, min_open=True), default=60.0, help="Seconds that one file may take."
@@ -55,7 +57,7 @@ _OPTIONS = (
     click.option(
         "--include-hidden",
         is_flag=True,
-        help="Take in what lies in recycle bins and folders of thumbnails, and unfinished files.",
+        help="Include recycle bins, folders of thumbnails, and unfinished files.",
     ),
     jobs_option,
 )
@@ -70,6 +72,6 @@ def reading_options(function: Function) -> Function:
 
 def strict_option(function: Function) -> Function:
     """Add ``--strict``: exit 7 where a file was rejected or a label met no file."""
-    return click.option("--strict", is_flag=True, help="Exit with 7 where files were rejected, or labels met no file.")(
+    return click.option("--strict", is_flag=True, help="Exit with 7 if files were rejected or labels match no file.")(
         function
     )

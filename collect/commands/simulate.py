@@ -35,7 +35,7 @@ from img2gps.console import (
     "--campus-seed",
     type=click.IntRange(min=0),
     show_default="that of --seed",
-    help="Which campus: the same one with another --seed is another visit to it.",
+    help="Which campus; with another --seed it is another visit to the same one.",
 )
 @click.option(
     "--bad-share",
@@ -47,7 +47,7 @@ from img2gps.console import (
     "--gps-noise-m",
     type=FiniteRange(0, 10_000),
     default=8.0,
-    help="Median horizontal error of positions; it drifts along a walk as that of a receiver does.",
+    help="Median horizontal error of positions; it drifts along a walk, as a receiver's does.",
 )
 @click.option("--size", type=click.IntRange(min=64, max=4096), default=640, help="Longer side of a photo in pixels.")
 @click.option(
@@ -59,7 +59,7 @@ from img2gps.console import (
     "--passers-by",
     type=FiniteRange(0, 20),
     default=0.0,
-    help="This many times the usual people on top, and vehicles that stop on the paths: elsewhere on each walk.",
+    help="Add this many times the usual people, and vehicles on the paths; they move from walk to walk.",
 )
 @seed_option
 @jobs_option
@@ -81,11 +81,11 @@ def simulate(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Render walks through a generated campus into OUT: photos as phones store them, bad files among them.
+    """Render walks through a generated campus into OUT: photos as phones store them, with some bad files.
 
-    OUT/photos is what a phone would hold, OUT/truth.csv says where each was really taken, OUT/basemap.parquet is the
-    map of the campus, for `img2gps basemap --layer`. The photos are rendered: they
-    are for practice, tests and benchmarks, and say nothing about a real site.
+    OUT/photos is what a phone would hold. OUT/truth.csv has the true places. OUT/basemap.parquet is the map of the
+    campus, for `img2gps basemap --layer`. Use the photos for practice, tests and benchmarks. They say nothing about a
+    real site.
     """
     from collect.api import simulate as run
 

@@ -67,9 +67,9 @@ def site(
 ) -> None:
     """Check a site's FILE, or draw one over photos in the browser.
 
-    `check` says what a polygon file is (GeoJSON, KML, KMZ, GeoPackage) and what is wrong with it, and ends with 1 where
-    --site would refuse it. `draw` opens a page with the photos' positions and an outline around them: corners are set
-    and moved, parts and holes added, and FILE is the GeoJSON that --site takes.
+    `check` describes a polygon file (GeoJSON, KML, KMZ, GeoPackage) and what is wrong with it. It ends with 1 if --site
+    would refuse the file. `draw` opens a page with the photos' positions and an outline around them. Move corners, add
+    parts and holes, and save FILE, a GeoJSON for --site.
     """
     if action == "check":
         _check(file, None if dry_run else mend, as_json=as_json)

@@ -44,9 +44,9 @@ def split(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Hold photos out for validation and testing, never breaking a burst, a place or a walk apart.
+    """Hold photos out for validation and testing, without parting a burst or a walk.
 
-    With the options of the stored split, only photos that came since are assigned; with others it is drawn anew.
+    With the options of the stored split, only new photos are assigned. Other options make a new split.
     Photos that were excluded with `img2gps label` are left out.
     """
     from collect.api import split as run

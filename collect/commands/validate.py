@@ -29,9 +29,9 @@ def validate(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Say what an ingest of PHOTOS would accept and reject, and why; nothing is written.
+    """Say what an ingest of PHOTOS would accept and reject, and why. Nothing is written.
 
-    Pixels are decoded only where the structure of a file leaves doubt, which makes it many times faster than an ingest.
+    It decodes only files with a doubtful structure. So it is many times faster than an ingest.
     """
     from collect.api import validate as run
     from collect.ingestion.report import close

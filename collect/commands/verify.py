@@ -14,9 +14,9 @@ from img2gps.console import PATH, command, config_option, json_option, print_jso
 def verify(folder: Path, as_json: bool) -> None:
     """Recompute every hash of a dataset or of a run.
 
-    Of a DATASET, every row is checked against schema, polygon and store. Files that no row names are counted apart:
-    they do no harm. Of a RUN, every checkpoint, prediction and figure is, those of its folds and evaluations too.
-    Exits with 4 where something is wrong, with a line for each damaged file and what to do.
+    In a DATASET every row is checked against schema, polygon and photos. Files that no row names do no harm, and are
+    counted apart. In a RUN every checkpoint, prediction and figure is checked, also in folds and evaluations. If
+    something is wrong, the exit code is 4, with a line for each damaged file and what to do.
     """
     from collect.api import verify as verify_dataset
     from collect.verification import is_dataset

@@ -1,11 +1,17 @@
-"""The pages are written in short sentences."""
+"""The pages, and the help of every command, are written in short sentences."""
 
+from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
+import click
 import pytest
 from sentences import ROOT, Sentence, lengths, pages, sentences, sentences_of_page
 
+from img2gps.cli import cli
+
 MEDIAN, P90, LONGEST = 14, 25, 40
+LONGEST_OF_HELP = 25
 # A page of fewer sentences has no distribution to speak of: only its longest one counts.
 FEW = 10
 # Pages whose sentences are still as long as they were.
@@ -67,6 +73,23 @@ def test_the_sentences_of_all_pages_are_short() -> None:
 def test_words_are_counted_as_a_reader_counts_them(tmp_path: Path, text: str, counts: list[int]) -> None:
     (tmp_path / "page.md").write_text(text, encoding="utf-8")
     assert [sentence.words for sentence in sentences_of_page(tmp_path / "page.md")] == counts
+
+
+COMMANDS = {entry.name: entry.load() for entry in sorted(entry_points(group="img2gps.commands"))}
+
+
+def help_texts(command: click.Command) -> Iterator[str]:
+    """Yield each paragraph of a command's help, and the help of each option."""
+    yield from (command.help or "").split("\n\n")
+    yield from (parameter.help or "" for parameter in command.params if isinstance(parameter, click.Option))
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_the_sentences_of_a_help_are_short(name: str) -> None:
+    texts = help_texts(COMMANDS[name] if name else cli)
+    found = [Sentence(f"img2gps {name} --help", 0, text) for paragraph in texts for text in sentences(paragraph)]
+    assert found
+    assert lengths(found).longest <= LONGEST_OF_HELP, the_longest(found)
 
 
 def test_an_abbreviation_ends_no_sentence() -> None:

@@ -29,7 +29,7 @@ __all__ = ["ablate"]
 )
 @click.argument("dataset", type=PATH)
 @click.option(
-    "--preset", "preset_name", help="What all runs share.  [default: default; finetune with a --model of one's own]"
+    "--preset", "preset_name", help="What all runs share.  [default: default; finetune with a --model of your own]"
 )
 @click.option("--model", metavar="A,B,...", help="Networks to compare.")
 @click.option("--weights", metavar="A,B,...", help="First weights to compare.")
@@ -67,8 +67,8 @@ def ablate(
 ) -> None:
     """Train a grid of runs on DATASET and say which differences exceed the noise.
 
-    The same command goes on where it was interrupted: finished runs are not run again, failed ones are;
-    more values or seeds add their runs.
+    The same command goes on after an interruption. Finished runs are not run again; failed ones are. More values or
+    seeds add runs.
     """
     from img2gps.interrupts import interruptible
     from train.config.options import study_base

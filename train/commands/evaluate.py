@@ -35,13 +35,13 @@ img2gps evaluate runs/default-001 runs/quick-001
 @click.option(
     "--split",
     type=click.Choice(["test", "val", "train", "all"]),
-    help="Photos to score; without it the run's own test, else val, or its folds, and of another dataset all.",
+    help="Photos to score.  [default: test, else val; the folds; all of another dataset]",
 )
 @click.option(
     "--abstain",
     metavar="METRES",
     type=FiniteRange(min=0, min_open=True),
-    help="Also score only photos whose 90 % region is no wider than this and that are not unlike the site.",
+    help="Also score sure answers alone: 90 % region no wider than this, not unlike the site.",
 )
 @click.option(
     "--where",
@@ -63,10 +63,10 @@ def evaluate(
     device: str,
     as_json: bool,
 ) -> None:
-    """Score runs on photos whose place is known: errors in metres with intervals, beside the mean position.
+    """Score runs on photos with known places: errors in metres, with intervals.
 
-    Several runs are compared in pairs on the same photos. Writes predictions.parquet, evaluation.json, plots and
-    report.html to RUN/evaluations, of several runs a page that compares them, too.
+    Writes predictions.parquet, evaluation.json, plots and report.html to RUN/evaluations. Several runs are compared in
+    pairs on the same photos, on a page of their own.
     """
     from train.evaluation import summary
     from train.evaluation.comparison_page import comparison_path

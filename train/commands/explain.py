@@ -59,10 +59,10 @@ def explain(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Show which parts of PHOTOS place them, or, without photos, what buildings, trees and people are worth to a RUN.
+    """Show which parts of PHOTOS place them. Without photos, show what each class of things is worth to a RUN.
 
-    Parts are filled with content of photos of other places on the site; what the model says then is compared. Photos
-    become pictures and one offline page. For a split, masks say what each pixel shows; intervals are over walks.
+    Parts are filled with content of photos of other places on the site, and the answers are compared. The result is
+    pictures and one offline page. For a split, masks say what each pixel shows; intervals are over walks.
     """
     if bool(photos) == (masks is not None):
         raise UsageError("Give photos to explain, or --masks FOLDER for what the classes of things are worth.")

@@ -45,16 +45,18 @@ img2gps export runs/default-001 HUB --format hub --license mit --push our-lab/qu
     default="onnx",
     help="onnx, space (a container), page (static files) or hub (a model repository).",
 )
-@click.option("--half", is_flag=True, help="Weights of 16 bits; refused where a position moves by 0.2 m.")
-@click.option("--heads", metavar="HEADS", help="These heads alone, joined by +: heat_map holds no gallery.")
+@click.option("--half", is_flag=True, help="Weights of 16 bits; refused if a position moves by 0.2 m.")
+@click.option("--heads", metavar="HEADS", help="Only these heads, joined by +; heat_map holds no training photos.")
 @click.option("--round-m", type=FiniteRange(min=0), default=0.0, help="Blur the training positions to so many metres.")
 @click.option("--no-thumbnails", is_flag=True, help="No small pictures of the training photos.")
 @click.option("--fold", type=click.IntRange(min=0), help="The model of one fold.")
 @click.option("--onnxruntime-web", type=PATH, metavar="FOLDER", help="That npm package, for page; else npm fetches it.")
 @click.option("--check", is_flag=True, help="Compare an export with its run on photos, and write nothing.")
-@click.option("--run", type=PATH, help="With --check: the run, where it is not in runs.")
+@click.option("--run", type=PATH, help="With --check: the run, if it is not in runs.")
 @click.option("--license", metavar="WORD", help="With hub: a word of the Hub's list, such as mit or cc-by-4.0.")
-@click.option("--push", metavar="OWNER/NAME", help="With hub: upload OUT; cut off, the same command goes on.")
+@click.option(
+    "--push", metavar="OWNER/NAME", help="With hub: upload OUT; the same command continues an upload that was cut off."
+)
 @click.option("--private", is_flag=True, help="With --push: a new repository is private.")
 @dry_run_option
 @json_option
@@ -77,10 +79,10 @@ def export(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Write the model of a RUN into the folder OUT, for use without torch; or --check an OUT on PHOTOS.
+    """Write the model of a RUN into the folder OUT, for use without torch. Or --check an OUT on PHOTOS.
 
-    A model that compares photos holds where its training photos were taken, and small pictures of them: see the
-    options. --check ends in exit 1 where the export is further from its run than it may be.
+    A model that compares photos holds the places of its training photos, and small pictures of them. Options leave
+    these out. --check ends with exit code 1 if the answers differ too much from those of the run.
     """
     from train.api import check_export, plan_export
     from train.api import export as export_model

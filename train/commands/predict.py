@@ -44,10 +44,10 @@ TARGET = click.Path(path_type=Path, allow_dash=True)
     "--abstain",
     type=FiniteRange(min=0),
     metavar="METRES",
-    help="Not sure: 90 % region wider than this, or unlike the site.",
+    help="Mark an answer as not sure if its 90 % region is wider than this, or it is unlike the site.",
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
-@click.option("--strict", is_flag=True, help="Exit with 7 where a file could not be read.")
+@click.option("--strict", is_flag=True, help="Exit with 7 if a file could not be read.")
 @config_option
 def predict(
     *,
@@ -63,10 +63,9 @@ def predict(
 ) -> None:
     """Say where PHOTOS (files or folders) were taken; their EXIF is not needed.
 
-    Photos are located on the site of the RUN wherever they were taken; those that look less like it than 19 in 20 taken
-    there are said to be unlike the site: elsewhere, or likely to err by more. With --walks, photos that one camera took
-    at most ten minutes apart are located together, as those of somebody on foot: far better where there are several. A
-    walk elsewhere looks sure of itself then, and is not always found out.
+    Every photo is placed on the site of the RUN, wherever it was taken. A photo that looks less like it than 19 in 20
+    taken there is reported as unlike the site. With --walks, photos that one camera took at most ten minutes apart
+    are located together. That is far more accurate. A walk elsewhere then looks sure, and is not always noticed.
     """
     from train.inference.load import load_localizer
     from train.inference.output import predictions_csv, predictions_geojson, predictions_json, table_rows, write_text

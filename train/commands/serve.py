@@ -22,15 +22,17 @@ curl -F photo=@IMG_0042.jpg http://127.0.0.1:8000/v1/locate
 
 @command("serve", example=_EXAMPLE)
 @click.argument("run", type=PATH)
-@click.option("--host", default="127.0.0.1", help="Address to listen on; any but this machine's own wants a token.")
+@click.option("--host", default="127.0.0.1", help="Address to listen on; any but this machine's own needs a token.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help="Port to listen on; 0 for any free one.")
-@click.option("--public", is_flag=True, help="No token on other addresses: whoever reaches the server may use it.")
-@click.option("--no-thumbnails", is_flag=True, help="Do not show the training photos that look most alike.")
+@click.option(
+    "--public", is_flag=True, help="No token on other addresses: everybody who reaches the server may use it."
+)
+@click.option("--no-thumbnails", is_flag=True, help="Do not show the most similar training photos.")
 @click.option(
     "--abstain",
     type=FiniteRange(min=0),
     metavar="METRES",
-    help='Page says "not sure" where the 90 % region is wider. [default: a third of the site]',
+    help='The page says "not sure" if the 90 % region is wider.  [default: a third of the site]',
 )
 @click.option(
     "--timeout", type=FiniteRange(min=0, min_open=True), default=60.0, help="Seconds that one photo may take to decode."
@@ -50,9 +52,9 @@ def serve(
     device: str,
     as_json: bool,
 ) -> None:
-    """Serve a RUN or a folder of `export`: a page that says on a phone where a photo was taken, and POST /v1/locate.
+    """Serve a RUN or a folder of `export`: a page for phones that places photos, and POST /v1/locate.
 
-    The answers are those of `img2gps predict`. Photos are not kept. Open it from other devices with --host 0.0.0.0.
+    The answers are those of `img2gps predict`. Photos are not kept. Use --host 0.0.0.0 for other devices.
     """
     from img2gps.web.guard import is_loopback
     from train.api import serve as serve_run

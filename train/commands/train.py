@@ -30,7 +30,7 @@ __all__ = ["train"]
 @click.option(
     "--preset",
     "preset_name",
-    help="quick, default, finetune or published.  [default: default; finetune with a --model of one's own]",
+    help="quick, default, finetune or published.  [default: default; finetune with a --model of your own]",
 )
 @click.option("--model", help="A torchvision network (resnet18, resnet50, ...) or timm/NAME.")
 @click.option("--weights", help="First weights: imagenet (downloaded), bundled (installed), none, or a file.")
@@ -44,7 +44,9 @@ __all__ = ["train"]
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any other field of the config.")
 @click.option("--labels", type=click.Choice(["gps", "refined"]), help="Positions as given, or refined.  [default: gps]")
 @click.option("--name", help="Name of the run.  [default: the preset, counted up]")
-@click.option("--folds", is_flag=True, help="Train one model per fold of the dataset; locate each fold by its own.")
+@click.option(
+    "--folds", is_flag=True, help="Train one model per fold, which does not see that fold and then locates it."
+)
 @click.option("--config", "config_path", type=PATH, help="A TOML file of these options, or a run's config.toml.")
 @click.option("--resume", type=PATH, metavar="RUN", help="Go on with a run; with --epochs, for longer.")
 @dry_run_option
@@ -62,10 +64,10 @@ def train(
     as_json: bool,
     **options: str | int | float | None,
 ) -> None:
-    """Train a model on DATASET; the run is a new folder in runs/.
+    """Train a model on DATASET. The run is a new folder in runs/.
 
-    Without a split every photo trains, none judges, and the last epoch is kept. Ctrl-C keeps every finished
-    epoch; --resume goes on from there.
+    Without a split every photo trains and the last epoch is the model. Ctrl-C keeps every finished epoch; --resume goes
+    on from there.
     """
     from img2gps.interrupts import interruptible
     from train import api
