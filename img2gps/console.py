@@ -19,13 +19,16 @@ from click.core import ParameterSource
 from rich.console import Console
 from rich.markup import escape
 
+from img2gps.address import Address, Place, place_of
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.progress import stderr
 from img2gps.text import safe_path
 from img2gps.text_table import text_tables, wrapped
 
 __all__ = [
+    "FOLDER",
     "PATH",
+    "PLACE",
     "WORDS",
     "FiniteRange",
     "command",
@@ -51,6 +54,31 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 # Where the root context keeps the words that it was called with.
 WORDS = "img2gps.words"
+
+
+class _Place(click.ParamType[Place]):
+    """A path of this machine, or an address such as ``s3://bucket/walks``."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+        """Return what text names."""
+        return place_of(value)
+
+
+class _Folder(_Place):
+    """A folder that is written to: an address is a usage error."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+        """Return the path."""
+        place = place_of(value)
+        if isinstance(place, Address):
+            self.fail(f"{place} is no folder of this machine: give one, or one of a shared drive.", param, ctx)
+        return place
+
+
+PLACE = _Place()
+FOLDER = _Folder()
 
 
 class FiniteRange(click.FloatRange):

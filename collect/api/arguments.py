@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from img2gps.address import Address, Place, place_of
 from img2gps.dataset import Dataset
 
-__all__ = ["DatasetOrPath", "Paths", "as_path", "as_paths", "opened", "root_of"]
+__all__ = ["DatasetOrPath", "Paths", "Places", "as_path", "as_paths", "as_places", "opened", "root_of"]
 
 DatasetOrPath = Dataset | str | Path
 Paths = str | Path | Sequence[str | Path]
+Places = str | Place | Sequence[str | Place]
 
 
 def opened(dataset: DatasetOrPath) -> Dataset:
@@ -29,3 +31,8 @@ def as_path(path: str | Path | None) -> Path | None:
 def as_paths(given: Paths) -> list[Path]:
     """Return however many paths were given."""
     return [Path(given)] if isinstance(given, str | Path) else list(map(Path, given))
+
+
+def as_places(given: Places) -> list[Place]:
+    """Return however many paths and addresses (``s3://bucket/walks``) were given."""
+    return [place_of(given)] if isinstance(given, str | Path | Address) else list(map(place_of, given))

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from collect.api.arguments import DatasetOrPath, Paths, as_paths, root_of
+from collect.api.arguments import DatasetOrPath, Paths, Places, as_paths, as_places, root_of
+from img2gps.address import Place
 from img2gps.errors import MissingSiteError
 
 if TYPE_CHECKING:
@@ -15,12 +16,12 @@ __all__ = ["doctor", "ingest", "simulate", "validate"]
 
 
 def ingest(
-    photos: Paths,
+    photos: Places,
     dataset: DatasetOrPath,
     *,
-    site: str | Path | None = None,
-    labels: Paths = (),
-    gpx: Paths = (),
+    site: str | Place | None = None,
+    labels: Places = (),
+    gpx: Places = (),
     clock_offset_s: float | Literal["auto"] = 0.0,
     max_accuracy_m: float | None = None,
     short_side_px: int | None = None,
@@ -35,6 +36,7 @@ def ingest(
 ) -> "Outcomes":
     """Take photos (files or folders) into a dataset and return what became of each: what ``img2gps ingest`` does.
 
+    Photos, site, labels and tracks may lie at addresses of object stores, web servers and archives (``s3://``).
     `site` is a packaged name or a file with a polygon, needed for a new dataset; another one than the dataset's redraws
     it, and `allow_shrink` lets it leave over a tenth of the photos outside. `labels` and `gpx` are tables and tracks
     that give positions; `clock_offset_s` is added to the camera's clock for tracks, ``"auto"`` finds it.
@@ -53,11 +55,9 @@ def ingest(
     """
     from collect.ingestion.options import IngestOptions
     from collect.ingestion.pipeline import ingest as run
+    from collect.ingestion.side_files import with_local_side_files
 
     options = IngestOptions(
-        site=site,
-        labels=as_paths(labels),
-        gpx=as_paths(gpx),
         clock_offset_s=clock_offset_s,
         max_accuracy_m=max_accuracy_m,
         short_side_px=short_side_px,
@@ -70,22 +70,23 @@ def ingest(
         dry_run=dry_run,
         command=command,
     )
+    places = as_places(photos)
     try:
-        return run(as_paths(photos), root_of(dataset), options)
+        with with_local_side_files(options, site=site, labels=as_places(labels), gpx=as_places(gpx)) as options:
+            return run(places, root_of(dataset), options)
     except MissingSiteError as error:
         from collect.outlining.positions import positions_of
         from collect.outlining.proposal import missing_site
 
-        places = as_paths(photos)
         raise missing_site(root_of(dataset), places, str(error), *positions_of(places, jobs=jobs)) from error
 
 
 def validate(
-    photos: Paths,
+    photos: Places,
     *,
-    site: str | Path,
-    labels: Paths = (),
-    gpx: Paths = (),
+    site: str | Place,
+    labels: Places = (),
+    gpx: Places = (),
     clock_offset_s: float | Literal["auto"] = 0.0,
     max_accuracy_m: float | None = None,
     jobs: int = 1,
@@ -102,18 +103,17 @@ def validate(
     """
     from collect.ingestion.options import IngestOptions
     from collect.ingestion.pipeline import validate as run
+    from collect.ingestion.side_files import with_local_side_files
 
     options = IngestOptions(
-        site=site,
-        labels=as_paths(labels),
-        gpx=as_paths(gpx),
         clock_offset_s=clock_offset_s,
         max_accuracy_m=max_accuracy_m,
         jobs=jobs,
         timeout_s=timeout_s,
         include_hidden=include_hidden,
     )
-    return run(as_paths(photos), options)
+    with with_local_side_files(options, site=site, labels=as_places(labels), gpx=as_places(gpx)) as options:
+        return run(as_places(photos), options)
 
 
 def doctor(

@@ -6,7 +6,8 @@ from typing import Literal
 import rich_click as click
 
 from collect.commands.reading_options import reading_options, strict_option
-from img2gps.console import PATH, command, command_line, config_option, dry_run_option, json_option, say
+from img2gps.address import Place
+from img2gps.console import FOLDER, PLACE, command, command_line, config_option, dry_run_option, json_option, say
 from img2gps.text import shell_path
 
 
@@ -14,10 +15,11 @@ from img2gps.text import shell_path
     "ingest",
     example="""img2gps ingest ~/walks/monday quad --site penn-engineering-quad
 img2gps ingest ~/walks/tuesday quad
-img2gps ingest images campus --site campus.geojson --labels labels.csv""",
+img2gps ingest images campus --site campus.geojson --labels labels.csv
+img2gps ingest s3://bucket/walks quad""",
 )
-@click.argument("photos", nargs=-1, required=True, type=PATH)
-@click.argument("dataset", type=PATH)
+@click.argument("photos", nargs=-1, required=True, type=PLACE)
+@click.argument("dataset", type=FOLDER)
 @click.option(
     "--site",
     help="A packaged site or polygon (GeoJSON, KML, GeoPackage), for a new dataset or to change an old one's.",
@@ -36,11 +38,11 @@ img2gps ingest images campus --site campus.geojson --labels labels.csv""",
 @config_option
 @json_option
 def ingest(
-    photos: tuple[Path, ...],
+    photos: tuple[Place, ...],
     dataset: Path,
     site: str | None,
-    labels: tuple[Path, ...],
-    gpx: tuple[Path, ...],
+    labels: tuple[Place, ...],
+    gpx: tuple[Place, ...],
     clock_offset: float | Literal["auto"],
     max_accuracy: float | None,
     timeout: float,
@@ -55,6 +57,8 @@ def ingest(
     as_json: bool,
 ) -> None:
     """Add PHOTOS (files or folders) to DATASET; unusable photos are rejected with a reason.
+
+    PHOTOS can be in object stores, on web servers and in archives: s3://, gs://, https://, zip://.
 
     The originals are never changed. Ingesting the same photos again changes nothing.
     """

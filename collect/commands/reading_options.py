@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from img2gps.console import PATH, FiniteRange, jobs_option
+from img2gps.console import PLACE, FiniteRange, jobs_option
 
 __all__ = ["reading_options", "strict_option"]
 
@@ -27,14 +27,14 @@ class _ClockOffset(FiniteRange):
 _OPTIONS = (
     click.option(
         "--labels",
-        type=PATH,
+        type=PLACE,
         multiple=True,
         help="A table with positions: file_name, latitude, longitude (any usual spelling). May be given several times; "
         "the later file counts.",
     ),
     click.option(
         "--gpx",
-        type=PATH,
+        type=PLACE,
         multiple=True,
         help="A track (GPX, KML) that gives positions to photos without one. May be given several times.",
     ),

@@ -1,26 +1,26 @@
 """`img2gps validate`: the checks of ingest, writing nothing."""
 
-from pathlib import Path
 from typing import Literal
 
 import rich_click as click
 
 from collect.commands.reading_options import reading_options, strict_option
-from img2gps.console import PATH, command, config_option, json_option
+from img2gps.address import Place
+from img2gps.console import PLACE, command, config_option, json_option
 
 
 @command("validate", example="img2gps validate ~/walks/monday --site penn-engineering-quad")
-@click.argument("photos", nargs=-1, required=True, type=PATH)
+@click.argument("photos", nargs=-1, required=True, type=PLACE)
 @click.option("--site", required=True, help="A packaged site or a polygon (GeoJSON, KML, GeoPackage).")
 @reading_options
 @strict_option
 @config_option
 @json_option
 def validate(
-    photos: tuple[Path, ...],
+    photos: tuple[Place, ...],
     site: str,
-    labels: tuple[Path, ...],
-    gpx: tuple[Path, ...],
+    labels: tuple[Place, ...],
+    gpx: tuple[Place, ...],
     clock_offset: float | Literal["auto"],
     max_accuracy: float | None,
     timeout: float,

@@ -29,14 +29,22 @@ def chunks_of(work: Sequence[Labelled], *, again: bool, hash_all: bool, jobs: in
     Unless `hash_all` (nothing is stored), each names the file that it may be a copy of. Pixels are then hardly ever
     read, so that size matters less.
     """
-    twins = None if hash_all else _possible_twins([file for file, _ in work])
+    twins = None if hash_all else _possible_twins([file for file, _ in work if file.stored is None])
     limit = _CHUNK_BYTES if hash_all else 4 * _CHUNK_BYTES
     chunk: list[FileTask] = []
     size = 0
     left = sum(file.size for file, _ in work)
     for file, label in work:
-        twin = None if twins is None else twins.get(file.path, file.path)
-        task = FileTask(path=file.path, name=file.name, label=label, again=again, twin=twin, sidecars=file.sidecars)
+        twin = None if twins is None or file.stored is not None else twins.get(file.path, file.path)
+        task = FileTask(
+            path=file.path,
+            name=file.name,
+            label=label,
+            again=again,
+            twin=twin,
+            sidecars=file.sidecars,
+            stored=file.stored,
+        )
         chunk.append(task)
         size += file.size
         if size >= min(limit, left / (_ROUNDS_LEFT * max(1, jobs))) or len(chunk) >= _CHUNK_FILES:

@@ -22,7 +22,7 @@ def match_labels(files: Sequence[FoundFile], labels: Sequence[Labels], outcomes:
     Of several label files, the later one stands before the earlier. What a person should know goes to `outcomes`.
     """
     regular = [file for file in files if file.obstacle is None and file.unlistable is None]
-    named = [NamedFile(name=file.name, size=file.size, path=file.path) for file in regular]
+    named = [NamedFile(name=file.name, size=file.size, path=file.path, stored=file.stored) for file in regular]
     merged: list[LabelRow | None] = [None] * len(named)
     if labels:
         outcomes.unused_labels = []

@@ -79,7 +79,9 @@ class Intake:
     def take(self, task: FileTask, reading: Reading) -> None:
         """Settle a file that was read."""
         if self._lost_its_row(reading):
-            self._lost_rows.append((FoundFile(path=task.path, name=task.name, sidecars=task.sidecars), task.label))
+            self._lost_rows.append(
+                (FoundFile(path=task.path, name=task.name, sidecars=task.sidecars, stored=task.stored), task.label)
+            )
             return
         self._note(task, reading)
         copy_taken = self._settle(task, reading)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from img2gps.address import Address, place_of
 from img2gps.files import append_record, read_json_lines, replace_records
 
 __all__ = ["finished_ingests", "log_ingest", "portable_command"]
@@ -51,6 +52,9 @@ def _portable(word: str) -> str:
     found = _VALUE.fullmatch(word)
     assert found is not None
     option, value = found[1] or "", found[2]
+    place = place_of(value)
+    if isinstance(place, Address):
+        return option + (place.name or ".")
     if not _ELSEWHERE.match(value):
         return word
     return option + (re.split(r"[/\\]", value.rstrip(_SEPARATORS))[-1] or ".")

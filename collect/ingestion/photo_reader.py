@@ -18,9 +18,10 @@ from PIL import Image, UnidentifiedImageError
 from collect.reading.beside import with_what_stands_beside
 from collect.reading.completeness import lost_pixels, whole_jpeg
 from collect.reading.exif import read_facts
-from collect.reading.file_content import FileContent, holds_same_bytes, load_content
+from collect.reading.file_content import FileContent, holds_same_bytes, load_content, load_object
 from collect.reading.picture import picture_traits
 from collect.reading.sidecars import Sidecar
+from collect.reading.stores import StoredObject
 from collect.reading.structure import Structure, structure_of
 from collect.reading.tables import can_start
 from collect.reading.working_copy import WorkingCopy, is_dark_copy, make_copy
@@ -45,7 +46,7 @@ class FileTask:
 
     `again` asks for a working copy although one lies in the dataset (its row was lost). `twin` is the first input that
     can have the same bytes, or this file itself where there is none: a validation then need not hash it. `sidecars` may
-    say where it was taken.
+    say where it was taken. `stored` is the object that stands for a file of this machine.
     """
 
     path: bytes
@@ -54,6 +55,7 @@ class FileTask:
     again: bool = False
     twin: bytes | None = None
     sidecars: tuple[Sidecar, ...] = ()
+    stored: StoredObject | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,7 +119,11 @@ def read_file(task: FileTask, settings: ReadSettings) -> Reading:
     Raises OSError where the working copy cannot be written, MemoryError where the memory limit was reached.
     """
     try:
-        content = load_content(task.path, mapped=settings.pixels == "doubtful")
+        content = (
+            load_object(task.stored)
+            if task.stored is not None
+            else load_content(task.path, mapped=settings.pixels == "doubtful")
+        )
     except OSError as error:
         if error.errno == errno.ELOOP:
             return Reading(outcome=Skipped(detail="a symbolic link"))

@@ -21,6 +21,7 @@ from collect.reading.discover import check_inputs, discover
 from collect.validation.clock import find_clock_offset, witnesses_of
 from collect.validation.gpx import Tracks, read_tracks
 from collect.validation.rules import Rules
+from img2gps.address import Place
 from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
 from img2gps.imaging import WORKING_SHORT_SIDE_PX
@@ -32,7 +33,7 @@ __all__ = ["examine", "ingest", "tracks_for", "validate"]
 _WORLD = Site(name="the world", polygon=box(-180, -90, 180, 90))
 
 
-def ingest(photos: Sequence[Path], root: Path, options: IngestOptions) -> Outcomes:
+def ingest(photos: Sequence[Place], root: Path, options: IngestOptions) -> Outcomes:
     """Take the photos below `photos` into the dataset at `root` and return what became of every file.
 
     Raises NotFoundError, UsageError, InvalidDatasetError, DatasetLockedError, or the OSError of a disk that is
@@ -71,7 +72,7 @@ def ingest(photos: Sequence[Path], root: Path, options: IngestOptions) -> Outcom
     return outcomes
 
 
-def validate(photos: Sequence[Path], options: IngestOptions) -> Outcomes:
+def validate(photos: Sequence[Place], options: IngestOptions) -> Outcomes:
     """Return what an ingest into a new dataset would make of every file; nothing is written.
 
     Pixels are decoded only where a file's structure leaves doubt (see `collect.reading.structure`).
@@ -79,12 +80,12 @@ def validate(photos: Sequence[Path], options: IngestOptions) -> Outcomes:
     return examine(photos, options)[0]
 
 
-def examine(photos: Sequence[Path], options: IngestOptions) -> tuple[Outcomes, list[Photo]]:
+def examine(photos: Sequence[Place], options: IngestOptions) -> tuple[Outcomes, list[Photo]]:
     """Return the outcomes of a validation and its photos (without working copies); no site accepts every position."""
     return _examined(photos, load_site(options.site) if options.site is not None else _WORLD, options)
 
 
-def _examined(photos: Sequence[Path], site: Site, options: IngestOptions) -> tuple[Outcomes, list[Photo]]:
+def _examined(photos: Sequence[Place], site: Site, options: IngestOptions) -> tuple[Outcomes, list[Photo]]:
     labels = read_given_labels(options.label_paths)
     track, notes = tracks_for(photos, site, options)
     if options.jobs:
@@ -103,7 +104,7 @@ def _site_of(root: Path) -> Site | None:
     return Dataset.open(root).site() if (root / "site.geojson").exists() else None
 
 
-def tracks_for(photos: Sequence[Path], site: Site | None, options: IngestOptions) -> tuple[Tracks | None, list[str]]:
+def tracks_for(photos: Sequence[Place], site: Site | None, options: IngestOptions) -> tuple[Tracks | None, list[str]]:
     """Return the tracks with the clock's offset, looked for where that is asked, and notes.
 
     Raises UsageError where the offset cannot be told.

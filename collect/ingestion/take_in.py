@@ -19,6 +19,7 @@ from collect.ingestion.photo_store import sweep_temporary_files
 from collect.ingestion.prepare import check_free_space
 from collect.ingestion.workers import Failure, Settings, process_items
 from collect.reading.discover import FoundFile
+from collect.reading.stores import is_of_this_process
 from collect.validation.gpx import Tracks
 from collect.validation.labels import Labels
 from collect.validation.unplaced import track_notes
@@ -97,7 +98,7 @@ def _readings(
     if not work:
         return
     chunks = chunks_of(work, again=again, hash_all=settings.pixels != "doubtful", jobs=options.jobs)
-    if options.jobs == 0:
+    if options.jobs == 0 or any(file.stored and is_of_this_process(file.stored) for file, _ in work):
         for chunk in chunks:
             yield from ((task, read_file(task, settings)) for task in chunk)
         return

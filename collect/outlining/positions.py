@@ -10,6 +10,7 @@ from collect.ingestion.options import IngestOptions
 from collect.ingestion.pipeline import examine
 from collect.outlining.drawing import Drawing
 from collect.outlining.proposal import Proposal, propose_site
+from img2gps.address import Address, Place
 from img2gps.basemap import Basemap, basemap_of
 from img2gps.basemap.features import in_metres
 from img2gps.dataset import Dataset
@@ -22,16 +23,18 @@ from img2gps.text import safe_path, safe_text
 __all__ = ["new_drawing", "positions_of", "proposal_around"]
 
 
-def positions_of(places: Sequence[Path], *, jobs: int = 1) -> tuple[FloatArray, FloatArray]:
+def positions_of(places: Sequence[Place], *, jobs: int = 1) -> tuple[FloatArray, FloatArray]:
     """Return lon and lat in degrees, each (N,), of the photos of datasets, and of files and folders of photos.
 
     Raises NotFoundError where a place does not exist.
     """
     lons: list[float] = []
     lats: list[float] = []
-    raw: list[Path] = []
+    raw: list[Place] = []
     for place in places:
-        if (place / "manifest.parquet").is_file():
+        if isinstance(place, Address):
+            raw.append(place)
+        elif (place / "manifest.parquet").is_file():
             frame = Dataset.open(place).frame()
             lons += frame["lon"].tolist()
             lats += frame["lat"].tolist()

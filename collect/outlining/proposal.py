@@ -9,6 +9,7 @@ import shapely
 from numpy.typing import ArrayLike
 from shapely.geometry import Polygon
 
+from img2gps.address import Place
 from img2gps.errors import UsageError
 from img2gps.geo import LocalFrame
 from img2gps.site import Site
@@ -93,7 +94,7 @@ def _grid_graph(points_m: np.ndarray) -> object:
     return coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=shape)
 
 
-def missing_site(root: Path, photos: list[Path], sentence: str, lon: ArrayLike, lat: ArrayLike) -> UsageError:
+def missing_site(root: Path, photos: list[Place], sentence: str, lon: ArrayLike, lat: ArrayLike) -> UsageError:
     """Return the error of an ingest into a new dataset without a site: what it could be, and how to go on.
 
     `sentence` says what is missing; the positions are those of the photos given.
@@ -102,7 +103,7 @@ def missing_site(root: Path, photos: list[Path], sentence: str, lon: ArrayLike, 
         proposal = propose_site(lon, lat)
     except UsageError:
         return UsageError(sentence)
-    file, given = shell_path(f"{root.name}.geojson"), " ".join(f"--on {shell_path(path)}" for path in photos[:3])
+    file, given = shell_path(f"{root.name}.geojson"), " ".join(f"--on {shell_path(str(path))}" for path in photos[:3])
     return UsageError(
         f"{sentence} {proposal.sentence()} Draw the site with `img2gps site draw {file} {given}`, or take that outline "
         f"with `--accept`; then ingest into {safe_path(root)} with `--site {file}`."

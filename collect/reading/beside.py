@@ -14,6 +14,7 @@ from collect.reading.facts import Facts, Position, PositionProblem
 from collect.reading.file_content import READ_FLAGS
 from collect.reading.gps_tags import NULL_ISLAND_DEG
 from collect.reading.sidecars import Sidecar
+from collect.reading.stores import read_object
 from collect.reading.takeout import MAX_JSON_BYTES, read_takeout, takeout_position, takeout_time, takeout_title
 from collect.reading.xmp import MAX_XMP_BYTES, XmpError, moment_of, position_in, read_xmp
 from collect.reading.xmp_packets import packets_of
@@ -117,9 +118,9 @@ def _of_sidecar(sidecar: Sidecar, name: str) -> _Said | str | None:
     """Return what a sidecar says, None where it is of something else, or what is wrong with it."""
     limit = MAX_XMP_BYTES if sidecar.kind == "sidecar" else MAX_JSON_BYTES
     try:
-        content = _content(sidecar.path, limit)
+        content = _content(sidecar, limit)
     except OSError as error:
-        return error.strerror or "it cannot be opened"
+        return error.strerror or str(error) or "it cannot be opened"
     if content is None:
         return None
     if len(content) > limit:
@@ -135,9 +136,12 @@ def _of_sidecar(sidecar: Sidecar, name: str) -> _Said | str | None:
     return _Said(origin="takeout", position=takeout_position(document), moment=takeout_time(document))
 
 
-def _content(path: bytes, limit: int) -> bytes | None:
+def _content(sidecar: Sidecar, limit: int) -> bytes | None:
     """Return the first bytes of a regular file, one more than `limit`; None where it is something else."""
-    with os.fdopen(os.open(path, READ_FLAGS), "rb") as file:
+    if sidecar.stored is not None:
+        size = sidecar.stored.size
+        return read_object(sidecar.stored, end=None if size is None else min(size, limit + 1))
+    with os.fdopen(os.open(sidecar.path, READ_FLAGS), "rb") as file:
         return file.read(limit + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
 
 

@@ -7,13 +7,15 @@ itself may be one, as with ``find -H``), so that loops cannot arise and nothing 
 import dataclasses
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from collect.reading.left_out import left_out_as
 from collect.reading.sidecars import Sidecar, find_sidecars
+from collect.reading.stores import Listed, StoredObject, list_objects
+from img2gps.address import Address, Place
 from img2gps.errors import NotFoundError, UsageError
-from img2gps.text import safe_path, shell_path
+from img2gps.text import safe_path, safe_text, shell_path
 
 __all__ = ["FoundFile", "check_inputs", "discover", "portable_name"]
 
@@ -25,7 +27,8 @@ class FoundFile:
     `path` is absolute; `name` is relative to the argument it was found under, with slashes. `obstacle` says why the
     file must not be opened (a link, a FIFO, a device ...), `unlistable` that it is a folder that could not be read,
     `left_out` why it is no photo of the walk (a code of `collect.reading.left_out.LEFT_OUT`). `sidecars` are the files
-    beside it that may say where it was taken.
+    beside it that may say where it was taken. `stored` is the object of a store that stands for a file of this machine:
+    `path` is then its whole address.
     """
 
     path: bytes
@@ -37,6 +40,7 @@ class FoundFile:
     unlistable: str | None = None
     left_out: str | None = None
     sidecars: tuple[Sidecar, ...] = ()
+    stored: StoredObject | None = None
 
     @property
     def status(self) -> tuple[int, int, int]:
@@ -44,7 +48,7 @@ class FoundFile:
         return self.size, self.mtime_ns, self.inode
 
 
-def discover(inputs: Sequence[Path], *, exclude: Path | None = None, include_hidden: bool = False) -> list[FoundFile]:
+def discover(inputs: Sequence[Place], *, exclude: Path | None = None, include_hidden: bool = False) -> list[FoundFile]:
     """Return every file below `inputs` once, ordered by file name, then path; `exclude` is never entered.
 
     What is no photo of the walk (trash, thumbnails) says so, unless `include_hidden`; what is named itself is meant.
@@ -55,28 +59,57 @@ def discover(inputs: Sequence[Path], *, exclude: Path | None = None, include_hid
     entered = {excluded} if excluded else set[tuple[int, int]]()
     found: dict[bytes, FoundFile] = {}
     for argument in inputs:
-        root = os.path.realpath(os.fsencode(argument))
-        folder = argument.is_dir()
-        entries = _walk(root, root, entered) if folder else [_entry(root, _base(root))]
+        folder, entries = _stored(argument) if isinstance(argument, Address) else _local(argument, entered)
         for entry in entries:
             code = left_out_as(entry.name) if folder and not include_hidden else None
             found.setdefault(entry.path, dataclasses.replace(entry, left_out=code) if code else entry)
     return _with_sidecars(sorted(found.values(), key=lambda entry: (_base(entry.path), entry.path)))
 
 
+def _local(argument: Path, entered: set[tuple[int, int]]) -> tuple[bool, Iterable[FoundFile]]:
+    root = os.path.realpath(os.fsencode(argument))
+    folder = argument.is_dir()
+    return folder, _walk(root, root, entered) if folder else [_entry(root, _base(root))]
+
+
+def _stored(address: Address) -> tuple[bool, Iterable[FoundFile]]:
+    """Return whether an address is a folder, and its objects. Raises UsageError where it is a dataset."""
+    listed = list(list_objects(address))
+    if {"manifest.parquet", "site.geojson"} <= {one.name for one in listed}:
+        raise UsageError(f"{safe_text(str(address))} is a dataset that img2gps made, not a folder of raw photos.")
+    return len(listed) > 1 or listed[0].name != listed[0].whole.rpartition("/")[2], map(_stored_entry, listed)
+
+
+def _stored_entry(one: Listed) -> FoundFile:
+    size, mtime_ns, inode = one.object.status
+    return FoundFile(
+        path=os.fsencode(one.whole),
+        name=portable_name(os.fsencode(one.name)),
+        size=size,
+        mtime_ns=mtime_ns,
+        inode=inode,
+        unlistable=one.fault,
+        stored=one.object,
+    )
+
+
 def _with_sidecars(files: list[FoundFile]) -> list[FoundFile]:
-    sidecars = find_sidecars([file.path for file in files if file.obstacle is None and file.left_out is None])
+    wanted = [file for file in files if file.obstacle is None and file.left_out is None]
+    stored = {file.path: file.stored for file in files if file.stored is not None}
+    sidecars = find_sidecars([file.path for file in wanted], stored=stored)
     return [
         dataclasses.replace(file, sidecars=sidecars[file.path]) if file.path in sidecars else file for file in files
     ]
 
 
-def check_inputs(inputs: Sequence[Path]) -> None:
+def check_inputs(inputs: Sequence[Place]) -> None:
     """Raise NotFoundError where an input does not exist, UsageError where one is a dataset or lies in one.
 
     A dataset's working copies carry no EXIF: taken for raw photos they would all be rejected for a false reason.
     """
     for argument in inputs:
+        if isinstance(argument, Address):  # asked once, when it is listed
+            continue
         if not argument.exists():
             raise NotFoundError(f"No file or folder {safe_path(argument)}: check the path.")
         dataset = _dataset_around(argument.resolve())

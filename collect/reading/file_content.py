@@ -6,14 +6,16 @@ import os
 import stat
 from typing import Final
 
+from collect.reading.stores import StoredObject, read_object
 from img2gps.formats import HEAD_BYTES, MAX_FILE_BYTES, Kind, sniff
 
-__all__ = ["READ_FLAGS", "FileContent", "holds_same_bytes", "load_content"]
+__all__ = ["READ_FLAGS", "FileContent", "holds_same_bytes", "load_content", "load_object"]
 
 READ_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """Whatever a name has become since the walk, opening it follows no link and waits for nobody."""
 
 _PIECE_BYTES: Final = 1 << 18
+_PHOTO_ENDINGS: Final = (".jpg", ".jpeg", ".heic", ".heif", ".png", ".webp", ".avif", ".tif", ".tiff", ".mpo")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,21 @@ def load_content(path: bytes, *, mapped: bool) -> FileContent | None:
             data = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) if mapped else _read_all(descriptor, size)
             size = len(data)
         return FileContent(data=data, kind=kind, size=size, status=(status.st_size, status.st_mtime_ns, status.st_ino))
+
+
+def load_object(source: StoredObject) -> FileContent:
+    """Return the bytes of an object that is a photo; of another, its first bytes alone. No byte is read twice.
+
+    What is not named like a photo is asked for its beginning first: a film costs one small request. Raises OSError.
+    """
+    known = source.size is not None and source.size <= MAX_FILE_BYTES
+    named = known and source.key.partition("?")[0].lower().endswith(_PHOTO_ENDINGS)
+    data = read_object(source) if named else read_object(source, end=min(HEAD_BYTES, source.size or HEAD_BYTES))
+    kind, size = sniff(data[:HEAD_BYTES]), len(data) if source.size is None else source.size
+    if not named and kind.state != "other" and (known or source.size is None):
+        data = read_object(source) if source.size is None else data + read_object(source, start=len(data))
+        size = len(data)
+    return FileContent(data=data, kind=kind, size=size, status=source.read_status)
 
 
 def _read_all(descriptor: int, size: int) -> bytes:

@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 
+from collect.reading.stores import StoredObject
+
 __all__ = ["EDITED", "Sidecar", "find_sidecars"]
 
 _ENDINGS: Final = (b".xmp", b".json")
@@ -37,17 +39,27 @@ class Sidecar:
     kind: Literal["sidecar", "takeout"]
     state: str
     shared: bool = False
+    stored: StoredObject | None = None
 
 
-def find_sidecars(paths: Sequence[bytes]) -> dict[bytes, tuple[Sidecar, ...]]:
-    """Return the sidecars of the files that have any, XMP first; each folder is listed once."""
+def find_sidecars(
+    paths: Sequence[bytes], *, stored: Mapping[bytes, StoredObject] | None = None
+) -> dict[bytes, tuple[Sidecar, ...]]:
+    """Return the sidecars of the files that have any, XMP first; each folder is listed once.
+
+    `stored` are the objects among the files, by their addresses: what lies beside these is among them, too.
+    """
+    objects: dict[bytes, dict[bytes, StoredObject]] = defaultdict(dict)
+    for path, one in (stored or {}).items():
+        folder, _, name = path.rpartition(b"/")
+        objects[folder][name] = one
     folders: dict[bytes, list[bytes]] = defaultdict(list)
     for path in paths:
         folder, _, name = path.rpartition(b"/")
         folders[folder].append(name)
     found = {}
     for folder, names in folders.items():
-        beside = _Beside.of(folder)
+        beside = _Beside.among(folder, objects[folder]) if folder in objects else _Beside.of(folder)
         if beside is not None:
             for name in names:
                 if not name.lower().endswith(_ENDINGS) and (sidecars := tuple(beside.sidecars(name))):
@@ -58,8 +70,11 @@ def find_sidecars(paths: Sequence[bytes]) -> dict[bytes, tuple[Sidecar, ...]]:
 class _Beside:
     """The sidecars of one folder: XMP by lower name; JSON by what stands before the number and ``.json``."""
 
-    def __init__(self, folder: bytes, names: Sequence[bytes]) -> None:
+    def __init__(
+        self, folder: bytes, names: Sequence[bytes], stored: Mapping[bytes, StoredObject] | None = None
+    ) -> None:
         self._folder = folder
+        self._stored = stored or {}
         self._states: dict[bytes, str | None] = {}
         self._xmp: Mapping[str, bytes] = {_text(n).lower(): n for n in names if n.lower().endswith(b".xmp")}
         self._json: dict[tuple[str, str], bytes] = {}
@@ -79,6 +94,12 @@ class _Beside:
         except OSError:
             return None
         return cls(folder, names) if names else None
+
+    @classmethod
+    def among(cls, folder: bytes, stored: Mapping[bytes, StoredObject]) -> "_Beside | None":
+        """Return the sidecars among the objects of a folder, None where it has none."""
+        names = sorted(name for name in stored if name.lower().endswith(_ENDINGS))
+        return cls(folder, names, stored) if names else None
 
     def sidecars(self, name: bytes) -> Iterator[Sidecar]:
         """Yield what may belong to a photo, the nearest first."""
@@ -111,11 +132,22 @@ class _Beside:
         if name is None:
             return []
         if name not in self._states:
-            self._states[name] = _state(self._folder + b"/" + name)
+            self._states[name] = self._state(name)
         state = self._states[name]
-        return (
-            [] if state is None else [Sidecar(path=self._folder + b"/" + name, kind=kind, state=state, shared=shared)]
-        )
+        if state is None:
+            return []
+        path = self._folder + b"/" + name
+        return [Sidecar(path=path, kind=kind, state=state, shared=shared, stored=self._stored.get(name))]
+
+    def _state(self, name: bytes) -> str | None:
+        """Return what changes when a sidecar does, None where it is gone."""
+        if self._stored:
+            return f"{self._stored[name].size}-{self._stored[name].version}"
+        try:
+            status = os.lstat(self._folder + b"/" + name)
+        except OSError:
+            return None
+        return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def _originals(file: str) -> Iterator[str]:
@@ -142,12 +174,3 @@ def _plain_name(text: str) -> tuple[str, str]:
 def _text(name: bytes) -> str:
     """Return a name as text; macOS decomposes letters, and the files of one folder may come from two systems."""
     return unicodedata.normalize("NFC", name.decode("utf-8", "surrogateescape"))
-
-
-def _state(path: bytes) -> str | None:
-    """Return what changes when a sidecar does, None where it is gone."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return f"{status.st_size}-{status.st_mtime_ns}"

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from collect.reading.stores import StoredObject, read_object
 from collect.tables.names import NameBook, is_absolute, normal, shared_end
 from collect.tables.reader import read_table
 from collect.tables.rows import Row
@@ -65,6 +66,14 @@ class NamedFile:
     name: str
     size: int
     path: bytes
+    stored: StoredObject | None = None
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its bytes. Raises OSError."""
+        return (
+            sha256_file(Path(os.fsdecode(self.path))) if self.stored is None else sha256_bytes(read_object(self.stored))
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +177,7 @@ def _alike(files: Sequence[NamedFile]) -> bool:
     if len({file.size for file in files}) > 1:
         return False
     try:
-        return len(files) < 2 or len({sha256_file(Path(os.fsdecode(file.path))) for file in files}) == 1
+        return len(files) < 2 or len({file.sha256 for file in files}) == 1
     except OSError:
         return False
 

@@ -1,0 +1,280 @@
+"""Object stores, web servers and archives by fsspec: what lies below an address, and the bytes of one object.
+
+Credentials are those that the libraries find in the environment. Errors are told without what an address hides.
+"""
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import unquote
+
+from img2gps.address import Address, without_secrets
+from img2gps.errors import Img2GPSError, NotFoundError, UsageError
+from img2gps.text import safe_text
+
+__all__ = ["Listed", "StoredObject", "is_of_this_process", "list_objects", "read_address", "read_object"]
+
+# one request lists a thousand objects, whatever their folders
+_FLAT: Final = ("s3", "s3a", "gs", "gcs")
+_WEB: Final = ("http", "https")
+_VERSION: Final = (("ETag",), ("etag",), ("md5Hash",), ("Content-MD5",), ("Digest",), ("CRC", "date_time"))
+_MOMENT: Final = (("mtime",), ("LastModified",), ("updated",), ("Last-Modified",), ("created",), ("modified",))
+_ATTEMPTS: Final = 3
+_PAUSE_S: Final = 0.5
+_HEADS_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """An object to read: `store` opens its file system, `key` is its path there. None of both is for people.
+
+    `size` is in bytes, None where the store does not say. `version` changes when the object does: its ETag, else a
+    checksum or the time of its last change; None where the store tells nothing of it.
+    """
+
+    store: str
+    key: str
+    size: int | None = None
+    version: str | None = None
+
+    @property
+    def status(self) -> tuple[int, int, int]:
+        """What stands for size, mtime_ns and inode of a file: the size, and 127 bits of a hash of the version."""
+        if self.version is None:
+            return self.size or 0, 0, 0
+        digest = hashlib.sha256(self.version.encode()).digest()
+        return self.size or 0, int.from_bytes(digest[:8]) >> 1, int.from_bytes(digest[8:16])
+
+    @property
+    def read_status(self) -> tuple[int, int, int]:
+        """What the index holds after a reading: nothing that an unversioned object would be recognised by."""
+        return (self.size or 0, -1, 0) if self.version is None else self.status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """An object found below an address: its whole name as text, and its name relative to the address.
+
+    `fault` says that a folder could not be listed, or that nothing could be learnt of the object.
+    """
+
+    whole: str
+    name: str
+    object: StoredObject
+    fault: str | None = None
+
+
+def list_objects(address: Address) -> Iterator[Listed]:
+    """Yield every object below an address, or the one that it names, in the order of the store.
+
+    Raises NotFoundError where there is nothing, UsageError where the store cannot be asked.
+    """
+    store = _store_of(address)
+    with _told(address):
+        files, root = _opened(store)
+        protocol = _protocol(files)
+        entries = _web_entries(files, root) if protocol in _WEB else _entries(files, root, flat=protocol in _FLAT)
+        found = False
+        for info in entries:
+            found = True
+            key = str(info["name"])
+            version, size = _version(info), info.get("size")
+            yield Listed(
+                whole=_whole(store, protocol, files, key),
+                name=_relative(key, root, address, web=protocol in _WEB),
+                object=StoredObject(store=store, key=key, size=size, version=version),
+                fault=info.get("fault"),
+            )
+        if not found:
+            raise NotFoundError(f"No photos at {safe_text(str(address))}: check the address.")
+
+
+def read_object(source: StoredObject, *, start: int = 0, end: int | None = None) -> bytes:
+    """Return the bytes of an object, from `start` to before `end`, however often the connection breaks.
+
+    Raises OSError with words that hide no credentials where it cannot be read whole.
+    """
+    end = source.size if end is None else end
+    for attempt in range(_ATTEMPTS):
+        try:
+            data = _bytes_of(source, start, end)
+            if end is not None and len(data) < end - start and not _has_shrunk(source, len(data)):
+                raise OSError(f"{len(data):,} of {end - start:,} bytes came")
+        except (FileNotFoundError, PermissionError, ImportError) as error:
+            raise OSError(_words(error)) from None
+        except Exception as error:  # noqa: BLE001  every library of a store has errors of its own
+            if attempt + 1 == _ATTEMPTS:
+                raise OSError(_words(error)) from None
+            time.sleep(_PAUSE_S * 4**attempt)
+        else:
+            return data
+    raise AssertionError
+
+
+def read_address(address: Address, *, limit: int) -> bytes:
+    """Return the bytes of the one object at an address, `limit` + 1 at most.
+
+    Raises NotFoundError, or UsageError where it cannot be read.
+    """
+    store = _store_of(address)
+    with _told(address):
+        files, root = _opened(store)
+        info = files.info(root)
+        if info.get("type") == "directory":
+            raise UsageError(f"{safe_text(str(address))} is a folder: give the address of a file.")
+        source = StoredObject(store=store, key=str(info["name"]), size=info.get("size"))
+        return read_object(source, end=min(source.size, limit + 1) if source.size is not None else None)
+
+
+def is_of_this_process(source: StoredObject) -> bool:
+    """Return whether other processes cannot read an object, as with ``memory://``."""
+    return source.store.lower().startswith("memory://") or "::memory://" in source.store.lower()
+
+
+def _store_of(address: Address) -> str:
+    """Return an address in the words of fsspec: ``zip://walk.zip`` is the archive, not a file within one."""
+    url = address.url
+    if url.lower().startswith("zip://") and "::" not in url:
+        return f"zip://::file://{os.path.abspath(url[len('zip://') :])}"  # noqa: PTH100  of a worker, too
+    return url
+
+
+@lru_cache(maxsize=16)
+def _opened(store: str) -> tuple[Any, str]:
+    """Return the file system that opens an address, and its path there; listings are not kept in memory."""
+    from fsspec.core import url_to_fs
+
+    options: dict[str, Any] = {} if "::" in store else {"use_listings_cache": False}
+    files, root = url_to_fs(store, **options)
+    return files, str(root)
+
+
+def _protocol(files: Any) -> str:
+    return str(files.protocol if isinstance(files.protocol, str) else files.protocol[0])
+
+
+def _entries(files: Any, root: str, *, flat: bool) -> Iterator[Mapping[str, Any]]:
+    """Yield what the store says of each file below `root`; a folder that cannot be listed is told as a fault."""
+    if flat or (root.strip("/") and files.isfile(root)):
+        yield from _only_files(files.find(root, detail=True).values())
+        return
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        try:
+            entries = files.ls(folder, detail=True)
+        except FileNotFoundError:
+            if folder == root:
+                return
+            continue
+        except Exception as error:
+            if folder == root:
+                raise
+            yield {"name": folder, "fault": _words(error)}
+            continue
+        pending += [entry["name"] for entry in entries if entry["type"] == "directory" and entry["name"] != folder]
+        yield from _only_files(entries)
+
+
+def _only_files(entries: Any) -> Iterator[Mapping[str, Any]]:
+    return (entry for entry in entries if entry["type"] == "file" and not str(entry["name"]).endswith("/"))
+
+
+def _web_entries(files: Any, root: str) -> Iterator[Mapping[str, Any]]:
+    """Yield what a web server says of the files that its listings name; a name with an ending is a file itself."""
+    if not root.endswith("/") and "." in root.partition("://")[2].partition("/")[2].rpartition("/")[2]:
+        yield {**files.info(root), "name": root}
+        return
+    pending, names, faults, seen = [root.rstrip("/") + "/"], [], [], set[str]()
+    while pending:
+        folder = pending.pop()
+        try:
+            links = files.ls(folder, detail=False)
+        except Exception as error:
+            if not seen:
+                raise
+            faults.append({"name": folder.rstrip("/"), "fault": _words(error)})
+            continue
+        seen.add(folder)
+        below = sorted(link for link in set(links) if link.startswith(folder) and not {"?", "#"} & set(link))
+        pending += [link for link in below if link.endswith("/") and link not in seen]
+        names += [link for link in below if not link.endswith("/")]
+    yield from faults
+    with ThreadPoolExecutor(_HEADS_AT_ONCE, thread_name_prefix="img2gps-head") as threads:
+        yield from threads.map(lambda name: _web_info(files, name), names)
+
+
+def _web_info(files: Any, name: str) -> dict[str, Any]:
+    try:
+        return {**files.info(name), "name": name}
+    except Exception as error:  # noqa: BLE001  told of this file alone
+        return {"name": name, "fault": _words(error)}
+
+
+def _version(info: Mapping[str, Any]) -> str | None:
+    for keys in (*_VERSION, *_MOMENT):
+        if all(info.get(key) for key in keys):
+            return " ".join(str(info[key]) for key in keys)
+    return None
+
+
+def _whole(store: str, protocol: str, files: Any, key: str) -> str:
+    """Return what tells an object from all others and hides no credentials; its last part is its name."""
+    if "::" in store:
+        return f"{protocol}:{without_secrets(store.partition('::')[2])}/{key.lstrip('/')}"
+    return without_secrets(str(files.unstrip_protocol(key)))
+
+
+def _relative(key: str, root: str, address: Address, *, web: bool) -> str:
+    base = root.partition("?")[0] if web else root
+    name = key.partition("?")[0][len(base) :].lstrip("/") or key.partition("?")[0].rpartition("/")[2] or address.name
+    return unquote(name) if web else name
+
+
+def _bytes_of(source: StoredObject, start: int, end: int | None) -> bytes:
+    if end is not None and end <= start:
+        return b""
+    files, _ = _opened(source.store)
+    if _protocol(files) in _WEB and start == 0 and end == source.size:  # some servers know no ranges
+        return bytes(files.cat_file(source.key))
+    data = bytes(files.cat_file(source.key, start=start, end=end))
+    return data if end is None else data[: end - start]
+
+
+def _has_shrunk(source: StoredObject, size: int) -> bool:
+    """Return whether an object was replaced by a smaller one since the listing, which the next ingest sees."""
+    files, _ = _opened(source.store)
+    return bool(files.info(source.key).get("size") == size)
+
+
+@contextlib.contextmanager
+def _told(address: Address) -> Iterator[None]:
+    """Turn what the libraries raise into one sentence about the address."""
+    where = safe_text(str(address))
+    try:
+        yield
+    except Img2GPSError:
+        raise
+    except ImportError as error:
+        scheme = address.url.partition("://")[0].lower()
+        raise UsageError(f"{scheme}:// needs a library that is missing: pip install 'img2gps[cloud]'.") from error
+    except FileNotFoundError as error:
+        raise NotFoundError(f"Nothing at {where}: check the address.") from error
+    except PermissionError as error:
+        raise UsageError(f"No permission to read {where} ({_words(error)}): check the credentials.") from error
+    except Exception as error:  # noqa: BLE001  every library of a store has errors of its own
+        if "credentials" in f"{type(error).__name__} {error}".lower():
+            raise UsageError(f"No credentials for {where}: set them as its library expects them.") from None
+        raise UsageError(f"Cannot read {where} ({_words(error)}).") from None
+
+
+def _words(error: BaseException) -> str:
+    """Return what an error says, without the secrets of an address."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return safe_text(without_secrets(" ".join(str(said).split())) or type(error).__name__, limit=200)
