@@ -79,8 +79,8 @@ def check_place(shapes: list[BaseGeometry], path: Path, site: Site | None) -> No
             "write lon before lat, as GeoJSON wants it."
         )
     raise UsageError(
-        f"Nothing of {safe_path(path)} lies near the site, the nearest some {nearest_m / 1000:,.0f} km away: "
-        "give the layer of this site, in EPSG:4326 (WGS 84) or with its crs."
+        f"Nothing of {safe_path(path)} lies near the site; the nearest is {nearest_m / 1000:,.0f} km away. "
+        "Give the layer of this site, in EPSG:4326 (WGS 84) or with its crs."
     )
 
 

@@ -35,7 +35,7 @@ def read_forgotten(path: Path) -> dict[str, str]:
     if not mark or digest != f"{sha256_bytes(body.encode())}\n" or len(rows) != len(lines):
         raise InvalidDatasetError(
             f"{safe_path(path)} was changed after it was written: restore it from a backup, or delete it and forget "
-            "the photos again; without it, an ingest brings them back."
+            "the photos again. Without it, an ingest brings them back."
         )
     return rows
 

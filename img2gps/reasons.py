@@ -149,7 +149,7 @@ FLAGS: Final = _table(
     ("heading_unknown", "no compass heading was recorded", "turn the compass on in the camera's settings"),
     (
         "time_unknown",
-        "no capture time is known: none was recorded, or a clock time whose zone nothing names",
+        "no capture time is known: none was recorded, or its zone is unknown",
         "where a clock time was read, name `time_zone` in the site file and give it by --site; else set the phone's "
         f"clock, and {_COPY_ORIGINALS}",
     ),

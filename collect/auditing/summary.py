@@ -211,9 +211,9 @@ def _expected_line(audit: AuditResult) -> list[str]:
     low, high = figures["new_walk_interval_90_m"]
     ground = "where the photos are" if figures["where"] == "photos" else "anywhere on the site"
     return [
-        f"To expect of {safe_text(audit.expected.run)}: {np.sqrt(np.mean(error_m**2)):.0f} m RMSE over the cells, "
-        f"{error_m.max():.0f} m where it is worst; of a new walk {ground} {low:.0f} to {high:.0f} m (90 %).",
-        "The stops are those that lower this error most per minute on foot.",
+        f"Expected error of {safe_text(audit.expected.run)}: {np.sqrt(np.mean(error_m**2)):.0f} m RMSE over the cells, "
+        f"{error_m.max():.0f} m in the worst. A new walk {ground}: {low:.0f} to {high:.0f} m (90 %).",
+        "The stops lower this error most per minute on foot.",
     ]
 
 

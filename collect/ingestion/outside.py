@@ -27,8 +27,8 @@ def read_outside(dataset: Dataset) -> dict[str, Photo]:
         return {photo.id: photo for photo in photos_of(read_table(dataset.outside_path)[0])}
     except InvalidDatasetError as error:
         raise InvalidDatasetError(
-            f"{safe_path(dataset.outside_path)} is damaged: restore it from a backup, or delete it; the photos that it "
-            "holds, outside the site of today, then come back from their sources alone."
+            f"{safe_path(dataset.outside_path)} is damaged: restore it from a backup, or delete it. "
+            "Photos outside today's site then come back only from their originals."
         ) from error
 
 

@@ -33,9 +33,9 @@ def close(outcomes: Outcomes, *, title: str, as_json: bool, strict: bool) -> Non
         warn(_left_out(outcomes))
     if outcomes.without_zone:
         warn(
-            f"{format_count(outcomes.without_zone, 'photo has', 'photos have')} a clock time whose zone nothing names: "
+            f"{format_count(outcomes.without_zone, 'photo has', 'photos have')} a clock time of unknown zone: "
             'add "time_zone", such as "America/New_York", to the properties of the site file and ingest again with '
-            "--site; the time is then known."
+            "--site."
         )
     if as_json:
         print_json(outcomes.to_report())

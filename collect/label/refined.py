@@ -75,9 +75,9 @@ class RefinementSummary:
         """Return the summary in words."""
         rounds = format_count(len(self.log_likelihood), "round")
         return (
-            f"{format_count(self.photos, 'position')} refined in {rounds}, of which {self.kept_round} was kept: moved "
-            f"{self.moved_median_m:.1f} m in the median; half lie within {self.radius_50_median_m:.1f} m of the truth, "
-            f"if the model of errors holds. Kept in {safe_text(self.file)}; corrections stand above it."
+            f"{format_count(self.photos, 'position')} refined in {rounds}, of which {self.kept_round} was kept. "
+            f"They moved {self.moved_median_m:.1f} m in the median. Half lie within {self.radius_50_median_m:.1f} m of "
+            f"the truth, if the model of errors holds. Kept in {safe_text(self.file)}; corrections stand above it."
         )
 
 

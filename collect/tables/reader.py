@@ -122,8 +122,7 @@ def _no_header(parsed: Mapping[str, Sequence[Sequence[str]]], where: str, decode
         )
     if absent == ["name"]:
         return (
-            f"{where} has neither a column id nor source_name, and no other for the name of a photo "
-            "(file_name, image, path, photo): nothing says which photo a row is about."
+            f"{where} has no column for the photo: add id, source_name, file_name, image, path or photo to the header."
         )
     axis = next((name for name in ("lon", "lat") if name in absent), "lat")
     note = "" if decoded.is_unicode else " (The file is not UTF-8 text and was read as Windows-1252.)"

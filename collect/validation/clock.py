@@ -137,7 +137,7 @@ def _offset_of(tracks: Tracks, own: Sequence[Witness]) -> tuple[float | None, st
     if spread_s > _WORST_S:
         return None, f"the offset is near {best_s:.0f} s, but only known to {spread_s:.0f} s"
     return best_s, (
-        f"--clock-offset auto found {best_s:.0f} s, give or take {spread_s:.0f} s: {int(support.max())} of {len(own)} "
+        f"--clock-offset auto found {best_s:.0f} s, give or take {spread_s:.0f} s. {int(support.max())} of {len(own)} "
         f"photos with a position of their own then lie on the track, {error_m:.0f} m from it in the median."
     )
 

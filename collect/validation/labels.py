@@ -129,8 +129,8 @@ class Labels:
             return []
         return [
             f"{format_count(self.coarse, 'label')} of {len(self.by_name):,} hold a position of {_COARSE_DECIMALS} "
-            f"decimals or fewer, such as {self.example.where}, {self.example.lat:g}, {self.example.lon:g}: a "
-            "spreadsheet may have rounded it by 50 m and more; export the table again with 6 decimals."
+            f"decimals or fewer, such as {self.example.where}, {self.example.lat:g}, {self.example.lon:g}. A "
+            "spreadsheet may have rounded it by 50 m and more. Export the table again with 6 decimals."
         ]
 
     def _rightful(self, key: str, numbers: Sequence[int], files: Sequence[NamedFile]) -> list[int]:
@@ -157,8 +157,8 @@ class Labels:
 
 def _ambiguity_notes(ambiguous: Mapping[str, int]) -> list[str]:
     return [
-        f"Files of different bytes answer to the name {safe_text(name)}, of which {count} take no label: "
-        "give their folders in the label file to tell them apart."
+        f"The label {safe_text(name)} matches several different files, so {count} of them take no label: "
+        "give their folders in the label file."
         for name, count in sorted(ambiguous.items())
     ]
 

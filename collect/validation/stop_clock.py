@@ -81,7 +81,7 @@ def _told(
     if spread_s > _WORST_S:
         return None, f"the stops tell the offset, near {found_s:.0f} s, only to {spread_s:.0f} s"
     return found_s, (
-        f"--clock-offset auto found {found_s:.0f} s, give or take {spread_s:.0f} s, from where the walker stood still: "
+        f"--clock-offset auto found {found_s:.0f} s, give or take {spread_s:.0f} s, from where the walker stood still. "
         f"{hits[best]} of {photos} moments of photos then fall onto stops of the track, each onto another one."
     )
 

@@ -170,12 +170,12 @@ def _datetime(text: str) -> datetime:
 def _notes(where: str, count: _Count) -> Iterator[str]:
     if count.naive:
         yield (
-            f"{format_count(count.naive, 'time')} of {where} name no zone and are read as UTC, as GPX defines them: "
-            "where the logger wrote local time, give the difference with --clock-offset."
+            f"{format_count(count.naive, 'time')} of {where} name no zone and are read as UTC, as GPX defines them. "
+            "If the logger wrote local time, give the difference with --clock-offset."
         )
     left = count.untimed + count.unread
     if left:
-        yield f"{format_count(left, 'point')} of {where} have no time that can be read, and place nothing."
+        yield f"{format_count(left, 'point')} of {where} have no time that can be read, and are left out."
     if count.nowhere:
         yield f"{format_count(count.nowhere, 'point')} of {where} have no place (0, 0, or no degrees) and are left out."
 
@@ -188,10 +188,7 @@ def _nothing(root: Element, where: str, count: _Count) -> str:
     if count.unread:
         return f"{where} holds no track point with a time that can be read: export it as GPX 1.1, times in UTC."
     if count.untimed:
-        return (
-            f"{where} holds no track point with a time, so nothing tells when the walker was where: "
-            "export the recorded track with its times, not a planned one."
-        )
+        return f"{where} holds no track point with a time: export the recorded track with its times, not a planned one."
     if found["rtept"]:
         return f"{where} holds a route, which is a plan, and no track point with a time: export the recorded track."
     if found["wpt"] or found["Point"]:

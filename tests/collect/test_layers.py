@@ -70,7 +70,7 @@ def test_a_layer_in_metres_lies_where_its_degrees_do(tmp_path: Path) -> None:
     ("content", "complaint"),
     [
         (house([50.0, 8.0], [50.001, 8.0], [50.001, 8.001]), "axes swapped"),
-        (house([9.0, 50.0], [9.001, 50.0], [9.001, 50.001]), "lies near the site, the nearest some 71 km"),
+        (house([9.0, 50.0], [9.001, 50.0], [9.001, 50.001]), "lies near the site; the nearest is 71 km"),
         (house([35.0, 139.0], [35.001, 139.0], [35.001, 139.001]), "axes swapped"),
         (house([8.0, 50.0], [8.001, 50.0], [8.001, 50.001], crs="EPSG:4301"), "outside the area"),
     ],

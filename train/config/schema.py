@@ -198,8 +198,8 @@ class ProbeConfig(TrainConfig):
         default=4096,
         ge=1,
         le=1_000_000_000,
-        description="Training photos up to which all are compared with all and kept at full precision; "
-        "beyond, an index finds the best, and the gallery is kept at a quarter of its size.",
+        description="Up to so many training photos all are compared with all, at full precision. "
+        "Beyond, an index finds the best, and the gallery takes a quarter of the space.",
     )
     heat_seeds: int = Field(default=1, ge=1, le=100, description="Heat maps that are trained and averaged.")
     mixup: float = Field(

@@ -125,7 +125,7 @@ def _own_split(
     if changed and not force:
         raise InvalidDatasetError(
             f"The photos of {name} in {safe_path(dataset.root)} changed since {safe_path(run.root)} was trained: "
-            "train again, or score the photos of today that were not in training with --force."
+            "train again, or use --force to score today's photos that were not in training."
         )
     if rows.empty:
         raise UsageError(
@@ -168,8 +168,8 @@ def _held_out_split(info: RunInfo, frame: "gpd.GeoDataFrame", dataset: Dataset, 
     if emptied and choices[:1] != ["test"]:
         root = safe_path(dataset.root)
         raise InvalidDatasetError(
-            f"Every photo of {emptied[-1]} in {root} is excluded by a correction: deal out others with "
-            f"`img2gps split {shell_path(dataset.root)}` and train again, or name what to score with --split."
+            f"Every photo of {emptied[-1]} in {root} is excluded by a correction: choose others with "
+            f"`img2gps split {shell_path(dataset.root)}` and train again, or choose photos with --split."
         )
     if choices:
         return choices[0]

@@ -136,7 +136,7 @@ def forecast_lines(found: ForecastFigures | None) -> list[str]:
     )
     return [
         f"Forecast for a walk not yet taken, {ground}: RMSE {one.rmse_m:.1f} m "
-        f"({one.interval_90_m[0]:.1f} to {one.interval_90_m[1]:.1f}); a single walk {low:.1f} to {high:.1f} m "
+        f"({one.interval_90_m[0]:.1f} to {one.interval_90_m[1]:.1f}). A single walk: {low:.1f} to {high:.1f} m "
         f"(90 %, from {found.walks} walks; against labels).{nested}"
     ]
 

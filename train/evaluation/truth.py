@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["ASSUMPTION", "TruthFigures", "truth_figures", "truth_lines"]
 
 ASSUMPTION: Final = (
-    "Labels are taken to drift around the truth, walk by walk and independently of the model, as phones do; "
-    "where all phones err alike, so does this estimate."
+    "This assumes that labels drift around the truth, walk by walk and independently of the model, as phones do. "
+    "If all phones err alike, so does this estimate."
 )
 
 _USUAL_M: Final = 6.5  # spread of a phone's error per axis between buildings, where it reports none

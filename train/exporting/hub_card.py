@@ -128,7 +128,7 @@ def _figures(documents: list[Json], values: Json) -> str:
 
 def _unscored(photos: int) -> str:
     return (
-        f"`photos.parquet` lists {format_count(photos, 'photo')} that it learned from or was calibrated on: the "
+        f"`photos.parquet` lists {format_count(photos, 'photo')} that it learned from or was calibrated on. It has the "
         "SHA-256 of the original (`id`) and of the working copy (`photo_sha256`), and a perceptual hash (`phash`). "
         "`img2gps evaluate RUN --on DATASET` leaves them out by each of these, and counts them."
     )

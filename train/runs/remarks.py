@@ -58,8 +58,8 @@ def familiarity_sentence(power: object) -> str:
         )
     start = "This model finds" if photos >= _CANNOT_TELL else "By single photos this model can hardly tell: it finds"
     return (
-        f"{start} about {photos:.0%} of views that are not of the site unlike it, of {walk} about {walks:.0%} "
-        "(estimated with made-up views; nearby places that look alike pass more often)."
+        f"{start} about {photos:.0%} of views that are not of the site unlike it, of {walk} about {walks:.0%}. "
+        "This is estimated with made-up views; nearby places that look alike pass more often."
     )
 
 

@@ -298,7 +298,7 @@ def test_the_error_to_expect_is_on_the_page_and_not_on_a_redacted_one(tmp_path: 
     document = audit_document(plain.audit)
     assert document["forecast"]["run"] == "folds-001"
     assert len(document["forecast"]["cells_rmse_m"]) == len(error_m)
-    assert any("To expect of folds-001" in line for line in summary_lines(plain.audit))
+    assert any("Expected error of folds-001" in line for line in summary_lines(plain.audit))
 
 
 @pytest.mark.slow

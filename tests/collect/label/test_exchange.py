@@ -245,7 +245,7 @@ def test_an_export_never_replaces_a_file_of_the_dataset(store: LabelStore, datas
     ("name", "content", "complaint"),
     [
         ("a.csv", "id,east\nx,1\n", "no column lon"),
-        ("a.csv", "lon,lat\n1,2\n", "neither a column id nor source_name"),
+        ("a.csv", "lon,lat\n1,2\n", "no column for the photo"),
         ("a.csv", f"id,lon,lat,{'x' * 200_000}\n", "not a CSV file"),
         ("a.csv", f"id,lon,lat\n{'x' * 200_000},1,2\n", "not a CSV file"),
         ("a.geojson", "{", "not GeoJSON"),

@@ -140,7 +140,7 @@ def test_a_row_that_can_mean_two_places_is_refused_and_leaves_the_others_alone(t
 BAD_FILES = {
     "no header": ("a.jpg,39.9,-75.1\n", "row 1 holds values"),
     "one column": ('file,gps\na.jpg,"39.9511, -75.1915"\n', "row 2, column gps"),
-    "no name": ("lat,lon\n39.9,8\n", "neither a column id nor source_name"),
+    "no name": ("lat,lon\n39.9,8\n", "no column for the photo"),
     "no longitude": ("file,lat\na.jpg,39.9\n", "no column lon"),
     "two positions": ("file,start_lat,start_lon,end_lat,end_lon\na.jpg,1,2,3,4\n", "several positions"),
     "two columns of one name": ("file,lat,lat,lon\na.jpg,1,2,3\n", "two columns lat"),

@@ -217,7 +217,7 @@ def _check_weights(parts: Sequence[Mapping[str, Tensor]], epoch: int, figures: M
     if not finite or not math.isfinite(figures["train/loss"]):
         raise DeviceError(
             f"Weights, or what the optimiser keeps of them, stopped being finite in epoch {epoch}, at learning rate "
-            f"{figures['lr']:.3g}: the run keeps epoch {epoch - 1}; train again with a smaller --lr."
+            f"{figures['lr']:.3g}. The run keeps epoch {epoch - 1}: train again with a smaller --lr."
         )
 
 

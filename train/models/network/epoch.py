@@ -148,6 +148,6 @@ def _check_finite(losses: Tensor, epoch: int, rate: float) -> None:
     if not bool(finite.all()):
         step = int((~finite).nonzero()[0, 0]) + 1
         raise DeviceError(
-            f"The loss stopped being finite at step {step} of epoch {epoch + 1}, at learning rate {rate:.3g}: "
-            f"the run keeps epoch {epoch}; train again with a smaller --lr."
+            f"The loss stopped being finite at step {step} of epoch {epoch + 1}, at learning rate {rate:.3g}. "
+            f"The run keeps epoch {epoch}: train again with a smaller --lr."
         )

@@ -197,7 +197,7 @@ def test_an_optimiser_that_overflows_stops_the_run_as_weights_do(
             next(iter(training.learner.optimizer.state.values()))["exp_avg_sq"].fill_(torch.inf)
 
     monkeypatch.setattr(epoch_module, "_update", overflowing)
-    with pytest.raises(DeviceError, match="the run keeps epoch 1; train again with a smaller --lr"):
+    with pytest.raises(DeviceError, match="The run keeps epoch 1: train again with a smaller --lr"):
         start_run(dataset, tiny_config(epochs=3), runs=tmp_path, name="wild")
     monkeypatch.undo()
     assert len(resume_run(tmp_path / "wild").read_metrics()) == 3

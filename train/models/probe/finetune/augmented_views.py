@@ -101,8 +101,8 @@ def _views_that_fit(photos: int, numbers: int) -> int:
     if fit < 1:
         size_gb = 2 * photos * numbers / 1e9
         raise UsageError(
-            f"To train the last stages on {photos:,} photos takes {size_gb:.1f} GB of maps, and "
-            f"{_MOST_BYTES / 1e9:.1f} GB are allowed: set tune_epochs to 0, or name a smaller network or size last."
+            f"Training the last stages on {photos:,} photos needs {size_gb:.1f} GB of maps; "
+            f"{_MOST_BYTES / 1e9:.1f} GB are allowed. Set tune_epochs to 0, or name a smaller network or size last."
         )
     return min(_VIEWS, fit)
 
