@@ -157,7 +157,7 @@ class Labels:
 
 def _ambiguity_notes(ambiguous: Mapping[str, int]) -> list[str]:
     return [
-        f"The label {safe_text(name)} matches several different files, so {count} of them take no label: "
+        f"The label {safe_text(name)} matches several different files, of which {count} take no label: "
         "give their folders in the label file."
         for name, count in sorted(ambiguous.items())
     ]

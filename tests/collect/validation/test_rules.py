@@ -182,7 +182,7 @@ def test_labels_of_one_name_for_different_files_are_refused(tmp_path: Path) -> N
     for other in (b"longer", b"two"):  # of another size, or of the same
         matched, notes = labels.match(files_of(tmp_path, {"x/a.jpg": b"one", "y/a.jpg": other}))
         assert matched == [None, None]
-        assert "label a.jpg matches several different files, so 2 of them take no label" in notes[0]
+        assert "label a.jpg matches several different files, of which 2 take no label" in notes[0]
         assert "1 of 2 labels match no file" in notes[1]
     assert None not in labels.match(files_of(tmp_path, {"x/a.jpg": b"one", "y/a.jpg": b"one"}))[0]
 
