@@ -1,12 +1,12 @@
 """From raw photos to a dataset: taken in, judged, split, audited, labelled.
 
-`ingest` takes photos into a dataset, `validate` says beforehand what would become of them, `split` holds photos out,
-`audit` tells what is covered, `verify` checks every hash, `doctor` says why photos would fail, and `simulate` renders a
-campus to practise on. `label_queue` says which labels to look at first, `import_labels` and `export_labels` bring
-corrections in and out. `basemap` fetches the map under everything.
-`publish` writes a folder for the Hugging Face Hub, `fetch` makes a dataset of one.
-`forget` removes photos for good, and `take_back` lets them in again. `merge` makes one dataset of two, `migrate`
-writes one of an earlier version anew. `check_site` says what is wrong with a polygon's file.
+`doctor` says why photos would fail, and `validate` what an ingest would say. `ingest` adds photos to a dataset.
+`audit` reports what is covered, `split` holds photos out, and `verify` checks every hash. `simulate` renders a campus
+to practise on. `label_queue` says which labels to check first; `import_labels` and `export_labels` exchange
+corrections. `basemap` fetches the map of the site.
+`publish` writes a folder for the Hugging Face Hub, and `fetch` turns one into a dataset.
+`forget` removes photos for good, and `take_back` allows them again. `merge` joins two datasets, and `migrate` rewrites
+one of an earlier version. `check_site` says what is wrong with a polygon's file.
 """
 
 from typing import TYPE_CHECKING

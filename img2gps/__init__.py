@@ -1,8 +1,7 @@
 """Img2GPS: from a walk with a phone to a model that tells where on a site a photo was taken.
 
-This package holds what the two others share: the words (photo, rejection, site), the dataset
-folder they meet at, and the command line. ``collect`` turns raw photos into a dataset, ``train``
-turns a dataset into a model; neither imports the other.
+This package holds what the two others share: the words (photo, rejection, site), the dataset folder and the command
+line. ``collect`` turns raw photos into a dataset. ``train`` turns a dataset into a model. Neither imports the other.
 
     >>> from img2gps import Site
     >>> Site.open("penn-engineering-quad").name

@@ -131,7 +131,8 @@ class Dataset:
     def tell_changed_site(self, info: ManifestInfo) -> None:
         """Say on stderr, once, where site.geojson is not as it was when the photos were judged by it.
 
-        A person may edit that file: what it says now holds for what reads it, and the photos wait for an ingest.
+        A person may edit that file. Whoever reads it uses the new content; the photos are judged by it at the next
+        ingest.
         """
         site = self.site()
         judged = site.sha256 == info.site_sha256 and site.name == info.site_name
@@ -156,7 +157,7 @@ class Dataset:
         return [path for path, digest in digests.items() if path.is_file() and sha256_file(path) != digest]
 
     def tell_changed_copies(self, ids: Iterable[str], photo_sha256s: Iterable[str]) -> None:
-        """Say on stderr how many working copies are not as ingest wrote them: what is made of them counts on them."""
+        """Say on stderr how many working copies have changed since the ingest."""
         changed = self.changed_copies(ids, photo_sha256s)
         if changed:
             count = format_count(len(changed), "working copy was", "working copies were")
@@ -173,15 +174,19 @@ class Dataset:
     def frame(self, *, labels: Literal["gps", "refined"] = "gps") -> "gpd.GeoDataFrame":
         """Return the manifest with corrections applied, as a GeoDataFrame in EPSG:4326 indexed 0..N-1.
 
-        Beside the columns of `img2gps.manifest.COLUMNS`: `lon`, `lat` (degrees, corrected), `ingest_lon`, `ingest_lat`,
-        `ingest_heading_deg` (as ingested), `moved_m` (metres between the two positions), `label_state` ("" | move |
-        unsure | exclude | confirm), `stored_split` (as it was dealt). `geometry`, `heading_deg` and `gps_source` follow
-        the correction; photos that a person excluded have the split ``excluded``. `frame_info` returns what the
-        manifest says about itself.
+        These columns are added to those of `img2gps.manifest.COLUMNS`:
 
-        With `labels` ``refined``, photos of the newest refinement that no person has moved or confirmed have its `lon`
-        and `lat`, and `refined_radius_m`, the disc that holds nine tenths of the belief (NaN: not refined). Raises
-        NotFoundError where nothing was refined.
+        - `lon`, `lat`: degrees, corrected; `ingest_lon`, `ingest_lat`, `ingest_heading_deg`: as ingested
+        - `moved_m`: metres between the two positions
+        - `label_state`: "" | move | unsure | exclude | confirm
+        - `stored_split`: the split before exclusions
+
+        `geometry`, `heading_deg` and `gps_source` follow the correction. Excluded photos have the split ``excluded``.
+        `frame_info` returns what the manifest says about itself.
+
+        With `labels` ``refined``, photos have `lon` and `lat` of the newest refinement, unless a person moved or
+        confirmed them. `refined_radius_m` is the 90 % radius (NaN: not refined). Raises NotFoundError if nothing was
+        refined.
         """
         import geopandas as gpd
         import shapely

@@ -4,16 +4,19 @@ Left out: front matter, code blocks, tables, headings, directives, comments. Cod
 A paragraph and an item of a list each end a sentence. Run as a program it prints the figures of every page.
 """
 
+import ast
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import median, quantiles
 
 ROOT = Path(__file__).parents[1]
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+\.)\s+")
-_NEVER_PROSE = re.compile(r"\s*(?:\||#|:::|<!--|!\[|\[[^\]]+\]:|[-=]{3,}\s*$)")
+_NEVER_PROSE = re.compile(r"\s*(?:\||#|:::|>>>|\.\.\. |<!--|!\[|\[[^\]]+\]:|[-=]{3,}\s*$)")
 _ENDS = re.compile(r"(?<=[.!?])[\"'”)*]*\s+(?=[\"'“(*`]*[A-Z0-9À-Þ`])")
 _GOES_ON = re.compile(r"(?:\b(?:e\.g|i\.e|al|vs|sec|Fig|no|approx)|\.\.)\.$")
 
@@ -40,11 +43,56 @@ def pages() -> list[Path]:
 
 def sentences_of_page(path: Path) -> list[Sentence]:
     """Return the sentences of a page in Markdown."""
-    name = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
+    return sentences_of_text(_name(path), path.read_text(encoding="utf-8"))
+
+
+def sentences_of_text(name: str, text: str, line: int = 1) -> list[Sentence]:
+    """Return the sentences of a text that begins on a line of something with a name."""
     found = []
-    for line, paragraph in _paragraphs(path.read_text(encoding="utf-8").splitlines()):
-        found += [Sentence(name, line, text) for text in sentences(paragraph)]
+    for number, paragraph in _paragraphs(text.splitlines()):
+        found += [Sentence(name, line + number - 1, part) for part in sentences(paragraph)]
     return found
+
+
+def sentences_of_docstrings(path: Path) -> list[Sentence]:
+    """Return the sentences of the docstrings of a file."""
+    name = _name(path)
+    return [sentence for line, text in _texts(path)[0] for sentence in sentences_of_text(name, text, line)]
+
+
+def sentences_of_messages(path: Path) -> list[Sentence]:
+    """Return the sentences of the texts of a file that are no docstrings: messages, help, labels of pages."""
+    name = _name(path)
+    return [sentence for line, text in _texts(path)[1] for sentence in sentences_of_text(name, text, line)]
+
+
+@cache
+def _texts(path: Path) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """Return (line, text) of the docstrings of a file, and of its other texts of more than a word."""
+    documented, shown, inner = list[tuple[int, str]](), list[tuple[int, str]](), set[int]()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, _DOCUMENTED) and (text := ast.get_docstring(node)):
+            documented.append((node.body[0].lineno, text))
+        if isinstance(node, ast.Expr):  # a text alone is a docstring, of an attribute, too
+            inner.add(id(node.value))
+        if isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in inner and (text := _shown(node)):
+            shown.append((node.lineno, text))
+        if isinstance(node, ast.JoinedStr):
+            inner |= {id(part) for part in node.values}
+    return documented, shown
+
+
+def _shown(node: ast.expr) -> str:
+    """Return the text of a literal, a value within it as one word."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_shown(part) for part in node.values)
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) and " " in node.value else ""
+    return "1"
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
 
 
 def sentences(paragraph: str) -> list[str]:

@@ -1,7 +1,7 @@
 """From a dataset to a model, its score and its answers.
 
-`train` trains a run, `evaluate` scores it, `load_model` brings it back to locate photos, `ablate` compares settings,
-`serve` answers phones, and `PhotoDataset` gives a dataset's photos to a trainer of one's own.
+`train` trains a run, `evaluate` scores it, and `load_model` loads it to locate photos. `ablate` compares settings, and
+`serve` answers phones. `PhotoDataset` gives a dataset's photos to your own trainer.
 """
 
 from typing import TYPE_CHECKING

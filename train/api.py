@@ -51,11 +51,11 @@ def train(
 ) -> "RunFolder":
     """Train a model on a dataset and return its run, a new folder in `runs`: what ``img2gps train`` does.
 
-    `config` is a whole config, or a TOML file of one, such as the config.toml of a run, which may name the dataset
-    and ask for folds; else `preset` names one, as ``--preset`` does. `fields` set further fields by name, such as
-    ``epochs=5`` or ``device="cpu"``. `folds` trains one model per fold of the dataset; `name` is that of the run, else
-    the preset with a number. Raises UsageError, NotFoundError, InvalidDatasetError, InvalidCheckpointError,
-    DeviceError, RunLockedError.
+    `config` is a whole config, or a TOML file of one, such as the config.toml of a run. It may name the dataset and ask
+    for folds. Without it `preset` names one, as ``--preset`` does. `fields` set further fields by name, such as
+    ``epochs=5`` or ``device="cpu"``. `folds` trains one model per fold of the dataset. `name` is the name of the run
+    (without it: the preset with a number). Raises UsageError, NotFoundError, InvalidDatasetError,
+    InvalidCheckpointError, DeviceError, RunLockedError.
 
         >>> from train import train
         >>> run = train("quad", preset="quick", epochs=5, name="five")
@@ -97,8 +97,8 @@ def resume(run: str | PathLike[str], *, epochs: int | None = None) -> "RunFolder
     """Go on with a run where it was cut off, or for longer with `epochs`: what ``img2gps train --resume`` does.
 
     `run` may be a checkpoint of the run, such as ``runs/quick-001/previous``. Raises NotFoundError,
-    InvalidCheckpointError naming the damaged file, InvalidDatasetError where the training photos have changed,
-    UsageError where more than `epochs` are done, RunLockedError where another process trains it.
+    InvalidCheckpointError naming the damaged file, and InvalidDatasetError if the training photos have changed.
+    Raises UsageError if more than `epochs` are done, and RunLockedError if another process trains it.
 
         >>> from train import resume
         >>> resume("runs/quick-001").best.is_dir()
@@ -185,8 +185,8 @@ def predict(
 ) -> "list[Prediction]":
     """Return where photos were taken, those of folders included: what ``img2gps predict`` does.
 
-    A prediction has lon and lat in degrees, `radius_50_m` and `radius_90_m` in metres, and `error` where a file cannot
-    be read; `predictions_csv` and `predictions_geojson` write them down. `walks` locates photos of one walk together.
+    A prediction has lon and lat in degrees, `radius_50_m` and `radius_90_m` in metres, and `error` if a file cannot be
+    read. `predictions_csv` and `predictions_geojson` write predictions. `walks` locates photos of one walk together.
     Raises NotFoundError, InvalidCheckpointError, DeviceError, and UsageError for `walks` of a model of points alone.
 
         >>> from train import predict
@@ -216,10 +216,10 @@ def serve(
 ) -> None:
     """Serve a run or a folder of `export` until Ctrl-C, page and ``POST /v1/locate``: what ``img2gps serve`` does.
 
-    `started` is told the address once the server listens (`port` 0: any free one). On other addresses than this
-    machine's own a token is wanted, unless `public`. `thumbnails` shows training photos that look alike, `abstain_m` is
-    the 90 % radius beyond which the page is not sure (None: a third of the site), `timeout_s` what one photo may take
-    to decode. Raises NotFoundError, InvalidCheckpointError, DeviceError, UsageError where the address cannot be had.
+    `started` is told the address once the server listens (`port` 0: any free one). Addresses other than this
+    machine's own need a token, unless `public`. `thumbnails` shows the most similar training photos. `abstain_m` is the
+    90 % radius beyond which the page is not sure (None: a third of the site). `timeout_s` limits the decoding of a
+    photo. Raises NotFoundError, InvalidCheckpointError, DeviceError, UsageError where the address cannot be had.
     """
     from img2gps.serving.limits import Limits
     from img2gps.serving.serve import serve_backend
@@ -254,9 +254,9 @@ def ablate(
 ) -> "StudyResult":
     """Train a grid of runs and say which differences exceed the noise: what ``img2gps ablate`` does.
 
-    `axes` are fields of the config with the values to compare, such as ``{"lr": [1e-3, 3e-3]}``; `fields` are the same
-    for all runs, such as ``device="cpu"``. `seeds` is the number of runs per setting; `scale_lr` scales the learning
-    rate with the batch, given rates being for batch 32. A study goes on where it was interrupted. Raises UsageError,
+    `axes` are fields of the config with the values to compare, such as ``{"lr": [1e-3, 3e-3]}``. `fields` are the same
+    for all runs, such as ``device="cpu"``. `seeds` is the number of runs per setting. `scale_lr` scales the learning
+    rate with the batch; the given rates are for batch 32. A study goes on where it was interrupted. Raises UsageError,
     NotFoundError, InvalidDatasetError, RunLockedError, and the error of the first run where every run failed.
 
         >>> from train import ablate
@@ -318,11 +318,17 @@ def export(
 ) -> "ExportResult":
     """Write the model of a run for use without torch into the folder `out`: what ``img2gps export`` does.
 
-    `format` is ``onnx``, ``space`` (a container with the service and its page), ``page`` (a static page that computes
-    on the phone, with the package onnxruntime-web from the folder of that name, else from npm) or ``hub`` (the run as a
-    model repository, under a `license` of the Hub's list; `push` is its ``OWNER/NAME``, and wants the extra ``hub``).
-    `out` is absent, empty or an earlier export. `heads` keeps these heads alone, `round_m` blurs positions,
-    `thumbnails` puts small pictures of the training photos beside a gallery, `half` stores weights in 16 bits. Raises
+    `format` is one of:
+
+    - ``onnx``: the model for use without torch;
+    - ``space``: a container with the service and its page;
+    - ``page``: a static page that computes on the phone, with the package onnxruntime-web from the folder
+      `onnxruntime_web`, else from npm;
+    - ``hub``: a model repository, under a `license` of the Hub's list. `push` is its ``OWNER/NAME``, and needs the
+      extra ``hub``.
+
+    `out` is absent, empty or an earlier export. `heads` keeps only these heads, and `round_m` blurs positions.
+    `thumbnails` adds small pictures of the training photos to a gallery. `half` stores weights in 16 bits. Raises
     UsageError, NotFoundError, InvalidCheckpointError, and QualityGateError where `half` moves positions by too much.
 
         >>> from train import check_export, export
@@ -361,8 +367,8 @@ def plan_export(
 ) -> Mapping[str, Any]:
     """Return what `export` would write, having loaded the model, and write nothing: ``img2gps export --dry-run``.
 
-    The keys: run, out, format, heads, gallery_photos (training photos whose places it would hold), cells; of the
-    format ``hub``, files and push, too.
+    The keys: run, out, format, heads, gallery_photos (training photos whose places it would hold) and cells. The
+    format ``hub`` adds files and push.
 
         >>> from train import plan_export
         >>> plan_export("runs/quick-001", "OUT", heads="heat_map")["gallery_photos"]

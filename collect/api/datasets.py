@@ -52,9 +52,9 @@ def audit(
 ) -> "AuditResult":
     """Tell whether the site is covered, what can be trusted, and where to walk next: what ``img2gps audit`` does.
 
-    `cell_m` is the side of a cell in metres; `buildings` and `paths` are map layers; `run` is an evaluated run with
-    folds, whose error to expect decides where to walk; `write` leaves the report and
-    the walk list in the dataset's folder ``audit``. Raises UsageError, NotFoundError, InvalidDatasetError.
+    `cell_m` is the side of a cell in metres. `buildings` and `paths` are map layers. `run` is an evaluated run with
+    folds: its expected error decides where to walk. `write` writes the report and the walk list to the dataset's
+    folder ``audit``. Raises UsageError, NotFoundError, InvalidDatasetError.
 
         >>> from collect import audit
         >>> result = audit("quad", write=False)

@@ -37,7 +37,7 @@ def import_labels(
 def placer_of(dataset: DatasetOrPath) -> "Placer":
     """Return what takes a photo without a position into a dataset at one that a person gives.
 
-    It is called with the file and lon, lat in degrees, and returns what was wrong with the photo, "" where nothing was.
+    It takes the file and lon, lat in degrees. It returns what is wrong with the photo, or "".
     """
     import tempfile
 
@@ -62,8 +62,8 @@ def export_labels(
 ) -> int:
     """Write the corrections of a dataset to a .csv, .geojson or .gpx: what ``img2gps label --export`` does.
 
-    Returns how many there are. With `labels` ``refined``, a .csv of all photos: id, source_name, lon, lat and radius_m,
-    the disc that holds nine tenths of the belief (empty where a position was not refined). Raises NotFoundError,
+    Returns how many there are. With `labels` ``refined`` it writes a .csv of all photos: id, source_name, lon, lat and
+    radius_m. That is the 90 % radius, empty if a position was not refined. Raises NotFoundError,
     InvalidDatasetError, and UsageError for a file in the dataset's own folder or of another kind.
 
         >>> from collect import export_labels, import_labels
@@ -100,7 +100,7 @@ def label_queue(
 ) -> "LabelQueue":
     """Return the labels to look at first, how probably each is wrong, and why: what ``img2gps label --queue`` does.
 
-    `run` is a run of ``train --folds``, whose out-of-fold predictions join in; `buildings` is a layer of polygons, in
+    `run` is a run of ``train --folds``, whose out-of-fold predictions are used. `buildings` is a layer of polygons in
     which nobody stands. Raises NotFoundError, UsageError, InvalidDatasetError.
 
         >>> from collect import label_queue

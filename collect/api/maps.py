@@ -27,8 +27,8 @@ def basemap(
 ) -> "BasemapReport":
     """Fetch the map of a dataset's site, or of a site, and keep it: what ``img2gps basemap`` does.
 
-    `osm` is an extract of OpenStreetMap, `layers` are files of one's own (``CLASS=FILE`` names the class of what has
-    none); where both are absent, an Overpass server is asked. `margin_m` is how far around the site the map reaches.
+    `osm` is an extract of OpenStreetMap. `layers` are your own files; ``CLASS=FILE`` names the class of features
+    without one. Without both, an Overpass server is asked. `margin_m` is how far around the site the map reaches.
     Raises UsageError, NotFoundError, InvalidDatasetError, DatasetLockedError.
 
         >>> from collect import basemap

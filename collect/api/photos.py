@@ -36,16 +36,15 @@ def ingest(
 ) -> "Outcomes":
     """Take photos (files or folders) into a dataset and return what became of each: what ``img2gps ingest`` does.
 
-    Photos, site, labels and tracks may lie at addresses of object stores, web servers and archives (``s3://``).
-    `site` is a packaged name or a file with a polygon, needed for a new dataset; another one than the dataset's redraws
-    it, and `allow_shrink` lets it leave over a tenth of the photos outside. `labels` and `gpx` are tables and tracks
-    that give positions; `clock_offset_s` is added to the camera's clock for tracks, ``"auto"`` finds it.
-    `max_accuracy_m` rejects fixes that report worse. `short_side_px` is that of the working copies (512 in a new
-    dataset). `jobs` is the number of worker processes, `timeout_s` what one file may take. `rehash` reads files that
-    look unchanged, too; `include_hidden` takes in trash, thumbnails and unfinished files. `keep_positions` lets
-    rejected.csv name exact positions off the site. `dry_run` writes nothing. `command` is what ingests.jsonl says
-    was run. Raises NotFoundError, UsageError, InvalidDatasetError, DatasetLockedError, and the OSError of a disk that
-    is full.
+    Photos, site, labels and tracks may lie at addresses of object stores, web servers and archives (``s3://``). `site`
+    is a packaged name or a file with a polygon. A new dataset needs one; in an older one it changes the polygon.
+    `allow_shrink` lets a new polygon leave over a tenth of the photos outside. `labels` and `gpx` are tables and tracks
+    with positions. `clock_offset_s` is added to the camera's clock for tracks; ``"auto"`` finds it. `max_accuracy_m`
+    rejects positions with a worse reported accuracy. `short_side_px` is that of the working copies (512 in a new
+    dataset). `jobs` is the number of worker processes, `timeout_s` what one file may take. `rehash` also reads files
+    that look unchanged; `include_hidden` includes trash, thumbnails and unfinished files. `keep_positions` writes exact
+    positions off the site to rejected.csv. `dry_run` writes nothing. ingests.jsonl keeps `command` as what was run.
+    Raises NotFoundError, UsageError, InvalidDatasetError, DatasetLockedError, and the OSError of a disk that is full.
 
         >>> from collect import ingest
         >>> outcomes = ingest("campus/photos", "quad", site="penn-engineering-quad")
@@ -156,9 +155,9 @@ def simulate(
 ) -> "SimulationReport":
     """Render walks through a generated campus into the new folder `out`: what ``img2gps simulate`` does.
 
-    `photos` are good ones; `bad_share` of them come on top as files that cannot be used. `seed` draws the walks,
-    `campus_seed` the campus (the same one as `seed` where it is None). `gps_noise_m` is the median error of positions,
-    `size` the longer side of a photo in pixels, `jobs` the number of processes (None: one per CPU). `masks` writes what
+    `photos` is the number of good ones; `bad_share` of that are added as unusable files. `seed` draws the walks, and
+    `campus_seed` the campus (None: the same as `seed`). `gps_noise_m` is the median error of positions, `size` the
+    longer side of a photo in pixels. `jobs` is the number of processes (None: one per CPU). `masks` writes what
     each pixel shows. `passers_by` adds that many times the usual people, and vehicles on the paths. `dry_run` writes
     nothing. Raises UsageError, NotFoundError.
 

@@ -39,9 +39,9 @@ def publish(
     and the citation. `round_m` puts positions on a grid of so many metres, `hours` cuts times to the hour. Names,
     serial numbers, original files and EXIF are never written.
 
-    `redact_people` looks for faces (with the extra ``redact``), `detectors` are ONNX files for plates or people,
-    `boxes` is a CSV of regions that a person drew: all become coarse mosaics, and what was found is kept in the
-    dataset's redaction.json. `also` are ``gpkg``, ``csv``, ``stac``. `push` is ``OWNER/NAME`` on the Hub (with the
+    `redact_people` looks for faces (with the extra ``redact``). `detectors` are ONNX files for plates or people, and
+    `boxes` is a CSV of regions drawn by a person. All become coarse mosaics. The dataset's redaction.json keeps what
+    was found. `also` are ``gpkg``, ``csv``, ``stac``. `push` is ``OWNER/NAME`` on the Hub (with the
     extra ``hub``); `private` makes a new repository there private. `dry_run` writes and uploads nothing.
 
     Raises UsageError, NotFoundError, InvalidDatasetError, DatasetLockedError, and the OSError of a disk or the network.

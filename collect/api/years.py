@@ -28,10 +28,10 @@ def forget(
 ) -> "ForgetResult":
     """Remove photos for good and keep their hashes, so that no ingest brings them back: what ``img2gps forget`` does.
 
-    The kinds add up: `ids` (from 8 digits on), `devices` (a hash from 4 digits on, or a model's name), `walks`,
-    `source_names` (patterns of a shell), and photos that look like the files of `similar`. Without any, a call that was
-    killed is finished. `runs` are folders to look for runs in; those that hold the photos are in the result. Raises
-    UsageError, NotFoundError, InvalidDatasetError, DatasetLockedError.
+    The choices add up. `ids` have 8 digits or more; `devices` are hashes of 4 digits or more, or a model's name. There
+    are also `walks`, `source_names` (shell patterns), and photos that look like the files of `similar`. Without a
+    choice, a killed call is finished. `runs` are folders to search for runs; the result has those that hold the photos.
+    Raises UsageError, NotFoundError, InvalidDatasetError, DatasetLockedError.
 
         >>> from collect import forget
         >>> result = forget("quad", source_names=["*.jpg"], dry_run=True)

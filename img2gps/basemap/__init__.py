@@ -1,7 +1,7 @@
 """The map under everything: what stands on a site and around it, kept in the dataset as ``basemap.parquet``.
 
 `read_basemap` and `write_basemap` are the file, `Basemap` its content. `describe_place` says in words where a place is,
-`Surroundings` says it of many, and `Ways` finds the way on foot between them. `ground_columns` is what the pages' map
+and `Surroundings` does so for many. `Ways` finds the way on foot between them. `ground_columns` is what the pages' map
 draws, `draw_basemap` the same in a plot.
 """
 

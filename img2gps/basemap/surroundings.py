@@ -53,10 +53,10 @@ class NearestGround:
 class Whereabouts:
     """Where a place is. `text` is the sentence's part that a person reads, "" where the map says nothing.
 
-    `building` is the nearest building's name (None: it has none, or there is none), `distance_m` the metres to it, or
-    to its door where `door` names one; inside a building, the metres to its edge. `underfoot` is what one stands on,
-    None where the map shows nothing. `ground` is the nearest place outside of buildings and water, None where the place
-    is outside.
+    `building` is the nearest building's name (None: it has none, or there is none). `distance_m` is the metres to it,
+    or to its door if `door` names one. Inside a building it is the metres to its edge. `underfoot` is what one stands
+    on, None where the map shows nothing. `ground` is the nearest place outside of buildings and water, None where the
+    place is outside.
     """
 
     text: str

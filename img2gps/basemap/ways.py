@@ -1,7 +1,7 @@
 """Ways on foot between places: along paths and roads where there are some, across open ground where nothing stands.
 
-Nobody walks through a wall or water. Open ground counts 1.3 times as long as a path when ways are compared, so that a
-way keeps to paths; what is reported are its metres.
+Nobody walks through a wall or water. Open ground counts 1.3 times as long as a path when ways are compared, so a way
+keeps to paths. The reported metres are the true ones.
 """
 
 import dataclasses

@@ -53,9 +53,9 @@ class RegionScale:
 class Description:
     """A model as its ``model.json`` describes it; `values` is all of that file.
 
-    `centres` (C, 2) are the places its cells stand for, east and north in metres of `frame`; None of a model that
-    gives a point alone, whose numbers become metres or degrees by `target`. `held_out` (M,), ascending, is how similar
-    photos of the site are. `batch` is how many photos its graph takes at once, None for any number.
+    `centres` (C, 2) are the places its cells stand for, east and north in metres of `frame`. They are None for a model
+    that gives a point alone; `target` turns its numbers into metres or degrees. `held_out` (M,), ascending, is how
+    similar photos of the site are. `batch` is how many photos its graph takes at once, None for any number.
     """
 
     values: Mapping[str, Any]

@@ -17,9 +17,9 @@ _STEPS: Final = 12  # each adds over two digits
 def lonlat_of(frame: LocalFrame, east_m: ArrayLike, north_m: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Return (lon, lat) in degrees of points in metres of `frame`: what `LocalFrame.to_lonlat` returns.
 
-    In the azimuthal equidistant projection a point lies at its geodesic's length and direction from the origin. The
-    end of that geodesic on WGS 84: Vincenty, "Direct and inverse solutions of geodesics on the ellipsoid", Survey
-    Review 23 (1975), good to a tenth of a millimetre.
+    In the azimuthal equidistant projection a point lies at its geodesic's length and direction from the origin. The end
+    of that geodesic on WGS 84 is good to a tenth of a millimetre. Source: Vincenty, "Direct and inverse solutions of
+    geodesics on the ellipsoid", Survey Review 23, 1975.
     """
     east, north = np.broadcast_arrays(np.asarray(east_m, np.float64), np.asarray(north_m, np.float64))
     length, azimuth = np.hypot(east, north), np.arctan2(east, north)

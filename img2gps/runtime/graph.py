@@ -55,7 +55,7 @@ class Graph:
         return cls(session=session, gallery=gallery, batch=min(description.batch or _AT_ONCE, _AT_ONCE))
 
     def run(self, images: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """Return the outputs of a uint8 batch (N, 3, height, width) by name, each with N first; N is 1 or more.
+        """Return the outputs of a uint8 batch (N, 3, height, width), N >= 1, by name, each with N first.
 
         Raises DeviceError where memory runs out.
         """

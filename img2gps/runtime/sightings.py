@@ -12,9 +12,9 @@ __all__ = ["Match", "Sighting"]
 class Match:
     """A training photo that looks like the one located.
 
-    `row` counts the photos of the gallery, `photo` is its id in the dataset (None where the export has none), `lon` and
-    `lat` are where it was taken. `similarity` is the cosine of the two descriptors; `weight` its share of the density
-    that the photos most alike make, adding up to one over all matches.
+    `row` is its number in the gallery, and `photo` its id in the dataset (None if the export has none). `lon` and `lat`
+    are where it was taken. `similarity` is the cosine of the two descriptors. `weight` is its share of the density of
+    the most similar photos; all matches add up to one.
     """
 
     row: int

@@ -31,8 +31,8 @@ Matrices = tuple[FloatArray, FloatArray, FloatArray]
 class SiteSquares:
     """S squares of side `side_m` that hold the C cells of a site, in columns and rows (`train.models.walks`).
 
-    `square` (C,) is that of each cell; `column` and `row` (S,) count the columns and rows that hold anything, which
-    lie at `east_m` and `north_m`.
+    `square` (C,) is that of each cell. `column` and `row` (S,) count the columns and rows that hold anything. These lie
+    at `east_m` and `north_m`.
     """
 
     square: NDArray[np.int64]

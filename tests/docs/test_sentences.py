@@ -1,4 +1,4 @@
-"""The pages, and the help of every command, are written in short sentences."""
+"""Pages, help, messages and docstrings are written in short sentences."""
 
 from collections.abc import Iterator
 from importlib.metadata import entry_points
@@ -6,12 +6,29 @@ from pathlib import Path
 
 import click
 import pytest
-from sentences import ROOT, Sentence, lengths, pages, sentences, sentences_of_page
+from sentences import (
+    ROOT,
+    Sentence,
+    lengths,
+    pages,
+    sentences,
+    sentences_of_docstrings,
+    sentences_of_messages,
+    sentences_of_page,
+)
 
 from img2gps.cli import cli
 
 MEDIAN, P90, LONGEST = 14, 25, 40
-LONGEST_OF_HELP = 25
+LONGEST_OF_HELP = LONGEST_OF_MESSAGES = LONGEST_OF_API = 25
+LONGEST_OF_DOCSTRINGS = 70
+ROOMS = ("img2gps", "collect", "train")
+# What the page of the Python API shows.
+API = [
+    *(f"{room}/__init__.py" for room in ROOMS),
+    *("collect/api", "train/api.py", "train/data/photo_dataset.py", "img2gps/dataset.py", "img2gps/site.py"),
+    *("img2gps/errors.py", "img2gps/runtime", "img2gps/basemap/__init__.py", "img2gps/basemap/surroundings.py"),
+]
 # A page of fewer sentences has no distribution to speak of: only its longest one counts.
 FEW = 10
 # Pages whose sentences are still as long as they were.
@@ -90,6 +107,29 @@ def test_the_sentences_of_a_help_are_short(name: str) -> None:
     found = [Sentence(f"img2gps {name} --help", 0, text) for paragraph in texts for text in sentences(paragraph)]
     assert found
     assert lengths(found).longest <= LONGEST_OF_HELP, the_longest(found)
+
+
+def sources(name: str) -> list[Path]:
+    return sorted((ROOT / name).rglob("*.py")) if (ROOT / name).is_dir() else [ROOT / name]
+
+
+@pytest.mark.parametrize("name", API)
+def test_the_docstrings_of_the_api_are_short(name: str) -> None:
+    found = [sentence for path in sources(name) for sentence in sentences_of_docstrings(path)]
+    assert lengths(found).longest <= LONGEST_OF_API, the_longest(found)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_sentences_of_docstrings_are_short(room: str) -> None:
+    found = [sentence for path in sources(room) for sentence in sentences_of_docstrings(path)]
+    assert lengths(found).longest <= LONGEST_OF_DOCSTRINGS, the_longest(found)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_sentences_of_messages_are_short(room: str) -> None:
+    found = [sentence for path in sources(room) for sentence in sentences_of_messages(path)]
+    messages = [sentence for sentence in found if not sentence.text.startswith("img2gps ")]  # examples of a help
+    assert lengths(messages).longest <= LONGEST_OF_MESSAGES, the_longest(messages)
 
 
 def test_an_abbreviation_ends_no_sentence() -> None:

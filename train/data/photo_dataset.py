@@ -29,11 +29,11 @@ _TARGETS: Final = ("metres", "degrees")
 class PhotoDataset(TorchDataset[tuple[Any, Tensor, str]]):
     """Photos with the places where they were taken: item `i` is (image, target, id).
 
-    `image` is the upright working copy in sRGB: what `transform` makes of its `PIL.Image`, as torchvision's transforms
-    take it, or without one a float32 tensor (3, height, width) in [0, 1]. Copies of one dataset may differ in size: a
-    `DataLoader` wants a transform that makes them equal. `target` is a float32 tensor (2,) of metres east and north of
-    the middle of the site (`frame`), or a float64 tensor (2,) of lon and lat in degrees. Corrections are applied, and
-    photos that a person excluded are left out. Items are in order of their ids.
+    `image` is the upright working copy in sRGB: what `transform` makes of its `PIL.Image`. Without a transform it is a
+    float32 tensor (3, height, width) in [0, 1]. Copies of one dataset may differ in size; a `DataLoader` needs a
+    transform that makes them equal. `target` is a float32 tensor (2,) of metres east and north of the middle of the
+    site (`frame`). Or it is a float64 tensor (2,) of lon and lat in degrees. Corrections are applied, and photos that a
+    person excluded are left out. Items are in order of their ids.
 
     `split` is one of train, val, test, or all; with `fold`, the photos of that fold (``split="test"``), or of all
     others (``split="train"``). Raises NotFoundError, InvalidDatasetError also where no photo is left, and UsageError.
