@@ -1,7 +1,7 @@
 """Spellings of days, clock times and offsets in EXIF texts: what has one meaning is read, all else is no time.
 
-EXIF wants ``2024:06:12 10:15:30`` and ``-04:00`` (CIPA DC-008, "Exif 2.32", 4.6.5); phones and editors also write
-ISO 8601, slashes, words for the half of the day, and zones inside the time.
+EXIF wants ``2024:06:12 10:15:30`` and ``-04:00`` (CIPA DC-008, "Exif 2.32", 4.6.5). Phones and editors also write ISO
+8601, slashes, words for the half of the day, and zones inside the time.
 """
 
 import dataclasses
@@ -100,7 +100,7 @@ def read_clock(text: str) -> ClockTime | None:
     """Return the time that a text of `clock_text` spells, or None where it is none or could mean two things.
 
     Second 60 is the next minute's first. Hour 24 is the first hour of the day named, as phones wrote it whose clock
-    counts from 1 to 24; 24:00:00 is the end of that day by ISO 8601 and its beginning by those: no time.
+    counts from 1 to 24. 24:00:00 is no time: it is the end of that day by ISO 8601, and its beginning by those phones.
     """
     day = read_day(text)
     if day is None or day[0].year not in _YEARS:

@@ -1,12 +1,12 @@
 """Label corrections: an append-only chain of lines beside the manifest.
 
-Every line is one action of a person on one photo and carries a digest over itself and the line before,
-so that a changed, lost or reordered line is found. The newest line of a photo holds, and says everything
-about it: a photo that was moved and then marked unsure carries its new position in both lines. Undoing
-is another line. The position of ingest stays in the manifest and is never overwritten.
+Every line is one action of a person on one photo. It carries a digest over itself and the line before, so a changed,
+lost or reordered line is found. The newest line of a photo counts, and says everything about it. A photo that was moved
+and then marked unsure carries its new position in both lines. Undoing is another line. The position of ingest stays in
+the manifest and is never overwritten.
 
-What people type may hold anything. A line whose `by` or `why` could act on a terminal or a spreadsheet has them
-escaped (`img2gps.text.escape_text`), and its digest says so; every other line is written as it always was.
+What people type may hold anything. A line whose `by` or `why` could act on a terminal or a spreadsheet has them escaped
+(`img2gps.text.escape_text`), and its digest says so. Every other line is written as it always was.
 """
 
 import csv
@@ -42,9 +42,9 @@ Action = Literal["move", "unsure", "exclude", "confirm", "reset"]
 class Correction:
     """One line: who did what to which photo, when and why.
 
-    `from_lon`, `from_lat` are where the photo stood before, `lon`, `lat` where it stands now (degrees; None where it
-    stands as ingested), `heading_deg` its corrected heading clockwise from true north. Lines that were written by one
-    action on several photos share a `batch`; a line that takes another back names that line's digest in `undoes`.
+    `from_lon`, `from_lat` are where the photo was before, `lon`, `lat` where it is now (degrees; None: as ingested).
+    `heading_deg` is its corrected heading, clockwise from true north. Lines that were written by one action on several
+    photos share a `batch`; a line that takes another back names that line's digest in `undoes`.
     """
 
     at: str
@@ -174,8 +174,8 @@ def write_corrections(path: Path, corrections: list[Correction]) -> list[Correct
     """Replace the file by these lines, chained anew, and return them; the caller holds the dataset's lock.
 
     For what may not merely be appended: photos that are forgotten, datasets that are merged. A line that takes another
-    back names that line's new digest, or none where it is not among these. Killed at any point, the file is the old or
-    the new one; the one that names its last line is gone meanwhile, as if an earlier version had written it.
+    back names that line's new digest, or none where it is not among these. After a kill at any point the file is the
+    old or the new one. The file that names its last line is absent meanwhile, as if an earlier version had written it.
     """
     chained: list[Correction] = []
     renamed: dict[str, str] = {}
@@ -207,8 +207,8 @@ def newest(corrections: list[Correction]) -> dict[str, Correction]:
 def histories(corrections: list[Correction]) -> dict[str, list[Correction]]:
     """Return for each photo id the lines that still count, oldest first: an undone line and its undoing drop out.
 
-    The last of a photo's lines is its state, the one before it what an undo goes back to; a photo of which every
-    line was undone has an empty list.
+    The last of a photo's lines is its state, and an undo goes back to the one before. A photo with every line undone
+    has an empty list.
     """
     stacks: dict[str, list[Correction]] = {}
     for correction in corrections:

@@ -44,8 +44,8 @@ def declared_crs(member: object, *, where: str) -> str | None:
 def to_wgs84(crs: str, x: ArrayLike, y: ArrayLike, *, where: str) -> tuple[FloatArray, FloatArray]:
     """Return longitudes and latitudes (degrees, WGS 84) of coordinates in `crs`, east before north; shapes (N,).
 
-    Raises UsageError where the system is unknown, is none of places on the ground, is known too coarsely, or where the
-    coordinates lie outside its area of use: they are then none of this system.
+    Raises UsageError if the system is unknown, known too coarsely, or none of places on the ground. The same if the
+    coordinates lie outside its area of use.
     """
     system = _parsed(crs, where)
     xs, ys = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)

@@ -1,7 +1,7 @@
 """The whole loop on a generated campus: a script of the commands a user would type.
 
-Each step is echoed and then run by its name through the root command, exactly as typed; the figures of
-the closing block are read from the files those commands leave, not computed here.
+Each step is echoed and then run by its name through the root command, exactly as typed. The figures of the closing
+block are read from the files that those commands write, not computed here.
 """
 
 import contextlib

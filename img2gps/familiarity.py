@@ -24,9 +24,10 @@ _NORMAL: Final = NormalDist()
 def familiarity_of(held_out: NDArray[np.floating], similarity: NDArray[np.floating]) -> FloatArray | None:
     """Return the share of held-out photos that look as little like the training photos as each, or less, (N,).
 
-    The p-value of split-conformal prediction (Bates et al., "Testing for outliers with conformal p-values",
-    Annals of Statistics 51, 2023): of photos like the held-out ones a share of q at most gets q or less. `held_out`
-    (M,), ascending, is their similarity, `similarity` (N,) that of each. None where nothing is known (M is 0).
+    This is the p-value of split-conformal prediction: of photos like the held-out ones a share of q at most gets q or
+    less. Source: Bates et al., "Testing for outliers with conformal p-values", Annals of Statistics 51, 2023.
+    `held_out` (M,), ascending, is their similarity, `similarity` (N,) that of each. None where nothing is known (M is
+    0).
     """
     if not len(held_out):
         return None
@@ -37,13 +38,13 @@ def familiarity_of(held_out: NDArray[np.floating], similarity: NDArray[np.floati
 def walk_familiarity(familiarity: FloatArray, agrees: NDArray[np.bool_], weights: FloatArray) -> float:
     """Return the p-value of a walk being on the site, by how familiar its photos are and how well they agree.
 
-    On the site, the `familiarity` (N,) of its photos is even over 0 to 1, and nine tenths of the 90 % regions they have
-    alone hold where they are put together (`agrees`, (N,)), but for what walks differ by. `weights` (N,) is what each
-    photo counts, less than one where others were taken within seconds. The normal scores of familiarity are averaged
-    (Stouffer's method). From a sum of five on, the p-value of agreement is multiplied in (Fisher's method); neither
-    counts in favour of the walk, for photos elsewhere may agree by chance. Below that only familiarity counts.
-    The two are taken to be independent. Both methods: Hedges and Olkin, "Statistical Methods for Meta-Analysis" (1985),
-    ch. 3.
+    On the site, the `familiarity` (N,) of its photos is even over 0 to 1. Nine tenths of the 90 % regions of single
+    photos hold the place that the walk gives them (`agrees`, (N,)). Walks differ a little in both. `weights` (N,) is
+    what each photo counts, less than one where others were taken within seconds. The normal scores of familiarity are
+    averaged (Stouffer's method). From a sum of five on, the p-value of agreement is multiplied in (Fisher's method).
+    Neither counts in favour of the walk, because photos elsewhere may agree by chance. Below that only familiarity
+    counts. The two are taken to be independent. Both methods: Hedges and Olkin, "Statistical Methods for Meta-Analysis"
+    (1985), ch. 3.
     """
     count = float(weights.sum())
     scores = np.asarray([_NORMAL.inv_cdf(share) for share in np.clip(familiarity, _RAREST, 1 - _RAREST).tolist()])

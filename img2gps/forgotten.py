@@ -1,7 +1,7 @@
 """forgotten.txt: the hashes of photos that must not come back, and the day on which each was forgotten.
 
-Only the hash is kept: nobody can tell from it what a photo showed or where it was taken, but who has the file can tell
-that it was here. The last line is a digest of the others.
+Only the hash is kept. It does not tell what a photo showed or where it was taken. Somebody with the file can tell that
+it was here. The last line is a digest of the others.
 """
 
 import re

@@ -42,8 +42,8 @@ def azimuth_deg(lon_a: float, lat_a: float, lon_b: float, lat_b: float) -> float
 def geocentric_m(lon: ArrayLike, lat: ArrayLike) -> FloatArray:
     """Return earth-centred x, y, z in metres on the WGS 84 ellipsoid, shape (N, 3), of positions in degrees.
 
-    Straight lines between them differ from geodesics by under a micrometre up to 100 m, anywhere on the
-    globe, which makes them the coordinates for neighbour searches (NIMA TR8350.2, WGS 84, 4.3.1).
+    Straight lines between them differ from geodesics by under a micrometre up to 100 m, anywhere on the globe. So they
+    are the coordinates for neighbour searches (NIMA TR8350.2, WGS 84, 4.3.1).
     """
     lons, lats = (np.radians(np.asarray(value, dtype=np.float64).ravel()) for value in (lon, lat))
     axis_m, eccentricity_squared = 6_378_137.0, 6.69437999014e-3
@@ -65,8 +65,8 @@ def _transformer(lon: float, lat: float) -> "Transformer":
 class LocalFrame:
     """East/north metres around an origin: the azimuthal equidistant projection.
 
-    Distances from the origin are exact everywhere; distances between two points of a site one
-    kilometre across are exact to a few micrometres (Snyder, "Map Projections", USGS PP 1395, ch. 25).
+    Distances from the origin are exact everywhere. Distances between two points of a site one kilometre across are
+    exact to a few micrometres (Snyder, "Map Projections", USGS PP 1395, ch. 25).
     """
 
     origin_lon: float

@@ -46,9 +46,9 @@ def _interrupt(_number: int, frame: FrameType | None) -> None:
 def _is_loading(frame: FrameType | None) -> bool:
     """Return whether a module is being imported, or a text compiled and run, as dataclasses do.
 
-    A KeyboardInterrupt in there may end the process: a module in C turns it into ImportError or aborts, and after one
-    that passes through the text of an ``exec``, Python ends itself by SIGINT (`run_eval_code_obj` in pythonrun.c).
-    Only what began within `interruptible` counts, or a program that is itself such a text (``python -c``) never ended.
+    A KeyboardInterrupt in there may end the process. A module in C turns it into ImportError or aborts. After one that
+    passes through the text of an ``exec``, Python ends itself by SIGINT (`run_eval_code_obj` in pythonrun.c). Only what
+    began within `interruptible` counts, or a program that is itself such a text (``python -c``) never ended.
     """
     while frame is not None and frame is not _State.entered:
         if frame.f_code.co_filename in _LOADING:

@@ -34,8 +34,8 @@ class Metrics:
 def metrics_of(error_m: FloatArray) -> Metrics:
     """Return the figures of errors in metres, shape (N,).
 
-    RMSE is the root of the mean squared geodesic error (both axes together), as the published study
-    reports it; P90 interpolates linearly between order statistics (Hyndman and Fan's type 7).
+    RMSE is the root of the mean squared geodesic error (both axes together), as the published study reports it. P90
+    interpolates linearly between order statistics (Hyndman and Fan's type 7).
     """
     errors = np.asarray(error_m, dtype=np.float64)
     if errors.size == 0:

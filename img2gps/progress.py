@@ -55,8 +55,8 @@ def part_of(name: str) -> Iterator[None]:
 def bar(description: str, total: float | None) -> Iterator[Advance]:
     """Show one bar while the block runs and yield the function that advances it.
 
-    The time left is an average over all steps so far, so that the first step gives an estimate and a slow one does not
-    take it back; until then the bar shows what has elapsed.
+    The time left is an average over all steps so far. So the first step gives an estimate, and a slow one does not
+    change it much. Until then the bar shows the elapsed time.
     """
     with _progress() as shown:
         task = shown.add_task(": ".join(filter(None, [_PART.get(), description])), total=total, note="")

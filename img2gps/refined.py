@@ -1,9 +1,9 @@
 """Refined positions: what models and a phone's drift make of each label, a layer of a dataset of its own.
 
-Every refinement is one Parquet file in the dataset's folder ``refined/``, written once and never changed: its name
-counts up and ends in a digest of its rows, and it names the file before it, so that a lost one is told. The manifest
-and the corrections know nothing of it. Positions of refinements are estimates: a person's correction stands above
-them, and photos that a run is scored on keep the position they had.
+Every refinement is one Parquet file in the dataset's folder ``refined/``, written once and never changed. Its name
+counts up and ends in a digest of its rows. It names the file before it, so a lost one is noticed. The manifest and the
+corrections know nothing of it. Positions of refinements are estimates: a person's correction stands above them, and
+photos that a run is scored on keep the position they had.
 """
 
 import dataclasses
@@ -48,8 +48,8 @@ _RESTORE: Final = "restore it from a backup, or delete it and refine again"
 class RefinedLabels:
     """One refinement: a row per photo (`COLUMNS`), and what it was made from.
 
-    `run` is the run's name and `run_sha256` the digest of its config; `used` are the ids of the photos that had a part
-    in it, whose labels these can therefore not judge; `method` has the numbers of the method by name.
+    `run` is the run's name and `run_sha256` the digest of its config. `used` are the ids of the photos that had a part
+    in it; it cannot judge their labels. `method` has the numbers of the method by name.
     """
 
     rows: "pd.DataFrame"

@@ -1,7 +1,7 @@
 """What a split is, as a fingerprint: the ids in it, and their labels.
 
-The dataset stores these hashes when a split is made and a run stores them when it trains, so that an
-evaluation can tell "other photos" (refused) from "same photos, corrected labels" (reported).
+The dataset stores these hashes when a split is made, and a run stores them when it trains. So an evaluation can tell
+"other photos" (refused) from "same photos, corrected labels" (reported).
 """
 
 import dataclasses

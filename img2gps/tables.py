@@ -1,9 +1,9 @@
 """Parquet files of ours: one way to write them, one to read them, with a digest that tells damage from content.
 
-The digest is over every byte of the file and stands in the file's own metadata: it is computed with zeros in its
-place, then put there. It is compared before the file is parsed, so that damage never reaches the Parquet reader
-unnoticed. Files of earlier versions have none and are read as they are; so are files that another program rewrote,
-which carry the zeros along.
+The digest covers every byte of the file, and stands in the file's own metadata. It is computed with zeros in its place,
+then put there. It is compared before the file is parsed, so that damage never reaches the Parquet reader unnoticed.
+Files of earlier versions have none and are read as they are; so are files that another program rewrote, which carry the
+zeros along.
 """
 
 import dataclasses

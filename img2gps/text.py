@@ -41,8 +41,8 @@ def safe_text(text: str, *, limit: int = 300) -> str:
 def escape_text(text: str) -> str:
     r"""Return any text as one line that no terminal obeys and no spreadsheet runs; `unescape_text` gives it back.
 
-    A backslash is doubled; control, format, undecodable and unassigned characters, and blanks at either end, become
-    ``\\x1b``- or ``\\u{202e}``-style escapes; a text that begins like a formula, or with an apostrophe, gets an
+    A backslash is doubled. Control, format, undecodable and unassigned characters, and blanks at either end, become
+    ``\\x1b``- or ``\\u{202e}``-style escapes. A text that begins like a formula, or with an apostrophe, gets an
     apostrophe in front. Text without any of these stays as it is.
     """
     inner = text.strip()

@@ -22,8 +22,8 @@ class Photo:
     `lon`, `lat` are degrees in EPSG:4326 as ingested; corrections are applied when a manifest is read
     as a frame. `id` is the SHA-256 of the source bytes, `photo_sha256` that of the working copy.
 
-    What the file says of its time stays beside what was made of it: `clock_local` is the camera's naive local time
-    (ISO, fractions kept), `clock_offset_min` the offset that the file itself names, `gps_at` the GPS's own UTC stamp.
+    What the file says of its time stays beside the result. `clock_local` is the camera's naive local time (ISO,
+    fractions kept). `clock_offset_min` is the offset that the file itself names, `gps_at` the GPS's own UTC stamp.
     `gps_status` is A or V as written; `gps_method` is GPSProcessingMethod (GPS, NETWORK, CELLID, WLAN, MANUAL ...).
     `heading_deg` counts from true north where `declination_deg` was added to a magnetic one (`heading_ref` M); None
     where nothing was added. `traits` are what reading found about the picture that flags need, such as panorama.

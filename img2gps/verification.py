@@ -1,8 +1,7 @@
 """What verifying a folder gives, whatever kind it is, and who verifies which kind.
 
-Datasets are known to the package that makes them; other kinds come from the entry-point group ``img2gps.verifiers``:
-the name of an entry is a file or folder by which its kind is known, its object a function from the folder to a
-`Report`.
+Datasets are known to the package that makes them. Other kinds come from the entry-point group ``img2gps.verifiers``.
+The name of an entry is a file or folder that marks its kind, its object a function from the folder to a `Report`.
 """
 
 import dataclasses

@@ -74,8 +74,8 @@ def seconds_of(captured_at: "pd.Series[pd.Timestamp]") -> FloatArray:
 def clock_seconds(rows: "pd.DataFrame") -> FloatArray:
     """Return when rows (N) of a manifest were taken, in seconds by the camera's clock where it is known, NaN for never.
 
-    A stale fix may have stopped the GPS time together with the position. What is timed by GPS, but does not say how far
-    the camera was ahead of it, was as far ahead as the others of its walk.
+    A stale fix may have stopped the GPS time together with the position. Some photos have GPS time but not how far the
+    camera was ahead of it. They count as far ahead as the others of their walk.
     """
     by_gps = (rows["time_source"] == "gps").fillna(False)
     ahead = rows["fix_age_s"].astype("Float64").where(by_gps)

@@ -45,11 +45,11 @@ class SplitDraw:
 class SplitLeakage:
     """What a split leaks; `stored` marks the one in use.
 
-    `within_m`: the share of val and test photos (`photos` in all) with a training photo within so many metres, None
-    without such photos; `within_m_same_walk`: with one of their own walk; `within_m_heading`: the same among those
-    with a known heading, counting training photos whose heading is within 45 degrees. `median_m` is the distance to
-    the nearest training photo. Then numbers of near-duplicate pairs across splits, and of bursts, walks and days with
-    photos in more than one split.
+    `within_m` is the share of val and test photos (`photos` in all) with a training photo within so many metres. It is
+    None without such photos. `within_m_same_walk` counts training photos of their own walk. `within_m_heading` is the
+    share among photos with a known heading, counting training photos whose heading is within 45 degrees. `median_m` is
+    the distance to the nearest training photo. Then numbers of near-duplicate pairs across splits, and of bursts, walks
+    and days with photos in more than one split.
     """
 
     by: str
@@ -70,7 +70,7 @@ class SplitLeakage:
 def leakage_table(arrays: PhotoArrays, photos: Sequence[Photo], drawn: SplitDraw) -> tuple[SplitLeakage, ...]:
     """Return a row for the stored split (where it holds photos out) and one for what each way of splitting would give.
 
-    `photos` are those of the frame with their positions of ingest, `drawn` tells how the stored split was made; the
+    `photos` are those of the frame with their positions of ingest. `drawn` tells how the stored split was made. The
     others are made with its counts (60 and 60 without one) and its seed.
     """
     pairs = near_duplicate_pairs(parse_hashes(arrays.frame["phash"].tolist()), arrays.walks, arrays.points_m)

@@ -75,8 +75,8 @@ def _expected(audit: AuditResult) -> Columns:
 def photo_columns(frame: "pd.DataFrame", site: Site, cells: CellTable, *, redact: bool) -> Columns:
     """Return ids, names and positions of photos; those outside the outline have neither position nor cell.
 
-    Redacted positions are the middle of the part of the photo's cell that lies inside the site, and redacted names
-    are the ids: a file name may hold a person's.
+    Redacted positions are the middle of the part of the photo's cell that lies inside the site. Redacted names are the
+    ids, because a file name may hold a person's.
     """
     ids = short_ids(frame)
     east_m, north_m = site.frame.to_local(frame["lon"].to_numpy(), frame["lat"].to_numpy())

@@ -31,10 +31,10 @@ def lacking(cells: CellTable) -> FloatArray:
 def choose(grid: Grid, cells: CellTable, nearest_m: FloatArray | None, stops: int) -> list[int]:
     """Return up to `stops` cells in the order of choice; none where every cell has all it needs.
 
-    The first lies in the largest hole. Each further one gives most per minute: what one more visit would mend, there
-    and around, less what the stops before it mend, over the minutes from the nearest of them and at the place. A cell
-    counts by its share of the walkable area, and ground outside that for nothing, so that margins count for less.
-    `nearest_m` is the distance of each cell from the nearest photo, None without photos.
+    The first lies in the largest hole. Each further one gives most per minute. The gain is what one more visit would
+    mend, there and around, less what the stops before it mend. The time is the minutes from the nearest of them and at
+    the place. A cell counts by its share of the walkable area, and ground outside that for nothing, so that margins
+    count for less. `nearest_m` is the distance of each cell from the nearest photo, None without photos.
     """
     need, open_need = lacking(cells), _mended_by_a_visit(cells) * grid.shares
     wanted = need > 0

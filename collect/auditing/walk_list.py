@@ -67,11 +67,11 @@ def walk_list(
     """Return up to `stops` places of the next walk in visiting order; none where every cell has all it needs.
 
     A cell's need is what it lacks of 3 photos, 2 walks and 4 headings, each 0..1. The first place lies in the largest
-    hole, each further one gives most per minute on foot (`collect.auditing.walk_choice`). They are ordered by
-    nearest neighbour and 2-opt (Croes, "A method for solving traveling-salesman problems", Operations Research 6,
-    1958), straight or, with `walking`, along the ways of the site's map. The walk starts at the hour at which these
-    places and their neighbours were photographed least. With `expected`, places are those that lower the error to
-    expect of a run most per minute (`collect.auditing.expected_error`).
+    hole, each further one gives most per minute on foot (`collect.auditing.walk_choice`). They are ordered by nearest
+    neighbour and 2-opt (Croes, "A method for solving traveling-salesman problems", Operations Research 6, 1958). Ways
+    are straight or, with `walking`, those of the site's map. The walk starts at the hour at which these places and
+    their neighbours were photographed least. With `expected`, places are those that lower the error to expect of a run
+    most per minute (`collect.auditing.expected_error`).
     """
     need = lacking(cells)
     nearest_m = _nearest_photo_m(arrays, grid.spots_m)

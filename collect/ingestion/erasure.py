@@ -1,7 +1,7 @@
 """What a dataset holds of photos that it was asked to forget, and its removal, in an order that survives a kill.
 
-The hashes are in forgotten.txt before anything else changes: from then on the photos are forgotten, and whoever writes
-to the dataset next goes on where a kill stopped. The order of writes:
+The hashes are in forgotten.txt before anything else changes. From then on the photos are forgotten. The next writer of
+the dataset goes on where a kill stopped. The order of writes:
 
 1. caches and the audit's files: they hold pixels and positions, and whoever wants them makes them again
 2. corrections.csv, chained anew; rejected.csv; sources.parquet
@@ -37,8 +37,8 @@ _DERIVED: Final = ("audit/report.html", "audit/audit.json", "audit/walk-list.gpx
 class Traces:
     """What a dataset holds of some photos: rows, lines and files of each kind.
 
-    `splits` are splits kept for photos outside the site, `derived` the files that hold what was made of photos (caches,
-    the audit, files of a killed ingest): they are removed whole where a row or a copy goes.
+    `splits` are splits kept for photos outside the site. `derived` are files made from photos (caches, the audit, files
+    of a killed ingest). They are removed whole if a row or a copy goes.
     """
 
     photos: tuple[Photo, ...] = ()

@@ -21,11 +21,10 @@ _PHOTO_ENDINGS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".h
 class Outcomes:
     """The running count of an ingest or a validation, and what a person should read about it.
 
-    `left_out` counts those of the skipped files that are no photos of the walk by their names (`LEFT_OUT`), `sidecars`
-    those that were read for the sake of a photo.
-    `rejections` holds the first occurrence of every rejected file of this input, `misnamed` what is called
-    like a photo and is none, `notes` sentences, `unused_labels` the names of label rows that no file took (None where
-    no labels were given), `unplaced` the photos that a track could have placed.
+    `left_out` counts skipped files that by their names are no photos of the walk (`LEFT_OUT`). `sidecars` counts those
+    that were read for a photo. `rejections` holds the first occurrence of every rejected file of this input. `misnamed`
+    are files that are called like a photo and are none; `notes` are sentences. `unused_labels` are the names of label
+    rows that no file took (None without labels). `unplaced` are the photos that a track could have placed.
     """
 
     new: int = 0

@@ -1,6 +1,6 @@
 """outside.parquet: whole rows of photos that a redrawn site left outside; they come back without their files.
 
-A row is in the manifest or here. Where a kill left it in both, the manifest is right: rows are written here before the
+A row is in the manifest or here. If a kill left it in both, the manifest is right. Rows are written here before the
 manifest gives them up, and leave here after it took them back.
 """
 

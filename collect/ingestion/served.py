@@ -1,8 +1,8 @@
 """Imported by the server that workers are forked off (`collect.ingestion.fork_server`), before anything else.
 
-The server and its workers end with the program that started them, even when that is killed: the kernel tells them
-(PR_SET_PDEATHSIG of prctl(2)), at once and whatever they are doing. The server must be started by a thread that lives
-as long as the program, since to the kernel a parent is a thread.
+The server and its workers end with the program that started them, even when that is killed. The kernel tells them at
+once, whatever they are doing (PR_SET_PDEATHSIG of prctl(2)). The server must be started by a thread that lives as long
+as the program, since to the kernel a parent is a thread.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
 """A new polygon for an existing dataset: rows are judged again from their stored positions, in one step.
 
-The polygon and the rows lie in two files. The new polygon waits beside the old one until the manifest that
-was judged by it is in place; whoever finds it waiting with the manifest's hash finishes the change.
+The polygon and the rows lie in two files. The new polygon waits beside the old one until the manifest that was judged
+by it is in place. Whoever finds it waiting with the manifest's hash finishes the change.
 """
 
 import dataclasses

@@ -1,8 +1,8 @@
 """The index of sources: what was seen where, so that an unchanged file need not be read again.
 
-An index and no more: every entry is believed only as far as the manifest bears it out, and the file can be deleted.
-The file names no folder above the inputs: a path is relative to its input, and `place`, a salted hash of the whole
-path, tells the files of several inputs apart and recognises one of them.
+An index and no more: every entry is believed only as far as the manifest bears it out, and the file can be deleted. The
+file names no folder above the inputs: a path is relative to its input. `place`, a salted hash of the whole path, tells
+the files of several inputs apart.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Worker processes: a crash, a hang or a hunger for memory costs the item that caused it, and nothing else.
 
-Items travel in chunks for speed. A chunk whose worker dies, hangs or runs out of memory is taken
-apart and each of its items tried once more alone; only what fails again is given up.
+Items travel in chunks for speed. If a worker dies, hangs or runs out of memory, each item of its chunk is tried once
+more alone. Only what fails again is given up.
 """
 
 import dataclasses
@@ -97,7 +97,7 @@ class _Scheduled(Generic[Item, Result]):
 class _Workers(Generic[Item, Result]):
     """A pool of worker processes, and a new one whenever pebble gives its pool up.
 
-    It does where a worker dies faster than its word that it took a task arrives: the tasks of that pool end in
+    That happens if a worker dies before its message that it took a task arrives. The tasks of that pool then end in
     BrokenProcessPool or never, and it takes no more.
     """
 

@@ -1,8 +1,7 @@
 """What a person does to a label, as lines of corrections.csv: pure functions from a request to the lines it adds.
 
-A request names, for every photo it changes, the version of the label that the person saw (the digest of
-the photo's newest line, empty where it has none). Where one of them is no longer the newest, nothing of
-the request is written.
+A request names, for every photo it changes, the version of the label that the person saw. That is the digest of the
+photo's newest line, or empty. Where one of them is no longer the newest, nothing of the request is written.
 """
 
 import dataclasses

@@ -92,9 +92,9 @@ def prediction_evidence(
     """Return how each label agrees with its prediction, weighed by the model's own uncertainty.
 
     `position_m` (N, 2) are the labels in metres of `frame`, `label_noise_m` (N,) their ordinary noise per axis (NaN:
-    not known). Stated radii are scaled by one factor so that half of the labels lie within what they promise: a
-    model that is too sure of itself would otherwise accuse everybody. A model can also fail outright; how often is
-    read off the share of labels far beyond their radii, less the share of gross labels expected.
+    not known). Stated radii are scaled by one factor so that half of the labels lie within them. Otherwise a model that
+    is too sure would report every label. A model can also fail outright; how often is read off the share of labels far
+    beyond their radii, less the share of gross labels expected.
     """
     from collect.label.track import GROSS_M, GROSS_SHARE, log_ratio
 

@@ -1,8 +1,8 @@
 """Which labels to look at first: the probability that each is grossly wrong, with its reasons in words.
 
-Independent pieces of evidence add up as logarithms of likelihood ratios (gross error against ordinary
-noise) on top of the share of gross errors that is usual: what the rest of the walk says, what models that did not
-see the photo say, and what the phone and the map say about the fix itself.
+Independent pieces of evidence add up as logarithms of likelihood ratios (gross error against ordinary noise), on top of
+the usual share of gross errors. Evidence comes from the rest of the walk, from models that did not see the photo, and
+from the phone and the map.
 """
 
 import dataclasses

@@ -1,13 +1,12 @@
 """What a walk's other photos say about one photo's label: a robust, smooth track without it.
 
-Every walk is a Gaussian process over time, one for east and one for north, with a Matérn 3/2 covariance (a
-walker's position is continuous and so is the speed), and every label is the track plus noise that is
-either ordinary or gross: a two-part mixture. The prediction for a photo leaves out its whole run (photos
-taken within seconds of it that show nearly the same position), because such photos share their fix and
-would only confirm one another. A fix that has jumped away often stays there for some photos, so the last
-step asks of every stretch of up to six photos whether one gross offset that they share explains them.
-Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), ch. 4.2.1 (Matérn) and 5.4.2
-(leaving out in closed form).
+Every walk is a Gaussian process over time, one for east and one for north, with a Matérn 3/2 covariance: a walker's
+position and speed are continuous. Every label is the track plus noise that is either ordinary or gross, a two-part
+mixture. The prediction for a photo leaves out its whole run: photos within seconds of it with nearly the same position.
+Such photos share their fix and would only confirm one another. A fix that has jumped away often stays there for some
+photos. So the last step asks of every stretch of up to six photos whether one shared gross offset explains them.
+Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), ch. 4.2.1 (Matérn) and 5.4.2 (leaving out in
+closed form).
 """
 
 import dataclasses
@@ -47,8 +46,8 @@ Flags = NDArray[np.bool_]
 class TrackEvidence:
     """For N photos of one walk, each array of shape (N,) but `expected_m` (N, 2, east and north metres).
 
-    `distance_m` is from the label to where the rest of the walk expects it, `spread_m` the standard deviation per
-    axis of that expectation, ordinary label noise (`noise_m`) included; `log_ratio` the logarithm of how much more
+    `distance_m` is from the label to where the rest of the walk expects it. `spread_m` is the standard deviation per
+    axis of that expectation, including ordinary label noise (`noise_m`). `log_ratio` is the logarithm of how much more
     likely the label is under a gross error than under ordinary noise.
     """
 
@@ -240,9 +239,9 @@ def _stretch_logit(
 ) -> FloatArray:
     """Return for each photo the log odds that a stretch with it is displaced as one.
 
-    Leaving a stretch S out, its labels are Gaussian with covariance inv(inv(K)[S, S]) (`noise` on the diagonal of K
-    exchanged for `ordinary` within S) and the mean that goes with it; an offset shared by S adds the variance
-    `GROSS_M`² to every entry.
+    Leaving a stretch S out, its labels are Gaussian with covariance inv(inv(K)[S, S]) and the mean that goes with it.
+    Within S, `ordinary` replaces `noise` on the diagonal of K. An offset shared by S adds the variance `GROSS_M`² to
+    every entry.
     """
     count = len(noise)
     precision = np.linalg.inv(prior + np.diag(noise))

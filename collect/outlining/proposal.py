@@ -49,8 +49,8 @@ class Proposal:
 def propose_site(lon: ArrayLike, lat: ArrayLike, *, name: str = "site") -> Proposal:
     """Return the convex hull of the positions (degrees, shape (N,)) that lie together, 30 m wider.
 
-    Together are those that are linked by steps of at most 250 m: the largest such cluster counts, a photo of another
-    place and a wild fix do not. Raises UsageError without positions.
+    Photos linked by steps of at most 250 m form a cluster. The largest cluster counts; a photo of another place or a
+    wild fix does not. Raises UsageError without positions.
     """
     lons, lats = np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64))
     if not len(lons):

@@ -27,8 +27,8 @@ _ORDER: Final = ("train", "validation", "test", "excluded", "unassigned")
 class DatasetFacts:
     """The figures.
 
-    `parts` are the photos of each part in the Hub's order of splits; `bounds` is west, south, east, north in degrees of
-    what is published; `days` are the days (UTC) of the first and the last photo whose time is known. `torn_groups` are
+    `parts` are the photos of each part in the Hub's order of splits. `bounds` is west, south, east, north in degrees of
+    what is published. `days` are the days (UTC) of the first and the last photo with a known time. `torn_groups` are
     groups in two splits. `accuracy_m` are the 10th, 50th and 90th percentile of what phones reported, None where none
     did.
     """

@@ -30,9 +30,9 @@ _BESIDE: Final = frozenset(
 class PublishedRecord:
     """The content of `RECORD`.
 
-    `files` are the SHA-256 of the data by name, `split` the options that the split was made with, `redaction` what was
-    looked for in the pictures and what was found, `also` the further formats, `coarseness` how positions and times
-    were cut.
+    `files` are the SHA-256 of the data by name, and `split` the options of the split. `redaction` is what was looked
+    for in the pictures and what was found. `also` are the further formats, `coarseness` how positions and times were
+    cut.
     """
 
     site_name: str

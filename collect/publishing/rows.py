@@ -1,7 +1,12 @@
 """The rows of a published dataset: what is told of each photo, and what never leaves.
 
-Left behind: names of files and folders, make, model and the hash of the device (a serial number could be guessed from
-it), who corrected what and why, when and from where photos were ingested, and photos that a person excluded.
+Left behind:
+
+- names of files and folders;
+- make, model and the hash of the device (a serial number could be guessed from it);
+- who corrected what and why;
+- when and from where photos were ingested;
+- photos that a person excluded.
 """
 
 import dataclasses

@@ -25,10 +25,10 @@ class FoundFile:
     """One name found below the inputs.
 
     `path` is absolute; `name` is relative to the argument it was found under, with slashes. `obstacle` says why the
-    file must not be opened (a link, a FIFO, a device ...), `unlistable` that it is a folder that could not be read,
-    `left_out` why it is no photo of the walk (a code of `collect.reading.left_out.LEFT_OUT`). `sidecars` are the files
-    beside it that may say where it was taken. `stored` is the object of a store that stands for a file of this machine:
-    `path` is then its whole address.
+    file must not be opened (a link, a FIFO, a device ...). `unlistable` says that it is a folder that could not be
+    read. `left_out` says why it is no photo of the walk (a code of `collect.reading.left_out.LEFT_OUT`). `sidecars` are
+    the files beside it that may say where it was taken. `stored` is the object of a store that stands for a file of
+    this machine: `path` is then its whole address.
     """
 
     path: bytes

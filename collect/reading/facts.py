@@ -32,10 +32,10 @@ class PositionProblem:
 class Facts:
     """The EXIF of one photo. Times: `gps_time` is aware (UTC); `local_time` is naive, with its offset where written.
 
-    `traits` are those of `img2gps.types.Photo`: `CLOCK_DOUBTFUL` where an offset is written that cannot be read, so
-    that no zone may be taken in its place; `STAMP_UNREADABLE` where a GPS time is written that is none.
-    `position_source` says where the position stands; `moment_beside` is a time from beside the EXIF (naive where no
-    offset is named), `moment_source` where that stands.
+    `traits` are those of `img2gps.types.Photo`. `CLOCK_DOUBTFUL`: an offset is written that cannot be read, so no zone
+    may replace it. `STAMP_UNREADABLE`: a GPS time is written that is none. `position_source` says where the position
+    stands; `moment_beside` is a time from beside the EXIF (naive where no offset is named), `moment_source` where that
+    stands.
     """
 
     position: Position | PositionProblem

@@ -1,8 +1,8 @@
 """Which files beside a photo may say where and when it was taken: XMP sidecars, and the JSON of Google Takeout.
 
-XMP: ``IMG_1.jpg.xmp`` (darktable, digiKam) before ``IMG_1.xmp`` (Lightroom, Adobe). Takeout: ``IMG_1.jpg.json`` or
-``IMG_1.jpg.supplemental-metadata.json``, cut to 46 characters before its ``.json``, or ``IMG_1.json``; the number of a
-second ``IMG_1(1).jpg`` stands behind the name of the photo or before ``.json``; an edited copy has its original's.
+XMP: ``IMG_1.jpg.xmp`` (darktable, digiKam) before ``IMG_1.xmp`` (Lightroom, Adobe). Takeout: ``IMG_1.jpg.json``,
+``IMG_1.json``, or ``IMG_1.jpg.supplemental-metadata.json``, cut to 46 characters before its ``.json``. The number of a
+second ``IMG_1(1).jpg`` stands behind the name of the photo or before ``.json``. An edited copy has its original's.
 """
 
 import dataclasses

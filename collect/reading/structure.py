@@ -1,9 +1,9 @@
 """Where a file may not hold all of its image, told from its structure alone: no pixel is decoded.
 
-A transfer that was cut off leaves the header, the EXIF and the thumbnail intact; only a walk over the segments
-(JPEG, ITU T.81 annex B), chunks (PNG, RFC 2083; WebP, RFC 9649) or boxes (ISO/IEC 14496-12) tells. Cheap enough for
-every file. What stands behind the end of a picture (motion photos, notes of the phone's maker) looks like a cut, too:
-where there is doubt, the decoder decides.
+A transfer that was cut off leaves the header, the EXIF and the thumbnail intact. Only reading all segments (JPEG, ITU
+T.81 annex B), chunks (PNG, RFC 2083; WebP, RFC 9649) or boxes (ISO/IEC 14496-12) shows it. Cheap enough for every file.
+Data behind the end of a picture (motion photos, notes of the phone's maker) looks like a cut, too. In doubt the decoder
+decides.
 """
 
 import dataclasses
@@ -142,9 +142,9 @@ def trailer_in(data: Bytes, start: int, end: int) -> int | None:
 def hole_in(data: Bytes, structure: Structure) -> int | None:
     """Return where a run of zeros begins in a plain JPEG that may stand for lost pixels, None where there is none.
 
-    Decoders take zeros for pixels and complain of nothing. They are what a disk gives for a piece that was never
-    written, and no camera's: over 500 of them in a row code a flat area only where both tables give the shortest code
-    to "no change", and then they may stand.
+    Decoders take zeros for pixels and complain of nothing. A disk gives them for a piece that was never written; no
+    camera does. Over 500 of them in a row code a flat area only if both tables give the shortest code to "no change".
+    Then they may stand.
     """
     if not structure.plain or _zeros_are_flat(structure.tables):
         return None

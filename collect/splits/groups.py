@@ -2,13 +2,13 @@
 
 - walk: one device's photos without a gap of over 10 minutes. Clock times whose zone nothing names make walks of their
   own, by the clock; photos without any time form one per device.
-- burst: photos of a walk taken within 4 s of the one before, and within 15 m of the burst's first (somebody who
-  photographs every 3 s while walking makes a chain of bursts, not one burst of a kilometre). None for a photo alone.
+- burst: photos of a walk taken within 4 s of the one before, and within 15 m of the burst's first. Somebody who
+photographs every 3 s while walking makes many bursts, not one of a kilometre. None for a photo alone.
 - group: bursts, identical positions of one walk, near-duplicates (`near_duplicates`), and copies and edits known by
   their names (`copies_by_name`), joined.
 
-Identical positions of two walks do not join: phones do not repeat a fix to the last digit on another day, so such
-positions were rounded or set by hand, and a place that was seen again on another day is what a model should learn from.
+Identical positions of two walks do not join. Phones do not repeat a fix to the last digit on another day, so such
+positions were rounded or set by hand. And a place seen again on another day is what a model should learn from.
 
 All of it is computed from the set of photos alone (their order never matters) and from the positions of ingest.
 """
@@ -42,8 +42,8 @@ Numbers = NDArray[np.int64]
 def assign_groups(photos: Sequence[Photo]) -> list[Photo]:
     """Return the photos, in the order given, with `walk`, `burst` and `group` set.
 
-    The names are readable and stay when later photos are added: a walk is named after its start and its device
-    (``20251222-094711-a1b2c3``), a burst after its walk and first photo, a group after its earliest photo.
+    The names are readable and stay when later photos are added. A walk is named after its start and its device
+    (``20251222-094711-a1b2c3``). A burst is named after its walk and first photo, a group after its earliest photo.
     """
     if not photos:
         return []

@@ -1,8 +1,8 @@
 """Near-duplicate photos: pairs whose perceptual hashes differ in a few bits, found without comparing all pairs.
 
-Two hashes of 64 bits that differ in at most 6 agree entirely in at least one of seven bands (the pigeonhole
-principle; Norouzi et al., "Fast search in Hamming space with multi-index hashing", CVPR 2012), so only photos
-that share a band are compared.
+Two hashes of 64 bits that differ in at most 6 agree entirely in at least one of seven bands (the pigeonhole principle).
+So only photos that share a band are compared. Source: Norouzi et al., "Fast search in Hamming space with multi-index
+hashing", CVPR 2012.
 """
 
 from collections.abc import Iterator, Sequence

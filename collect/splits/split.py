@@ -82,10 +82,10 @@ def make_split(
 ) -> SplitResult:
     """Split photos anew, in the order given; a group is never broken, whatever the counts asked for.
 
-    ``walk`` holds out whole walks that come near the counts and cover most of the site, ``cell`` squares of 20 m with
-    a buffer of 10 m set aside around them, ``random`` groups. `val` and `test` are numbers of photos, 0 for none.
-    `folds` is ``walk``, ``day``, ``cell`` or a number (see `collect.splits.folds.folds_of`). The same photos, options
-    and seed give the same split. Raises UsageError where an option makes no sense or there is nothing to split.
+    ``walk`` holds out whole walks that come near the counts and cover most of the site. ``cell`` holds out squares of
+    20 m, with a buffer of 10 m set aside around them, and ``random`` groups. `val` and `test` are numbers of photos, 0
+    for none. `folds` is ``walk``, ``day``, ``cell`` or a number (see `collect.splits.folds.folds_of`). The same photos,
+    options and seed give the same split. Raises UsageError where an option makes no sense or there is nothing to split.
     """
     folds = _checked(photos, by, val, test, folds)
     layout = layout_of(photos, site)
@@ -113,10 +113,9 @@ def split_dataset(
 ) -> SplitResult:
     """Split a dataset and store the split, with the hashes of its ids and labels, in the manifest.
 
-    With the options of the stored split, only photos without one are assigned (see `inherit_splits`; what nothing
-    stored decides about goes to train); with others the split is drawn anew, and the notes say so. Photos that a person
-    excluded are dealt to no split. `dry_run` writes nothing. Raises UsageError, InvalidDatasetError or
-    DatasetLockedError.
+    With the options of the stored split, only photos without one are assigned (see `inherit_splits`); if nothing stored
+    decides, they train. With other options the split is drawn anew, and the notes say so. Photos that a person excluded
+    are dealt to no split. `dry_run` writes nothing. Raises UsageError, InvalidDatasetError or DatasetLockedError.
     """
     if dry_run:
         with dataset.lock() if (dataset.root / ".lock").exists() else contextlib.nullcontext():  # a lock is a file

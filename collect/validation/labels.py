@@ -80,7 +80,7 @@ class NamedFile:
 class Labels:
     """The rows of a label file by normal name, the first row of each name; `notes` for a person.
 
-    `aliases` lead from other spellings of a name to it, `absolute` are the names that are paths of some machine,
+    `aliases` lead from other spellings of a name to it. `absolute` are the names that are paths of some machine.
     `coarse` counts the positions that a spreadsheet has rounded, and `example` is one of them.
     """
 

@@ -1,7 +1,7 @@
 """When photos were taken, decided alike for the photos of one device that follow each other by its clock.
 
-One photo's two times are compared in `collect.validation.two_times`. What photos around it tell is added here: a clock
-that agrees with one fix is right for all, one that is off by the same time at several fixes is off in between, too.
+One photo's two times are compared in `collect.validation.two_times`. This adds what the photos around it tell. A clock
+that agrees with one fix is right for all. One that is off by the same time at several fixes is off in between, too.
 """
 
 import dataclasses

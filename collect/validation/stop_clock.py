@@ -34,11 +34,10 @@ _TOO_LONG: Final = "the tracks are too long to look for the photos' stops in the
 def offset_of_stops(tracks: Tracks, clocks_s: Sequence[float]) -> tuple[float | None, str]:
     """Return the seconds to add to photos' times (since 1970) that bring them onto stops of a track, or None; and why.
 
-    The score of an offset is the sum of log(1 - q + q * ratio) over its photos, each stop counted once;
-    `Stops` tells the ratio, and q is the share of photos taken at stops. For photos
-    that have nothing to do with the track, exp(score) is 1 in the mean. So, by Markov's inequality, one of K offsets
-    reaches log(K) + x with a probability of exp(-x) at most: a score beyond that is no chance. Rivals are the scores
-    that the same track gives for other offsets.
+    The score of an offset is the sum of log(1 - q + q * ratio) over its photos, each stop counted once. `Stops` has the
+    ratio, and q is the share of photos taken at stops. For photos that have nothing to do with the track, exp(score) is
+    1 in the mean. So, by Markov's inequality, one of K offsets reaches log(K) + x with a probability of exp(-x) at
+    most: a score beyond that is no chance. Rivals are the scores that the same track gives for other offsets.
     """
     stretches = stretches_of(tracks.lines)
     if sum(stretch.length_s for stretch in stretches) > _MOST_S:

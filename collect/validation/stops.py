@@ -28,9 +28,9 @@ _BLIND_S: Final = 30.0  # over a longer gap with a walk in it, nobody knows wher
 class Stops:
     """One reading of where the walkers stood: the seconds that tracks cover (since 1970, rising), shape (T,).
 
-    For each, `stop` is the number of the stop, -1 in motion, and `ratio` is how much likelier a photo that is taken
-    at a stop is there than at a random second: it chooses a stop, any of the `count` alike, and then a second of it.
-    So a short stop tells much and a long rest next to nothing. The ratio is 1 in the mean, and 0 in motion.
+    For each, `stop` is the number of the stop, -1 in motion. `ratio` is how much likelier a photo taken at a stop is
+    there than at a random second. Such a photo chooses any of the `count` stops alike, and then a second of it. So a
+    short stop tells much and a long rest next to nothing. The ratio is 1 in the mean, and 0 in motion.
     """
 
     seconds: IntArray

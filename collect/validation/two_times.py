@@ -1,9 +1,12 @@
 """The camera's clock beside the GPS's stamp: whether the two contradict each other, how, and which is believed.
 
 An old fix is no contradiction: its stamp lies seconds to hours before the clock, and nothing else explains the
-distance. These are: a whole number of 1,024 weeks (the week counter of the GPS has ten bits, IS-GPS-200, 20.3.3.3.1.1),
-the camera's own offset (a stamp in local time), a day (a local day with the clock of UTC), a stamp ahead of the clock,
-half a day and more, a clock that was never set, a stamp of zeros. docs/reference/positions-and-times.md has the table.
+distance. docs/reference/positions-and-times.md has the table of what is one:
+
+- a whole number of 1,024 weeks (the week counter of the GPS has ten bits, IS-GPS-200, 20.3.3.3.1.1);
+- the camera's own offset (a stamp in local time), or a day (a local day with the clock of UTC);
+- a stamp ahead of the clock, or half a day and more behind it;
+- a clock that was never set, or a stamp of zeros.
 """
 
 import dataclasses

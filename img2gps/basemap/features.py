@@ -32,9 +32,9 @@ class MapFeature:
 class Basemap:
     """The features of a site and its surroundings, with what must be said about them.
 
-    `source` names where they are from, `date` (ISO 8601) how old they are, `attribution` is what every page that shows
-    them has to say, `licence` the terms they came under ("" where they need none). `margin_m` is how far around the
-    site they reach.
+    `source` names where they are from, and `date` (ISO 8601) how old they are. `attribution` is what every page with
+    them has to show, and `licence` their terms ("" if they need none). `margin_m` is how far around the site they
+    reach.
     """
 
     features: tuple[MapFeature, ...]

@@ -1,9 +1,9 @@
 """How errors depend on where and when a photo was taken: the shape of a forecast, without its level.
 
-The logarithm of a photo's error is taken to be linear in the logarithm of the distance to the nearest training photo,
-in how many walks of training pass near by, and in the light, with an effect of its own for each walk: a linear mixed
-model (Laird and Ware, Biometrics 38, 1982), fitted by the EM algorithm. The slopes have priors, so that a few walks at
-one distance and by day do not tell tales of others.
+The logarithm of a photo's error is linear in three things. These are the logarithm of the distance to the nearest
+training photo, the number of training walks nearby, and the light. Each walk has an effect of its own. This is a linear
+mixed model (Laird and Ware, Biometrics 38, 1982), fitted by the EM algorithm. The slopes have priors, so that a few
+walks at one distance and by day do not tell tales of others.
 """
 
 import dataclasses

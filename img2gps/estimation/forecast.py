@@ -2,9 +2,10 @@
 
 How errors depend on place and light is their shape (`img2gps.estimation.error_shape`). How far a walk as a whole lies
 above or below it is its level: L = log(RMSE of the walk / RMSE of the shape at its photos). Levels of walks differ by
-more than chance; a new walk's lies in the prediction interval of a random-effects analysis (Higgins, Thompson and
-Spiegelhalter, JRSS A 172, 2009, sec. 4.2): m +- t(W - 2) sqrt(tau^2 + s^2 + v), with the spread tau of levels (Paule
-and Mandel 1982), the chance s of a walk of as many photos, and the variance v of the mean (Hartung and Knapp 2001).
+more than chance. The level of a new walk lies in the prediction interval of a random-effects analysis: m +- t(W - 2)
+sqrt(tau^2 + s^2 + v). Source: Higgins, Thompson and Spiegelhalter, JRSS A 172, 2009, sec. 4.2. Here tau is the spread
+of levels (Paule and Mandel 1982), and s the chance of a walk of as many photos. The last, v, is the variance of the
+mean (Hartung and Knapp 2001).
 """
 
 import dataclasses
@@ -75,9 +76,9 @@ class Forecast:
 class ForecastLaw:
     """What walks so far say of the next: the shape, the mean level, and its variances (of logarithms).
 
-    `mean_variance` is that of the mean level, `walk_variance` how walks differ, `chance_variance` what a walk of the
-    usual number of photos adds, `place_variance` what the places of walks add. `drawn_reference` is the mean logarithm
-    of the walks' relative errors by shapes as they may be, one each.
+    `mean_variance` is that of the mean level, and `walk_variance` how walks differ. `chance_variance` is what a walk of
+    the usual number of photos adds, `place_variance` what the places of walks add. `drawn_reference` is the mean
+    logarithm of the walks' relative errors by shapes as they may be, one each.
     """
 
     shape: ErrorShape

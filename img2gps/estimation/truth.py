@@ -1,13 +1,13 @@
 """Errors against the truth, from errors against labels that are off themselves.
 
 What is measured is the distance between an answer and a label. Both err: m = e - d, with the error e of the answer and
-the error d of the label, which know nothing of each other where the walk was held out. So the mean squares add up, and
-the label's can be taken off; for medians and shares the distribution of e is unmixed: e is taken to be round and a
-mixture of Gaussians of all widths, whose shares are the likeliest ones (the nonparametric maximum likelihood of Kiefer
-and Wolfowitz, Annals of Mathematical Statistics 27, 1956, by the EM algorithm of Laird, JASA 73, 1978).
+the error d of the label. These are independent if the walk was held out. So the mean squares add up, and that of the
+label can be subtracted. For medians and shares e is taken to be round, a mixture of Gaussians of all widths with the
+likeliest shares. This is the nonparametric maximum likelihood of Kiefer and Wolfowitz (Annals of Mathematical
+Statistics 27, 1956), by the EM algorithm of Laird (JASA 73, 1978).
 
-How far labels are off is estimated from themselves: where answers of many walks are right on average, what a walk's
-labels have in common beyond a minute is drift (`Drift`), and what single answers get wrong is not.
+How far labels are off is estimated from themselves. If answers of many walks are right on average, what a walk's labels
+have in common beyond a minute is drift (`Drift`). What single answers get wrong is not.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """One self-contained HTML page: no request to any network, and a policy in the page that refuses one.
 
-The page's one style and one script are inline and named by their SHA-256 in its Content-Security-Policy
-(W3C CSP Level 3, section 2.3.1): nothing that a file name smuggles in can run, even if escaping had a hole.
+The page's one style and one script are inline and named by their SHA-256 in its Content-Security-Policy (W3C CSP Level
+3, section 2.3.1). So nothing that a file name smuggles in can run, even if escaping had a hole.
 """
 
 import base64
@@ -43,10 +43,10 @@ def render_page(
 ) -> str:
     """Return the page that `template` (a jinja2 file that extends ``base.j2``) makes of `context`.
 
-    `scripts` are file names, looked for beside the template and in this package, joined in order into one
-    module; `data` becomes the JSON that they read with ``JSON.parse`` from the element ``#data``. Values in
-    `context` are escaped by jinja2; text from files must have passed `img2gps.text.safe_text` before. Raises
-    ValueError where `data` holds NaN or infinity, jinja2.UndefinedError where the template misses a value.
+    `scripts` are file names, found beside the template or in this package, and joined in order into one module. `data`
+    becomes the JSON that they read with ``JSON.parse`` from the element ``#data``. Values in `context` are escaped by
+    jinja2; text from files must have passed `img2gps.text.safe_text` before. Raises ValueError where `data` holds NaN
+    or infinity, jinja2.UndefinedError where the template misses a value.
     """
     style = "\n".join(
         (_FOLDER / name).read_text(encoding="utf-8") for name in ("ground.css", "report.css", "atlas.css")

@@ -35,8 +35,8 @@ def make_thumbnails(
 ) -> Thumbnails:
     """Return thumbnails of `paths`, in their order.
 
-    Of more than `most` photos, evenly spaced ones get a thumbnail, and none does once their base64 fills
-    `budget_bytes`; a file that is gone or does not decode gets none.
+    Of more than `most` photos, evenly spaced ones get a thumbnail. None does once their base64 fills `budget_bytes`. A
+    file that is gone or does not decode gets none.
     """
     step = max(1, -(-len(paths) // most))
     chosen = list(range(0, len(paths), step))

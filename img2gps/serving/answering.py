@@ -66,9 +66,9 @@ def _prediction(name: str, located: Located | None, error: str | None) -> Predic
 def detailed_rows(answers: Answers, model: ServedModel, *, abstain_m: float | None) -> list[dict[str, Any]]:
     """Return the rows of ``predict --json`` with what the page draws beside them.
 
-    `verdict` is ``here``, ``unsure`` or ``elsewhere``; `shares` (C,) the distribution over the cells of /v1/model, in
-    parts of 255 of its largest; `alike` the training photos that look most like it; `place` where it is in words, of a
-    site with a map.
+    `verdict` is ``here``, ``unsure`` or ``elsewhere``. `shares` (C,) is the distribution over the cells of /v1/model,
+    in parts of 255 of its largest. `alike` are the training photos that look most like it. `place` says in words where
+    it is, for a site with a map.
     """
     rows = predictions_json(answers.predictions)
     for row, prediction, located in zip(rows, answers.predictions, answers.located, strict=True):

@@ -29,8 +29,8 @@ class DecodedPhoto:
 class Located:
     """Where one photo was taken: degrees, radii in metres, the p-value of its being of the site.
 
-    `probs` (C,) is the distribution over the model's cells, `alike` are the numbers of the training photos that look
-    most like it, the most similar first; None and nothing where the model has none.
+    `probs` (C,) is the distribution over the model's cells. `alike` are the numbers of the most similar training
+    photos, best first. They are None and empty if the model has none.
     """
 
     lon: float

@@ -1,6 +1,6 @@
 """Strangers' photos decoded in processes of their own: a crash, a hang or a hunger for memory costs one photo.
 
-A worker reads the bytes of one photo from a pipe and answers with a header in JSON and plain pixels, so that nothing it
+A worker reads the bytes of one photo from a pipe. It answers with a header in JSON and plain pixels, so nothing it
 sends is ever run here. One that is too slow is killed, and another takes its place.
 """
 

@@ -1,9 +1,9 @@
 """Who may talk to a server of this program: one middleware in front of every route.
 
-A page on the loopback address can be reached by every website the person has open, so requests that name
-another host (DNS rebinding) or come from another origin are refused, and a request that changes something must be of
-a kind that the server names: JSON, say, which no form can send. On other addresses a token is wanted as well. After
-OWASP's "Cross-Site Request Forgery Prevention" and "HTTP Headers" cheat sheets.
+Every website that a person has open can reach a page on the loopback address. So requests that name another host (DNS
+rebinding) or come from another origin are refused. A request that changes something must be of a kind that the server
+names, such as JSON, which no form can send. On other addresses a token is wanted as well. After OWASP's "Cross-Site
+Request Forgery Prevention" and "HTTP Headers" cheat sheets.
 """
 
 import dataclasses
@@ -50,8 +50,8 @@ class Bodies:
 class Policy:
     """What is asked of a request.
 
-    `names` are the host names answered to (addresses too where `any_address`); None: all, from every origin and within
-    every frame, for a server behind another that the public may use.
+    `names` are the host names answered to (addresses too if `any_address`). None means all, from every origin and
+    within every frame: for a server behind another that the public may use.
     """
 
     names: frozenset[str] | None

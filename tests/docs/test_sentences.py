@@ -21,7 +21,7 @@ from img2gps.cli import cli
 
 MEDIAN, P90, LONGEST = 14, 25, 40
 LONGEST_OF_HELP = LONGEST_OF_MESSAGES = LONGEST_OF_API = 25
-LONGEST_OF_DOCSTRINGS = 70
+LONGEST_OF_DOCSTRINGS = 30
 ROOMS = ("img2gps", "collect", "train")
 # What the page of the Python API shows.
 API = [

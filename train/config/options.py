@@ -31,10 +31,10 @@ def resolve(
 ) -> Choice:
     """Return the config that options (None: not given), ``--set``, the environment and a config file amount to.
 
-    `environment` names the variable that an option came from, ``set`` and ``preset`` among them; all others were
-    typed. The file is one of options at its top level or in a table ``[train]``, such as the config.toml of a run.
-    Raises UsageError for unknown names, wrong values, assignments that the method does not read and a preset that
-    contradicts the config of a run, NotFoundError for a missing file.
+    `environment` names the variable that an option came from, ``set`` and ``preset`` among them; all others were typed.
+    The file is one of options at its top level or in a table ``[train]``, such as the config.toml of a run. Raises
+    UsageError for unknown names, wrong values, fields that the method does not read, and a preset that contradicts the
+    config of a run. Raises NotFoundError for a missing file.
     """
     values, file = _file_values(config_path)
     dataset, folds = _popped(values, "dataset", str, file), _popped(values, "folds", bool, file)

@@ -1,7 +1,7 @@
 """Every photo of a dataset decoded once per input size, kept as uint8 in one file beside the photos.
 
-The file's name carries a hash of everything its content depends on, so a stale one is never read; behind the
-array stands a digest of it, so a damaged one is not either. It is safe to delete at any time.
+The file's name carries a hash of everything its content depends on, so a stale one is never read. Behind the array
+stands its digest, so a damaged one is not read either. It is safe to delete at any time.
 """
 
 import contextlib

@@ -1,9 +1,9 @@
 """Intervals by resampling whole groups of photos, because photos of one burst or walk err together.
 
-The cluster bootstrap (Davison and Hinkley, "Bootstrap Methods and their Application", 1997, ch. 3.8): groups
-are drawn with replacement, every photo of a drawn group comes along. Percentile intervals of few groups
-are too narrow; they are widened as in Hesterberg, "What Teachers Should Know About the Bootstrap", The
-American Statistician 69 (2015), sec. 5.3 ("expanded percentile").
+This is the cluster bootstrap: groups are drawn with replacement, with every photo of a drawn group. Source: Davison and
+Hinkley, "Bootstrap Methods and their Application", 1997, ch. 3.8. Percentile intervals of few groups are too narrow, so
+they are widened ("expanded percentile"). Source: Hesterberg, "What Teachers Should Know About the Bootstrap", The
+American Statistician 69 (2015), sec. 5.3.
 """
 
 import dataclasses

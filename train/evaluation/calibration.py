@@ -171,10 +171,10 @@ def familiar_figures(
 def risk_coverage(error_m: FloatArray, uncertainty_m: FloatArray) -> RiskCoverage:
     """Return the errors of the surest photos against the share of photos answered.
 
-    Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks", NeurIPS 2017, with the error
-    in metres as the risk. `area` is the mean over all coverages of the mean error of the answered;
-    `area_best` that of a model that ranks its photos by their true error, `area_random` that of one whose
-    uncertainty says nothing (the mean error). Photos of equal uncertainty are answered together.
+    Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks", NeurIPS 2017, with the error in metres as
+    the risk. `area` is the mean over all coverages of the mean error of the answered. `area_best` is that of a model
+    that ranks its photos by their true error. `area_random` is that of one whose uncertainty says nothing (the mean
+    error). Photos of equal uncertainty are answered together.
     """
     order = np.argsort(uncertainty_m, kind="stable")
     errors, uncertainties = error_m[order], uncertainty_m[order]

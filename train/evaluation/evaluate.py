@@ -51,11 +51,11 @@ def evaluate_run(
 ) -> EvaluationResult:
     """Score the run at `path`; `write` predictions.parquet, evaluation.json, plots and report.html into the run.
 
-    `on` is a dataset other than the run's own; `split` one of train, val, test, all. Without it another dataset
-    is scored whole, the run's own on test, or val where there is no test, or by its pooled
-    out-of-fold predictions where it has folds; of these the next walk is forecast, on the ground that `where` names,
-    and with `write` RUN/forecast.json tells the audit. Raises what `choose_evaluation_set` raises, UsageError where
-    `abstain_m` is asked of a model without uncertainty, InvalidCheckpointError, DeviceError.
+    `on` is a dataset other than the run's own; `split` one of train, val, test, all. Without it another dataset is
+    scored whole, and the run's own on test, or val without a test. A run with folds is scored by its pooled out-of-fold
+    predictions. Of these the next walk is forecast, on the ground that `where` names; with `write` RUN/forecast.json
+    tells the audit. Raises what `choose_evaluation_set` raises, UsageError where `abstain_m` is asked of a model
+    without uncertainty, InvalidCheckpointError, DeviceError.
     """
     evaluation_set = choose_evaluation_set(path, on=on, split=split, force=force)
     predictions = _predictions(evaluation_set, device)

@@ -45,8 +45,8 @@ def reference_errors(
 ) -> ReferenceErrors:
     """Return the references' errors on `photos`, each photo against the photos its own model was trained on.
 
-    `photos` and `training` have lon, lat and fold. A photo of fold k was predicted by a model trained on every
-    training row of another fold; a photo of fold -1, by one trained on all rows.
+    `photos` and `training` have lon, lat and fold. A photo of fold k was predicted by a model trained on all training
+    rows of other folds. A photo of fold -1 was predicted by one trained on all rows.
     """
     truth_m = np.stack(frame.to_local(photos["lon"], photos["lat"]), axis=1)
     train_m = np.stack(frame.to_local(training["lon"], training["lat"]), axis=1)

@@ -31,8 +31,8 @@ def scores_frame(
 
     `predictions` (see `train.inference.predictions`) covers every id of `rows`. Beside the columns of both: `error_m`
     (geodesic, against today's label), `clock_s`, `day` (local date), `light`, `device_name`, `east_m`, `north_m`,
-    `pred_east_m`, `pred_north_m` (metres of the site's frame), `nearest_train_m`, `mean_predictor_m`, and
-    `walk_error_m`, the error where the photos of a walk are located together (NaN where the model cannot).
+    `pred_east_m`, `pred_north_m` (metres of the site's frame), `nearest_train_m`, `mean_predictor_m`, `walk_error_m`.
+    The last is the error where the photos of a walk are located together (NaN if the model cannot).
     """
     import pandas as pd
 

@@ -50,8 +50,8 @@ _RUNS: Final = Path("runs")
 class CheckedPhoto:
     """One photo located by the run and by the export.
 
-    `pixels_m` is the distance of the two positions on the same pixels, `file_m` that of each by its own decoding;
-    `radius_share` by how much the radii differ on the same pixels, None where the model has none.
+    `pixels_m` is the distance of the two positions on the same pixels, `file_m` that of each by its own decoding.
+    `radius_share` is by how much the radii differ on the same pixels, None if the model has none.
     """
 
     file: str

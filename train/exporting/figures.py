@@ -34,8 +34,8 @@ def recalibrated(
 ) -> tuple[ProbeLocalizer, Mapping[str, object] | None, tuple[str, ...]]:
     """Return `changed` with regions calibrated on the run's validation photos, alone and by walk, its figures, notes.
 
-    The figures are those of `changed` and of ``whole`` on the run's test photos, or on the validation photos where
-    there are none; None where the dataset is gone.
+    The figures are those of `changed` and of ``whole`` on the run's test photos, or without these on its validation
+    photos. They are None if the dataset is gone.
     """
     try:
         dataset, val, test = _held_back(path, whole)

@@ -31,8 +31,8 @@ def export_run(run: Path, out: Path, *, format_name: str, options: ExportOptions
     """Write the model of `run` into the folder `out`, whole or not at all, and return what was written.
 
     `out` is absent, empty or an earlier export, whose place the new one takes. Raises UsageError for an unknown format,
-    another `out` or options that do not fit the model, ModuleNotFoundError's sentence as UsageError where the extra
-    `export` is missing, QualityGateError where `half` errs by too much, and what `load_localizer` raises.
+    another `out`, options that do not fit the model, or a missing extra `export`. Raises QualityGateError if `half`
+    errs by too much, and what `load_localizer` raises.
     """
     _check(out, format_name)
     fresh = draft_of(out)

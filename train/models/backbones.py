@@ -36,9 +36,9 @@ class Backbone:
 def build_backbone(name: str, *, height: int, width: int, whole_patches: bool = False) -> Backbone:
     """Return the backbone of that name with random weights, for photos of a size in pixels.
 
-    A transformer sees no pixels beyond its last whole patch; with `whole_patches` its size is the largest one that its
-    patches divide, so that a photo brought to it is seen whole. Raises UsageError for an unknown name, or a size that
-    the network does not take.
+    A transformer sees no pixels beyond its last whole patch. With `whole_patches` its size is the largest one that its
+    patches divide, so it sees the whole photo. Raises UsageError for an unknown name, or a size that the network does
+    not take.
     """
     if name.startswith("timm/"):
         return _timm(name.removeprefix("timm/"), height, width, whole_patches=whole_patches)

@@ -16,11 +16,11 @@ LEVELS: Final = (0.5, 0.9)
 def fit_inflation(radius: FloatArray, error: FloatArray, level: float) -> float:
     """Return the factor on `radius` (N,) with which a region holds the truth of a new photo in `level` of all cases.
 
-    Split-conformal prediction with the normalised score error / radius and its finite-sample quantile, the
-    ceil((n + 1) level)-th smallest score: Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, "Distribution-Free
-    Predictive Inference for Regression", JASA 113 (2018), sec. 2.2 and 5.2. The promise holds for photos
-    exchangeable with those given, which photos of another day are not quite: report `coverage` beside it.
-    With fewer than level / (1 - level) photos no finite factor keeps the promise, and the largest score is returned.
+    This is split-conformal prediction with the normalised score error / radius. The factor is its finite-sample
+    quantile, the ceil((n + 1) level)-th smallest score. Source: Lei, G'Sell, Rinaldo, Tibshirani and Wasserman,
+    "Distribution-Free Predictive Inference for Regression", JASA 113 (2018), sec. 2.2 and 5.2. The promise holds for
+    photos exchangeable with those given, which photos of another day are not quite: report `coverage` beside it. With
+    fewer than level / (1 - level) photos no finite factor keeps the promise, and the largest score is returned.
 
     `radius` and `error` are metres; pairs where either is not finite are left out. Radii below a micrometre
     count as one. Raises ValueError where no pair is left or `level` is not strictly between 0 and 1.

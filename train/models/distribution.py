@@ -21,8 +21,8 @@ def mean_point(probs: Tensor, cells: Cells) -> Tensor:
 def median_point(probs: Tensor, cells: Cells) -> Tensor:
     """Return the geometric medians (N, 2) of probabilities (N, C): the answer of least expected distance.
 
-    Weiszfeld's iteration (Tohoku Mathematical Journal 43, 1937) from the mean; its goal is convex, so the
-    start does not matter, and the answer is not bound to cell centres.
+    This is Weiszfeld's iteration (Tohoku Mathematical Journal 43, 1937) from the mean. Its goal is convex, so the start
+    does not matter. The answer is not bound to cell centres.
     """
     point, centres = mean_point(probs, cells), _extended(cells.centres)
     for _ in range(_STEPS):

@@ -22,8 +22,8 @@ _GROWTH: Final = 1.25
 class Cells:
     """C square cells of side `size_m` and the points they stand for, `centres` (C, 2), east and north in metres.
 
-    A cell with training photos stands for the mean of their positions, not for its middle: the offset between
-    the two is what a coarse cell would add to every error.
+    A cell with training photos stands for the mean of their positions, not for its middle. Otherwise a coarse cell
+    would add the offset between the two to every error.
     """
 
     centres: Tensor

@@ -22,8 +22,8 @@ __all__ = ["UNFAMILIAR_BELOW", "Estimate", "Localizer", "WalkLocalizer"]
 class Estimate:
     """Positions of N photos in east/north metres of the run's frame; every array has shape (N,).
 
-    `east_m`, `north_m` are the answer. A model with a distribution over the site also gives its mean,
-    its mode and the radii of the smallest discs around the answer that hold 50 % and 90 % of it.
+    `east_m`, `north_m` are the answer. A model with a distribution over the site also gives its mean and its mode. It
+    gives the radii of the smallest discs around the answer that hold 50 % and 90 % of it.
     """
 
     east_m: FloatArray

@@ -28,10 +28,10 @@ _WAYS_OUT: Final = (
 def load_weights(model: nn.Module, name: str, weights: str) -> None:
     """Load weights into a backbone without classifier, in place.
 
-    `weights` is ``imagenet`` (downloaded by torchvision or timm), ``bundled``, ``none``, or a file (.safetensors, or a
-    state dict of torch.save, which is read as data only) of timm, torchvision, DINOv2, MegaLoc, SALAD or a run. What
-    a file holds beside the backbone is named on stderr. Raises NotFoundError where weights cannot be had, UsageError,
-    which lists what is wrong, where they do not fit.
+    `weights` is ``imagenet`` (downloaded by torchvision or timm), ``bundled``, ``none``, or a file. A file is
+    .safetensors, or a state dict of torch.save, which is read as data only. It may come from timm, torchvision, DINOv2,
+    MegaLoc, SALAD or a run. What a file holds beside the backbone is named on stderr. Raises NotFoundError where
+    weights cannot be had, UsageError, which lists what is wrong, where they do not fit.
     """
     if weights == "none":
         return

@@ -27,8 +27,8 @@ def mixed_views(pixels: _Rows, rows: NDArray[np.int64], *, count: int, seed: int
 
     Each is a patchwork of three rows of two pieces, every piece from another photo drawn at random. It keeps its band
     of rows, so that sky stays above and ground below, and is mirrored half of the time. Light, camera, materials and
-    plants are those of the site, their arrangement is none of it: such views were about as hard to tell from the site
-    as photos of another campus (docs/experiments/results.md).
+    plants are those of the site; their arrangement is not. Such views were about as hard to tell from the site as
+    photos of another campus (docs/experiments/results.md).
     """
     draws = np.random.default_rng([seed, count])
     height, width = pixels.shape[2:]

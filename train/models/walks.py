@@ -1,8 +1,8 @@
 """The photos of one walk located together: what each of them shows, and how far a person gets between two.
 
-A chain of positions over the squares of the site with the photos as its evidence, smoothed forward and backward (the
-algorithm of Rabiner, "A Tutorial on Hidden Markov Models", Proceedings of the IEEE 77, 1989, sec. III). Only capture
-times are used beside the photos, never a position.
+A chain of positions over the squares of the site, with the photos as its evidence, is smoothed forward and backward.
+Source: Rabiner, "A Tutorial on Hidden Markov Models", Proceedings of the IEEE 77, 1989, sec. III. Only capture times
+are used beside the photos, never a position.
 """
 
 import dataclasses
@@ -101,9 +101,9 @@ class WalkSmoother:
     def _matrices(self, width_m: float) -> tuple[Tensor, Tensor, Tensor]:
         """Return the Gaussian along the columns and the rows, and the weights (S,) of both ends of a step.
 
-        With these, the probabilities that lead from and to every square add up to one, so that photos that show nothing
-        prefer no place, be it a plaza or a lane: the iteration of Knight, Ruiz and Uçar, "A Symmetry Preserving
-        Algorithm for Matrix Scaling" (SIAM Journal on Matrix Analysis and Applications 35, 2014).
+        With these, the probabilities that lead from and to every square add up to one. So photos that show nothing
+        prefer no place, be it a plaza or a lane. Source: Knight, Ruiz and Uçar, "A Symmetry Preserving Algorithm for
+        Matrix Scaling" (SIAM Journal on Matrix Analysis and Applications 35, 2014).
         """
         along = [
             torch.exp(-(lines[:, None] - lines[None]).square() / (2 * width_m**2))

@@ -28,9 +28,9 @@ __all__ = ["refinable", "refine_dataset", "refined_rows"]
 def refine_dataset(root: Path, run: Path, *, device: str = "auto") -> RefinedLabels:
     """Refine the labels of a dataset by the models of a run and add them to it as its newest refinement.
 
-    A run with folds of these photos, whose folds keep walks whole, gives the first evidence; else heads of its config
-    are fitted without each part of the walks. Photos of val and test have no part in it and keep the position they
-    have. Raises UsageError where the run has no distribution over the site or nothing can be held out, NotFoundError,
+    A run with folds of these photos that keep walks whole gives the first evidence. Otherwise heads of its config are
+    fitted without each part of the walks. Photos of val and test have no part in it and keep the position they have.
+    Raises UsageError where the run has no distribution over the site or nothing can be held out, NotFoundError,
     InvalidDatasetError, InvalidCheckpointError, DatasetLockedError.
     """
     folder = open_run(run)

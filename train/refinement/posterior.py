@@ -109,7 +109,7 @@ class _Shown:
     def likelihood(self, model: ErrorModel) -> FloatArray:
         """Return the likelihood (N, G, G) of each drift by each photo, as far as it counts beside its neighbours.
 
-        The exponent that makes it count less is taken of a density, which must stay one: else the likelihood of the
+        The exponent that makes it count less applies to a density, which must stay one. Otherwise the likelihood of the
         labels would grow with how little a model says, and hide the drift.
         """
         (sure, whole_sure), (wide, whole_wide) = self._at(model.temper), self._at(_UNSURE)

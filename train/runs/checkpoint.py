@@ -93,8 +93,8 @@ def rotate_checkpoint(
 def read_checkpoint(folder: Path, *, to_resume: bool = False) -> Checkpoint:
     """Return the checkpoint at `folder`, its sums verified.
 
-    Raises NotFoundError where there is none, InvalidCheckpointError naming the damaged file and another
-    checkpoint of the run that is whole; `to_resume` names only one that training can go on from.
+    Raises NotFoundError if there is none. Raises InvalidCheckpointError naming the damaged file and another checkpoint
+    of the run that is whole. `to_resume` names only one that training can go on from.
     """
     if not folder.is_dir():
         raise NotFoundError(f"No checkpoint at {safe_path(folder)}: give a run folder that `img2gps train` made.")

@@ -14,8 +14,8 @@ __all__ = ["circles", "refuse_circles"]
 def refuse_circles(run: RunFolder, ids: Iterable[str], folds: Iterable[int], trained: Iterable[str]) -> None:
     """Raise InvalidCheckpointError where photos to be scored had a part in refining the labels of their model.
 
-    `ids` and `folds` are those of the photos to be scored (-1: the one model of the run), `trained` the photos that the
-    one model learned from, which say of themselves that they are no test.
+    `ids` and `folds` are those of the photos to be scored (-1: the one model of the run). `trained` are the photos that
+    the one model learned from; they are no test.
     """
     learned, used = {str(one) for one in trained}, dict[int, frozenset[str]]()
     caught = 0

@@ -120,8 +120,8 @@ def mean_position_sentence(found: BesideMean | None) -> str | None:
 def scored_sentence(run: "RunFolder") -> str | None:
     """Return what the newest evaluation of a run found, where that is not better than the mean position.
 
-    Photos of training say nothing, nor do evaluations of one of its folds or checkpoints, those from before the
-    model was trained on, and those that cannot be read. None where nothing is left, or the run is better.
+    Ignored are photos of training, evaluations of one of its folds or checkpoints, and those that cannot be read. So
+    are those from before the model was trained further. None where nothing is left, or the run is better.
     """
     for document in evaluations_of(run):
         if document.get("run") != run.root.resolve().name or document.get("split") == "train":

@@ -17,8 +17,8 @@ _LARGEST_BYTES: Final = 32 << 20
 def keep_freed_memory() -> bool:
     """Let the C library keep up to 256 MiB of freed memory, and return whether it does (GNU on Linux alone).
 
-    It maps each buffer of over 128 KiB anew otherwise, and the system has to fill it with zeros: half of the system
-    time of a `quick` training (3.7 s of it before, 1.6 s after, for 150 photos).
+    Otherwise it maps each buffer of over 128 KiB anew, and the system has to fill it with zeros. That was half of the
+    system time of a `quick` training (3.7 s before, 1.6 s after, for 150 photos).
     """
     if sys.platform != "linux":
         return False

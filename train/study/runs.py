@@ -77,9 +77,9 @@ def study_folder(runs: Path, root: Path, *, name: str | None = None) -> Path:
 def run_study(root: Path, cells: Sequence[Cell], folder: Path) -> list[StudyRun]:
     """Train the cells into `folder` on the dataset at `root`, and predict its validation photos with each.
 
-    A run of `folder` serves a cell whose config it was made from. Raises InvalidDatasetError where the split has no
-    validation photos to compare on, UsageError where such a run saw other photos or labels than the dataset has
-    today, or where torchrun started several processes, RunLockedError where another process trains the study.
+    A run of `folder` serves a cell whose config it was made from. Raises InvalidDatasetError if the split has no
+    validation photos to compare on. Raises UsageError if such a run saw other photos or labels than the dataset has
+    today, or if torchrun started several processes. Raises RunLockedError if another process trains the study.
     """
     data, val = _compared(root)
     with held_study(folder):

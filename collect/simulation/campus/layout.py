@@ -1,8 +1,8 @@
 """Draws up the plan of a generated campus inside a site.
 
-A grid of blocks is laid into the site along its longer axis. Most blocks carry a building, a few are lawns; the lines
-between the blocks are footpaths, a sidewalk follows the outline (a street's centre line), and the
-far side of that street is built up as well, so that no view ends in nothing.
+A grid of blocks is laid into the site along its longer axis. Most blocks carry a building, a few are lawns. The lines
+between the blocks are footpaths. A sidewalk follows the outline, a street's centre line. The far side of that street is
+built up as well, so that no view ends in nothing.
 """
 
 import math

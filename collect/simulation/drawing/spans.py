@@ -1,6 +1,6 @@
 """Spans: runs of pixels in single image columns, which is how walls, ground and sky fill a view.
 
-Upright things and the ground plane change linearly or by the column alone along a span, so that most arithmetic happens
+Upright things and the ground plane change linearly along a span, or by the column alone. So most arithmetic happens
 once per span and little of it once per pixel.
 """
 

@@ -1,8 +1,8 @@
 """The sights of a generated campus: spots on its paths and where people who stand there point their phones.
 
-People photograph the same things. A field team's walks share most of their views, and differ in light, season,
-distance and passers-by; a model is asked to recognise a place, not to guess what lies behind an unseen corner. A team
-that takes few photos keeps to few sights, spread over the site, so that each is photographed on several walks.
+People photograph the same things. A field team's walks share most of their views, and differ in light, season, distance
+and passers-by. A model must recognise a place, not guess what lies behind an unseen corner. A team that takes few
+photos keeps to few sights, spread over the site, so that each is photographed on several walks.
 """
 
 import numpy as np

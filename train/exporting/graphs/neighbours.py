@@ -21,8 +21,8 @@ _LEAST_SPREAD = 1e-6
 class Compared:
     """N photos compared with a gallery: log-probabilities (N, C), `similarity` (N,), and the K photos most alike.
 
-    `rows`, `cosine` and `weight` (N, K) are their rows in the gallery, the cosine of their pooled descriptors with the
-    photo's, and their share of the density, best first.
+    `rows` (N, K) are their rows in the gallery, best first. `cosine` is that of their pooled descriptors with the
+    photo's, and `weight` their share of the density.
     """
 
     log_probs: Tensor

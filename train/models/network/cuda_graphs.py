@@ -36,9 +36,9 @@ class _Whole(nn.Module):
 def graphed(network: nn.Module, sample: Tensor) -> Stepping:
     """Return the network with batches of the size of `sample` (N, 3, height, width) replayed from CUDA graphs.
 
-    The network must be in training mode and without dropout, for its first replay is compared with an ordinary
-    pass, outputs and gradients: where they differ, or nothing can be captured, the network itself is returned.
-    Its buffers are as they were.
+    The network must be in training mode and without dropout, because its first replay is compared with an ordinary
+    pass, outputs and gradients. If they differ, or nothing can be captured, the network itself is returned. Its buffers
+    are as they were.
     """
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     replay: Stepping | None = None

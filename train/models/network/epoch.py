@@ -133,8 +133,8 @@ def _step_loss(
 def coordinate_loss(outputs: Tensor, targets: Tensor, config: NetworkConfig, scale: TargetScale) -> Tensor:
     """Return the loss per photo, shape (N,), of scaled coordinates of shape (N, 2).
 
-    ``huber`` is linear in the distance beyond `huber_delta_m` (Huber, "Robust Estimation", 1964), taken over
-    the distance and not per axis, so that it does not depend on where north is.
+    ``huber`` is linear in the distance beyond `huber_delta_m` (Huber, "Robust Estimation", 1964). It uses the distance
+    and not each axis, so it does not depend on where north is.
     """
     if config.loss == "mse":
         return F.mse_loss(outputs, targets, reduction="none").mean(dim=1)

@@ -50,10 +50,10 @@ class Poses:
 def pairs_of_views(vectors: Tensor, poses: Poses, *, within_m: float) -> Tensor:
     """Return pairs (P, 2) of rows that show about the same view on different walks.
 
-    A pair lies within `within_m` metres and, where both headings are known, 45 degrees. Of the photos that do,
-    a photo is paired with the two whose unit `vectors` (N, K) are the most alike: most photos know
-    no heading, and two directions from one spot must not count as alike. Photos of one walk share
-    light, weather and camera, which a metric must learn to disregard.
+    A pair lies within `within_m` metres and, where both headings are known, 45 degrees. Of the photos that do, a photo
+    is paired with the two whose unit `vectors` (N, K) are the most similar. Most photos have no heading, and two
+    directions from one spot must not make a pair. Photos of one walk share light, weather and camera, which a metric
+    must learn to disregard.
     """
     pairs = [_pairs_of(rows, vectors, poses, within_m) for rows in torch.split(torch.arange(len(poses)), _AT_ONCE)]
     return torch.cat(pairs) if pairs else torch.empty(0, 2, dtype=torch.int64)

@@ -114,7 +114,7 @@ def held_out_evidence(
 ) -> Evidence:
     """Return what is said of N photos, of each by a model fitted without its part.
 
-    One heat map per part and stages trained half as long have to do: such a model is a little worse than the one it
+    One heat map per part and stages trained half as long are enough. Such a model is a little worse than the one it
     stands for, so the regions come out a little larger.
     """
     single, device = _cheaper(config), poses.xy.device

@@ -1,9 +1,12 @@
 """How other projects name the tensors of networks that timm or torchvision names otherwise: tables of names.
 
-What the tables say was read in the projects' sources: facebookresearch/dinov2 (vision_transformer.py), serizba/salad
-(vpr_model.py, models/backbones/dinov2.py), gmberton/MegaLoc (megaloc_model.py; its first release holds torch.hub's
-network, later ones a network of their own), gmberton/VPR-methods-evaluation for networks of torchvision in a sequence,
-pytorch/vision (vision_transformer.py).
+The tables follow the sources of these projects:
+
+- facebookresearch/dinov2: vision_transformer.py
+- serizba/salad: vpr_model.py, models/backbones/dinov2.py
+- gmberton/MegaLoc: megaloc_model.py; its first release holds torch.hub's network, later ones their own
+- gmberton/VPR-methods-evaluation, for networks of torchvision in a sequence
+- pytorch/vision: vision_transformer.py
 """
 
 import dataclasses

@@ -14,10 +14,10 @@ _UNTOUCHED_SHARE: Final = 0.5
 def lean_on_own_statistics(backbone: nn.Module, share: float) -> None:
     """Let the later half of the batch normalisations of `backbone` mix a photo's own mean and variance in.
 
-    The statistics a layer normalises by are then (1 - share) times its running ones plus `share` times those of the
-    map at hand: Schneider et al., "Improving robustness against common corruptions by covariate shift
-    adaptation", NeurIPS 2020, with a batch of one photo, so that no photo's features depend on another. A network
-    without batch normalisation stays as it is.
+    A layer then normalises by (1 - share) times its running statistics plus `share` times those of the map at hand. The
+    batch is one photo, so no photo's features depend on another. Source: Schneider et al., "Improving robustness
+    against common corruptions by covariate shift adaptation", NeurIPS 2020. A network without batch normalisation stays
+    as it is.
     """
     if not share:
         return

@@ -44,8 +44,8 @@ class Features:
     """Frozen features of N photos.
 
     `pooled` has, per backbone, (N, D) float32: unit-length parts side by side. `pyramids` has, per network with feature
-    maps, the last of them as (N, rows, columns, channels) float16 for each size it takes, the finest first: at the
-    smallest size all of it, at larger ones as many fields in the middle, which show what a photo from nearer shows.
+    maps, the last of them as (N, rows, columns, channels) float16 for each size, the finest first. At the smallest size
+    it is all of the map. At larger ones it is as many fields in the middle, which show what a photo from nearer shows.
     `brightness` (N,) is that of the photos (`train.models.probe.features.brightness`).
     """
 

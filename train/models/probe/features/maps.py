@@ -51,9 +51,9 @@ def attends(backbone: nn.Module) -> bool:
 def with_token_maps(backbone: nn.Module, inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Return what a network of `has_tokens` makes of its inputs, (N, features), and maps (N, C, rows, columns).
 
-    The vectors are those of its own forward pass. The maps of a plain transformer are the patch tokens of its
-    blocks, normalised as its output is where the network can; class and register tokens, which are no patches of the
-    photo, are left out.
+    The vectors are those of its own forward pass. The maps of a plain transformer are the patch tokens of its blocks,
+    normalised as its output if the network can. Class and register tokens are no patches of the photo, and are left
+    out.
     """
     network: Any = backbone
     try:

@@ -19,8 +19,8 @@ _RIDGE: Final = 0.3  # of the mean variance, on every axis: a few thousand pairs
 class Whitening:
     """(..., D) vectors to (..., K) unit vectors whose axes have more equal spread.
 
-    Jégou and Chum, "Negative evidences and co-occurences in image retrieval: the benefit of PCA and
-    whitening", ECCV 2012; with a `power` below one half the axes are evened out in part.
+    With a `power` below one half the axes are evened out in part. Source: Jégou and Chum, "Negative evidences and
+    co-occurences in image retrieval: the benefit of PCA and whitening", ECCV 2012.
     """
 
     mean: Tensor
@@ -45,11 +45,11 @@ class Whitening:
     def learnt(cls, vectors: Tensor, pairs: Tensor, *, dimensions: int) -> Self:
         """Return the whitening under which `pairs` (P, 2) of rows of `vectors` (N, D) differ alike on all axes.
 
-        What differs between two photos of one view (light, season, camera, passers-by) is turned down, what
-        tells views apart stays: the linear metric with the least distance within pairs for a given scatter of
-        all photos, kept on its `dimensions` axes of largest scatter. Mikolajczyk and Matas, "Improving descriptors
-        for fast tree matching by optimal linear projection", ICCV 2007; Radenović et al., "Fine-tuning CNN image
-        retrieval with no human annotation", PAMI 41 (2019), sec. 3.3.
+        Differences between two photos of one view (light, season, camera, passers-by) are turned down; differences
+        between views stay. This is the linear metric with the least distance within pairs for a given scatter of all
+        photos. It is kept on its `dimensions` axes of largest scatter. Sources: Mikolajczyk and Matas, "Improving
+        descriptors for fast tree matching by optimal linear projection", ICCV 2007. Radenović et al., "Fine-tuning CNN
+        image retrieval with no human annotation", PAMI 41 (2019), sec. 3.3.
         """
         mean, axes, _ = _principal(vectors, _AXES)
         inside = (vectors - mean).cpu().double() @ axes

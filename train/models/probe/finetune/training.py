@@ -39,10 +39,10 @@ def finetuned_extractor(
 ) -> FinetunedExtractor:
     """Return `frozen` with its last two stages trained on N photos, as a new one; `advance` is called once per step.
 
-    Two losses: cross-entropy with soft labels over the cells, and contrast, under which views of one place on two
-    walks attract each other and places further apart repel (van den Oord et al., "Representation Learning with
-    Contrastive Predictive Coding", 2018; several positives as in Khosla et al., "Supervised Contrastive Learning",
-    NeurIPS 2020). Photos of one walk never attract: light, weather and camera would do. Batch statistics stay
+    There are two losses. One is cross-entropy with soft labels over the cells. The other is contrastive: views of one
+    place on two walks attract each other, and places further apart repel. Sources: van den Oord et al., "Representation
+    Learning with Contrastive Predictive Coding", 2018. Several positives as in Khosla et al., "Supervised Contrastive
+    Learning", NeurIPS 2020. Photos of one walk never attract: light, weather and camera would do. Batch statistics stay
     those of the first weights. On the CPU the result is a function of the arguments and the thread count.
     """
     device = poses.xy.device

@@ -105,10 +105,10 @@ class Ensemble:
     def evidence(self, features: AnyFeatures) -> Evidence:
         """Return normalised log-probabilities of the cells, (N, C), and the similarity (N,) of the training photos.
 
-        A product asks every head to agree: Hinton, "Training Products of Experts by Minimizing Contrastive
-        Divergence", Neural Computation 14 (2002). Each of H heads says where training photos like this one were
-        taken, so their product holds H times how many were taken there at all; all but one of these are divided out
-        (the product rule of Kittler et al., "On combining classifiers", PAMI 20, 1998).
+        A product asks every head to agree: Hinton, "Training Products of Experts by Minimizing Contrastive Divergence",
+        Neural Computation 14 (2002). Each of H heads says where training photos like this one were taken. So their
+        product holds H times how many were taken there at all. All but one of these are divided out. This is the
+        product rule of Kittler et al., "On combining classifiers", PAMI 20, 1998.
         """
         parts: list[Evidence] = []
         for rows in torch.split(torch.arange(len(features)), _AT_ONCE):

@@ -25,11 +25,11 @@ _APART: Final = -4.0
 class Neighbours:
     """The G training photos as a head (`train.models.probe.heads.ensemble.Head`).
 
-    A photo is compared with all of them by pooled features, with the best by their grids too: both ways,
-    each local vector with its best match in about the same row (chamfer similarity). Where a network takes several
-    sizes, the middle of one photo at each larger size is compared with the whole of the other at the smallest,
-    and the other way round: the better of the two counts. So a view is found again from nearer or farther away.
-    The positions of the most similar are spread by a Gaussian kernel and weighted by the softmax of similarity.
+    A photo is compared with all of them by pooled features, and with the best by their grids too. Both ways, each local
+    vector is compared with its best match in about the same row (chamfer similarity). With several sizes, the middle of
+    one photo at each larger size is compared with the whole of the other at the smallest. Then the roles are swapped,
+    and the better of the two counts. So a view is found again from nearer or farther away. The positions of the most
+    similar are spread by a Gaussian kernel and weighted by the softmax of similarity.
     """
 
     gallery: Gallery

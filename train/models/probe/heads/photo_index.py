@@ -26,9 +26,10 @@ _BLOCK: Final = 8192
 class PhotoIndex:
     """Codes (N, B) uint8 of N vectors (N, K) and the `centroids` (G, 16, 2) they stand for; `search` is faiss's index.
 
-    Product quantisation (Jégou, Douze and Schmid, PAMI 33, 2011), four bits per two components, compared in
-    registers (André, Kermarrec and Le Scouarnec, "Cache locality is not enough", VLDB 2015). The codes of 100,000
-    photos are 13 MB with `quick`. All of them are compared: nothing is missed for lying in another cell of a list.
+    This is product quantisation (Jégou, Douze and Schmid, PAMI 33, 2011), four bits per two components. They are
+    compared in registers (André, Kermarrec and Le Scouarnec, "Cache locality is not enough", VLDB 2015). The codes of
+    100,000 photos are 13 MB with `quick`. All of them are compared: nothing is missed for lying in another cell of a
+    list.
     """
 
     centroids: Tensor

@@ -24,9 +24,9 @@ _LEAST_SPREAD_M: Final = 5.0  # labels are off by as much
 class Regression:
     """A small network to a position and its spread, as a head (`train.models.probe.heads.ensemble.Head`).
 
-    The density falls as exp(-distance / spread), so a training photo far off pulls no harder than one a
-    little off: the robust loss of the plane, with the factor learnt per photo (Kendall and Gal, "What
-    Uncertainties Do We Need", NeurIPS 2017, sec. 3.1).
+    The density falls as exp(-distance / spread), so a training photo far off pulls no harder than one a little off.
+    This robust loss learns its factor per photo (Kendall and Gal, "What Uncertainties Do We Need", NeurIPS 2017, sec.
+    3.1).
     """
 
     network: nn.Sequential
