@@ -18,6 +18,7 @@ from img2gps.forgotten import read_forgotten
 from img2gps.manifest import ManifestInfo, inspect_table, is_info_intact, photos_of, rows_digest
 from img2gps.progress import track
 from img2gps.reasons import FLAGS
+from img2gps.redactions import load_redactions, redactions_path
 from img2gps.refined import refinement_problems
 from img2gps.rejected import is_changed, read_rejected
 from img2gps.site import Site
@@ -173,6 +174,11 @@ def _side_files(dataset: Dataset) -> Iterator[Problem]:
     except InvalidDatasetError as error:
         remedy = f"{_RESTORE}, or delete it and forget the photos again"
         yield Problem(where=dataset.forgotten_path.name, what=str(error), remedy=remedy)
+    try:
+        load_redactions(dataset)
+    except InvalidDatasetError as error:
+        remedy = f"{_RESTORE}, or delete it: pictures are looked at again, regions drawn by hand are lost"
+        yield Problem(where=redactions_path(dataset).name, what=str(error), remedy=remedy)
     for name, read in (("rejected.csv", read_rejected), ("sources.parquet", read_sources)):
         try:
             read(dataset.root / name)

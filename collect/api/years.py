@@ -40,8 +40,6 @@ def forget(
     """
     from collect.forgetting.forget import forget_photos
     from collect.forgetting.selection import Selection
-    from collect.publishing.redaction.record import prune_redactions
-    from img2gps.manifest import read_table
 
     selection = Selection(
         ids=tuple(ids),
@@ -50,11 +48,7 @@ def forget(
         source_names=tuple(source_names),
         similar=tuple(as_paths(similar)),
     )
-    result = forget_photos(opened(dataset), selection, runs=as_paths(runs), dry_run=dry_run)
-    if not dry_run:
-        table, _ = read_table(opened(dataset).manifest_path)
-        prune_redactions(opened(dataset), table.column("id").to_pylist())
-    return result
+    return forget_photos(opened(dataset), selection, runs=as_paths(runs), dry_run=dry_run)
 
 
 def take_back(dataset: DatasetOrPath, ids: Sequence[str], *, dry_run: bool = False) -> int:

@@ -78,6 +78,7 @@ _WORDS = {
     "rejected": ("rejected file",),
     "sources": ("entry of the index of sources", "entries of the index of sources"),
     "corrections": ("correction",),
+    "redactions": ("picture's regions", "pictures' regions"),
     "splits": ("kept split",),
     "copies": ("working copy", "working copies"),
     "derived": ("file made of photos (caches, audit)", "files made of photos (caches, audit)"),

@@ -4,7 +4,7 @@ The hashes are in forgotten.txt before anything else changes. From then on the p
 the dataset goes on where a kill stopped. The order of writes:
 
 1. caches and the audit's files: they hold pixels and positions, and whoever wants them makes them again
-2. corrections.csv, chained anew; rejected.csv; sources.parquet
+2. corrections.csv, chained anew; rejected.csv; sources.parquet; redaction.json
 3. manifest.parquet, then outside.parquet
 4. working copies and temporary files; caches that somebody made meanwhile
 
@@ -24,6 +24,7 @@ from img2gps.corrections import Correction, read_corrections, write_corrections
 from img2gps.dataset import Dataset
 from img2gps.files import TEMPORARY_PREFIX, fsync_folder
 from img2gps.manifest import ManifestInfo, photos_of, read_table, write_manifest
+from img2gps.redactions import load_redactions, save_redactions, without_photos
 from img2gps.rejected import RejectedFile, read_rejected, write_rejected
 from img2gps.splits import split_hashes
 from img2gps.types import Photo
@@ -37,7 +38,7 @@ _DERIVED: Final = ("audit/report.html", "audit/audit.json", "audit/walk-list.gpx
 class Traces:
     """What a dataset holds of some photos: rows, lines and files of each kind.
 
-    `splits` are splits kept for photos outside the site. `derived` are files made from photos (caches, the audit, files
+    `redactions` are the photos whose pictures were looked at for people. `splits` are splits kept for photos outside the site. `derived` are files made from photos (caches, the audit, files
     of a killed ingest). They are removed whole if a row or a copy goes.
     """
 
@@ -46,6 +47,7 @@ class Traces:
     rejected: tuple[RejectedFile, ...] = ()
     sources: tuple[SeenSource, ...] = ()
     corrections: tuple[Correction, ...] = ()
+    redactions: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
     copies: tuple[Path, ...] = ()
     derived: tuple[Path, ...] = ()
@@ -67,6 +69,7 @@ def find_traces(dataset: Dataset, hashes: Collection[str], names: Collection[str
     """
     wanted = frozenset(hashes)
     table, info = read_table(dataset.manifest_path)
+    looked = load_redactions(dataset)
     copies = tuple(path for digest in sorted(wanted) if (path := dataset.photo_path(digest)).exists())
     found = Traces(
         photos=tuple(photo for photo in photos_of(table) if photo.id in wanted),
@@ -74,6 +77,7 @@ def find_traces(dataset: Dataset, hashes: Collection[str], names: Collection[str
         rejected=tuple(row for row in read_rejected(dataset.rejected_path).values() if _names(row, wanted, names)),
         sources=tuple(_sources(dataset, info, wanted).values()),
         corrections=tuple(line for line in read_corrections(dataset.corrections_path) if line.photo_id in wanted),
+        redactions=tuple(sorted(wanted & (looked.regions.keys() | looked.looked.keys()))),
         splits=tuple(key for key in info.kept_splits if key in wanted),
         copies=copies,
     )
@@ -97,6 +101,8 @@ def erase(dataset: Dataset, hashes: Collection[str], names: Collection[str] = ()
         _erase_rejected(dataset, wanted, names)
     if found.sources:
         _erase_sources(dataset, wanted)
+    if found.redactions:
+        save_redactions(dataset, without_photos(load_redactions(dataset), wanted))
     if found.photos or found.splits:
         _erase_rows(dataset, wanted)
     _erase_outside(dataset, wanted)

@@ -25,6 +25,7 @@ from img2gps.files import TEMPORARY_PREFIX, fsync_folder, replace_records, sha25
 from img2gps.forgotten import write_forgotten
 from img2gps.manifest import ManifestInfo, write_manifest
 from img2gps.progress import track
+from img2gps.redactions import Redactions, merged_redactions, save_redactions, without_photos
 from img2gps.rejected import write_rejected
 from img2gps.site_file import site_bytes
 from img2gps.splits import split_hashes
@@ -141,6 +142,7 @@ def _write(dataset: Dataset, rows: MergedRows, lines: list[Correction], sides: S
     if sources:
         write_sources(dataset.sources_path, sources)
     write_corrections(dataset.corrections_path, lines)
+    _write_redactions(dataset, rows, sides)
     replace_records(dataset.ingests_path, _log(first, second, len(rows.photos)))
     maps = [side.dataset.basemap_path for side in sides if side.dataset.basemap_path.is_file()]
     if maps:
@@ -152,6 +154,15 @@ def _write(dataset: Dataset, rows: MergedRows, lines: list[Correction], sides: S
         kept_splits=rows.kept_splits,
     )
     _write_rows(dataset, rows, info)
+
+
+def _write_redactions(dataset: Dataset, rows: MergedRows, sides: Sequence[Side]) -> None:
+    """Write what both know of people in the pictures that stay: what somebody hid must not show after a merge."""
+    known = merged_redactions(*(side.redactions for side in sides))
+    kept = rows.photos.keys() | rows.outside.keys()
+    known = without_photos(known, (known.regions.keys() | known.looked.keys()) - kept)
+    if known != Redactions():
+        save_redactions(dataset, known)
 
 
 def _write_rows(dataset: Dataset, rows: MergedRows, info: ManifestInfo) -> None:

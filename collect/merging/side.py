@@ -14,6 +14,7 @@ from img2gps.errors import InvalidDatasetError
 from img2gps.files import read_json_lines
 from img2gps.forgotten import read_forgotten
 from img2gps.manifest import ManifestInfo, photos_of, read_table
+from img2gps.redactions import Redactions, load_redactions
 from img2gps.rejected import RejectedFile, read_rejected
 from img2gps.site import Site
 from img2gps.text import safe_path, shell_path
@@ -34,6 +35,7 @@ class Side:
     rejected: Mapping[str, RejectedFile]
     sources: Mapping[bytes, SeenSource]
     corrections: list[Correction]
+    redactions: Redactions
     forgotten: Mapping[str, str]
     log: list[dict[str, Any]]
 
@@ -72,6 +74,7 @@ def read_side(dataset: Dataset) -> Side:
         rejected=read_rejected(dataset.rejected_path),
         sources=read_sources(dataset.sources_path, salt=info.device_salt),
         corrections=read_corrections(dataset.corrections_path),
+        redactions=load_redactions(dataset),
         forgotten=read_forgotten(dataset.forgotten_path),
         log=log,
     )

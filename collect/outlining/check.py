@@ -9,8 +9,8 @@ import shapely
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
+from img2gps.drafts import replace_file
 from img2gps.errors import NotFoundError, UsageError
-from img2gps.files import write_atomic
 from img2gps.site import Site, load_site, packaged_sites
 from img2gps.site_file import site_bytes
 from img2gps.text import format_count, safe_path, safe_text
@@ -118,7 +118,7 @@ def mend_site(file: Path, out: Path) -> Site:
     properties = next((feature.properties for feature in features if feature.properties), {})
     name = safe_text(str(properties.get("name") or file.stem), limit=80)
     site = Site(name=name, polygon=polygon, time_zone=zone)
-    write_atomic(out, site_bytes(site))
+    replace_file(out, site_bytes(site))
     return load_site(out)
 
 

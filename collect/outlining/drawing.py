@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from collect.outlining.proposal import propose_site
+from img2gps.drafts import replace_file
 from img2gps.errors import UsageError
-from img2gps.files import write_atomic
 from img2gps.geo import FloatArray
 from img2gps.report.page import embed_json
 from img2gps.site import Site, site_from_geojson
@@ -83,7 +83,7 @@ class Drawing:
         site = _site_of(asked)
         zone = site.time_zone or zone_at(site.polygon.centroid.x, site.polygon.centroid.y)
         site = dataclasses.replace(site, time_zone=zone)
-        write_atomic(self.out, site_bytes(site))
+        replace_file(self.out, site_bytes(site))
         inside = int(site.covers(self.lon, self.lat).sum()) if len(self.lon) else 0
         return {
             "file": safe_path(self.out),

@@ -18,7 +18,6 @@ from collect.publishing.pictures import PictureSource, WorkingCopies
 from collect.publishing.redaction.detection import Detector
 from collect.publishing.redaction.looking import add_boxes, look, redaction_facts, redaction_sentences
 from collect.publishing.redaction.pictures import RedactedCopies
-from collect.publishing.redaction.record import Redactions
 from collect.publishing.redaction.review import ReviewDesk
 from collect.publishing.rows import Coarseness, PublishedRows, rows_of
 from img2gps import __version__
@@ -28,6 +27,7 @@ from img2gps.files import write_atomic, write_json
 from img2gps.hub.repository import PushResult
 from img2gps.manifest import photos_of, read_table
 from img2gps.progress import bar
+from img2gps.redactions import Redactions
 from img2gps.site_file import site_bytes
 from img2gps.text import format_count, safe_path, shell_path
 

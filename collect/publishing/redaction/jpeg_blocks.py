@@ -11,7 +11,9 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-__all__ = ["Box", "UnreadableJpegError", "hidden_box", "hide_regions"]
+from img2gps.redactions import Box
+
+__all__ = ["UnreadableJpegError", "hidden_box", "hide_regions"]
 
 _CELLS: Final = 4
 _LAST_BIT: Final = 63
@@ -19,16 +21,6 @@ _LAST_BIT: Final = 63
 
 class UnreadableJpegError(ValueError):
     """A JPEG of a kind that working copies are not: progressive, of more than one scan, damaged."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Box:
-    """A rectangle of a picture in pixels: `left` and `top` are in it, `right` and `bottom` are not."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

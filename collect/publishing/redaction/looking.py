@@ -11,18 +11,18 @@ from typing import Any, Final
 from PIL import Image
 
 from collect.publishing.redaction.detection import Detection, Detector, usable
-from collect.publishing.redaction.jpeg_blocks import Box
-from collect.publishing.redaction.record import (
+from img2gps.dataset import Dataset
+from img2gps.errors import NotFoundError, UsageError
+from img2gps.progress import track
+from img2gps.redactions import (
     FOUND,
     UNSURE,
+    Box,
     PictureRegion,
     Redactions,
     load_redactions,
     save_redactions,
 )
-from img2gps.dataset import Dataset
-from img2gps.errors import NotFoundError, UsageError
-from img2gps.progress import track
 from img2gps.text import format_count, safe_path, safe_text
 from img2gps.types import Photo
 

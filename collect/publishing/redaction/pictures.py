@@ -7,9 +7,9 @@ from PIL import Image
 
 from collect.publishing.pictures import Picture, PictureSource
 from collect.publishing.redaction.jpeg_blocks import UnreadableJpegError, hide_regions
-from collect.publishing.redaction.record import Redactions
 from collect.reading.working_copy import perceptual_hash
 from img2gps.errors import InvalidDatasetError
+from img2gps.redactions import Redactions
 
 __all__ = ["RedactedCopies"]
 

@@ -13,16 +13,16 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from collect.publishing.redaction.jpeg_blocks import Box
-from collect.publishing.redaction.record import (
+from img2gps.dataset import Dataset
+from img2gps.errors import DatasetLockedError
+from img2gps.redactions import (
+    Box,
     PictureRegion,
     Redactions,
     Verdict,
     load_redactions,
     save_redactions,
 )
-from img2gps.dataset import Dataset
-from img2gps.errors import DatasetLockedError
 from img2gps.types import Photo
 from img2gps.web.guard import Bodies, Guard, Policy
 from img2gps.web.listening import Address, End, run_server

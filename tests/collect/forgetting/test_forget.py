@@ -101,7 +101,7 @@ def test_a_photo_is_nowhere_found_and_nothing_else_changes(quad: Path, made: Pat
     result = forget(quad, ids=[gone.id[:10]])
     assert [photo.id for photo in result.chosen.photos] == [gone.id]
     counts = result.traces.counts()
-    nothing = dict.fromkeys(("outside", "rejected", "splits"), 0)
+    nothing = dict.fromkeys(("outside", "rejected", "redactions", "splits"), 0)
     assert counts == {"photos": 1, "sources": 2, "corrections": 2, "copies": 1, "derived": 6, **nothing}
     assert_nowhere(quad, gone, picture)
     assert verify(quad).problems == ()

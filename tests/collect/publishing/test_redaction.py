@@ -17,12 +17,12 @@ from publishing_scene import Published
 
 from collect.api import fetch, publish, verify
 from collect.publishing.redaction.detection import file_detector, kept_apart
-from collect.publishing.redaction.jpeg_blocks import Box, UnreadableJpegError, hidden_box, hide_regions
+from collect.publishing.redaction.jpeg_blocks import UnreadableJpegError, hidden_box, hide_regions
 from collect.publishing.redaction.looking import look
-from collect.publishing.redaction.record import PictureRegion, load_redactions, save_redactions
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.manifest import photos_of, read_table
+from img2gps.redactions import Box, PictureRegion, load_redactions, save_redactions
 
 
 def jpeg(size: tuple[int, int], **options: Any) -> bytes:

@@ -7,11 +7,10 @@ import pytest
 from playwright.sync_api import expect
 from publishing_scene import Published
 
-from collect.publishing.redaction.jpeg_blocks import Box
-from collect.publishing.redaction.record import PictureRegion, Redactions, load_redactions, save_redactions
 from collect.publishing.redaction.review import ReviewDesk, review_app
 from img2gps.dataset import Dataset
 from img2gps.manifest import photos_of, read_table
+from img2gps.redactions import Box, PictureRegion, Redactions, load_redactions, save_redactions
 from tests.browser import chromium, served
 
 pytestmark = pytest.mark.browser

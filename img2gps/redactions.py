@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from collect.publishing.redaction.jpeg_blocks import Box
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import canonical_json, sha256_bytes, write_json
@@ -18,12 +17,15 @@ from img2gps.text import safe_path
 __all__ = [
     "FOUND",
     "UNSURE",
+    "Box",
     "PictureRegion",
     "Redactions",
     "Verdict",
     "load_redactions",
-    "prune_redactions",
+    "merged_redactions",
+    "redactions_path",
     "save_redactions",
+    "without_photos",
 ]
 
 FOUND: Final = 0.3
@@ -32,7 +34,19 @@ UNSURE: Final = 0.15
 """From this score on a region is hidden, too, unless a person says no: a person should look at it."""
 
 Verdict = Literal["", "hide", "show"]
+_CAREFUL: Final[tuple[Verdict, ...]] = ("", "show", "hide")
+"""What a person said, the last word last."""
 _SCHEMA: Final = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Box:
+    """A rectangle of a picture in pixels: `left` and `top` are in it, `right` and `bottom` are not."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +81,14 @@ class Redactions:
         return [region.box for region in self.regions.get(photo_id, ()) if region.is_hidden]
 
 
-def path_of(dataset: Dataset) -> Path:
+def redactions_path(dataset: Dataset) -> Path:
     """Return where the record of a dataset lies."""
     return dataset.root / "redaction.json"
 
 
 def load_redactions(dataset: Dataset) -> Redactions:
     """Return what is known of a dataset's pictures, nothing where none was looked at. Raises InvalidDatasetError."""
-    path = path_of(dataset)
+    path = redactions_path(dataset)
     if not path.exists():
         return Redactions()
     try:
@@ -100,24 +114,34 @@ def save_redactions(dataset: Dataset, redactions: Redactions) -> None:
             if some
         },
     }
-    write_json(path_of(dataset), document | {"digest": _digest(document)})
+    write_json(redactions_path(dataset), document | {"digest": _digest(document)})
 
 
-def prune_redactions(dataset: Dataset, kept: Collection[str]) -> int:
-    """Take what is known of other photos than those of `kept` (ids) out of the record; returns of how many it was.
+def without_photos(redactions: Redactions, gone: Collection[str]) -> Redactions:
+    """Return what is known of other photos than those of `gone` (ids)."""
+    return Redactions(
+        regions={key: some for key, some in redactions.regions.items() if key not in gone},
+        looked={key: stamp for key, stamp in redactions.looked.items() if key not in gone},
+    )
 
-    A dataset without a record stays as it is. Raises InvalidDatasetError, DatasetLockedError.
-    """
-    if not path_of(dataset).exists():
-        return 0
-    with dataset.lock():
-        known = load_redactions(dataset)
-        gone = (known.regions.keys() | known.looked.keys()) - set(kept)
-        if gone:
-            regions = {key: some for key, some in known.regions.items() if key not in gone}
-            looked = {key: stamp for key, stamp in known.looked.items() if key not in gone}
-            save_redactions(dataset, Redactions(regions=regions, looked=looked))
-    return len(gone)
+
+def merged_redactions(first: Redactions, second: Redactions) -> Redactions:
+    """Return what two datasets know of the same pictures: of a region that one hides and the other shows, hidden."""
+    regions: dict[str, list[PictureRegion]] = {}
+    for known in (first, second):
+        for photo_id, some in known.regions.items():
+            regions[photo_id] = _united(regions.get(photo_id, []), some)
+    return Redactions(regions=regions, looked={**second.looked, **first.looked})
+
+
+def _united(one: Sequence[PictureRegion], other: Sequence[PictureRegion]) -> list[PictureRegion]:
+    """Return the regions of both, each once."""
+    found = {(region.box, region.kind): region for region in one}
+    for region in other:
+        here = found.setdefault((region.box, region.kind), region)
+        verdict = max(here.verdict, region.verdict, key=_CAREFUL.index)
+        found[region.box, region.kind] = dataclasses.replace(here, verdict=verdict)
+    return list(found.values())
 
 
 def _digest(document: Mapping[str, Any]) -> str:
