@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from collect.forgetting.runs import Holder, holders, usual_places
+from collect.forgetting.runs import Holder, holders, hub_caches, usual_places
 from collect.forgetting.selection import Chosen, Selection, choose
 from collect.ingestion.erasure import Traces, erase, find_traces
 from collect.ingestion.prepare import mend_dataset
@@ -117,7 +117,7 @@ def forget_photos(
         dry_run=dry_run,
         chosen=chosen,
         traces=traces,
-        holders=tuple(holders(places, words, beside=dataset.root)),
+        holders=tuple(holders(places, words, beside=dataset.root, caches=hub_caches())),
         again=len(chosen.hashes & days.keys()),
         forgotten=len(wanted),
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 import pytest
 from ingest_runs import fingerprint, rows, run_ingest
 from interruptions import Fault, assert_sound, content, failing_operation
@@ -20,6 +23,8 @@ from img2gps.corrections import Correction, append_corrections, newest, read_cor
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
 from img2gps.forgotten import read_forgotten
+from img2gps.redactions import Box, PictureRegion, Redactions, load_redactions, save_redactions
+from img2gps.refined import RefinedLabels, write_refinement
 from img2gps.tables import frame_table, load_table, save_table
 from img2gps.types import Photo
 
@@ -44,16 +49,31 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     undone = dataclasses.replace(moved(photos["B_0001.jpg"], 9), action="reset", lon=None, lat=None)
     lines = read_corrections(root / "corrections.csv")
     append_corrections(root / "corrections.csv", [dataclasses.replace(undone, undoes=lines[1].digest)])
+    add_layers(Dataset.open(root), list(photos.values()))
     for name in (
         ".cache/CACHEDIR.TAG",
         ".cache/pixels-1.npy",
-        "refined/0001-a.parquet",
         *(f"audit/{name}" for name in AUDIT),
         "audit/mine.txt",
     ):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(photos["IMG_0000.jpg"].id if "cache/p" in name or name.endswith("html") else "x")
     return folder
+
+
+def add_layers(dataset: Dataset, photos: list[Photo]) -> None:
+    """Add a refinement of all photos, and regions of people in their pictures."""
+    rows = {"id": [photo.id for photo in photos], "gross": 0.0, "radius_50_m": 3.0, "radius_90_m": 8.0}
+    rows |= {
+        name.replace("*", key): [getattr(p, key) for p in photos] for key in ("lon", "lat") for name in ("*", "from_*")
+    }
+    made = dict.fromkeys(("at", "run", "run_sha256", "site_sha256"), "x")
+    labels = RefinedLabels(rows=pd.DataFrame(rows), used=tuple(rows["id"]), method={}, **made)  # type: ignore[arg-type]
+    region = PictureRegion(box=Box(left=1, top=1, right=9, bottom=9), kind="face", score=0.2, verdict="hide")
+    known = Redactions(regions={photo.id: [region] for photo in photos[:3]}, looked={p.id: "a:b" for p in photos})
+    with dataset.lock():
+        write_refinement(dataset.refined_path, labels)
+        save_redactions(dataset, known)
 
 
 def moved(photo: Photo, number: int) -> Correction:
@@ -68,6 +88,15 @@ def moved(photo: Photo, number: int) -> Correction:
         lat=photo.lat,
         why="=1+1",
     )
+
+
+@pytest.fixture(autouse=True)
+def hub_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty place for the caches of the Hub's libraries: no test looks into a person's own."""
+    for name in ("HF_HUB_CACHE", "HF_DATASETS_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
 
 
 @pytest.fixture
@@ -101,8 +130,16 @@ def test_a_photo_is_nowhere_found_and_nothing_else_changes(quad: Path, made: Pat
     result = forget(quad, ids=[gone.id[:10]])
     assert [photo.id for photo in result.chosen.photos] == [gone.id]
     counts = result.traces.counts()
-    nothing = dict.fromkeys(("outside", "rejected", "redactions", "splits"), 0)
-    assert counts == {"photos": 1, "sources": 2, "corrections": 2, "copies": 1, "derived": 6, **nothing}
+    nothing = dict.fromkeys(("outside", "rejected", "splits"), 0)
+    assert counts == {
+        "photos": 1,
+        "sources": 2,
+        "corrections": 2,
+        "redactions": 1,
+        "copies": 1,
+        "derived": 6,
+        **nothing,
+    }
     assert_nowhere(quad, gone, picture)
     assert verify(quad).problems == ()
     assert verify(quad).orphans == ()
@@ -124,6 +161,9 @@ def test_a_photo_is_nowhere_found_and_nothing_else_changes(quad: Path, made: Pat
     assert lines[2].undoes == lines[0].digest
     assert set(newest(lines)) == {before["IMG_0003.jpg"].id}
     assert dict(read_forgotten(quad / "forgotten.txt")).keys() == {gone.id}
+    regions, known = load_redactions(Dataset.open(made / "quad")), load_redactions(Dataset.open(quad))
+    assert known.looked == {key: stamp for key, stamp in regions.looked.items() if key != gone.id}
+    assert known.regions == {key: some for key, some in regions.regions.items() if key != gone.id}
 
 
 def test_a_forgotten_photo_does_not_come_back_until_it_is_let_in(quad: Path, made: Path) -> None:
@@ -233,12 +273,13 @@ def test_what_was_published_or_exported_beside_it_is_named(quad: Path, capsys: p
     for name, ids in (("space", [gone.id]), ("other", [photos["B_0000.jpg"].id])):
         (quad.parent / name / "model").mkdir(parents=True)
         (quad.parent / name / "model/model.json").write_text(json.dumps({"gallery": {"ids": ids}}))
+        (quad.parent / name / "SHA256SUMS").touch()
     assert run(["forget", str(quad), gone.id, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)["held_by"]
     held = {Path(one["folder"]).relative_to(quad.parent).as_posix(): one for one in report}
     assert {name: (one["kind"], one["photos"]) for name, one in held.items()} == {
         "quad-hub": ("published", 1),
-        "space/model": ("export", 1),
+        "space": ("export", 1),
     }
     assert all(name.startswith("data/") for name in held["quad-hub"]["files"])
     publish(quad, quad.parent / "quad-hub", license="mit")
@@ -247,6 +288,46 @@ def test_what_was_published_or_exported_beside_it_is_named(quad: Path, capsys: p
         assert gone.phash not in text, name
     assert run(["forget", str(quad), "--json"]) == 0
     assert [one["kind"] for one in json.loads(capsys.readouterr().out)["held_by"]] == ["export"]
+
+
+def test_an_export_without_a_gallery_is_named_by_its_run(quad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_folder, page = quad.parent / "runs/net-001", quad.parent / "page"
+    (run_folder / "best").mkdir(parents=True)
+    (run_folder / "config.toml").touch()
+    (run_folder / "best/model.safetensors").write_bytes(b"weights")
+    save_table(run_folder / "photos.parquet", frame_table(Dataset.open(quad).frame()[["id", "lon", "lat"]]))
+    for folder, weights in ((page / "model", b"weights"), (quad.parent / "other", b"other weights")):
+        folder.mkdir(parents=True)
+        made_of = {"model_sha256": hashlib.sha256(weights).hexdigest()}
+        (folder / "model.json").write_text(json.dumps({"gallery": None, "run": made_of}))
+    (page / "SHA256SUMS").touch()
+    assert run(["forget", str(quad), "--source-name", "IMG_000[12]*", "--json"]) == 0
+    held = {Path(one["folder"]).name: one for one in json.loads(capsys.readouterr().out)["held_by"]}
+    assert {name: (one["kind"], one["photos"]) for name, one in held.items()} == {
+        "net-001": ("run", 2),
+        "page": ("export", 2),
+    }
+
+
+def test_copies_in_the_caches_of_the_hub_are_named(quad: Path, hub_home: Path) -> None:
+    publish(quad, quad.parent / "out/quad-hub", license="mit")
+    snapshot = shutil.copytree(quad.parent / "out/quad-hub", hub_home / "hub/datasets--lab--quad/snapshots/abc")
+    table = load_table(next(snapshot.glob("data/train*"))).table.select(["id", "lon"])
+    other = pa.table({"id": [1], "lon": [2.0]})
+    for name, written in (("quad", table), ("other", other)):
+        path = hub_home / f"datasets/{name}/default/0.0.0/{name}-train.arrow"
+        path.parent.mkdir(parents=True)
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, written.schema) as stream:
+            stream.write_table(written)
+    (path.parent / "damaged.arrow").write_bytes(b"no table")
+    gone = table.column("id")[0].as_py()
+    held = {one.folder: one for one in forget(quad, ids=[gone]).holders}
+    assert {one.kind for one in held.values()} == {"cache"}
+    assert {folder.relative_to(hub_home).parts[:2] for folder in held} == {
+        ("hub", "datasets--lab--quad"),
+        ("datasets", "quad"),
+    }
+    assert all("hf cache rm" in one.remedy for one in held.values())
 
 
 def test_a_dry_run_writes_nothing(quad: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -263,6 +344,7 @@ def test_killed_at_any_operation_a_rerun_completes(quad: Path, made: Path, tmp_p
     with failing_operation(0, Fault(), removals=True) as operations:
         forget(shutil.copytree(quad, tmp_path / "reference"), walks=[walk])
     expected = content(tmp_path / "reference"), read_corrections(tmp_path / "reference/corrections.csv")
+    people = (tmp_path / "reference/redaction.json").read_bytes()
     assert operations() > 25
     for number in range(1, operations() + 1, 5):
         root = shutil.copytree(quad, tmp_path / f"ds-{number}")
@@ -283,4 +365,5 @@ def test_killed_at_any_operation_a_rerun_completes(quad: Path, made: Path, tmp_p
         found = content(root), read_corrections(root / "corrections.csv")
         assert found[0] | {"sources": 0} == expected[0] | {"sources": 0}, number
         assert found[1] == expected[1]
+        assert (root / "redaction.json").read_bytes() == people
         assert not list((root / ".cache").glob("pixels*"))

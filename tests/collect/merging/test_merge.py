@@ -20,6 +20,7 @@ from img2gps.corrections import Correction, append_corrections, histories, newes
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.manifest import read_table
+from img2gps.redactions import Box, PictureRegion, Redactions, Verdict, load_redactions, save_redactions
 from img2gps.types import Photo
 
 
@@ -103,6 +104,26 @@ def test_a_line_taken_back_beside_somebody_elses_stays_a_state(tmp_path: Path) -
     alone, none = merged_corrections(first, [], {photo.id})
     assert [bool(line.undoes) for line in alone] == [False, True]
     assert none == []
+
+
+def test_what_somebody_hid_stays_hidden(halves: Path, tmp_path: Path) -> None:
+    shared = next(photo for photo in rows(halves / "a").values() if photo.id in plain(halves / "b"))
+    own = rows(halves / "b")["B_0000.jpg"]
+    box, other = Box(left=0, top=0, right=8, bottom=8), Box(left=20, top=0, right=30, bottom=8)
+    face = PictureRegion(box=box, kind="face", score=0.2)
+    drawn = PictureRegion(box=other, kind="hand")
+    said: dict[str, Verdict] = {"a": "show", "b": "hide"}
+    for name, more in (("a", {}), ("b", {own.id: [drawn]})):
+        dataset = Dataset.open(shutil.copytree(halves / name, tmp_path / name))
+        regions = {shared.id: [dataclasses.replace(face, verdict=said[name])], **more}
+        with dataset.lock():
+            save_redactions(dataset, Redactions(regions=regions, looked={shared.id: "x:y"}))
+    merged = Dataset.open(merge(tmp_path / "a", tmp_path / "b", tmp_path / "both").dataset)
+    known = load_redactions(merged)
+    assert known.regions == {shared.id: [dataclasses.replace(face, verdict="hide")], own.id: [drawn]}
+    assert known.looked == {shared.id: "x:y"}
+    (tmp_path / "both/redaction.json").write_text("{}")
+    assert [problem.where for problem in verify(tmp_path / "both").problems] == ["redaction.json"]
 
 
 def test_splits_are_kept_and_a_group_on_two_sides_gives_its_smaller_part_up(halves: Path, tmp_path: Path) -> None:
