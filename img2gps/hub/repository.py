@@ -18,6 +18,8 @@ from img2gps.text import safe_text
 __all__ = ["PushResult", "check_hub_name", "download_folder", "is_hub_name", "push_folder", "require_hub"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_NETWORK: Final = ("httpx", "httpcore", "requests")
+"""What the library talks through, by the beginning of the packages' names: httpx2 is one of them."""
 _FETCHED: Final = ("data/*.parquet", "site.geojson", "img2gps.json")
 
 
@@ -112,6 +114,6 @@ def _told(hub: Any, repo: str, kind: str = "dataset") -> Iterator[None]:
     except RuntimeError as error:  # one upload of several failed
         raise OSError(f"The Hub did not take everything ({safe_text(str(error))}): run the same again.") from error
     except Exception as error:
-        if type(error).__module__.split(".")[0] in ("httpx", "httpcore", "requests"):
+        if type(error).__module__.partition(".")[0].startswith(_NETWORK):
             raise OSError(f"The Hub cannot be reached ({safe_text(str(error))}): run the same again.") from error
         raise

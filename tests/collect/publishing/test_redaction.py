@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from detectors import write_detector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from photos import scene
@@ -107,27 +108,11 @@ def test_a_region_that_cannot_be_is_named(published: Published, tmp_path: Path, 
         publish(published.dataset, tmp_path / "out", license="mit", boxes=tmp_path / "boxes.csv")
 
 
-def yolo_file(path: Path, corners: list[float]) -> Path:
-    """Write a detector that answers every picture with one box."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    answer = numpy_helper.from_array(np.array([[corners]], dtype=np.float32), "answer")
-    picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 96, 96])
-    boxes = helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, 1, 6])
-    graph = helper.make_graph(
-        [helper.make_node("Identity", ["answer"], ["boxes"])], "one", [picture], [boxes], [answer]
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.save(model, path)
-    return path
-
-
 def test_a_detector_of_ones_own_is_asked_once_and_a_person_has_the_last_word(
     published: Published, tmp_path: Path
 ) -> None:
     dataset = Dataset.open(shutil.copytree(published.dataset.root, tmp_path / "quad"))
-    detector = yolo_file(tmp_path / "plates.onnx", [20, 20, 40, 30, 0.9, 0])
+    detector = write_detector(tmp_path / "plates.onnx", [20, 20, 40, 30, 0.9, 0])
     first = publish(dataset, tmp_path / "out", license="mit", detectors=[detector])
     assert first.redacted == first.photos == 14
     found = regions_of(dataset)
@@ -138,7 +123,7 @@ def test_a_detector_of_ones_own_is_asked_once_and_a_person_has_the_last_word(
         save_redactions(dataset, type(known)(regions=found | {published.moved: said}, looked=known.looked))
     assert publish(dataset, tmp_path / "out", license="mit", detectors=[detector]).redacted == 13
     photos = photos_of(read_table(dataset.manifest_path)[0])
-    again = look(dataset, photos, [file_detector(yolo_file(tmp_path / "plates.onnx", [20, 20, 40, 30, 0.2, 0]))])
+    again = look(dataset, photos, [file_detector(write_detector(tmp_path / "plates.onnx", [20, 20, 40, 30, 0.2, 0]))])
     region = again.regions[photos[0].id][0]
     assert (region.is_unsure, region.is_hidden) == (True, True)  # to be on the safe side, and for a person to look at
 
