@@ -109,6 +109,8 @@ def _told(hub: Any, repo: str, kind: str = "dataset") -> Iterator[None]:
                 f"The Hub refuses {safe_text(repo)} ({status}): log in with a token that may write (`hf auth login`)."
             ) from error
         raise OSError(f"The Hub answered {status} about {safe_text(repo)}: {safe_text(str(error))}") from error
+    except errors.LocalEntryNotFoundError as error:
+        raise OSError(f"The Hub cannot be reached, and {safe_text(repo)} is not on this machine: try again.") from error
     except OSError:
         raise
     except RuntimeError as error:  # one upload of several failed
