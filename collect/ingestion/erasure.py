@@ -38,7 +38,7 @@ _DERIVED: Final = ("audit/report.html", "audit/audit.json", "audit/walk-list.gpx
 class Traces:
     """What a dataset holds of some photos: rows, lines and files of each kind.
 
-    `redactions` are the photos whose pictures were looked at for people. `splits` are splits kept for photos outside the
+    `redactions` are the photos that were looked at for people. `splits` are splits kept for photos outside the
     site. `derived` are files made from photos (caches, the audit, files of a killed ingest). They are removed whole if
     a row or a copy goes.
     """

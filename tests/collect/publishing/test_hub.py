@@ -60,7 +60,8 @@ def test_a_push_that_was_refused_is_a_sentence_and_goes_on_later(published: Publ
         assert run(hub, tmp_path / "home", *words).returncode == 0
         assert "README.md" in hub.files[NAME]
     away = run(hub, tmp_path / "empty", "fetch", NAME, str(tmp_path / "back"))  # nobody answers any more
-    assert (away.returncode, "The Hub cannot be reached" in away.stderr, "Traceback" in away.stderr) == (74, True, False)
+    assert (away.returncode, "Traceback" in away.stderr) == (74, False)
+    assert "The Hub cannot be reached" in away.stderr
 
 
 def test_a_dry_run_lists_every_file_and_uploads_nothing(published: Published, tmp_path: Path) -> None:
