@@ -1,9 +1,9 @@
 """Runs, exports, published folders and downloads of them that still hold photos that a dataset forgot.
 
-A model cannot forget: what it learnt of a photo is in its weights, and one that compares photos holds their features
-and positions. So these are named, to be trained again or deleted. They are
-known by their tables. photos.parquet of a run lists what it learnt from, predictions.parquet where it placed what.
-model.json of an export says whom it compares with, and which model it was made of. What was downloaded from the Hugging Face Hub lies in that library's caches.
+A model cannot forget: what it learnt of a photo is in its weights. One that compares photos holds their features and
+positions. So these are named, to be trained again or deleted. They are known by their tables. A run has photos.parquet,
+what it learnt from, and predictions.parquet, what it placed. An export's model.json says whom it compares with, and
+which model it was made of. Downloads from the Hugging Face Hub lie in that library's caches.
 """
 
 import dataclasses
