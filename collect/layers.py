@@ -66,7 +66,7 @@ def check_place(shapes: list[BaseGeometry], path: Path, site: Site | None) -> No
     """Raise UsageError where coordinates are no degrees, or no shape is near the site."""
     bounds = shapely.total_bounds(shapes)
     if abs(bounds[[0, 2]]).max() <= 90 < abs(bounds[[1, 3]]).max() <= 180:
-        raise UsageError(f"{safe_path(path)} has its axes swapped: write lon before lat, as GeoJSON wants it.")
+        raise UsageError(f"{safe_path(path)} has its axes swapped: write lon before lat, as GeoJSON does.")
     if not (abs(bounds[[0, 2]]).max() <= 360 and abs(bounds[[1, 3]]).max() <= 90):
         raise UsageError(f"{safe_path(path)} is not in degrees: export it in EPSG:4326 (WGS 84).")
     if site is None or (nearest_m := _nearest_m(shapes, site)) <= _FARTHEST_M:
@@ -76,7 +76,7 @@ def check_place(shapes: list[BaseGeometry], path: Path, site: Site | None) -> No
     if abs(turned_bounds[[1, 3]]).max() <= 90 and _nearest_m(turned, site) <= _FARTHEST_M:
         raise UsageError(
             f"{safe_path(path)} has its axes swapped: with lon and lat exchanged it lies on the site; "
-            "write lon before lat, as GeoJSON wants it."
+            "write lon before lat, as GeoJSON does."
         )
     raise UsageError(
         f"Nothing of {safe_path(path)} lies near the site; the nearest is {nearest_m / 1000:,.0f} km away. "

@@ -143,7 +143,7 @@ def _script(photos: int, held_out: int, seed: int) -> list[tuple[str, str]]:
             f"basemap {_DATASET} --layer {_CAMPUS}/basemap.parquet",
         ),
         (
-            "Hold two walks or more out, whole ones, so that no burst stands on both sides. All others train: so few "
+            "Hold out two whole walks or more, so that no burst is on both sides. All others train: so few "
             "photos are worth more there than for validation.",
             f"split {_DATASET} --by walk --val 0 --test {held_out} --seed {seed}",
         ),
@@ -157,7 +157,7 @@ def _script(photos: int, held_out: int, seed: int) -> list[tuple[str, str]]:
         ),
         ("Score both on the held-out walks, in metres.", f"evaluate {_RUNS}/resnet18"),
         ("", f"evaluate {_RUNS}/quick"),
-        ("Is the site covered, what can be trusted, and where should the next walk lead?", f"audit {_DATASET}"),
+        ("Is the site covered, what can be trusted, and where to walk next?", f"audit {_DATASET}"),
         (
             f"Which positions to look at first? `img2gps label {_DATASET}` shows them on a map, in the browser.",
             f"label {_DATASET} --queue",

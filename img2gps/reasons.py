@@ -150,7 +150,7 @@ FLAGS: Final = _table(
     (
         "time_unknown",
         "no capture time is known: none was recorded, or its zone is unknown",
-        "where a clock time was read, name `time_zone` in the site file and give it by --site; else set the phone's "
+        "if the clock's time is known, name `time_zone` in the site file and give it with --site; else set the phone's "
         f"clock, and {_COPY_ORIGINALS}",
     ),
     (
@@ -161,7 +161,7 @@ FLAGS: Final = _table(
     (
         "repeated_hour",
         "the clock was in the hour that autumn repeats; the photos around it decided which of the two it was",
-        "nothing to do where the order of the walk is right; let the camera write its offset",
+        "nothing to do if the order of the walk is right; let the camera write its offset",
     ),
     (
         "implausible_speed",
@@ -171,9 +171,9 @@ FLAGS: Final = _table(
     (
         "panorama",
         "a panorama: all around, or a wide strip",
-        "leave it out where a model should learn from ordinary photos: it shows more than a phone's view",
+        "leave it out of training: it shows more than an ordinary photo",
     ),
-    ("drone", "taken by a drone", "leave it out: the view from above is nobody's who walks"),
+    ("drone", "taken by a drone", "leave it out: nobody on foot sees the site from above"),
     (
         "small_picture",
         "under 200 pixels on its short side, as thumbnails and previews are",

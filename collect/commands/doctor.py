@@ -6,7 +6,7 @@ import rich_click as click
 
 from img2gps.console import PATH, command, config_option, jobs_option, json_option, print_json, print_table, print_text
 
-_NOTHING_WRONG = "Nothing stands in the way of an ingest."
+_NOTHING_WRONG = "Everything is ready for an ingest."
 _OTHER_WEIGHTS = "Others need a network once: docs/guides/backbones.md says how to bring DINOv2 or MegaLoc."
 _NO_PHOTO = "No photo was found there: give the folder that holds them (links to other folders are not followed)."
 

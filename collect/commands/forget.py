@@ -69,7 +69,7 @@ def forget(
         say("Dry run: nothing was written.")
     else:
         say(
-            f"The originals lie where they were, and copies that were published are elsewhere. "
+            f"The originals are untouched, and so are published copies. "
             f"`img2gps audit {shell_path(dataset)}` makes a new report."
         )
 

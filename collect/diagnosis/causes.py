@@ -11,8 +11,8 @@ _CHECK_TIMES: Final = (
     "check the hour of these photos; docs/reference/positions-and-times.md says which of the two times is taken"
 )
 _TIMES_REMEDY: Final = {
-    "weeks": "nothing to do: the camera's clock is taken; update the receiver",
-    "zone": "set the camera's zone, so that it writes its offset; the clock is taken where it does",
+    "weeks": "nothing to do: the camera's clock is believed; update the receiver",
+    "zone": "set the camera's zone, so that it writes its offset; then the clock is believed",
     "unset": "set the camera's clock; the GPS time is taken",
 }
 
@@ -50,10 +50,10 @@ CAUSES: Final = {
     "too_large": ("exceed the limits for photos", "export them below 100 megapixels"),
     "outside_site": (
         "lie outside the site",
-        "check that the folder belongs to this site, and the polygon where it should reach further",
+        "check that the folder belongs to this site, and that the polygon is large enough",
     ),
     "stale_fix": (
-        "stand where an old fix was repeated: the phone had not found its place again, or saves power",
+        "have a repeated old position: the phone had not found its place again, or saves power",
         "switch power saving off, keep the camera open a few seconds at each place",
     ),
     "quantised_gps": (
@@ -103,7 +103,7 @@ SPECIAL_FILES: Final = (
 )
 LEFT_OUT: Final = (
     "lie in recycle bins or folders of thumbnails, or were not finished, and are left out",
-    "nothing to do, or take them in with --include-hidden",
+    "nothing to do, or include them with --include-hidden",
 )
 PLACEHOLDERS: Final = (
     "are called like photos but hold none: placeholders of a cloud drive, or failed downloads",

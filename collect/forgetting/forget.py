@@ -148,7 +148,7 @@ def take_back_photos(dataset: Dataset, ids: Collection[str], *, dry_run: bool = 
     Raises UsageError or NotFoundError, having changed nothing.
     """
     if not ids:
-        raise UsageError("--take-back wants the ids of the photos: forgotten.txt of the dataset lists them.")
+        raise UsageError("--take-back needs the ids of the photos: forgotten.txt of the dataset lists them.")
     with contextlib.nullcontext() if dry_run else dataset.lock():
         days = read_forgotten(dataset.forgotten_path)
         found: set[str] = set()

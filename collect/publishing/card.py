@@ -109,7 +109,7 @@ def _info(
 def _introduction(words: CardWords, facts: DatasetFacts) -> Iterator[str]:
     place = safe_text(facts.site.title or facts.site.name)
     yield f"{format_count(facts.photos, 'photo')} of {place}, each with the place that it was taken at."
-    yield "Made to learn and to judge models that tell from a photo alone where on the site it was taken."
+    yield "Made to train and to test models that place a photo on the site from its pixels alone."
     yield ""
     if words.description:
         yield from (safe_text(words.description, limit=5000), "")
@@ -163,7 +163,7 @@ def _coverage(facts: DatasetFacts) -> Iterator[str]:
         "",
         f"Photos by season: {seasons}; on {format_count(light.days, 'day')}; {light.after_dark} after dark.",
     )
-    yield f"{light.heading_unknown} do not tell where the camera looked, {light.time_unknown} not when."
+    yield f"{light.heading_unknown} have no heading, {light.time_unknown} no time."
     yield ""
 
 

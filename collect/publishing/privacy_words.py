@@ -22,5 +22,5 @@ def privacy_lines(facts: DatasetFacts, redaction: Sequence[str]) -> Iterator[str
         yield "- Times are cut to the hour, and rows are in no order of time."
     yield from (f"- {sentence}" for sentence in redaction)
     yield "- Signs are not made unrecognisable: they are landmarks."
-    yield "- Somebody who wants to be left out: ask the publisher, who removes the photo and publishes anew."
+    yield "- To be left out, ask the publisher, who removes the photo and publishes again."
     yield ""

@@ -126,7 +126,7 @@ def _doubtful_end(data: Bytes, start: int, one_scan: bool) -> str | None:
         end = found.start()
         if data[end + 1] != _EOI:
             return "the end marker of the JPEG is missing where its picture ends"
-    return None if trailer_in(data, start, end) is None else "something else stands among the pixels of the JPEG"
+    return None if trailer_in(data, start, end) is None else "there is something else among the pixels of the JPEG"
 
 
 def trailer_in(data: Bytes, start: int, end: int) -> int | None:

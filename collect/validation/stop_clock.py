@@ -44,7 +44,7 @@ def offset_of_stops(tracks: Tracks, clocks_s: Sequence[float]) -> tuple[float | 
         return None, _TOO_LONG
     readings = [stops for stops in find_stops(stretches) if stops.count >= _LEAST]
     if not readings:
-        return None, f"the track stands still fewer than {_LEAST} times"
+        return None, f"the track has fewer than {_LEAST} stops"
     clocks = _occasions(clocks_s)
     if len(clocks) < _LEAST:
         return None, f"{format_count(len(clocks), 'moment')} of photos cannot tell its stops ({_LEAST} are needed)"

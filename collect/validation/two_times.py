@@ -22,7 +22,7 @@ DISAGREEMENTS: Final[dict[Kind, str]] = {
     "zone": "GPS times a time zone off the camera's clock: one of the two was written in another zone",
     "day": "GPS times a day off the camera's clock: a local day was written as the day of the GPS",
     "ahead": "GPS times ahead of the camera's clock: no fix is younger than its photo",
-    "far": "GPS times and camera clocks half a day or more apart, which nothing explains",
+    "far": "GPS times and camera clocks half a day or more apart, without an explanation",
     "unset": "camera clocks that were never set, beside a GPS time",
     "stamp": "GPS times that are zero or cannot be read",
     "clock": "no GPS time of their own, beside photos of the walk whose GPS times and clock differ",

@@ -101,7 +101,7 @@ def _told(hub: Any, repo: str, kind: str = "dataset") -> Iterator[None]:
             f"The Hub has no {kind} {safe_text(repo)}, or it is private: check the name, or log in (`hf auth login`)."
         ) from error
     except errors.LocalTokenNotFoundError as error:
-        raise UsageError("The Hub wants to know who you are: log in (`hf auth login`), or set HF_TOKEN.") from error
+        raise UsageError("The Hub needs your account: log in (`hf auth login`), or set HF_TOKEN.") from error
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
         if status in (401, 403):

@@ -173,7 +173,7 @@ def _token_refusal(scope: Scope, headers: Headers, token: str, command: str) -> 
     bearer = headers.get("authorization", "").removeprefix("Bearer ")
     if _equal(_cookie(headers), token) or _equal(bearer, token):
         return None
-    return _no(401, f"A token is wanted: open the whole address that img2gps {command} printed.")
+    return _no(401, f"A token is needed: open the full address that img2gps {command} printed.")
 
 
 def _cookie(headers: Headers) -> str:

@@ -251,7 +251,7 @@ class ProbeConfig(TrainConfig):
         default=30.0,
         ge=0.0,
         le=1e6,
-        description="Photos that count as unlike; labels of what lies in between are too uncertain to say.",
+        description="Photos that count as different; for those in between, labels are too uncertain.",
     )
     tune_least_alike: float = Field(
         default=0.3,

@@ -181,9 +181,7 @@ def _skill_step(result: EvaluationResult) -> str | None:
     helps = []
     if photos < _FEW_PHOTOS:
         source = f"{format_count(photos, 'photo')}" + (f" of {format_count(walks, 'walk')}" if walks else "")
-        helps.append(
-            f"more photos of more walks in training: it learned from {source}, some hundreds are where to begin"
-        )
+        helps.append(f"more photos of more walks in training: it learned from {source}; some hundreds are a good start")
     elif walks is not None and walks < _FEW_WALKS:
         helps.append(f"more walks: it learned from {format_count(walks, 'walk')}, at other hours and in other light")
     if result.photos < _FEW_SCORED and result.split != "folds":

@@ -69,7 +69,7 @@ def write_space(run: Path, out: Path, options: ExportOptions) -> ExportResult:
     site = exported_backend(model).model.site
     notes = (
         *result.notes,
-        "Everybody who may use the Space can see thumbnails and places of the photos that look alike.",
+        "Everybody who may use the Space can see thumbnails and places of similar training photos.",
     )
     package = Path(img2gps.__file__).parent
     for path in sorted(package.rglob("*")):

@@ -46,7 +46,7 @@ def familiarity_sentence(power: object) -> str:
     power = sound_power(power)
     if power is None:
         return (
-            "What this model's familiarity can tell is not known: it was trained before that was estimated. "
+            "How well this model recognises photos from elsewhere is not known: an earlier version trained it. "
             "Photos of elsewhere may pass for photos of the site."
         )
     photos, walks = power["photos"], power["walks"]

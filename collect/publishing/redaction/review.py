@@ -78,7 +78,7 @@ class ReviewDesk:
             known = load_redactions(self.dataset)
             found = [region for region in known.regions.get(photo_id, ()) if region.score is not None]
             if len(found) != len(verdicts) or not set(verdicts) <= set(get_args(Verdict)):
-                raise ValueError("the regions were found anew: load the page again")
+                raise ValueError("the regions have changed: load the page again")
             said = [
                 dataclasses.replace(region, verdict=cast(Verdict, word))
                 for region, word in zip(found, verdicts, strict=True)

@@ -62,7 +62,7 @@ def test_a_folder_without_photos_is_said_to_hold_none(
 def test_good_photos_have_nothing_in_their_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_walk(tmp_path / "walk", 2, size=(32, 24))
     assert run(["doctor", str(tmp_path), "--jobs", "1"]) == 0
-    assert "Nothing stands in the way of an ingest." in capsys.readouterr().out
+    assert "Everything is ready for an ingest." in capsys.readouterr().out
 
 
 def test_without_photos_only_the_environment_is_told() -> None:

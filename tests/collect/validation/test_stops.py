@@ -128,7 +128,7 @@ def test_a_walker_who_never_stops_is_told_nothing() -> None:
     for seed in range(5):
         found_s, text = told(walked(seed, count=40, stops=False))
         assert found_s is None
-        assert "stands still fewer than 6 times" in text or "than chance does" in text
+        assert "has fewer than 6 stops" in text or "than chance does" in text
 
 
 def test_stops_at_even_intervals_have_rivals() -> None:

@@ -206,7 +206,7 @@ def _with_power(localizer: ProbeLocalizer, data: TrainingData) -> ProbeLocalizer
     few = len(source.photos) <= config.exact_photos
     pixels = cached_pixels(source, spec) if few else PixelRows(source=source, spec=spec)
     views = mixed_views(pixels, source.rows(data.train), count=STRANGERS, seed=config.seed)
-    with bar("Asking for views of nowhere", len(views)) as advance:
+    with bar("Estimating the power", len(views)) as advance:
         found = []
         for images in torch.split(views, CHUNK):
             found.append(localizer.familiarity.of(localizer.evidence(images).similarity))
