@@ -91,7 +91,7 @@ def _explain_photos(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    from train.explanation.explain import explain_photos
+    from train.explanation.photos import explain_photos
     from train.explanation.pictures import write_pictures
     from train.inference.predict import find_photos
 
@@ -102,7 +102,7 @@ def _explain_photos(
     if as_json:
         print_json({"photos": [photo.to_dict() for photo in found], "page": None if page is None else str(page)})
         return
-    columns = ("photo", "latitude", "longitude", "most important tenth moves m", "random tenth m", "steady parts")
+    columns = ("photo", "latitude", "longitude", "most important tenth moves m", "random tenth m", "above noise")
     rows = []
     for photo in found:
         if photo.deletion is None or photo.occlusion is None:
@@ -110,7 +110,9 @@ def _explain_photos(
             continue
         moved = (f"{photo.deletion.most_important_m:.1f}", f"{photo.deletion.random_m:.1f}")
         name = safe_path(photo.path)
-        rows.append((name, f"{photo.lat:.6f}", f"{photo.lon:.6f}", *moved, f"{photo.occlusion.above_noise:.0%}"))
+        noise = photo.occlusion.noise
+        above = "not known" if noise is None else f"{noise.share:.0%}"
+        rows.append((name, f"{photo.lat:.6f}", f"{photo.lon:.6f}", *moved, above))
     print_table(format_count(len(found), "photo"), columns, rows)
     say("Dry run: nothing was written." if page is None else f"See what places them: {safe_path(page)}")
 

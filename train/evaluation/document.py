@@ -38,7 +38,7 @@ CONTRACT: Final = (
         "calibration",
         "abstain",
     ),
-    *("familiarity", "walks_together", "truth", "forecast"),
+    *("familiarity", "walks_together", "truth", "causes", "forecast"),
     *("left_out", "notes", "report"),
 )
 """The keys that ``evaluate --json`` prints; evaluation.json has more."""
@@ -79,6 +79,7 @@ def document_of(result: EvaluationResult) -> Json:
         "familiarity": _plain(result.familiarity),
         "walks_together": _whole_walks(result.whole_walks),
         "truth": result.truth and result.truth.to_dict(),
+        "causes": result.causes.to_dict(),
         "forecast": result.forecast and result.forecast.to_dict(),
         "cdf": {"share": result.curves.share, **result.curves.error_m},
         "worst": [_plain(photo) for photo in result.worst],
@@ -162,5 +163,7 @@ def _points(scores: "pd.DataFrame") -> Json:
     columns["file_name"] = [safe_text(str(name)) for name in scores["file_name"]]
     columns |= {name: scores[name].round(2).tolist() for name in (*lengths, "nearest_train_m", "uncertainty_m")}
     columns |= {name: scores[name].round(7).tolist() for name in ("lon", "lat", "pred_lon", "pred_lat")}
-    columns |= {name: scores[name].tolist() for name in ("walk", "day", "light", "device_name", "label_state", "fold")}
+    columns |= {
+        name: scores[name].tolist() for name in ("walk", "day", "light", "device_name", "label_state", "cause", "fold")
+    }
     return columns

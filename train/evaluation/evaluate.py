@@ -16,10 +16,12 @@ from img2gps.text import safe_path
 from img2gps.walks import clock_seconds
 from train.evaluation.baselines import THUMBNAIL_LIMIT
 from train.evaluation.bootstrap import clusters_of
+from train.evaluation.causes import causes_of, same_view_m
 from train.evaluation.compare import Comparison, compare_pairs
 from train.evaluation.document import document_of
 from train.evaluation.evaluation_set import FOLDS, EvaluationSet, choose_evaluation_set
 from train.evaluation.forecast import Where, forecast_figures
+from train.evaluation.image_quality import brightness_and_sharpness
 from train.evaluation.plots import write_plots
 from train.evaluation.references import reference_errors
 from train.evaluation.result import EvaluationResult, Scored
@@ -65,6 +67,7 @@ def evaluate_run(
         site.frame, evaluation_set.rows, evaluation_set.training, photo_paths=photo_paths, training_paths=training_paths
     )
     scores = scores_frame(evaluation_set.rows, predictions, references, site)
+    scores = scores.assign(cause=causes_of(_with_views(scores, evaluation_set)))
     if abstain_m is not None and not np.isfinite(scores["uncertainty_m"].to_numpy(dtype=np.float64)).all():
         raise UsageError(f"{evaluation_set.run_name} states no uncertainty to abstain by: leave --abstain out.")
     result = evaluation_result(
@@ -150,7 +153,11 @@ def _predictions(evaluation_set: EvaluationSet, device: str) -> "pd.DataFrame":
     paths = [evaluation_set.dataset.photo_path(photo_id) for photo_id in rows["id"]]
     evaluation_set.dataset.tell_changed_copies(rows["id"], rows["photo_sha256"])
     alone, with_walks = locate_with_walks(
-        localizer, paths, walks=rows["walk"].to_numpy(dtype=str), seconds=clock_seconds(rows)
+        localizer,
+        paths,
+        walks=rows["walk"].to_numpy(dtype=str),
+        seconds=clock_seconds(rows),
+        labels=(rows["lon"].to_numpy(dtype=np.float64), rows["lat"].to_numpy(dtype=np.float64)),
     )
     return predictions_frame(
         ids=rows["id"].tolist(),
@@ -159,6 +166,21 @@ def _predictions(evaluation_set: EvaluationSet, device: str) -> "pd.DataFrame":
         estimate=alone,
         with_walks=with_walks,
         frame=localizer.frame,
+    )
+
+
+def _with_views(scores: "pd.DataFrame", evaluation_set: EvaluationSet) -> "pd.DataFrame":
+    """Return scores with what causes rest on: light, sharpness, and the nearest photo that looks the same way."""
+    rows, training = evaluation_set.rows, evaluation_set.training
+    source, frame = evaluation_set.training_dataset, evaluation_set.dataset.site().frame
+    known = {} if source is None else dict(zip(*(source.frame()[name] for name in ("id", "heading_deg")), strict=True))
+    training = training.assign(heading_deg=[known.get(photo_id, np.nan) for photo_id in training["id"]])
+    places, others = (np.stack(frame.to_local(table["lon"], table["lat"]), axis=1) for table in (rows, training))
+    views = np.full((len(rows), 2), np.nan)
+    if len(rows) <= THUMBNAIL_LIMIT:
+        views = brightness_and_sharpness([evaluation_set.dataset.photo_path(photo_id) for photo_id in rows["id"]])
+    return scores.assign(
+        luma=views[:, 0], sharpness=views[:, 1], same_view_m=same_view_m(rows, places, training, others)
     )
 
 

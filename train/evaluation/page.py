@@ -19,6 +19,7 @@ from img2gps.report.page import MAP_SCRIPTS, NARROW, as_metres, as_percent, rend
 from img2gps.report.thumbnails import make_thumbnails
 from img2gps.text import safe_text
 from train.evaluation.calibration import ReliabilityBin, RiskCoverage
+from train.evaluation.causes import CAUSES, NONE, CauseFigures
 from train.evaluation.explained import LEANS_ON_MOVING, read_explained
 from train.evaluation.forecast import forecast_lines
 from train.evaluation.page_data import answers_in_words, inside_site, report_data
@@ -75,7 +76,8 @@ def write_report(path: Path, result: EvaluationResult, *, dataset: Dataset) -> N
         strong_rows={title: [len(rows)] if _average_rows(macro) else [] for title, (rows, macro) in groups.items()},
         labels=_label_rows(result),
         charts=_charts(result),
-        worst=_worst(result, dataset, names, basemap),
+        worst=_by_cause(_worst(result, dataset, names, basemap)),
+        causes=_cause_rows(result.causes),
         provenance=_provenance(result, info),
         explained=read_explained(result.folder),
         leans=LEANS_ON_MOVING,
@@ -251,6 +253,7 @@ class _WorstCard:
     error_m: float
     uncertainty_m: float | None
     nearest_train_m: float
+    cause: str
     answer: str
 
 
@@ -270,9 +273,24 @@ def _worst(
             error_m=photo.error_m,
             uncertainty_m=None if math.isnan(photo.uncertainty_m) else photo.uncertainty_m,
             nearest_train_m=photo.nearest_train_m,
+            cause=photo.cause,
             answer=answers.get(photo.id, ""),
         )
         for photo, picture in zip(result.worst, pictures.images, strict=True)
+    ]
+
+
+def _by_cause(cards: Sequence[_WorstCard]) -> dict[str, list[_WorstCard]]:
+    """Return the cards under their causes, in the order of the rules."""
+    groups = {cause: [card for card in cards if card.cause == cause] for cause in (*CAUSES, NONE)}
+    return {cause: group for cause, group in groups.items() if group}
+
+
+def _cause_rows(causes: CauseFigures) -> list[list[str]]:
+    """Return a row per cause: photos, their share with its interval, and what helps."""
+    return [
+        [one.cause, f"{one.photos:,}", as_percent(one.share), _interval(one.interval, percent=True), one.remedy]
+        for one in causes.counts
     ]
 
 

@@ -13,6 +13,7 @@ from img2gps.metrics import Metrics
 from img2gps.site import Site
 from train.evaluation.bootstrap import IntervalSource
 from train.evaluation.calibration import Abstention, Coverage, FamiliarityFigures, ReliabilityBin, RiskCoverage
+from train.evaluation.causes import CauseFigures
 from train.evaluation.forecast import ForecastFigures
 from train.evaluation.per_figure import FigureIntervals, Interval
 from train.evaluation.strata import Bias, MacroAverage, Strata, Stratum, WorstPhoto
@@ -142,6 +143,7 @@ class EvaluationResult:
     familiarity: FamiliarityFigures | None
     whole_walks: WholeWalks | None
     truth: TruthFigures | None
+    causes: CauseFigures
     curves: ErrorCurves
     worst: tuple[WorstPhoto, ...]
     scores: "pd.DataFrame"

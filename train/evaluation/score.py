@@ -10,6 +10,7 @@ from img2gps.site import Site
 from train.evaluation import calibration, strata
 from train.evaluation.bootstrap import Clusters, clusters_of, figure_intervals, figure_samples, figure_values, interval
 from train.evaluation.calibration import Abstention, FamiliarityFigures, RiskCoverage
+from train.evaluation.causes import cause_figures
 from train.evaluation.references import REFERENCES, ReferenceErrors
 from train.evaluation.result import (
     CalibrationFigures,
@@ -73,6 +74,7 @@ def evaluation_result(
         familiarity=uncertainty.familiarity,
         whole_walks=of_walks,
         truth=truth_figures(scores),
+        causes=cause_figures(scores["cause"].tolist(), clusters),
         curves=_curves(errors, references, scores["walk_error_m"] if of_walks else None),
         worst=strata.worst(scores),
         scores=scores,

@@ -20,6 +20,7 @@ __all__ = ["scores_frame"]
 _FROM_DATASET = ("id", "file_name", "walk", "group", "device", "captured_at", "lon", "lat", "ingest_lon", "ingest_lat")
 _FROM_PREDICTION = (
     *("pred_lon", "pred_lat", "uncertainty_m", "radius_50_m", "radius_90_m", "familiarity"),
+    *("label_share", "answer_share"),
     *("walk_lon", "walk_lat", "walk_radius_50_m", "walk_radius_90_m", "walk_familiarity", "walk_photos"),
 )
 
@@ -33,6 +34,7 @@ def scores_frame(
     (geodesic, against today's label), `clock_s`, `day` (local date), `light`, `device_name`, `east_m`, `north_m`,
     `pred_east_m`, `pred_north_m` (metres of the site's frame), `nearest_train_m`, `mean_predictor_m`, `walk_error_m`.
     The last is the error where the photos of a walk are located together (NaN if the model cannot).
+    The `cause` of an error comes later (`train.evaluation.causes`).
     """
     import pandas as pd
 
@@ -53,6 +55,7 @@ def scores_frame(
     scores["walk_east_m"], scores["walk_north_m"] = site.frame.to_local(scores["walk_lon"], scores["walk_lat"])
     scores["pred_east_m"], scores["pred_north_m"] = site.frame.to_local(scores["pred_lon"], scores["pred_lat"])
     scores["nearest_train_m"] = references.errors_m["oracle"]
+    scores["cause"] = ""  # until the light of the photos is known, and what the model trained on
     scores["mean_predictor_m"] = references.errors_m["mean_predictor"]
     return scores
 

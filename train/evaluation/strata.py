@@ -131,7 +131,10 @@ class MacroAverage:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WorstPhoto:
-    """A photo with one of the largest errors; NaN is not known, `captured_at` is in ISO 8601."""
+    """A photo with one of the largest errors; NaN is not known, `captured_at` is in ISO 8601.
+
+    `cause` is one of `train.evaluation.causes.CAUSES`, empty for a small error.
+    """
 
     id: str
     error_m: float
@@ -145,6 +148,7 @@ class WorstPhoto:
     pred_lon: float
     pred_lat: float
     label_state: str
+    cause: str
     file_name: str
     captured_at: str | None
 

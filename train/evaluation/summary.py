@@ -8,6 +8,7 @@ from img2gps.metrics import WITHIN_M, Metrics
 from img2gps.text import format_count, join_words, shell_path
 from train.evaluation.bootstrap import IntervalSource
 from train.evaluation.calibration import Abstention, FamiliarityFigures
+from train.evaluation.causes import cause_lines
 from train.evaluation.compare import Comparison
 from train.evaluation.explained import LEANS_ON_MOVING, read_explained
 from train.evaluation.forecast import forecast_lines
@@ -102,6 +103,7 @@ def remarks(result: EvaluationResult) -> list[str]:
         *_skill_lines(result),
         *truth_lines(result.truth),
         *forecast_lines(result.forecast),
+        *cause_lines(result.causes),
         *_uncertainty_lines(result),
         *_label_lines(result),
         *_explained_lines(result),

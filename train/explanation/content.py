@@ -7,16 +7,21 @@ likely as what it hides, and comes from another place.
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
 from img2gps.geo import FloatArray
 from img2gps.pixels import Pixels, PixelSpec, UnreadableImageError, read_pixels
+from train.models.localizer import Localizer
 
-__all__ = ["APART_M", "Donors", "filled"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["APART_M", "Donors", "filled", "places_of", "site_donors"]
 
 APART_M: Final = 25.0
 """Content comes from photos at least this far from the place, where there are any: nearer ones show the same view."""
@@ -61,3 +66,14 @@ def filled(image: Pixels, mask: NDArray[np.bool_], donors: Pixels) -> Pixels:
     """Return a photo (3, height, width) with the pixels of `mask` (height, width) from each of D donors, (D, ...)."""
     made: Pixels = np.where(mask[None, None], donors, image[None])
     return made
+
+
+def site_donors(dataset: Dataset, frame: "pd.DataFrame", localizer: Localizer, seed: int) -> Donors:
+    """Return content of a dataset's photos, whose rows are `frame`, as a model sees them."""
+    paths = [dataset.photo_path(photo_id) for photo_id in frame["id"]]
+    return Donors.of(paths, places_of(localizer, frame), localizer.pixels, seed=seed)
+
+
+def places_of(localizer: Localizer, frame: "pd.DataFrame") -> FloatArray:
+    """Return where photos were taken by their labels, in metres of a run's frame, (N, 2)."""
+    return np.stack(localizer.frame.to_local(frame["lon"].to_numpy(), frame["lat"].to_numpy()), axis=1)

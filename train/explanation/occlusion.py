@@ -15,6 +15,7 @@ from img2gps.geo import FloatArray
 from img2gps.pixels import Pixels
 from train.explanation.beliefs import Beliefs, beliefs_of
 from train.explanation.content import filled
+from train.explanation.noise import Noise, is_steady, noise_of
 from train.models.localizer import Localizer
 
 __all__ = ["DONORS", "Deletion", "Occlusion", "deletion", "occlude"]
@@ -24,7 +25,6 @@ SCALES: Final = (3, 6)
 
 DONORS: Final = 4
 _TENTH: Final = 0.1
-_SURE: Final = 3.0  # standard errors: what is less may be the donors' chance
 
 Window = NDArray[np.bool_]
 
@@ -35,8 +35,10 @@ class Occlusion:
 
     `log_prob` is how much less likely the place becomes (natural logarithm; negative: the part speaks for other
     places), None of a model that gives points. `moved_m` is how far the answer moves. `fine` (W, height, width) are the
-    smaller windows and `fine_effect` (W,) what each does. `above_noise` is the share of windows whose effect is over
-    three times its standard error over the donors: they count whatever fills them. It is no test of what was learnt.
+    smaller windows and `fine_effect` (W,) what each does. `steady` is the share of windows whose effect is over
+    three times its standard error over the donors: they count whatever fills them. It is no test of what was learnt;
+    that is `noise` (`train.explanation.noise`), None where the true place is not known. `above` (height, width) are the
+    parts above noise.
     """
 
     answer: tuple[float, float]
@@ -45,7 +47,9 @@ class Occlusion:
     moved_m: FloatArray
     fine: Window
     fine_effect: FloatArray
-    above_noise: float
+    steady: float
+    noise: Noise | None
+    above: Window | None
 
     @property
     def importance(self) -> FloatArray:
@@ -70,25 +74,33 @@ class Deletion:
     random_log_prob: float | None
 
 
-def occlude(localizer: Localizer, image: Pixels, donors: Pixels, at: tuple[float, float] | None = None) -> Occlusion:
+def occlude(
+    localizer: Localizer,
+    image: Pixels,
+    donors: Pixels,
+    at: tuple[float, float] | None = None,
+    *,
+    places: FloatArray | None = None,
+) -> Occlusion:
     """Explain the answer to a photo (3, height, width), or why it is held to be at the place `at` (east, north).
 
-    `donors` (D, 3, height, width) show other places.
+    `donors` (D, 3, height, width) show other places. `places` (P, 2) are the true place and, after it, others of the
+    site: with them the windows are judged against noise.
     """
     before = beliefs_of(localizer, image[None])
     answer = (float(before.east_m[0]), float(before.north_m[0]))
     place = answer if at is None else at
-    before = beliefs_of(localizer, image[None], place)
+    before = beliefs_of(localizer, image[None], place, places)
     scales = [_windows(image.shape[1], image.shape[2], per_side) for per_side in SCALES]
     windows = np.concatenate(scales)
     altered = np.concatenate([filled(image, window, donors) for window in windows])
-    after = beliefs_of(localizer, altered, place)
+    after = beliefs_of(localizer, altered, place, places)
     moved = after.apart_m(*answer).reshape(len(windows), -1)
     fallen = _fallen(before, after)
     fallen = None if fallen is None else fallen.reshape(len(windows), -1)
     effects = moved if fallen is None else fallen
-    error = effects.std(axis=1, ddof=1) / np.sqrt(effects.shape[1]) if effects.shape[1] > 1 else np.zeros(len(effects))
     mean = effects.mean(axis=1)
+    noise = None if places is None else noise_of(before.agreement, after.agreement.reshape(*effects.shape, -1))
     count = len(scales[-1])
     return Occlusion(
         answer=answer,
@@ -97,7 +109,9 @@ def occlude(localizer: Localizer, image: Pixels, donors: Pixels, at: tuple[float
         moved_m=_mapped(scales, moved.mean(axis=1)),
         fine=scales[-1],
         fine_effect=mean[-count:],
-        above_noise=float(np.mean(np.abs(mean) > np.maximum(_SURE * error, 1e-6))),
+        steady=float(np.mean(is_steady(effects))),
+        noise=noise,
+        above=None if noise is None else np.asarray(np.any(windows[noise.above], axis=0)),
     )
 
 

@@ -13,8 +13,8 @@ from img2gps.files import write_atomic
 from img2gps.pixels import Pixels
 from img2gps.report.page import render_page
 from img2gps.text import safe_text
-from train.explanation.explain import ExplainedPhoto
 from train.explanation.occlusion import Occlusion
+from train.explanation.photos import ExplainedPhoto
 
 __all__ = ["PAGE", "overlay", "write_pictures"]
 
@@ -23,13 +23,19 @@ _TEMPLATE: Final = Path(__file__).parent / "explanation.j2"
 _FOR: Final = np.array([214.0, 40.0, 40.0])
 _AGAINST: Final = np.array([40.0, 90.0, 214.0])
 _STRONGEST: Final = 0.65
+_PALE: Final = 0.35  # of their strength: parts that may be chance
 _LEAST: Final = 1e-9
 
 
 def overlay(picture: Pixels, occlusion: Occlusion) -> Image.Image:
-    """Return a photo in grey with its parts in red and blue, as strong as they matter beside the strongest."""
+    """Return a photo in grey with its parts in red and blue, as strong as they matter beside the strongest.
+
+    Parts that are not above noise are pale, where that is known.
+    """
     importance = occlusion.importance
     strength = np.clip(np.abs(importance) / max(float(np.abs(importance).max()), _LEAST), 0, 1)[..., None] * _STRONGEST
+    if occlusion.above is not None:
+        strength = np.where(occlusion.above[..., None], strength, _PALE * strength)
     grey = np.repeat(picture.astype(np.float64).mean(axis=0)[..., None], 3, axis=2)
     colour = np.where(importance[..., None] > 0, _FOR, _AGAINST)
     return Image.fromarray((grey * (1 - strength) + colour * strength).astype(np.uint8))

@@ -93,31 +93,50 @@ def estimate_walks(localizer: WalkLocalizer, evidence: Evidence, captures: Seque
 
 @naming_memory(_MORE_MEMORY)
 def locate_with_walks(
-    localizer: Localizer, paths: Sequence[Path], *, walks: NDArray[Any], seconds: FloatArray, batch_size: int = 32
+    localizer: Localizer,
+    paths: Sequence[Path],
+    *,
+    walks: NDArray[Any],
+    seconds: FloatArray,
+    labels: tuple[FloatArray, FloatArray] | None = None,
+    batch_size: int = 32,
 ) -> tuple[Estimate, Estimate | None]:
     """Return the positions of N photos, each by itself and with the others of its walk; None where the model cannot.
 
-    `walks` (N,) names the walks, `seconds` (N,) are capture times, NaN where unknown. Raises InvalidDatasetError for
-    an unreadable photo.
+    `walks` (N,) names the walks, `seconds` (N,) are capture times, NaN where unknown. `labels` are where the photos are
+    said to be, longitudes and latitudes (N,): with them, those alone have `label_share` and `answer_share`. Raises
+    InvalidDatasetError for an unreadable photo.
     """
     if not isinstance(localizer, WalkLocalizer):
         return locate_files(localizer, paths, batch_size=batch_size), None
     company = walk_rows(walks, seconds)
     rest = _others(company, len(paths))
+    place = None if labels is None else np.stack(localizer.frame.to_local(*labels), axis=1)
     # a walk at a time: a site's distributions of all photos may not fit into memory
     alone, with_walks = [], []
     with bar("Locating", len(paths)) as advance:
         for rows in company:
             evidence = evidence_of(localizer, [paths[row] for row in rows], batch_size, advance)
-            alone.append(localizer.estimate(evidence))
+            alone.append(_with_shares(localizer, evidence, None if place is None else place[rows]))
             with_walks.append(localizer.estimate_walk(evidence, alone[-1], seconds[rows]))
         for start in range(0, len(rest), _ALONE_AT_ONCE):
             rows = rest[start : start + _ALONE_AT_ONCE]
             evidence = evidence_of(localizer, [paths[row] for row in rows], batch_size, advance)
-            alone.append(localizer.estimate(evidence))
+            alone.append(_with_shares(localizer, evidence, None if place is None else place[rows]))
             with_walks.append(dataclasses.replace(alone[-1], company=np.ones(len(rows))))
     order = np.argsort(np.concatenate([*company, rest]))
     return Estimate.concatenate(alone).take(order), Estimate.concatenate(with_walks).take(order)
+
+
+def _with_shares(localizer: WalkLocalizer, evidence: Evidence, place: FloatArray | None) -> Estimate:
+    estimate = localizer.estimate(evidence)
+    if place is None:
+        return estimate
+    return dataclasses.replace(
+        estimate,
+        label_share=localizer.share_near(evidence, place[:, 0], place[:, 1]),
+        answer_share=localizer.share_near(evidence, estimate.east_m, estimate.north_m),
+    )
 
 
 def evidence_of(localizer: WalkLocalizer, paths: Sequence[Path], batch_size: int, advance: Advance) -> Evidence:

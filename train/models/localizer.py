@@ -38,6 +38,10 @@ class Estimate:
     """The p-value of each being of the site (`train.models.familiarity`); one for all of a walk."""
     company: FloatArray | None = None
     """How many photos each was located with, itself included; None: each by itself."""
+    label_share: FloatArray | None = None
+    """The probability within 15 m of a place that was asked about: where the photo's label says it was taken."""
+    answer_share: FloatArray | None = None
+    """The probability within 15 m of the answer."""
 
     def take(self, rows: "NDArray[np.int64]") -> "Self":
         """Return the photos at `rows`, in their order."""
@@ -87,6 +91,10 @@ class WalkLocalizer(Localizer, Protocol):
 
     def estimate(self, evidence: "Evidence") -> Estimate:
         """Return the positions of N photos, each by itself: what `locate` returns."""
+        ...
+
+    def share_near(self, evidence: "Evidence", east_m: FloatArray, north_m: FloatArray) -> FloatArray:
+        """Return the probability (N,) that each of N photos was taken within 15 m of a place of its own."""
         ...
 
     def estimate_walk(self, evidence: "Evidence", alone: Estimate, seconds: FloatArray) -> Estimate:

@@ -22,8 +22,8 @@ from train.evaluation.explained import explanation_path, read_explained
 from train.explanation.class_costs import PhotoCosts, costs_of
 from train.explanation.class_figures import ClassExplanation, figures_of_classes
 from train.explanation.content import Donors, filled
-from train.explanation.explain import explain_photos
 from train.explanation.occlusion import deletion, occlude
+from train.explanation.photos import explain_photos
 from train.models.localizer import Estimate
 
 SPEC = PixelSpec(height=HEIGHT, width=WIDTH, fit="squash")

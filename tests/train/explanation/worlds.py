@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.datasets import NOON, make_dataset, make_photo
 
 HEIGHT, WIDTH = 96, 128
 PLACES = [(east, north) for east in (-75, -25, 25, 75) for north in (-60, 0, 60)]
+MANY_PLACES = [(east, north) for east in range(-90, 91, 36) for north in range(-90, 91, 36)]
 VAN = (slice(58, 82), slice(12, 52))
 SKY, BUILDING, GROUND = (CLASSES.index(name) for name in ("sky", "building", "ground"))
 PERSON, VEHICLE = CLASSES.index("person"), CLASSES.index("vehicle")
@@ -48,13 +50,15 @@ def paint(place: int, visit: int, *, told_by: str, van: bool = True) -> tuple[Im
     return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)), mask
 
 
-def painted_dataset(root: Path, masks: Path, *, told_by: str, visits: int = 9) -> Dataset:
+def painted_dataset(
+    root: Path, masks: Path, *, told_by: str, visits: int = 9, places: Sequence[tuple[int, int]] = PLACES
+) -> Dataset:
     """Write a dataset of walks past all places, a third of them test, and the masks of its photos."""
     masks.mkdir(parents=True)
     write_class_table(masks)
     rows, contents = [], []
     for visit in range(visits):
-        for place, (east, north) in enumerate(PLACES):
+        for place, (east, north) in enumerate(places):
             picture, mask = paint(place, visit, told_by=told_by)
             name = f"{visit}-{place}.jpg"
             write_mask(masks / f"{name}.png", mask)

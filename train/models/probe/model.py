@@ -28,6 +28,7 @@ from train.models.walks import WalkSmoother
 
 __all__ = ["ProbeLocalizer", "make_extractor", "points_of"]
 
+_NEAR_M: Final = 15.0
 _COLUMNS: Final = (
     *("east_m", "north_m", "mean_east_m", "mean_north_m", "mode_east_m", "mode_north_m"),
     *("radius_50_m", "radius_90_m"),
@@ -91,6 +92,14 @@ class ProbeLocalizer:
     def calibrated_probs(self, evidence: Evidence) -> Tensor:
         """Return the probabilities (N, C) of the cells that the regions of photos alone are made of."""
         return torch.softmax(evidence.log_probs * self.calibration.temper, dim=1)
+
+    def share_near(self, evidence: Evidence, east_m: FloatArray, north_m: FloatArray) -> FloatArray:
+        """Return the probability (N,) within 15 m of a place of each photo (`train.models.localizer.WalkLocalizer`)."""
+        centres = self.ensemble.cells.centres
+        place = torch.as_tensor(np.stack([east_m, north_m], axis=1)).to(centres)
+        near = torch.cdist(place, centres) <= _NEAR_M
+        share = (self.calibrated_probs(evidence) * near).sum(dim=1)
+        return np.asarray(share.cpu().double().numpy(), dtype=np.float64)
 
     @property
     def neighbours(self) -> Neighbours | None:
