@@ -22,7 +22,7 @@ from img2gps.errors import UsageError
 from img2gps.text import format_count, safe_path
 
 if TYPE_CHECKING:
-    from train.explanation.class_figures import ClassExplanation, Figure
+    from train.explanation.class_figures import ClassExplanation, Figure, Worth
 
 __all__ = ["explain"]
 
@@ -38,6 +38,7 @@ img2gps explain runs/quick-001 --split test --masks practice/masks
 @click.option("--at", type=float, nargs=2, metavar="LAT LON", help="Explain this place instead of the answer.")
 @click.option("--split", type=click.Choice(["test", "val", "train", "all"]), help="Explain classes on these photos.")
 @click.option("--masks", metavar="FOLDER", type=PATH, help="What each pixel shows (docs/guides/explain.md).")
+@click.option("--refit", is_flag=True, help="With --masks: also fit models anew without each class.")
 @click.option("--on", metavar="DATASET", type=PATH, help="A dataset other than the run's own.")
 @click.option("--out", metavar="FOLDER", type=PATH, help="Where pictures go.", show_default="RUN/explanations/photos")
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
@@ -52,6 +53,7 @@ def explain(
     at: tuple[float, float] | None,
     split: str | None,
     masks: Path | None,
+    refit: bool,
     on: Path | None,
     out: Path | None,
     device: str,
@@ -72,7 +74,7 @@ def explain(
     from train.explanation.explain import explain_split
 
     assert masks is not None
-    result = explain_split(run, masks, split=split, on=on, seed=seed, device=device, write=not dry_run)
+    result = explain_split(run, masks, split=split, on=on, refit=refit, seed=seed, device=device, write=not dry_run)
     if as_json:
         print_json(result.to_dict())
     else:
@@ -118,6 +120,25 @@ def _explain_photos(
 
 
 def _print_classes(result: "ClassExplanation") -> None:
+    _print_worth(f"{result.run} on {result.split}", result.worth)
+    if result.training is not None:
+        _print_worth("Training photos, by models that had not seen their walks", result.training)
+    if result.refitted:
+        columns = ("class", "share of training photos", "metres", "95 %", "metres per tenth")
+        rows = [
+            (
+                one.name,
+                f"{one.share:.1%}",
+                _number(one.cost_m.value),
+                _bounds(one.cost_m),
+                _number(one.per_tenth_m.value),
+            )
+            for one in result.refitted
+        ]
+        print_table("Fitted anew without a class: how much the mean error grows", columns, rows)
+
+
+def _print_worth(title: str, worth: "Worth") -> None:
     columns = (
         "class",
         "share of area",
@@ -137,11 +158,13 @@ def _print_classes(result: "ClassExplanation") -> None:
             _number(one.elsewhere_m.value),
             _number(one.cost_log_prob.value, 2),
         )
-        for one in result.classes
+        for one in worth.classes
     ]
-    print_table(f"{result.run} on {result.split}: what filling a tenth of the photo costs", columns, rows)
-    headline = f"(building + vegetation) - (person + vehicle): {_number(result.headline.value)} m per tenth of the area"
-    print_text(f"{headline}, 95 % {_bounds(result.headline) or 'unknown'}, over {result.intervals_from.text}.")
+    print_table(f"{title}: what filling a tenth of the photo costs", columns, rows)
+    headline = f"(building + vegetation) - (person + vehicle): {_number(worth.headline.value)} m per tenth of the area"
+    print_text(f"{headline}, 95 % {_bounds(worth.headline) or 'unknown'}, over {worth.intervals_from.text}.")
+    beyond = worth.beyond_elsewhere
+    print_text(f"Beyond equal shapes elsewhere: {_number(beyond.value)} m, 95 % {_bounds(beyond) or 'unknown'}.")
 
 
 def _tell(result: "ClassExplanation") -> None:
@@ -149,7 +172,7 @@ def _tell(result: "ClassExplanation") -> None:
 
     if result.without_mask:
         say(f"{format_count(result.without_mask, 'photo')} without a mask left out.")
-    if result.headline.value is None:
+    if result.worth.headline.value is None:
         say("No photo shows people or vehicles beside buildings or trees: the headline cannot be told.")
     if result.leans_on_moving:
         warn(LEANS_ON_MOVING)

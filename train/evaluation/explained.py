@@ -19,11 +19,21 @@ LEANS_ON_MOVING: Final = (
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedClasses:
-    """Rows of a table (class, share of area, metres per tenth, interval), the headline in words, and a verdict."""
+    """Rows of a table (class, share of area, metres per tenth, interval), the headline in words, and a verdict.
+
+    `training` is the headline of training photos, judged by models that had not seen their walks; None where unknown.
+    """
 
     rows: tuple[tuple[str, ...], ...]
     headline: str
+    training: str | None
     leans_on_moving: bool
+
+    @property
+    def warning(self) -> str:
+        """What to say of a model that leans on things that move."""
+        training = "" if self.training is None else f", on training photos {self.training}"
+        return f"{LEANS_ON_MOVING} Headline: {self.headline} per tenth of a photo{training}."
 
 
 def explanation_path(evaluation_folder: Path) -> Path:
@@ -36,10 +46,14 @@ def read_explained(evaluation_folder: Path) -> ExplainedClasses | None:
     try:
         document = json.loads(explanation_path(evaluation_folder).read_text(encoding="utf-8"))
         rows = tuple(_row(one) for one in document["classes"] if one["cost_m"]["value"] is not None)
+        training = document.get("training")
         return ExplainedClasses(
-            rows=rows, headline=_cell(document["headline"]), leans_on_moving=document["leans_on_moving"] is True
+            rows=rows,
+            headline=_cell(document["headline"]),
+            training=None if training is None else _cell(training["headline"]),
+            leans_on_moving=document["leans_on_moving"] is True,
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -20,7 +20,7 @@ from img2gps.report.thumbnails import make_thumbnails
 from img2gps.text import safe_text
 from train.evaluation.calibration import ReliabilityBin, RiskCoverage
 from train.evaluation.causes import CAUSES, NONE, CauseFigures
-from train.evaluation.explained import LEANS_ON_MOVING, read_explained
+from train.evaluation.explained import read_explained
 from train.evaluation.forecast import forecast_lines
 from train.evaluation.page_data import answers_in_words, inside_site, report_data
 from train.evaluation.per_figure import Figures, Interval, Length, figures_of
@@ -80,7 +80,6 @@ def write_report(path: Path, result: EvaluationResult, *, dataset: Dataset) -> N
         causes=_cause_rows(result.causes),
         provenance=_provenance(result, info),
         explained=read_explained(result.folder),
-        leans=LEANS_ON_MOVING,
         beside=[_CURVES[key] for key in _beside(result)],
         together_rows=_together_rows(result),
         share_bar=share_bar,

@@ -10,7 +10,7 @@ from train.evaluation.bootstrap import IntervalSource
 from train.evaluation.calibration import Abstention, FamiliarityFigures
 from train.evaluation.causes import cause_lines
 from train.evaluation.compare import Comparison
-from train.evaluation.explained import LEANS_ON_MOVING, read_explained
+from train.evaluation.explained import read_explained
 from train.evaluation.forecast import forecast_lines
 from train.evaluation.per_figure import Figures, Interval, Length, figures_of
 from train.evaluation.result import EvaluationResult
@@ -114,7 +114,7 @@ def remarks(result: EvaluationResult) -> list[str]:
 def _explained_lines(result: EvaluationResult) -> Iterator[str]:
     explained = read_explained(result.folder)
     if explained is not None and explained.leans_on_moving:
-        yield f"{LEANS_ON_MOVING} Headline: {explained.headline} per tenth of a photo."
+        yield explained.warning
 
 
 def _skill_lines(result: EvaluationResult) -> Iterator[str]:

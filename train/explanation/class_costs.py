@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from img2gps.masks import CLASSES, ClassMask
 from img2gps.pixels import Pixels
 from train.explanation.beliefs import beliefs_of
 from train.explanation.content import Donors, filled
+from train.explanation.masked_photos import shares_of
 from train.models.localizer import Localizer
 
 __all__ = ["PhotoCosts", "costs_of"]
@@ -35,10 +36,17 @@ class PhotoCosts:
     elsewhere_m: FloatArray
     elsewhere_log_prob: FloatArray
 
-    def total(self, names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
-        """Return the metres (N,) and the share (N,) of some classes together."""
+    def total(self, names: Sequence[str], *, beyond_elsewhere: bool = False) -> tuple[FloatArray, FloatArray]:
+        """Return the metres (N,) and the share (N,) of some classes together, metres less those elsewhere if asked."""
         columns = [CLASSES.index(name) for name in names]
-        return self.cost_m[:, columns].sum(axis=1), self.share[:, columns].sum(axis=1)
+        cost_m = self.cost_m - self.elsewhere_m if beyond_elsewhere else self.cost_m
+        return cost_m[:, columns].sum(axis=1), self.share[:, columns].sum(axis=1)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Return the costs of several photos as one."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def costs_of(
@@ -47,7 +55,7 @@ def costs_of(
     """Return the costs of one photo (3, height, width), its mask (height, width), and its true place in metres."""
     rng = np.random.default_rng(seed)
     content = donors.chosen(*truth, _DONORS, rng)
-    shares = np.bincount(mask.ravel(), minlength=len(CLASSES))[: len(CLASSES)] / mask.size
+    shares = shares_of(mask)
     present = [k for k in range(1, len(CLASSES)) if shares[k] >= _LEAST_SHARE]
     altered = [image[None]]
     for k in present:

@@ -1,31 +1,40 @@
 """Explain a run by the classes of things over an evaluation's photos: landmarks or people."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from img2gps.errors import NotFoundError, UsageError
+from img2gps.errors import NotFoundError
 from img2gps.files import write_json
-from img2gps.masks import TABLE_NAME, find_mask, fit_mask, read_class_table, read_mask
 from img2gps.pixels import read_pixels
-from img2gps.progress import bar
+from img2gps.progress import Advance, bar, stderr
 from img2gps.text import safe_path
+from train.config.schema import ProbeConfig
+from train.data.training_data import DatasetPhotos, read_photos
 from train.evaluation.bootstrap import clusters_of
 from train.evaluation.evaluate import evaluation_folder
 from train.evaluation.evaluation_set import EvaluationSet, choose_evaluation_set
 from train.evaluation.explained import explanation_path
 from train.explanation.class_costs import PhotoCosts, costs_of
-from train.explanation.class_figures import ClassExplanation, figures_of_classes
-from train.explanation.content import places_of, site_donors
+from train.explanation.class_figures import ClassExplanation, RefitFigures, Worth, refit_figures, worth_of
+from train.explanation.content import Donors, places_of, site_donors
+from train.explanation.masked_photos import Masks
+from train.explanation.refit import half_models, refit_without
 from train.inference.load import load_localizer
+from train.inference.locate import locate_files
+from train.models.localizer import Localizer
+from train.runtime.devices import pick_device, use_threads
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["explain_split"]
+
+_MOST_TRAINING: Final = 100
+"""Training photos that are judged: half of them by each of the two models."""
 
 
 def explain_split(
@@ -34,41 +43,44 @@ def explain_split(
     *,
     split: str | None = None,
     on: Path | None = None,
+    refit: bool = False,
     seed: int = 0,
     device: str = "auto",
     write: bool = True,
 ) -> ClassExplanation:
     """Return what the classes of things are worth to a run on the photos that `evaluate` would score.
 
-    `masks` is a folder of masks by file names (`img2gps.masks`). `write` leaves explanation.json beside the
-    evaluation's files. Raises what `choose_evaluation_set` raises, NotFoundError where no photo has a mask, UsageError
-    for a run of folds.
+    `masks` is a folder of masks by file names (`img2gps.masks`). Photos of folds are judged by the models that had not
+    seen them. Of a run of preset quick or default on its own split, training photos are judged, too, by models of half
+    the walks each; with `refit`, models are fitted anew without each class. `write` leaves explanation.json beside the
+    evaluation's files. Raises what `choose_evaluation_set` raises, NotFoundError where no photo has a mask.
     """
     chosen = choose_evaluation_set(run, on=on, split=split)
-    if chosen.predictions is not None:
-        raise UsageError(f"{safe_path(run)} holds one model per fold: explain one, as {safe_path(run)}/folds/0.")
-    table_path = masks / TABLE_NAME
-    table = read_class_table(table_path) if table_path.is_file() else None
-    rows = chosen.rows
-    found = [find_mask(masks, str(name), str(own)) for name, own in zip(rows["source_name"], rows["id"], strict=True)]
-    with_mask = np.flatnonzero([mask is not None for mask in found])
-    if not len(with_mask):
-        raise NotFoundError(f"{safe_path(masks)} has no mask of these photos: name each FILE_NAME.png, as docs say.")
-    localizer = load_localizer(run, device=device)
     source = chosen.training_dataset or chosen.dataset
-    donors = site_donors(source, source.frame(), localizer, seed)
-    truths = places_of(localizer, rows)
-    parts = []
-    with bar("Explaining", len(with_mask)) as advance:
-        for row in with_mask.tolist():
-            image = read_pixels(chosen.dataset.photo_path(rows["id"].iloc[row]), localizer.pixels)
-            own = found[row]
-            assert own is not None
-            mask = fit_mask(read_mask(own, table), localizer.pixels)
-            truth = (float(truths[row, 0]), float(truths[row, 1]))
-            parts.append(costs_of(localizer, image, mask, truth, donors, seed=seed + row))
-            advance(1)
-    result = _explanation(chosen, _stacked(parts), rows.iloc[with_mask], len(rows) - len(with_mask))
+    frame = source.frame()
+    known = Masks.of(masks, chosen.rows)
+    if not known.paths:
+        raise NotFoundError(f"{safe_path(masks)} has no mask of these photos: name each FILE_NAME.png, as docs say.")
+    rows = chosen.rows[chosen.rows["id"].isin(list(known.paths))].reset_index(drop=True)
+    parts, order = [], []
+    with bar("Explaining", len(rows)) as advance:
+        for localizer, own in _models(chosen, rows, device):
+            donors = site_donors(source, frame, localizer, seed)
+            parts += _costs(localizer, rows.iloc[own], chosen.dataset.photo_path, known, donors, seed, advance)
+            order += own.tolist()
+    worth = worth_of(PhotoCosts.concatenate(parts), clusters_of(rows.iloc[order]))
+    explainer = _Training.of(chosen, Masks.of(masks, frame), seed, device)
+    result = ClassExplanation(
+        run=chosen.run_name,
+        dataset=chosen.dataset_name,
+        split=chosen.split,
+        without_mask=len(chosen.rows) - len(rows),
+        worth=worth,
+        training=None if explainer is None else explainer.worth(frame),
+        refitted=() if explainer is None or not refit else explainer.refitted(rows),
+    )
+    if refit and explainer is None:
+        stderr().print("Not fitted anew: that needs a run of preset quick or default on its own split.")
     if write:
         path = explanation_path(evaluation_folder(chosen))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,21 +88,91 @@ def explain_split(
     return result
 
 
-def _explanation(chosen: EvaluationSet, costs: PhotoCosts, rows: "pd.DataFrame", without_mask: int) -> ClassExplanation:
-    clusters = clusters_of(rows)
-    classes, headline = figures_of_classes(costs, clusters)
-    return ClassExplanation(
-        run=chosen.run_name,
-        dataset=chosen.dataset_name,
-        split=chosen.split,
-        photos=len(rows),
-        without_mask=without_mask,
-        classes=classes,
-        headline=headline,
-        intervals_from=clusters.source,
-    )
+def _models(
+    chosen: EvaluationSet, rows: "pd.DataFrame", device: str
+) -> "Iterator[tuple[Localizer, np.ndarray[tuple[int], np.dtype[np.int64]]]]":
+    """Yield the models that had not seen the photos of `rows`, each with the numbers of its own rows."""
+    if chosen.predictions is None:
+        yield load_localizer(chosen.path, device=device), np.arange(len(rows))
+        return
+    folds = rows["fold"].to_numpy(dtype=np.int64)
+    for fold in np.unique(folds).tolist():
+        yield load_localizer(chosen.run.root, fold=fold, device=device), np.flatnonzero(folds == fold)
 
 
-def _stacked(parts: Sequence[PhotoCosts]) -> PhotoCosts:
-    names = [field.name for field in dataclasses.fields(PhotoCosts)]
-    return PhotoCosts(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+def _costs(
+    localizer: Localizer,
+    rows: "pd.DataFrame",
+    path_of: Callable[[str], Path],
+    masks: Masks,
+    donors: Donors,
+    seed: int,
+    advance: Advance,
+) -> list[PhotoCosts]:
+    """Return the costs of photos with masks, in the order of `rows`."""
+    found = []
+    for number, (photo_id, place) in enumerate(zip(rows["id"], places_of(localizer, rows), strict=True)):
+        image = read_pixels(path_of(photo_id), localizer.pixels)
+        mask = masks.of_photo(photo_id, localizer.pixels)
+        truth = (float(place[0]), float(place[1]))
+        found.append(costs_of(localizer, image, mask, truth, donors, seed=seed + number))
+        advance(1)
+    return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Training:
+    """What a run was trained with, where models can be fitted like it in seconds."""
+
+    chosen: EvaluationSet
+    config: ProbeConfig
+    source: DatasetPhotos
+    masks: Masks
+    seed: int
+    device: str
+
+    @classmethod
+    def of(cls, chosen: EvaluationSet, masks: Masks, seed: int, device: str) -> "_Training | None":
+        """Return None for networks, folds, and photos of a dataset other than the run's."""
+        config = chosen.info.config
+        dataset = chosen.training_dataset
+        if not isinstance(config, ProbeConfig) or chosen.predictions is not None or dataset is None:
+            return None
+        if dataset.root.resolve() != chosen.dataset.root.resolve():
+            return None
+        use_threads(config.threads)
+        source = read_photos(dataset.root)
+        return cls(chosen=chosen, config=config, source=source, masks=masks, seed=seed, device=device)
+
+    def worth(self, frame: "pd.DataFrame") -> Worth | None:
+        """Return what the classes are worth on training photos; None where they are of one walk or without masks."""
+        training = [str(one) for one in self.chosen.training["id"]]
+        parts, shown = [], []
+        models = half_models(self.config, self.source, training, seed=self.seed, device=pick_device(self.device))
+        for localizer, others in models:
+            ids = [one for one in others.ids.tolist() if one in self.masks.paths]
+            chosen = np.random.default_rng(self.seed).permutation(len(ids))[: _MOST_TRAINING // 2]
+            rows = frame[frame["id"].isin([ids[k] for k in chosen])]
+            donors = site_donors(self.source.dataset, frame, localizer, self.seed)
+            with bar("Explaining training photos", len(rows)) as advance:
+                path_of = self.source.dataset.photo_path
+                parts += _costs(localizer, rows, path_of, self.masks, donors, self.seed, advance)
+            shown.append(rows)
+        if not parts:
+            return None
+        import pandas as pd
+
+        return worth_of(PhotoCosts.concatenate(parts), clusters_of(pd.concat(shown)))
+
+    def refitted(self, rows: "pd.DataFrame") -> tuple[RefitFigures, ...]:
+        """Return what models without each class lose on the photos of `rows`."""
+        localizer = load_localizer(self.chosen.path, device=self.device)
+        donors = site_donors(self.source.dataset, self.source.dataset.frame(), localizer, self.seed)
+        places, ids = places_of(localizer, rows), rows["id"].tolist()
+        answer = locate_files(localizer, [self.source.dataset.photo_path(one) for one in ids])
+        before = np.hypot(answer.east_m - places[:, 0], answer.north_m - places[:, 1])
+        clusters = clusters_of(rows)
+        refits = refit_without(
+            self.config, self.source, self.masks, donors, places, ids, localizer, device=pick_device(self.device)
+        )
+        return tuple(refit_figures(one.name, one.share, one.error_m - before, clusters) for one in refits)

@@ -68,7 +68,7 @@ _KEYS: dict[str, set[str]] = {
     "": _FIGURES | {"run", "dataset", "split", "training_photos", "training_walks", "method", "left_out", "notes"}
     | {"report", "provenance", "intervals", "intervals_from", "mean_predictor", "skill", "against_mean", "frame"}
     | {"per_walk", "per_day", "macro", "strata", "bias", "labels", "calibration", "risk_coverage", "abstain"}
-    | {"familiarity", "walks_together", "cdf", "worst", "site", "points", "truth", "forecast"},
+    | {"familiarity", "walks_together", "cdf", "worst", "site", "points", "truth", "forecast", "causes"},
     "intervals": _LENGTHS,
     "intervals_from": _SOURCE,
     "mean_predictor": _FIGURES,
@@ -106,10 +106,12 @@ _KEYS: dict[str, set[str]] = {
     "walks_together.per_walk.0": {"name", "figures"},
     "cdf": {"share", "model", "walks_together"}
     | {"mean_predictor", "training_median", "random_training_photo", "nearest_thumbnail", "oracle"},
-    "worst.0": _POINT | {"pred_lon", "pred_lat", "label_state", "file_name", "captured_at"},
+    "worst.0": _POINT | {"pred_lon", "pred_lat", "label_state", "cause", "file_name", "captured_at"},
+    "causes": {"far_m", "photos", "counts"},
+    "causes.counts.0": {"cause", "photos", "share", "interval", "remedy"},
     "site": {"name", "title", "origin", "outline_m"},
     "points": _POINT | {"file_name", "east_m", "north_m", "pred_east_m", "pred_north_m", "radius_50_m", "radius_90_m"}
-    | {"pred_lon", "pred_lat", "day", "label_state", "fold"},
+    | {"pred_lon", "pred_lat", "day", "label_state", "cause", "fold"},
 }  # fmt: skip
 """The keys of evaluation.json by the path to them: other programs read them, so that none is renamed or dropped."""
 

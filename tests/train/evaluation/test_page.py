@@ -15,6 +15,7 @@ from PIL import Image
 from img2gps.dataset import Dataset
 from tests.browser import chromium, click_place, open_report, picture_colour
 from tests.datasets import FRAME, four_walks, make_dataset, make_photo
+from train.evaluation.causes import causes_of
 from train.evaluation.page import write_report
 from train.evaluation.references import reference_errors
 from train.evaluation.result import EvaluationResult, Scored
@@ -56,6 +57,7 @@ def evaluated(dataset: Dataset, *, sure: bool = True) -> EvaluationResult:
         "familiarity": np.linspace(0.001, 1, len(rows)) if sure else np.nan,
     }
     predictions = pd.DataFrame({"id": rows["id"], **answers, "radius_90_m": 2 * radius})
+    predictions = predictions.assign(label_share=np.nan, answer_share=np.nan)
     scored = Scored(
         dataset_root=Path("quad"),
         run="default-001",
@@ -70,6 +72,8 @@ def evaluated(dataset: Dataset, *, sure: bool = True) -> EvaluationResult:
         folder=dataset.root,
     )
     scores = scores_frame(rows, predictions, references, site)
+    views = scores.assign(luma=100.0, sharpness=1.0, same_view_m=np.where(np.arange(len(rows)) % 2, 3.0, np.inf))
+    scores = scores.assign(cause=causes_of(views))
     return evaluation_result(scores, references, site, scored, abstain_m=25.0 if sure else None)
 
 
@@ -158,7 +162,8 @@ def test_a_click_opens_the_photo_with_its_error(browser: "Browser", report: Path
 @pytest.mark.browser
 def test_the_worst_photos_lead_to_the_map(browser: "Browser", report: Path, result: EvaluationResult) -> None:
     with open_report(browser, report) as page:
-        page.locator("#worst button").nth(1).click()
+        assert page.locator("#worst h3").all_inner_texts() == ["Unseen place", "Other", "Errors of less than 25\u202fm"]
+        page.locator(f"[data-worst='{result.worst[1].id[:12]}']").click()
         assert page.locator("#panel").get_attribute("data-id") == result.worst[1].id[:12]
         page.keyboard.press("Escape")
         assert page.locator("#panel").is_hidden()

@@ -28,7 +28,7 @@ def scores(count: int = 120) -> pd.DataFrame:
     frame["id"] = frame["file_name"] = [f"p{n}" for n in range(count)]
     for name in ("uncertainty_m", "lon", "lat", "pred_lon", "pred_lat"):
         frame[name] = 1.0
-    return frame.assign(label_state="")
+    return frame.assign(label_state="", cause="")
 
 
 CLUSTERS = Clusters.of("bursts", np.arange(120) // 4)

@@ -51,7 +51,13 @@ def paint(place: int, visit: int, *, told_by: str, van: bool = True) -> tuple[Im
 
 
 def painted_dataset(
-    root: Path, masks: Path, *, told_by: str, visits: int = 9, places: Sequence[tuple[int, int]] = PLACES
+    root: Path,
+    masks: Path,
+    *,
+    told_by: str,
+    visits: int = 9,
+    places: Sequence[tuple[int, int]] = PLACES,
+    van_in_test: bool = True,
 ) -> Dataset:
     """Write a dataset of walks past all places, a third of them test, and the masks of its photos."""
     masks.mkdir(parents=True)
@@ -59,7 +65,7 @@ def painted_dataset(
     rows, contents = [], []
     for visit in range(visits):
         for place, (east, north) in enumerate(places):
-            picture, mask = paint(place, visit, told_by=told_by)
+            picture, mask = paint(place, visit, told_by=told_by, van=van_in_test or visit % 3 > 0)
             name = f"{visit}-{place}.jpg"
             write_mask(masks / f"{name}.png", mask)
             buffer = io.BytesIO()

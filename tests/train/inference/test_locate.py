@@ -39,6 +39,10 @@ class Numbers:
     def estimate(self, evidence: Evidence) -> Estimate:
         return Estimate(east_m=evidence.similarity.numpy().round(), north_m=np.zeros(len(evidence)))
 
+    def share_near(self, evidence: Evidence, east_m: FloatArray, north_m: FloatArray) -> FloatArray:
+        """Return the place that was asked about, to see that it is the photo's own."""
+        return np.asarray(east_m, dtype=np.float64)
+
     def estimate_walk(self, evidence: Evidence, alone: Estimate, seconds: FloatArray) -> Estimate:
         east_m = evidence.log_probs[:, 0].numpy().round()
         assert east_m.tolist() == alone.east_m.tolist()
@@ -88,6 +92,17 @@ def test_every_photo_of_a_dataset_gets_its_own_answer(paths: list[Path], batch_s
     assert not alone.north_m.any()
     assert together is not None
     check(together)
+
+
+def test_every_photo_is_asked_about_its_own_label(paths: list[Path]) -> None:
+    lon, lat = FRAME.to_lonlat(10.0 * np.arange(len(paths)), np.zeros(len(paths)))
+    alone, _ = locate_with_walks(
+        Numbers(), paths, walks=np.asarray(WALKS), seconds=np.asarray(SECONDS), labels=(lon, lat), batch_size=3
+    )
+    assert alone.label_share is not None
+    assert alone.answer_share is not None
+    assert np.allclose(alone.label_share, 10.0 * np.arange(len(paths)), atol=1e-3)
+    assert alone.answer_share.tolist() == alone.east_m.tolist()
 
 
 def test_every_file_gets_its_own_answer(paths: list[Path]) -> None:

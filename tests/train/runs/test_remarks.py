@@ -29,7 +29,7 @@ def _scores(error_m: np.ndarray, mean_m: np.ndarray, group: np.ndarray) -> pd.Da
     unknown = ("uncertainty_m", "radius_50_m", "radius_90_m", "familiarity", "walk_error_m", "walk_photos")
     unknown += ("walk_radius_50_m", "walk_radius_90_m", "walk_familiarity", "accuracy_m", "clock_s")
     return pd.DataFrame({"id": names, "file_name": names, "error_m": error_m, "mean_predictor_m": mean_m}).assign(
-        walk="a", day="2025-06-02", light="day", device_name="phone", label_state="", fold=-1,
+        walk="a", day="2025-06-02", light="day", device_name="phone", label_state="", cause="", fold=-1,
         group=group.astype(str), captured_at=pd.Timestamp("2025-06-02", tz="UTC"), pred_east_m=error_m,
         **dict.fromkeys(zeros, 0.0), **dict.fromkeys(unknown, np.nan),
     )  # fmt: skip
