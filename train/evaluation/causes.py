@@ -3,8 +3,8 @@
 A photo with an error of over 25 m has the first cause whose rule holds:
 
 1. dark or blurred: its mean luma is under 40 of 255, or it is less than 0.4 times as sharp as half of the photos.
-2. label doubtful: the model is sure (its 90 % region is within 25 m) or places it as it does the whole walk; and the
-   answers of the photos before and after on the walk can be reached from this answer on foot, but not from the label.
+2. label doubtful: the model is sure (its 90 % region is within 25 m), or places the photo as it places the whole walk.
+   The answers of the photos before and after can be reached on foot from this answer, but not from the label.
 3. unseen place: no training photo within 15 m, or, where compass directions are known, none that looks the same way.
 4. alike elsewhere: the label's surroundings are at least a quarter as likely to the model as those of its answer.
 5. other.

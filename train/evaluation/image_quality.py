@@ -19,8 +19,8 @@ _LUMA: Final = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 def brightness_and_sharpness(paths: Sequence[Path]) -> FloatArray:
     """Return the mean luma (0 to 255) and the sharpness of photos, (N, 2); NaN for a file that cannot be read.
 
-    Sharpness is the mean absolute Laplacian over the spread of luma: contrast is divided out, so that dusk is not blur
-    (the Laplacian's variance, Pech-Pacheco et al., ICPR 2000, falls with both).
+    Sharpness is the mean absolute Laplacian over the spread of luma. Contrast is divided out, so that dusk is not blur:
+    the Laplacian's variance falls with both (Pech-Pacheco et al., ICPR 2000).
     """
     with ThreadPoolExecutor(max_workers=2) as pool:
         return np.array(list(pool.map(_measured, paths)), dtype=np.float64).reshape(-1, 2)

@@ -44,8 +44,8 @@ class ClassFigures:
 class Worth:
     """What the classes are worth on some photos.
 
-    `headline` is the cost of (building + vegetation) less that of (person + vehicle), in metres per tenth of the area;
-    `beyond_elsewhere` the same of costs less those of equal shapes elsewhere.
+    `headline` is the cost of (building + vegetation) less that of (person + vehicle), in metres per tenth of the area.
+    `beyond_elsewhere` is the same of costs less those of equal shapes elsewhere.
     """
 
     photos: int

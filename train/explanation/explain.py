@@ -51,8 +51,8 @@ def explain_split(
     """Return what the classes of things are worth to a run on the photos that `evaluate` would score.
 
     `masks` is a folder of masks by file names (`img2gps.masks`). Photos of folds are judged by the models that had not
-    seen them. Of a run of preset quick or default on its own split, training photos are judged, too, by models of half
-    the walks each; with `refit`, models are fitted anew without each class. `write` leaves explanation.json beside the
+    seen them. Of a run of preset quick or default on its own split, training photos are judged, too: by models of half
+    the walks each. With `refit`, models are fitted anew without each class. `write` leaves explanation.json beside the
     evaluation's files. Raises what `choose_evaluation_set` raises, NotFoundError where no photo has a mask.
     """
     chosen = choose_evaluation_set(run, on=on, split=split)

@@ -51,8 +51,8 @@ def noise_of(before: FloatArray, after: FloatArray) -> Noise | None:
     """Judge windows by the agreement of a photo's answer with P places, the true one first (`Beliefs.agreement`).
 
     `before` (1, P) is the whole photo, `after` (W, D, P) with each of W windows filled from D photos. A window is above
-    noise where filling it lowers the agreement with the true place, steadily over the fills, and by more than all but
-    one in twenty of the other places lose with any window. None for fewer than 20 places.
+    noise where filling it lowers the agreement with the true place, steadily over the fills. At most one in twenty
+    of the other places may lose as much with any window. None for fewer than 20 places.
     """
     if before.shape[1] < FEWEST_PLACES:
         return None
