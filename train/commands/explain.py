@@ -23,6 +23,7 @@ from img2gps.text import format_count, safe_path
 
 if TYPE_CHECKING:
     from train.explanation.class_figures import ClassExplanation, Figure, Worth
+    from train.explanation.matches import Match
 
 __all__ = ["explain"]
 
@@ -38,6 +39,10 @@ img2gps explain runs/quick-001 --split test --masks practice/masks
 @click.option("--at", type=float, nargs=2, metavar="LAT LON", help="Explain this place instead of the answer.")
 @click.option("--split", type=click.Choice(["test", "val", "train", "all"]), help="Explain classes on these photos.")
 @click.option("--masks", metavar="FOLDER", type=PATH, help="What each pixel shows (docs/guides/explain.md).")
+@click.option("--segmenter", metavar="FILE", type=PATH, help="Instead of --masks: an ONNX model that makes them.")
+@click.option(
+    "--classes", metavar="TABLE", type=PATH, help="What the segmenter's numbers mean.  [default: classes.csv beside it]"
+)
 @click.option("--refit", is_flag=True, help="With --masks: also fit models anew without each class.")
 @click.option("--on", metavar="DATASET", type=PATH, help="A dataset other than the run's own.")
 @click.option("--out", metavar="FOLDER", type=PATH, help="Where pictures go.", show_default="RUN/explanations/photos")
@@ -53,6 +58,8 @@ def explain(
     at: tuple[float, float] | None,
     split: str | None,
     masks: Path | None,
+    segmenter: Path | None,
+    classes: Path | None,
     refit: bool,
     on: Path | None,
     out: Path | None,
@@ -66,15 +73,19 @@ def explain(
     Parts are filled with content of photos of other places on the site, and the answers are compared. The result is
     pictures and one offline page. For a split, masks say what each pixel shows; intervals are over walks.
     """
-    if bool(photos) == (masks is not None):
-        raise UsageError("Give photos to explain, or --masks FOLDER for what the classes of things are worth.")
+    if bool(photos) + (masks is not None) + (segmenter is not None) != 1:
+        raise UsageError(
+            "Give photos to explain, or --masks FOLDER or --segmenter FILE for what the classes of things are worth."
+        )
     if photos:
         _explain_photos(run, photos, at, on, out or run / "explanations" / "photos", device, seed, dry_run, as_json)
         return
     from train.explanation.explain import explain_split
 
-    assert masks is not None
-    result = explain_split(run, masks, split=split, on=on, refit=refit, seed=seed, device=device, write=not dry_run)
+    made_by = None if segmenter is None else (segmenter, classes or segmenter.with_name("classes.csv"))
+    result = explain_split(
+        run, masks, segmenter=made_by, split=split, on=on, refit=refit, seed=seed, device=device, write=not dry_run
+    )
     if as_json:
         print_json(result.to_dict())
     else:
@@ -100,7 +111,7 @@ def _explain_photos(
     paths, _ = find_photos(photos)
     place = None if at is None else (at[1], at[0])
     found = explain_photos(run, paths, at=place, on=on, seed=seed, device=device)
-    page = None if dry_run else write_pictures(out, found)
+    page = None if dry_run else write_pictures(out, found, _matches(run, paths, device))
     if as_json:
         print_json({"photos": [photo.to_dict() for photo in found], "page": None if page is None else str(page)})
         return
@@ -117,6 +128,16 @@ def _explain_photos(
         rows.append((name, f"{photo.lat:.6f}", f"{photo.lon:.6f}", *moved, above))
     print_table(format_count(len(found), "photo"), columns, rows)
     say("Dry run: nothing was written." if page is None else f"See what places them: {safe_path(page)}")
+
+
+def _matches(run: Path, paths: list[Path], device: str) -> "list[Match | None] | None":
+    """Return the best matches of photos; None of a run that compares none, or whose training photos are gone."""
+    from train.explanation.matches import best_matches
+
+    try:
+        return best_matches(run, paths, device=device)
+    except UsageError:
+        return None
 
 
 def _print_classes(result: "ClassExplanation") -> None:

@@ -17,9 +17,10 @@ from img2gps.console import (
     say,
 )
 from img2gps.errors import RejectedFilesError, UsageError
-from img2gps.text import format_count
+from img2gps.text import format_count, safe_path
 
 if TYPE_CHECKING:
+    from train.explanation.matches import Match
     from train.inference.predict import Prediction
 
 __all__ = ["predict", "tell_unfamiliar"]
@@ -46,6 +47,13 @@ TARGET = click.Path(path_type=Path, allow_dash=True)
     metavar="METRES",
     help="Mark an answer as not sure if its 90 % region is wider than this, or it is unlike the site.",
 )
+@click.option(
+    "--why",
+    "why_path",
+    type=PATH,
+    metavar="PAGE",
+    help="Write a page with each photo beside its best match.",
+)
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--strict", is_flag=True, help="Exit with 7 if a file could not be read.")
 @config_option
@@ -58,6 +66,7 @@ def predict(
     geojson_path: Path | None,
     walks: bool,
     abstain: float | None,
+    why_path: Path | None,
     device: str,
     strict: bool,
 ) -> None:
@@ -81,12 +90,17 @@ def predict(
         say(f"{format_count(skipped, 'file')} in the folders left out: no photos by their names.")
     tell_unfamiliar(found, walks=walks)
     tell_worth(run, found)
+    matches = None if why_path is None else _matches(run, paths, found, why_path, device)
     if csv_path is not None:
         write_text(csv_path, predictions_csv(found, abstain_m=abstain))
     if geojson_path is not None:
         write_text(geojson_path, predictions_geojson(found, abstain_m=abstain))
     if as_json:
-        print_json(predictions_json(found, abstain_m=abstain))
+        rows = predictions_json(found, abstain_m=abstain)
+        if matches is not None:
+            for row, match in zip(rows, matches, strict=True):
+                row["match"] = None if match is None else match.to_dict()
+        print_json(rows)
     elif not on_stdout and found:
         columns = ("photo", "latitude", "longitude", "50 % within m", "90 % within m", "")
         print_table(format_count(len(found), "photo"), columns, table_rows(found, abstain_m=abstain))
@@ -95,6 +109,17 @@ def predict(
     unread = sum(prediction.error is not None for prediction in found)
     if unread and strict:
         raise RejectedFilesError(f"{format_count(unread, 'file')} could not be read.")
+
+
+def _matches(run: Path, paths: list[Path], found: "list[Prediction]", page: Path, device: str) -> "list[Match | None]":
+    """Write the page of best matches, and return them."""
+    from train.explanation.matches import best_matches
+    from train.explanation.pictures import write_matches
+
+    matches = best_matches(run, paths, device=device)
+    write_matches(page, matches, found)
+    say(f"See what each photo matches: {safe_path(page)}")
+    return matches
 
 
 def tell_worth(run: Path, found: "list[Prediction]") -> None:

@@ -1,14 +1,17 @@
 """Explain a run by the classes of things over an evaluation's photos: landmarks or people."""
 
+import contextlib
 import dataclasses
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from img2gps.errors import NotFoundError
-from img2gps.files import write_json
+from img2gps.dataset import Dataset
+from img2gps.errors import NotFoundError, UsageError
+from img2gps.files import sha256_file, write_json
 from img2gps.pixels import read_pixels
 from img2gps.progress import Advance, bar, stderr
 from img2gps.text import safe_path
@@ -23,6 +26,7 @@ from train.explanation.class_figures import ClassExplanation, RefitFigures, Wort
 from train.explanation.content import Donors, places_of, site_donors
 from train.explanation.masked_photos import Masks
 from train.explanation.refit import half_models, refit_without
+from train.explanation.segmenter import Segmenter, write_segmented
 from train.inference.load import load_localizer
 from train.inference.locate import locate_files
 from train.models.localizer import Localizer
@@ -39,8 +43,9 @@ _MOST_TRAINING: Final = 100
 
 def explain_split(
     run: Path,
-    masks: Path,
+    masks: Path | None = None,
     *,
+    segmenter: tuple[Path, Path] | None = None,
     split: str | None = None,
     on: Path | None = None,
     refit: bool = False,
@@ -50,7 +55,8 @@ def explain_split(
 ) -> ClassExplanation:
     """Return what the classes of things are worth to a run on the photos that `evaluate` would score.
 
-    `masks` is a folder of masks by file names (`img2gps.masks`). Photos of folds are judged by the models that had not
+    `masks` is a folder of masks by file names (`img2gps.masks`). Without it, a `segmenter` (ONNX file, table of its
+    classes) makes them, into RUN/explanations/masks. Photos of folds are judged by the models that had not
     seen them. Of a run of preset quick or default on its own split, training photos are judged, too: by models of half
     the walks each. With `refit`, models are fitted anew without each class. `write` leaves explanation.json beside the
     evaluation's files. Raises what `choose_evaluation_set` raises, NotFoundError where no photo has a mask.
@@ -58,6 +64,11 @@ def explain_split(
     chosen = choose_evaluation_set(run, on=on, split=split)
     source = chosen.training_dataset or chosen.dataset
     frame = source.frame()
+    if masks is None:
+        with contextlib.ExitStack() as stack:
+            unkept = None if write else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            made = _segmented(segmenter, chosen, source, unkept)
+            return explain_split(run, made, split=split, on=on, refit=refit, seed=seed, device=device, write=write)
     known = Masks.of(masks, chosen.rows)
     if not known.paths:
         raise NotFoundError(f"{safe_path(masks)} has no mask of these photos: name each FILE_NAME.png, as docs say.")
@@ -86,6 +97,22 @@ def explain_split(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, result.to_dict())
     return result
+
+
+def _segmented(
+    segmenter: tuple[Path, Path] | None, chosen: EvaluationSet, source: Dataset, unkept: Path | None
+) -> Path:
+    """Write masks of the photos of the split and of training, and return their folder: the run's, or `unkept`."""
+    if segmenter is None:
+        raise UsageError("Say what the photos show: --masks FOLDER or --segmenter FILE.")
+    model = Segmenter.load(*segmenter)
+    training = set(chosen.training["id"])
+    photos = [(one, chosen.dataset.photo_path(one)) for one in chosen.rows["id"].tolist()]
+    photos += [(one, source.photo_path(one)) for one in source.frame()["id"].tolist() if one in training]
+    digest = sha256_file(segmenter[0])[:12] + sha256_file(segmenter[1])[:4]
+    folder = unkept or chosen.run.root / "explanations" / f"masks-{digest}"
+    write_segmented(model, photos, folder)
+    return folder
 
 
 def _models(

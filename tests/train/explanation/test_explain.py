@@ -23,6 +23,7 @@ from train.explanation.class_costs import PhotoCosts, costs_of
 from train.explanation.class_figures import Worth, worth_of
 from train.explanation.content import Donors, filled
 from train.explanation.explain import explain_split
+from train.explanation.matches import best_matches, side_by_side
 from train.explanation.occlusion import deletion, occlude
 from train.explanation.photos import explain_photos
 from train.models.localizer import Estimate
@@ -251,6 +252,44 @@ def test_photos_become_pictures_and_an_offline_page(
     assert page.count("data:image/png") == 2
     assert "http://" not in page
     assert len(list((tmp_path / "out").glob("*.png"))) == 1
+
+
+@pytest.mark.slow
+def test_a_photo_stands_beside_the_training_photo_it_matches(
+    trained: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, _, photo = trained
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no photo")
+    assert cli(["predict", str(run), str(photo), str(broken), "--why", str(tmp_path / "why.html"), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert rows[1]["match"] is None
+    assert (rows[0]["match"]["lon"], rows[0]["match"]["lat"]) == pytest.approx(lonlat(5), abs=1e-5)
+    assert rows[0]["match"]["fields"] > 0
+    page = (tmp_path / "why.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png") == 1
+    assert "broken.jpg" in page
+
+
+@pytest.mark.slow
+def test_fields_of_the_same_content_match(trained: tuple[Path, Path, Path]) -> None:
+    run, _, photo = trained
+    (found,) = best_matches(run, [photo], device="cpu")
+    assert found is not None
+    for pair in found.pairs:
+        assert abs(pair.own[1] - pair.other[1]) < found.own_picture.shape[1] / 4  # about the same row
+        assert 0 < pair.cosine <= 1.001
+    assert side_by_side(found).width > 2 * found.own_picture.shape[2]
+
+
+@pytest.mark.slow
+def test_a_class_is_filled_before_models_are_fitted_anew(trained: tuple[Path, Path, Path]) -> None:
+    run, masks, _ = trained
+    found = explain_split(run, masks, split="test", refit=True, write=False)
+    costs = {one.name: one.cost_m.value or 0.0 for one in found.refitted}
+    assert set(costs) == {"building", "ground", "sky", "person", "vehicle"}
+    assert max(costs, key=lambda name: costs[name]) == "vehicle"
+    assert costs["vehicle"] > 20 > costs["person"]
 
 
 @pytest.mark.slow
