@@ -5,6 +5,7 @@
 to practise on. `label_queue` says which labels to check first; `import_labels` and `export_labels` exchange
 corrections. `basemap` fetches the map of the site.
 `publish` writes a folder for the Hugging Face Hub, and `fetch` turns one into a dataset.
+`fetch_model` makes a run of a published model.
 `forget` removes photos for good, and `take_back` allows them again. `merge` joins two datasets, and `migrate` rewrites
 one of an earlier version. `check_site` says what is wrong with a polygon's file.
 """
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         doctor,
         export_labels,
         fetch,
+        fetch_model,
         forget,
         import_labels,
         ingest,
@@ -44,6 +46,7 @@ __all__ = [
     "doctor",
     "export_labels",
     "fetch",
+    "fetch_model",
     "forget",
     "import_labels",
     "ingest",

@@ -15,10 +15,14 @@ SHA = "a" * 40
 
 
 class FakeHub:
-    """What was uploaded: `files` by repository and name, `objects` by SHA-256, `fail_puts` uploads still to refuse."""
+    """What was uploaded: `files` by repository and name, `objects` by SHA-256, `fail_puts` uploads still to refuse.
+
+    `kinds` are ``datasets`` or ``models``, of repositories that were made here.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, bytes]] = {}
+        self.kinds: dict[str, str] = {}
         self.objects: dict[str, bytes] = {}
         self.fail_puts = 0
         self.puts = 0
@@ -69,6 +73,7 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
                 told = json.loads(body)
                 repo = f"{told['organization']}/{told['name']}" if told.get("organization") else told["name"]
                 hub.files.setdefault(repo, {})
+                hub.kinds[repo] = f"{told.get('type', 'model')}s"
                 self._answer({"url": f"{hub.url}/datasets/{repo}", "id": repo, "name": repo})
             elif path == "/api/validate-yaml":
                 self._answer({"errors": [], "warnings": []})
@@ -130,13 +135,13 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             path = unquote(urlsplit(self.path).path)
-            if found := re.fullmatch(r"/api/(?:datasets|models)/([^/]+/[^/]+)(/revision/.+)?", path):
-                files = hub.files.get(found[1])
-                if files is None:
+            if found := re.fullmatch(r"/api/(datasets|models)/([^/]+/[^/]+)(/revision/.+)?", path):
+                files = hub.files.get(found[2])
+                if files is None or hub.kinds.get(found[2], found[1]) != found[1]:
                     self._answer({"error": "Repository not found"}, 404, X_Error_Code="RepoNotFound")
                     return
                 siblings = [{"rfilename": name} for name in files]
-                self._answer({"id": found[1], "sha": SHA, "siblings": siblings, "private": False, "tags": []})
+                self._answer({"id": found[2], "sha": SHA, "siblings": siblings, "private": False, "tags": []})
             elif found := re.fullmatch(r"/api/(?:datasets|models)/([^/]+/[^/]+)/tree/.+", path):
                 entries = [
                     {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha256(data).hexdigest()[:40]}

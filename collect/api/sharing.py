@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collect.publishing.fetch import FetchResult
     from collect.publishing.publish import PublishResult, Redaction
     from img2gps.dataset import Dataset
+    from img2gps.hub.models import FetchedModel
 
-__all__ = ["fetch", "publish"]
+__all__ = ["fetch", "fetch_model", "publish"]
 
 
 def publish(
@@ -118,3 +119,20 @@ def fetch(source: str | Path, dataset: DatasetOrPath, *, dry_run: bool = False) 
     if not folder.exists() and is_hub_name(str(source)):
         folder = download_folder(str(source))
     return fetch_folder(folder, root_of(dataset), source=safe_path(Path(source)), dry_run=dry_run)
+
+
+def fetch_model(source: str | Path, run: str | Path, *, dry_run: bool = False) -> "FetchedModel":
+    """Bring a published model back as the new folder of a run: what ``img2gps fetch`` does of a model's repository.
+
+    `source` is a folder that ``img2gps export --format hub`` wrote, or ``OWNER/NAME`` on the Hub (with the extra
+    ``hub``). `predict`, `serve`, `verify` and `evaluate --on` take the run. Raises NotFoundError, UsageError,
+    InvalidDatasetError, and the OSError of a disk or of the network.
+    """
+    from img2gps.hub.models import MODEL_FILES, copy_model
+    from img2gps.hub.repository import download_folder, is_hub_name
+    from img2gps.text import safe_path
+
+    folder = Path(source)
+    if not folder.exists() and is_hub_name(str(source)):
+        folder = download_folder(str(source), kind="model", patterns=MODEL_FILES)
+    return copy_model(folder, Path(run), source=safe_path(Path(source)), dry_run=dry_run)

@@ -7,7 +7,7 @@ off goes on where it stopped.
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ from typing import Any, Final
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.text import safe_text
 
-__all__ = ["PushResult", "check_hub_name", "download_folder", "is_hub_name", "push_folder", "require_hub"]
+__all__ = ["PushResult", "check_hub_name", "download_folder", "hub_has", "is_hub_name", "push_folder", "require_hub"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _NETWORK: Final = ("httpx", "httpcore", "requests")
@@ -78,16 +78,23 @@ def push_folder(folder: Path, repo: str, *, private: bool = False, kind: str = "
     return PushResult(repo=repo, url=str(getattr(done, "commit_url", done)), files=sizes)
 
 
-def download_folder(repo: str) -> Path:
-    """Return a folder with the files of a published dataset; those that are there from before are not loaded again.
+def download_folder(repo: str, *, kind: str = "dataset", patterns: Sequence[str] = _FETCHED) -> Path:
+    """Return a folder with the files of a published dataset or model; those there from before are not loaded again.
 
-    Raises UsageError where the library is missing, NotFoundError where the Hub has no such dataset, OSError where it
+    Raises UsageError where the library is missing, NotFoundError where the Hub has no such repository, OSError where it
     cannot be reached.
     """
     hub = require_hub()
-    with _told(hub, repo):
-        found = hub.snapshot_download(check_hub_name(repo), repo_type="dataset", allow_patterns=list(_FETCHED))
+    with _told(hub, repo, kind):
+        found = hub.snapshot_download(check_hub_name(repo), repo_type=kind, allow_patterns=list(patterns))
     return Path(found)
+
+
+def hub_has(repo: str, kind: str) -> bool:
+    """Return whether the Hub has a repository of a kind (``dataset``, ``model``). Raises as `download_folder` does."""
+    hub = require_hub()
+    with _told(hub, repo, kind):
+        return bool(hub.HfApi().repo_exists(check_hub_name(repo), repo_type=kind))
 
 
 @contextmanager

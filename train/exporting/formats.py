@@ -98,8 +98,10 @@ def check_out(out: Path) -> None:
     written = _names_of_sums(out)
     is_export = {MODEL_JSON, CONFIG_JSON} & {Path(name).name for name in written}
     if inside and not (is_export and {name for name in inside if Path(name).name != SUMS} <= written):
+        strange = sorted(name for name in inside if Path(name).name != SUMS and (not is_export or name not in written))
         raise UsageError(
-            f"{safe_path(out)} holds files that no export wrote: give an empty folder, or one that does not exist."
+            f"{safe_path(out)} holds files that no export wrote, such as {safe_text((strange or [SUMS])[0])}: "
+            "give an empty folder, or one that does not exist."
         )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from fake_hub import fake_hub
+from ingest_runs import fingerprint
 
 from img2gps.cli import run as img2gps
 from img2gps.files import changed_files, write_json
@@ -105,6 +107,49 @@ def test_every_file_of_it_goes_up_as_a_model(out: Path, folder: Path) -> None:
         assert (done.stdout, done.returncode) == ("our-lab/model\n", 0), done.stderr
         files = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
         assert hub.files["our-lab/model"] == files
+        fetched = [sys.executable, "-m", "img2gps", "fetch", "our-lab/model", str(folder / "fetched"), "--json"]
+        done = subprocess.run(fetched, capture_output=True, text=True, env=os.environ | variables, check=False)
+        assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["kind"], told["files"], told["license"]) == ("model", len(files), "mit")
+    back = {path.relative_to(folder / "fetched").as_posix(): path for path in (folder / "fetched").rglob("*")}
+    assert {name: path.read_bytes() for name, path in back.items() if path.is_file()} == files
+    assert img2gps(["verify", str(folder / "fetched")]) == 0
+
+
+def test_a_fetched_model_is_whole_or_refused(
+    run: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert img2gps(["fetch", str(out), str(tmp_path / "run"), "--dry-run"]) == 0
+    assert "would be fetched" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+    assert img2gps(["fetch", str(out), str(tmp_path / "run")]) == 0
+    assert fingerprint(tmp_path / "run") == fingerprint(out)
+    assert img2gps(["fetch", str(out), str(tmp_path / "run")]) == 2
+    assert "there already" in capsys.readouterr().err
+    damaged = shutil.copytree(out, tmp_path / "damaged")
+    (damaged / "metrics.jsonl").write_text("{}")
+    assert img2gps(["fetch", str(damaged), str(tmp_path / "other")]) == 4
+    assert img2gps(["fetch", str(run), str(tmp_path / "other"), "--kind", "model"]) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged", "run"]
+
+
+def test_an_export_with_evaluations_of_its_own_is_not_replaced(
+    run: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = shutil.copytree(out, tmp_path / "mine")
+    (mine / "evaluations/quad-test").mkdir(parents=True)
+    (mine / "evaluations/quad-test/evaluation.json").write_text("{}")
+    before = fingerprint(mine)
+    assert img2gps(["export", str(run), str(mine), "--format", "hub", "--license", "mit"]) == 2
+    assert "evaluations/quad-test/evaluation.json" in capsys.readouterr().err
+    assert fingerprint(mine) == before
+    assert (
+        img2gps(
+            ["export", str(run), str(shutil.copytree(out, tmp_path / "again")), "--format", "hub", "--license", "mit"]
+        )
+        == 0
+    )
 
 
 def test_push_takes_what_was_written_and_a_dry_run_takes_nothing(
