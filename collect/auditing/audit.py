@@ -55,6 +55,8 @@ def audit_dataset(
         raise UsageError(f"--cell is the side of a cell in metres, 1 or more, not {cell_m:g}.")
     law = read_error_law(run) if run else None
     frame = dataset.frame()
+    if run and law:
+        law.check_is_of(dataset.root, frame["id"], run)
     info = frame_info(frame)
     used = frame[frame["label_state"] != "exclude"].reset_index(drop=True)
     site = _audited(dataset.site(), used)

@@ -288,5 +288,6 @@ def _write_files(result: EvaluationResult, predictions: "pd.DataFrame", evaluati
     write_report(result.report, result, dataset=evaluation_set.dataset)
     write_json(folder / "evaluation.json", document_of(result))
     if result.forecast:
-        write_json(evaluation_set.run.forecast_path, result.forecast.table())
+        ids = [str(one) for one in predictions["id"]]
+        write_json(evaluation_set.run.forecast_path, result.forecast.table(ids))
     write_sums(folder)

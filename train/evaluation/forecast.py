@@ -1,11 +1,13 @@
 """The forecast of a run with folds: what error to expect on a walk not yet taken (`img2gps.estimation.forecast`)."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
 from img2gps.basemap.standing import standing_places
+from img2gps.estimation.error_law import some_ids
 from img2gps.estimation.error_shape import TrainingNear, training_near
 from img2gps.estimation.forecast import Forecast, ForecastLaw, WalkErrors, forecast_law, walks_inside
 from img2gps.geo import FloatArray
@@ -73,9 +75,13 @@ class ForecastFigures:
             "nested": {"inside": self.nested_inside, "walks": self.nested_walks},
         }
 
-    def table(self) -> dict[str, Any]:
-        """Return what ``forecast.json`` of a run holds: the figures, and the numbers that other maps are drawn with."""
-        return self.to_dict() | {"law": self.law.to_dict() | {"log_light": self.log_light}}
+    def table(self, ids: Sequence[str]) -> dict[str, Any]:
+        """Return what ``forecast.json`` of a run holds: the figures, and the numbers that other maps are drawn with.
+
+        `ids` are those of the photos that were scored. Some of them are kept: they tell which dataset it is of.
+        """
+        known = some_ids(ids)
+        return self.to_dict() | {"law": self.law.to_dict() | {"log_light": self.log_light}, "photo_ids": known}
 
 
 def forecast_figures(

@@ -8,8 +8,8 @@ import pytest
 
 from collect.auditing.expected_error import ExpectedErrors, choose_by_error
 from collect.auditing.grid import Grid
-from img2gps.errors import InvalidDatasetError, NotFoundError
-from img2gps.estimation.error_law import ErrorLaw, read_error_law
+from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
+from img2gps.estimation.error_law import ErrorLaw, read_error_law, some_ids
 from img2gps.estimation.error_shape import TrainingNear, training_near
 
 LAW = ErrorLaw(effects=np.array([0.8, -0.3, 0.0, 0.0]), log_scale=1.6, figures={})
@@ -70,7 +70,25 @@ def test_a_run_without_a_forecast_or_with_a_damaged_one_says_what_to_do(tmp_path
         read_error_law(tmp_path)
     effects = {"distance": 0.5, "walks_near": -0.2, "dusk": 0.0, "night": 0.3}
     law = {"effects": effects, "log_scale": 2.0, "log_light": 0.1}
-    (tmp_path / "forecast.json").write_text(json.dumps({"rmse_m": 12.0, "law": law}))
+    (tmp_path / "forecast.json").write_text(json.dumps({"rmse_m": 12.0, "law": law, "photo_ids": ["a", "b"]}))
     found = read_error_law(tmp_path)
     assert found.log_scale == pytest.approx(2.1)
     assert found.figures == {"rmse_m": 12.0}
+    assert found.photo_ids == ("a", "b")
+
+
+def test_a_run_of_another_dataset_is_refused_and_one_of_a_dataset_that_grew_is_not() -> None:
+    law = ErrorLaw(effects=LAW.effects, log_scale=1.6, figures={}, photo_ids=("a", "b", "c"))
+    quad, run = Path("quad"), Path("runs/folds-001")
+    law.check_is_of(quad, ["a", "b", "c", "new", "newer"], run)
+    law.check_is_of(quad, ["a", "b", "new"], run)
+    with pytest.raises(UsageError, match=r"folds-001 is a run of other photos: quad holds 1 of 3"):
+        law.check_is_of(quad, ["a", "x", "y"], run)
+
+
+def test_the_photos_that_are_kept_are_few_and_do_not_depend_on_their_order() -> None:
+    ids = [f"{number:05d}" for number in range(3500)]
+    assert len(some_ids(ids)) <= 1000
+    assert some_ids(ids) == some_ids(ids[::-1])
+    assert some_ids(ids[:7]) == ids[:7]
+    assert some_ids([]) == []

@@ -286,8 +286,8 @@ def test_the_error_to_expect_is_on_the_page_and_not_on_a_redacted_one(tmp_path: 
     effects = {"distance": 0.8, "walks_near": -0.2, "dusk": 0.0, "night": 0.3}
     figures = {"rmse_m": 12.0, "where": "photos", "new_walk_interval_90_m": [8.0, 20.0]}
     law = {"effects": effects, "log_scale": 2.0, "log_light": 0.1}
-    (run / "forecast.json").write_text(json.dumps(figures | {"law": law}))
     photos = [make_photo("alone", 31.4, -27.3)]
+    (run / "forecast.json").write_text(json.dumps(figures | {"law": law, "photo_ids": [photos[0].id]}))
     plain, coarse = (report_of(tmp_path / str(one), photos, redact=one, run=run) for one in (False, True))
     error_m = plain.data["cells"]["expected"]
     assert len(error_m) == len(plain.data["cells"]["photos"])
