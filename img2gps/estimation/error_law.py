@@ -49,8 +49,8 @@ class ErrorLaw:
         known = sum(one in held for one in self.photo_ids)
         if known < _LEAST_SHARE * len(self.photo_ids):
             raise UsageError(
-                f"{safe_path(run)} is a run of other photos: {safe_path(dataset)} holds {known} of {len(self.photo_ids)} "
-                f"that were looked up. Give a run of {safe_path(dataset)}, or the dataset that the run is of."
+                f"{safe_path(run)} is a run of other photos: {safe_path(dataset)} holds {known} "
+                f"of {len(self.photo_ids)} that were looked up. Give a run of {safe_path(dataset)}, or the dataset that the run is of."
             )
 
 

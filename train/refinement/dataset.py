@@ -11,11 +11,7 @@ from img2gps.refined import RefinedLabels, write_refinement
 from img2gps.text import safe_path
 from train.config.schema import ProbeConfig
 from train.data.training_data import DatasetPhotos, Photos, read_photos
-from train.inference.predictions import read_predictions
-from train.refinement.evidence import folds_keep_walks, run_evidence
-from train.refinement.refine import Evidence, Refinement, refine_photos
-from train.runs.folder import RunFolder
-from train.runs.info import RunInfo
+from train.refinement.refine import Refinement, refine_photos
 from train.runs.names import open_run
 from train.runtime.devices import use_threads
 
@@ -28,10 +24,9 @@ __all__ = ["refinable", "refine_dataset", "refined_rows"]
 def refine_dataset(root: Path, run: Path, *, device: str = "auto") -> RefinedLabels:
     """Refine the labels of a dataset by the models of a run and add them to it as its newest refinement.
 
-    A run with folds of these photos that keep walks whole gives the first evidence. Otherwise heads of its config are
-    fitted without each part of the walks. Photos of val and test have no part in it and keep the position they have.
-    Raises UsageError where the run has no distribution over the site or nothing can be held out, NotFoundError,
-    InvalidDatasetError, InvalidCheckpointError, DatasetLockedError.
+    The run says which: heads of its config are fitted anew without each part of the walks. Photos of val and test have
+    no part in it and keep the position they have. Raises UsageError where the run has no distribution over the site or
+    nothing can be held out, NotFoundError, InvalidDatasetError, InvalidCheckpointError, DatasetLockedError.
     """
     folder = open_run(run)
     info = folder.read_info_quietly()
@@ -41,8 +36,7 @@ def refine_dataset(root: Path, run: Path, *, device: str = "auto") -> RefinedLab
     source = read_photos(root)
     photos = refinable(source)
     with source.dataset.lock():  # before minutes of work, not after them
-        first = _first(folder, info, source, photos, device)
-        refinement = refine_photos(info.config, source, photos, device=device, first=first)
+        refinement = refine_photos(info.config, source, photos, device=device)
         return write_refinement(
             source.dataset.refined_path,
             RefinedLabels(
@@ -81,18 +75,3 @@ def refined_rows(refinement: Refinement, source: DatasetPhotos, photos: Photos) 
             "from_lat": photos.lat,
         }
     )
-
-
-def _first(folder: RunFolder, info: RunInfo, source: DatasetPhotos, photos: Photos, device: str) -> Evidence | None:
-    """Return what the models of a run with folds say, where they had not seen the walks; None: there are none such."""
-    stored = folder.folds_path / "predictions.parquet"
-    if not info.folds or not stored.is_file():
-        return None
-    fold_of = read_predictions(stored).set_index("id")["fold"]
-    ids = [str(one) for one in photos.ids]
-    if set(fold_of.index) != set(ids):
-        return None
-    folds = np.asarray(fold_of.loc[ids].to_numpy(dtype=np.int64))
-    if not folds_keep_walks(photos.walk, folds):
-        return None
-    return run_evidence(folder.root, source, photos, folds, device)

@@ -1,8 +1,6 @@
-"""What models say of photos whose walks they had not seen: those of a run with folds, or heads fitted for it."""
+"""What models say of photos whose walks they had not seen, and which photos they take for the same view."""
 
 import dataclasses
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -15,20 +13,21 @@ from img2gps.progress import bar
 from img2gps.text import safe_path
 from train.config.schema import ProbeConfig
 from train.data.training_data import DatasetPhotos, Photos
-from train.inference.load import load_localizer
-from train.inference.locate import evidence_of
-from train.models.calibration import Parts, inner_parts
+from train.models.calibration import inner_parts
 from train.models.grid import Cells, site_cells
 from train.models.probe.covisibility import Poses
-from train.models.probe.model import ProbeLocalizer, make_extractor
-from train.models.probe.site_model import DatasetFeatures, held_out_evidence, steps_in_all
+from train.models.probe.features.stored_features import AnyFeatures
+from train.models.probe.heads.ensemble import Ensemble, head_names
+from train.models.probe.model import make_extractor
+from train.models.probe.site_model import DatasetFeatures
+from train.refinement.matches import Matches
 from train.refinement.places import PlaceEvidence
 
-__all__ = ["HeldOutModels", "folds_keep_walks", "run_evidence"]
+__all__ = ["HeldOutModels"]
 
 _PARTS: Final = 6  # of the walks: each is told of by a model of the other five
 _REACH_M: Final = 24.0  # of the squares around labels, which are off themselves
-_AT_ONCE: Final = 32
+_NAMED: Final = 40  # photos that each names as most alike
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ class HeldOutModels:
     config: ProbeConfig
     photos: Photos
     part: NDArray[np.int64]
-    features: DatasetFeatures
+    features: AnyFeatures
     cells: Cells
     device: torch.device
 
@@ -51,6 +50,7 @@ class HeldOutModels:
                 f"Labels of {safe_path(source.dataset.root)} cannot be refined: its training photos are one group, "
                 "which no model can be kept from. Add a walk."
             )
+        config = _cheap(config)
         features = DatasetFeatures.of(source, config, make_extractor(config, device), device)
         cells = site_cells(_labels(photos), size_m=config.cell_m, reach_m=max(config.reach_m, _REACH_M))
         rows = torch.from_numpy(source.rows(photos))
@@ -58,53 +58,49 @@ class HeldOutModels:
             config=config,
             photos=photos,
             part=parts.part,
-            features=features.take(rows),
+            features=features.take(rows).features,
             cells=cells.middles.to(device),
             device=device,
         )
 
-    def evidence(self, labels_m: FloatArray, title: str) -> PlaceEvidence:
-        """Return what is said of each photo by a model of the other parts, whose labels (N, 2) in metres are these."""
+    def evidence(self, labels_m: FloatArray, title: str) -> tuple[PlaceEvidence, Matches]:
+        """Return what is said of each photo by a model of the other parts, whose labels (N, 2) in metres are these.
+
+        With it come the photos that show the same view. Of a model that compares photos only this head is fitted: it
+        takes a tenth of the time and serves as well.
+        """
         poses = dataclasses.replace(
             Poses.of(self.photos, self.device),
             xy=torch.tensor(labels_m, dtype=torch.float32, device=self.device),
         )
-        frozen = make_extractor(self.config, self.device).last
-        steps = steps_in_all(len(poses), Parts(part=self.part, by="walk"), self.config)
-        with bar(title, steps) as advance:
-            found = held_out_evidence(
-                self.features, poses, self.part, self.cells, self.config, frozen=frozen, advance=advance
-            )
-        return _places(found.log_probs, self.cells)
+        log_probs = poses.xy.new_zeros(len(poses), len(self.cells))
+        index, share = np.zeros((len(poses), _NAMED), dtype=np.int64), np.zeros((len(poses), _NAMED))
+        numbers = np.unique(self.part)
+        with bar(title, len(numbers)) as advance:
+            for number in numbers:
+                asked, others = np.flatnonzero(self.part == number), np.flatnonzero(self.part != number)
+                ensemble = self._fitted(others, poses)
+                features = self.features.take(torch.from_numpy(asked)).to(self.device)
+                log_probs[torch.from_numpy(asked).to(self.device)] = ensemble.evidence(features).log_probs
+                named, belief = (one.cpu().numpy() for one in ensemble.named(features, _NAMED))
+                index[asked, : named.shape[1]] = others[named]
+                share[asked, : named.shape[1]] = belief
+                advance(1)
+        return _places(log_probs, self.cells), Matches.mutual(index, share)
+
+    def _fitted(self, rows: NDArray[np.int64], poses: Poses) -> Ensemble:
+        own = torch.from_numpy(rows)
+        features, kept = self.features.take(own).to(self.device), poses.take(own.to(self.device))
+        return Ensemble.fit(features, kept, self.cells, self.config, advance=_unseen)
 
 
-def run_evidence(
-    path: Path, source: DatasetPhotos, photos: Photos, folds: NDArray[np.int64], device: str
-) -> list[tuple[NDArray[np.int64], PlaceEvidence]]:
-    """Return, for each fold of the run at `path`, the rows of `photos` in it and what its model says of them.
-
-    `folds` (N,) is the fold of each photo. Raises UsageError for a model without a distribution over the site, and
-    what loading raises.
-    """
-    found = []
-    with bar("Asking the models of the folds", len(photos)) as advance:
-        for number in np.unique(folds).tolist():
-            localizer = load_localizer(path, fold=number, device=device)
-            if not isinstance(localizer, ProbeLocalizer):
-                raise UsageError(
-                    f"{safe_path(path)} says no distribution over the site: refine by a run of quick or default."
-                )
-            rows = np.flatnonzero(folds == number)
-            paths = [source.dataset.photo_path(str(photo_id)) for photo_id in photos.ids[rows]]
-            evidence = evidence_of(localizer, paths, _AT_ONCE, advance)
-            found.append((rows.astype(np.int64), _places(evidence.log_probs, localizer.ensemble.cells)))
-    return found
+def _unseen(steps: float = 1, *, note: str | None = None, total: float | None = None) -> None:
+    """Show no progress: a fit is a step of the bar."""
 
 
-def folds_keep_walks(walks: Sequence[str] | NDArray[np.str_], folds: NDArray[np.int64]) -> bool:
-    """Return whether every walk lies in one fold, and every photo in one."""
-    pairs = {(str(walk), int(fold)) for walk, fold in zip(walks, folds, strict=True)}
-    return bool((folds >= 0).all()) and len(pairs) == len({walk for walk, _ in pairs})
+def _cheap(config: ProbeConfig) -> ProbeConfig:
+    heads = "neighbours" if "neighbours" in head_names(config.heads) else config.heads
+    return config.model_copy(update={"heads": heads, "heat_seeds": 1, "tune_epochs": 0})
 
 
 def _labels(photos: Photos) -> FloatArray:

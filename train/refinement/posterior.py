@@ -13,9 +13,11 @@ from img2gps.geo import FloatArray
 from img2gps.walks import evidence_weights
 from train.refinement.places import PlaceEvidence
 
-__all__ = ["ErrorModel", "LabelledWalk", "Positions", "fitted_error_model", "log_likelihood", "positions"]
+__all__ = ["AS_TOLD_M", "ErrorModel", "LabelledWalk", "Positions", "fitted_error_model", "log_likelihood", "positions"]
 
-_AS_TOLD_M: Final = 2.0  # what a person's correction is off by
+AS_TOLD_M: Final = 2.0
+"""What a person's correction is off by, per axis."""
+
 _GROSS: Final = 0.01  # share of labels that have nothing to do with their place
 _UNSURE: Final = 0.65  # the exponent of a model where it errs: wider than what it says
 _SPREADS: Final = (0.3, 0.42, 0.54, 0.66, 0.78, 0.9, 1.0, 1.12, 1.27, 1.45, 1.75)  # of what is expected beforehand
@@ -134,7 +136,7 @@ class _Shown:
     def _near(self, error_m: FloatArray) -> FloatArray:
         """Return the likelihood (G, G) of drifts where the error of a label is known, as well as a person knows it."""
         reach_m = float(np.abs(self.offsets_m).max())
-        spread_m = max(_AS_TOLD_M, float(self.offsets_m[1] - self.offsets_m[0]))
+        spread_m = max(AS_TOLD_M, float(self.offsets_m[1] - self.offsets_m[0]))
         east, north = (
             np.exp(-((self.offsets_m - value) ** 2) / (2 * spread_m**2))
             for value in np.clip(error_m, -reach_m, reach_m).tolist()

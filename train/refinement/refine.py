@@ -1,7 +1,6 @@
 """Labels that get better by themselves: refined, models trained on them, refined again, while that pays."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -10,8 +9,11 @@ from numpy.typing import NDArray
 from img2gps.errors import UsageError
 from img2gps.geo import FloatArray
 from img2gps.progress import stderr
+from img2gps.text import format_count
 from train.config.schema import ProbeConfig, TrainConfig
 from train.data.training_data import DatasetPhotos, Photos
+from train.refinement.joint import joint_positions
+from train.refinement.matches import Matches
 from train.refinement.places import PlaceEvidence
 from train.refinement.posterior import (
     ErrorModel,
@@ -28,8 +30,6 @@ _USUAL_M: Final = 6.5  # spread of a phone's error per axis between buildings, w
 _PER_ACCURACY: Final = 1.51  # a reported accuracy is the radius of 68 %: so many standard deviations per axis
 _MOST_ROUNDS: Final = 3
 _PAYS: Final = 2.0  # by how much the log-likelihood must rise for another round to be believed
-
-Evidence = Sequence[tuple[NDArray[np.int64], PlaceEvidence]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,7 @@ class Round:
     log_likelihood: float
     errors: ErrorModel
     moved_median_m: float
+    matches: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +86,14 @@ class Refinement:
     def method(self) -> dict[str, Any]:
         """Return how it came about, as plain JSON values."""
         return {
-            "name": "drift along walks and held-out models",
+            "name": "drift along walks, held-out models and matches between walks",
             "kept_round": self.kept,
             "rounds": [
-                {"log_likelihood": round(one.log_likelihood, 2), "moved_median_m": round(one.moved_median_m, 2)}
+                {
+                    "log_likelihood": round(one.log_likelihood, 2),
+                    "moved_median_m": round(one.moved_median_m, 2),
+                    "matches": one.matches,
+                }
                 | one.errors.to_dict()
                 for one in self.rounds
             ],
@@ -101,41 +106,35 @@ def refine_photos(
     photos: Photos,
     *,
     device: str = "auto",
-    first: Evidence | None = None,
     most_rounds: int = _MOST_ROUNDS,
 ) -> Refinement:
-    """Return the refined positions of `photos`, found from these photos alone.
+    """Return the refined positions of `photos`, found from these photos alone, by models of `config`.
 
-    `first` is what models say that had not seen the walks (rows, evidence); None: heads of `config` are fitted for it.
-    Raises UsageError where nothing can be held out.
+    Raises UsageError where nothing can be held out, or a model of `config` says no distribution over the site.
     """
     from train.refinement.evidence import HeldOutModels
     from train.runtime.devices import pick_device
 
+    if not isinstance(config, ProbeConfig):
+        raise UsageError(f"A {config.method} says no distribution over the site: refine by a run of quick or default.")
     facts = WalkFacts.of(source, photos)
     labels_m = np.stack([photos.east_m, photos.north_m], axis=1)
-    can_train = isinstance(config, ProbeConfig)
-    models = None
+    models = HeldOutModels.of(config, source, photos, pick_device(device))
     rounds: list[tuple[Round, Positions]] = []
     while len(rounds) < most_rounds:
-        if first is None or rounds:
-            if not isinstance(config, ProbeConfig):
-                break
-            models = models or HeldOutModels.of(config, source, photos, pick_device(device))
-            start_m = rounds[-1][1].xy if rounds else labels_m
-            title = f"Round {len(rounds) + 1}: models without each walk"
-            first = [(np.arange(len(photos)), models.evidence(_as_told(start_m, labels_m, facts), title))]
-        rounds.append(_round(photos, facts, first, errors=rounds[0][0].errors if rounds else None))
+        start_m = rounds[-1][1].xy if rounds else labels_m
+        title = f"Round {len(rounds) + 1}: models without each walk"
+        places, matches = models.evidence(_as_told(start_m, labels_m, facts), title)
+        rounds.append(_round(photos, facts, places, matches, errors=rounds[0][0].errors if rounds else None))
         now = rounds[-1][0]
         stderr().print(
             f"Round {len(rounds)}: log-likelihood of labels of walks left out {now.log_likelihood:.1f}, "
+            f"{format_count(now.matches, 'match', 'matches')} of views between walks, "
             f"labels moved {now.moved_median_m:.1f} m in the median.",
             markup=False,
         )
-        if not can_train or (len(rounds) > 1 and now.log_likelihood < rounds[-2][0].log_likelihood + _PAYS):
+        if len(rounds) > 1 and now.log_likelihood < rounds[-2][0].log_likelihood + _PAYS:
             break
-    if not rounds:
-        raise UsageError(f"A {config.method} says no distribution over the site: refine by a run of quick or default.")
     best = max(range(len(rounds)), key=lambda number: rounds[number][0].log_likelihood)
     return Refinement(
         ids=photos.ids,
@@ -152,42 +151,44 @@ def _as_told(refined_m: FloatArray, labels_m: FloatArray, facts: WalkFacts) -> F
 
 
 def _round(
-    photos: Photos, facts: WalkFacts, evidence: Evidence, *, errors: ErrorModel | None
+    photos: Photos, facts: WalkFacts, places: PlaceEvidence, matches: Matches, *, errors: ErrorModel | None
 ) -> tuple[Round, Positions]:
-    walks = _walks(photos, facts, evidence)
+    walks = _walks(photos, facts, places)
     # later rounds keep the numbers of the first: models of refined labels have heard of the walk they are asked about
     errors = errors or fitted_error_model(walks)
     found = [positions(walk, errors) for walk in walks]
     order = np.argsort(np.concatenate([walk.rows for walk in walks]))
     names = [field.name for field in dataclasses.fields(Positions)]
-    estimates = Positions(**{name: np.concatenate([getattr(one, name) for one in found])[order] for name in names})
+    alone = Positions(**{name: np.concatenate([getattr(one, name) for one in found])[order] for name in names})
+    estimates = joint_positions(walks, errors, alone, matches) if len(matches) else alone
     moved_m = np.hypot(*(estimates.xy - facts.ingest_m).T)
     return (
-        Round(log_likelihood=log_likelihood(walks, errors), errors=errors, moved_median_m=float(np.median(moved_m))),
+        Round(
+            log_likelihood=log_likelihood(walks, errors),
+            errors=errors,
+            moved_median_m=float(np.median(moved_m)),
+            matches=len(matches),
+        ),
         estimates,
     )
 
 
-def _walks(photos: Photos, facts: WalkFacts, evidence: Evidence) -> list[LabelledWalk]:
+def _walks(photos: Photos, facts: WalkFacts, places: PlaceEvidence) -> list[LabelledWalk]:
     """Return the walks in order of time; a photo without a time is a walk of its own."""
     labels_m = np.stack([photos.east_m, photos.north_m], axis=1)
     errors_m = np.where(facts.told[:, None], facts.ingest_m - labels_m, np.nan)
-    walks = []
-    for rows, places in evidence:
-        for own in _walk_rows(photos.walk[rows], photos.captured_s[rows]):
-            mine = rows[own]
-            walks.append(
-                LabelledWalk(
-                    rows=mine,
-                    seconds=np.nan_to_num(photos.captured_s[mine]),
-                    labels_m=facts.ingest_m[mine],
-                    evidence=places.take(own),
-                    device=str(facts.device[mine[0]]),
-                    usual_m=_usual_m(facts.accuracy_m[mine]),
-                    errors_m=errors_m[mine],
-                )
-            )
-    return walks
+    return [
+        LabelledWalk(
+            rows=rows,
+            seconds=np.nan_to_num(photos.captured_s[rows]),
+            labels_m=facts.ingest_m[rows],
+            evidence=places.take(rows),
+            device=str(facts.device[rows[0]]),
+            usual_m=_usual_m(facts.accuracy_m[rows]),
+            errors_m=errors_m[rows],
+        )
+        for rows in _walk_rows(photos.walk, photos.captured_s)
+    ]
 
 
 def _walk_rows(walks: NDArray[np.str_], seconds: FloatArray) -> list[NDArray[np.int64]]:

@@ -14,7 +14,6 @@ from train.config.schema import TrainConfig
 from train.config.values import changed
 from train.data.training_data import read_photos, select_split
 from train.evaluation.evaluate import evaluate_run
-from train.refinement.evidence import folds_keep_walks
 from train.runs.folder import RunFolder
 from train.training.session import start_run
 from train.verification import verify_run
@@ -95,9 +94,3 @@ def test_a_run_without_a_distribution_cannot_refine(tmp_path: Path) -> None:
     run = start_run(root, tiny_config(epochs=1), runs=tmp_path, name="network")
     with pytest.raises(UsageError, match="no distribution"):
         refine_labels(root, run.root)
-
-
-def test_folds_that_part_walks_are_told() -> None:
-    assert folds_keep_walks(["a", "a", "b"], np.array([0, 0, 1]))
-    assert not folds_keep_walks(["a", "a", "b"], np.array([0, 1, 1]))
-    assert not folds_keep_walks(["a", "b"], np.array([0, -1]))

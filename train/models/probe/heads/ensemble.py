@@ -121,6 +121,18 @@ class Ensemble:
             parts.append(Evidence(log_probs=log_probs, similarity=similarity))
         return Evidence.cat(parts)
 
+    def named(self, features: AnyFeatures, count: int) -> tuple[Tensor, Tensor]:
+        """Return what `Neighbours.named` does; of heads that compare no photos, no column."""
+        head = self.heads.get("neighbours")
+        if not isinstance(head, Neighbours):
+            nothing = torch.zeros(len(features), 0, device=self.cells.centres.device)
+            return nothing.long(), nothing
+        parts = [
+            head.named(self.descriptor_model(features.take(rows).loaded()), count)
+            for rows in torch.split(torch.arange(len(features)), _AT_ONCE)
+        ]
+        return torch.cat([index for index, _ in parts]), torch.cat([share for _, share in parts])
+
     def tensors(self) -> dict[str, Tensor]:
         """Return all that was fitted, by name."""
         # "describer" is a key of checkpoints

@@ -56,10 +56,18 @@ class Neighbours:
         return Evidence(log_probs=torch.log(probs + self.config.floor / len(self.cells)), similarity=similarity)
 
     @torch.inference_mode()
+    def named(self, photos: Descriptors, count: int) -> tuple[Tensor, Tensor]:
+        """Return which of the gallery look most like each of N photos, the most similar first, (N, at most `count`).
+
+        With them come their shares of the belief that these are the same view, which add up to one; the same shape.
+        """
+        scores, index, _ = self._shortlisted(photos)
+        best, column = scores.topk(min(count, scores.shape[1]), dim=1)
+        return index.gather(1, column), torch.softmax(best / self.config.temperature, dim=1)
+
     def most_alike(self, photos: Descriptors, count: int) -> Tensor:
         """Return which of the gallery look most like each of N photos, the most similar first, (N, at most `count`)."""
-        scores, index, _ = self._shortlisted(photos)
-        return index.gather(1, scores.topk(min(count, scores.shape[1]), dim=1).indices)
+        return self.named(photos, count)[0]
 
     def _shortlisted(self, photos: Descriptors) -> tuple[Tensor, Tensor, Tensor]:
         """Return scores (N, S) of the best of the gallery, their indices (N, S), and their similarity, (N,).
