@@ -25,7 +25,7 @@ _SHOWN = 40
     example=(
         "img2gps label quad\nimg2gps label quad --run runs/quad-1 --buildings buildings.geojson\n"
         "img2gps label quad --queue\nimg2gps label quad --import surveyed.csv\n"
-        "img2gps label quad --refine runs/folds-001"
+        "img2gps label quad --refine runs/quick-001"
     ),
 )
 @click.argument("dataset", type=PATH)
@@ -56,7 +56,7 @@ _SHOWN = 40
     "refine_run",
     type=PATH,
     metavar="RUN",
-    help="Refine positions by the phone's drift and by a run's models that had not seen the walk (use --folds).",
+    help="Refine positions by the phone's drift and by models like this run's, fitted without the walk they judge.",
 )
 @click.option("--replace", is_flag=True, help="With --import: overwrite corrections that differ.")
 @click.option("--run", type=PATH, help="A run of `train --folds`: its out-of-fold predictions join in.")

@@ -50,7 +50,8 @@ class ErrorLaw:
         if known < _LEAST_SHARE * len(self.photo_ids):
             raise UsageError(
                 f"{safe_path(run)} is a run of other photos: {safe_path(dataset)} holds {known} "
-                f"of {len(self.photo_ids)} that were looked up. Give a run of {safe_path(dataset)}, or the dataset that the run is of."
+                f"of {len(self.photo_ids)} that were looked up. Give a run of {safe_path(dataset)}, "
+                "or the dataset that the run is of."
             )
 
 
