@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["joint_positions"]
 
 _MATCHED_M: Final = 4.0  # per axis, how far apart two photos of one view are taken
-_FALSE_FROM: Final = 1.5  # of the usual spread of labels: the length c of a match beyond which it is likely false
+_FALSE_FROM: Final = 1.75  # of the usual spread of labels: the length c of a match beyond which it is likely false
 _ROUNDS: Final = 8  # of weighing matches anew
+_ALIKE: Final = 2.0  # so much less matches tell than they would if their errors knew nothing of each other
 _LEAST_STEP_M: Final = 0.3  # what two labels of one moment may differ by
 _RADIUS_50, _RADIUS_90 = 1.1774, 2.1460  # of a round Gaussian, in standard deviations per axis
 _AT_ONCE: Final = 256
@@ -50,7 +51,8 @@ def joint_positions(walks: Sequence[LabelledWalk], errors: ErrorModel, start: Po
         weight = np.sqrt(counts[first] * counts[second]) / (1 + square / false_from_m**2) ** 2 / _MATCHED_M**2
         whole = _factored(springs + _match_springs(matches, weight, count))
         xy = np.asarray(whole.solve(pull), dtype=np.float64)
-    spread_m = np.sqrt(_diagonal_of_inverse(whole, count))
+    unsure = _factored(springs + _match_springs(matches, weight / _ALIKE, count))
+    spread_m = np.sqrt(_diagonal_of_inverse(unsure, count))
     return dataclasses.replace(start, xy=xy, radius_50_m=_RADIUS_50 * spread_m, radius_90_m=_RADIUS_90 * spread_m)
 
 
