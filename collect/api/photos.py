@@ -150,6 +150,7 @@ def simulate(
     size: int = 640,
     masks: bool = False,
     passers_by: float = 0.0,
+    stops: str | Path | None = None,
     jobs: int | None = None,
     dry_run: bool = False,
 ) -> "SimulationReport":
@@ -158,29 +159,34 @@ def simulate(
     `photos` is the number of good ones; `bad_share` of that are added as unusable files. `seed` draws the walks, and
     `campus_seed` the campus (None: the same as `seed`). `gps_noise_m` is the median error of positions, `size` the
     longer side of a photo in pixels. `jobs` is the number of processes (None: one per CPU). `masks` writes what
-    each pixel shows. `passers_by` adds that many times the usual people, and vehicles on the paths. `dry_run` writes
-    nothing. Raises UsageError, NotFoundError.
+    each pixel shows. `passers_by` adds that many times the usual people, and vehicles on the paths. `stops` is a
+    walk list (walk-list.geojson of an audit): one walk to its stops, whatever `photos` is. `dry_run` writes nothing.
+    Raises UsageError, NotFoundError.
 
         >>> from collect import simulate
         >>> simulate("practice", photos=12, size=96, jobs=1).kinds["good"]
         12
     """
+    from collect.simulation.phones.guided import read_stops
     from collect.simulation.simulate import simulate as render
     from img2gps.progress import bar
     from img2gps.site import load_site
 
+    ground = load_site(site)
+    listed = read_stops(Path(stops), ground.frame) if stops else ()
     with bar("Rendering", None) as advance:
         return render(
             Path(out),
             photos=photos,
             seed=seed,
-            site=load_site(site),
+            site=ground,
             campus_seed=campus_seed,
             bad_share=bad_share,
             gps_noise_m=gps_noise_m,
             long_side_px=size,
             masks=masks,
             passers_by=passers_by,
+            stops=listed,
             jobs=jobs,
             dry_run=dry_run,
             advance=advance,

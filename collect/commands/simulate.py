@@ -61,6 +61,12 @@ from img2gps.console import (
     default=0.0,
     help="Add this many times the usual people, and vehicles on the paths; they move from walk to walk.",
 )
+@click.option(
+    "--stops",
+    type=PATH,
+    metavar="FILE",
+    help="One walk to the stops of an audit's walk-list.geojson, whatever --photos says. The site must be the same.",
+)
 @seed_option
 @jobs_option
 @config_option
@@ -76,6 +82,7 @@ def simulate(
     size: int,
     masks: bool,
     passers_by: float,
+    stops: Path | None,
     seed: int,
     jobs: int,
     dry_run: bool,
@@ -100,6 +107,7 @@ def simulate(
         size=size,
         masks=masks,
         passers_by=passers_by,
+        stops=stops,
         jobs=jobs,
         dry_run=dry_run,
     )

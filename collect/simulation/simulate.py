@@ -21,6 +21,7 @@ import numpy as np
 from collect.simulation.arrays import Doubles, generator
 from collect.simulation.campus.chart import campus_basemap
 from collect.simulation.phones import receiver, spoil
+from collect.simulation.phones.guided import ListedStop, guided_shots
 from collect.simulation.phones.phone import ALTITUDE_M, PhoneFix
 from collect.simulation.phones.walks import Place, Shot, plan_walks, take_photos
 from collect.simulation.worker import Campus, Task, world_of, write_all
@@ -104,6 +105,7 @@ def simulate(
     long_side_px: int = DEFAULT_LONG_SIDE_PX,
     masks: bool = False,
     passers_by: float = 0.0,
+    stops: tuple[ListedStop, ...] = (),
     jobs: int | None = None,
     dry_run: bool = False,
     advance: Advance | None = None,
@@ -114,6 +116,7 @@ def simulate(
     seed is another visit to the same place. `gps_noise_m` is the median horizontal error of a position,
     `long_side_px` the longer side of a photo. `masks` writes what each pixel shows, beside the same photos.
     `passers_by` times as many people as usual come on top, and vehicles that stop on the paths: elsewhere on each walk.
+    With `stops` it is one walk to these places, which say how many photos there are.
     Files are the same byte for byte whatever `jobs` (processes, default one per CPU) is. `advance` is told how
     many files there are and, as they are written, how many since the last call.
 
@@ -128,7 +131,8 @@ def simulate(
         zone=site.zone or UTC,
         passers_by=passers_by,
     )
-    captures = [_sized(capture, long_side_px) for capture in _captures(campus, site, photos, bad_share, gps_noise_m)]
+    found = _captures(campus, site, photos, bad_share, gps_noise_m, stops)
+    captures = [_sized(capture, long_side_px) for capture in found]
     tasks = [_task(site, out, k, capture, gps_noise_m, seed) for k, capture in enumerate(captures)]
     if masks:
         tasks = [replace(task, mask=out / MASKS / mask_name(task.target.name)) for task in tasks]
@@ -138,7 +142,9 @@ def simulate(
     return _report(campus, out, captures, masks=masks)
 
 
-def _captures(campus: Campus, site: Site, photos: int, bad_share: float, gps_noise_m: float) -> list[_Capture]:
+def _captures(
+    campus: Campus, site: Site, photos: int, bad_share: float, gps_noise_m: float, stops: tuple[ListedStop, ...]
+) -> list[_Capture]:
     """All files in the order of walks and time: good photos, and bad ones taken a little after some of them."""
     try:
         world = world_of(campus)
@@ -146,10 +152,16 @@ def _captures(campus: Campus, site: Site, photos: int, bad_share: float, gps_noi
         raise UsageError(f"Site {site.name} cannot hold a generated campus: {error}.") from error
     longitude, latitude = site.frame.origin_lon, site.frame.origin_lat
     place = Place(latitude=latitude, longitude=longitude, zone=campus.zone)
-    shots = take_photos(world, plan_walks(place, photos, campus.walk_seed), photos, campus.walk_seed)
+    walks = plan_walks(place, 1 if stops else photos, campus.walk_seed)
+    if stops:
+        shots = guided_shots(world, walks[0], stops, campus.walk_seed)
+    else:
+        shots = take_photos(world, walks, photos, campus.walk_seed)
+    if not shots:
+        raise UsageError("None of the stops lies where one can stand on this campus: is it another one?")
     errors = _errors(campus, site, shots, gps_noise_m)
     good = [_Capture(shot=shot, error=error, fault=None) for shot, error in zip(shots, errors, strict=True)]
-    bad = _bad_captures(campus, good, spoil.kinds_for(photos, bad_share))
+    bad = _bad_captures(campus, good, spoil.kinds_for(len(shots), bad_share))
     return sorted(
         [*good, *bad], key=lambda capture: (capture.shot.walk.number, capture.shot.captured_at, capture.shot.number)
     )

@@ -131,10 +131,10 @@ def _moods(rng: np.random.Generator, count: int) -> list[Doubles]:
 def _exposure(device: Device, mood: Doubles, noise: float) -> Exposure:
     """How the phone develops on a walk: its own colours, and a white balance and brightness of the day."""
     plain = Exposure(gains=device.gains, contrast=device.contrast, saturation=device.saturation, noise=noise)
-    return _varied(mood, plain, OF_A_WALK)
+    return varied(mood, plain, OF_A_WALK)
 
 
-def _varied(normal: Doubles, exposure: Exposure, spread: Spread) -> Exposure:
+def varied(normal: Doubles, exposure: Exposure, spread: Spread) -> Exposure:
     """`exposure` moved by five standard `normal` numbers, as far as `spread` says."""
     warmth, tint, brightness, contrast, saturation = normal.tolist()
     common = brightness * spread.brightness
@@ -191,7 +191,7 @@ def _shots_of(
                     walk=walk,
                     captured_at=walk.start + timedelta(milliseconds=round(seconds * 1000)),
                     camera=camera,
-                    exposure=_varied(rng.standard_normal(5), walk.exposure, OF_A_PHOTO),
+                    exposure=varied(rng.standard_normal(5), walk.exposure, OF_A_PHOTO),
                     burst=burst if size > 1 else None,
                 )
             )
@@ -219,10 +219,19 @@ def _aim(rng: np.random.Generator, world: CampusWorld, sight: Doubles, device: D
     if rng.random() < STRAY_LOOK_SHARE:
         others = rng.uniform(0, 360, 8)
         heading = max(others, key=lambda other: _worth(world, spot, other))
+    return _held(rng, spot, float(heading + rng.normal(0, HEADING_SPREAD_DEG)), device, portrait=portrait)
+
+
+def held_phone(rng: np.random.Generator, spot: Doubles, heading_deg: float, device: Device) -> Viewpoint:
+    """How somebody at `spot` (east, north in metres) holds the phone who looks in a direction."""
+    return _held(rng, spot, heading_deg, device, portrait=bool(rng.random() < device.portrait_share))
+
+
+def _held(rng: np.random.Generator, spot: Doubles, heading_deg: float, device: Device, *, portrait: bool) -> Viewpoint:
     return Viewpoint(
         east_m=float(spot[0]),
         north_m=float(spot[1]),
-        heading_deg=float((heading + rng.normal(0, HEADING_SPREAD_DEG)) % 360),
+        heading_deg=heading_deg % 360,
         eye_m=float(rng.normal(1.58, 0.05)),
         view_deg=device.view_deg,
         pitch_deg=float(rng.normal(PITCH_DEG, PITCH_SPREAD_DEG)),
