@@ -14,12 +14,15 @@ import csv
 import json
 import os
 import platform
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import t
+
+sys.path.remove(str(Path(__file__).resolve().parent))  # benchmarks/train.py would hide the package
 
 from collect import audit, basemap, ingest, simulate, split
 from collect.auditing.walk_list import route_minutes
