@@ -25,6 +25,7 @@ FEWEST_WALKS: Final = 5
 LEVEL: Final = 0.9
 _DRAWS: Final = 200
 _CLIP: Final = 1e-9
+_LEVELS: Final = (np.arange(40) + 0.5) / 40  # of the ratios that are kept
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +64,11 @@ class WalkErrors:
 class Forecast:
     """The RMSE to expect, in metres: of many walks with its interval, and the interval of one new walk's; 90 % each.
 
-    `typical_m` is the middle of what single walks get.
+    `typical_m` is the middle of what single walks get, `median_m` that of single photos.
     """
 
     rmse_m: float
+    median_m: float
     interval_90_m: tuple[float, float]
     typical_m: float
     new_walk_interval_90_m: tuple[float, float]
@@ -90,6 +92,7 @@ class ForecastLaw:
     chance_variance: float
     place_variance: float
     drawn_reference: FloatArray
+    ratios: FloatArray
 
     def at(self, places: TrainingNear, share: FloatArray | None = None) -> Forecast:
         """Return the forecast for photos at `places`, each with its `share` (equal ones where None)."""
@@ -106,10 +109,18 @@ class ForecastLaw:
         many = middle + self.walk_variance + self.chance_variance
         return Forecast(
             rmse_m=float(np.exp(many)),
+            median_m=self._median_m(places, part),
             interval_90_m=_around(many, factor * np.sqrt(of_mean)),
             typical_m=float(np.exp(middle)),
             new_walk_interval_90_m=_around(middle, factor * np.sqrt(of_one)),
         )
+
+    def _median_m(self, places: TrainingNear, share: FloatArray) -> float:
+        """Return the median error over places with these shares: each has the errors of all, by its own scale."""
+        errors_m = np.outer(self.shape.relative(places), self.ratios).ravel()
+        order = np.argsort(errors_m)
+        held = np.cumsum(np.repeat(share, len(self.ratios))[order])
+        return float(errors_m[order[int(np.searchsorted(held, held[-1] / 2))]])
 
     def expected_m(self, places: TrainingNear) -> FloatArray:
         """Return the RMSE to expect at each of N places, over many walks; shape (N,)."""
@@ -145,6 +156,7 @@ def forecast_law(errors: WalkErrors) -> ForecastLaw | None:
         chance_variance=float(np.median(scale * chance)),
         place_variance=float(np.var(np.log(relative), ddof=1)),
         drawn_reference=np.array(drawn),
+        ratios=np.quantile(errors.error_m / shape.relative(errors.places), _LEVELS),
     )
 
 

@@ -65,6 +65,7 @@ class ForecastFigures:
         found = self.forecast
         return {
             "rmse_m": round(found.rmse_m, 3),
+            "median_m": round(found.median_m, 3),
             "interval_90_m": [round(one, 3) for one in found.interval_90_m],
             "typical_walk_m": round(found.typical_m, 3),
             "new_walk_interval_90_m": [round(one, 3) for one in found.new_walk_interval_90_m],

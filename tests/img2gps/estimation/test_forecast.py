@@ -66,6 +66,22 @@ def test_nine_new_walks_in_ten_lie_in_the_interval(walks: int) -> None:
     assert 49 <= inside <= 60  # 54 expected, give or take 2.3
 
 
+def test_the_median_is_that_of_photos_and_follows_the_ground() -> None:
+    errors = made_walks(12)
+    law = forecast_law(errors)
+    assert law is not None
+    here = law.at(errors.places)
+    assert here.median_m == pytest.approx(np.median(errors.error_m), rel=0.1)
+    assert here.median_m < here.rmse_m
+    far = TrainingNear(
+        distance_m=errors.places.distance_m + 60, walks_near=errors.places.walks_near, light=errors.places.light
+    )
+    assert law.at(far).median_m > 1.5 * here.median_m
+    only_first = np.zeros(len(errors.walk))
+    only_first[errors.places.distance_m.argmin()] = 1.0
+    assert law.at(errors.places, only_first).median_m < here.median_m
+
+
 def test_a_walk_has_no_part_in_its_own_forecast() -> None:
     errors = made_walks(8, spread=0.05)
     mad = np.where(errors.walk == 3, 40.0, 1.0) * errors.error_m
