@@ -1,11 +1,12 @@
 """All photos of a dataset placed together: labels that drift, and photos of different walks that show one view.
 
 Each walk's drift is a first-order Gauss-Markov process (`img2gps.estimation.drift`), so its labels tie its photos to
-each other; each match ties photos of two walks. What is least in all these springs together is the estimate: a pose
-graph (Lu and Milios, "Globally consistent range scan alignment for environment mapping", Autonomous Robots 4, 1997).
-Some matches are false, and false ones pull far: a match of length r counts 1 / (1 + r^2 / c^2)^2, which is the
-estimator of Geman and McClure ("Statistical methods for tomographic image reconstruction", Bulletin of the ISI 52,
-1987), by iteratively reweighted least squares (Holland and Welsch, Communications in Statistics 6, 1977).
+each other. Each match ties photos of two walks. The estimate minimises the squared tension of all these springs: it is
+a pose graph (Lu and Milios, "Globally consistent range scan alignment for environment mapping", 1997).
+
+Some matches are false, and false ones pull far. So a match of length r counts 1 / (1 + r^2 / c^2)^2. This is an
+estimator of Geman and McClure ("Statistical methods for tomographic image reconstruction", 1987). It is found by
+iteratively reweighted least squares (Holland and Welsch, Communications in Statistics 6, 1977).
 """
 
 import dataclasses

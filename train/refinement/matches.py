@@ -10,7 +10,7 @@ from img2gps.geo import FloatArray
 
 __all__ = ["Matches"]
 
-_LEAST_STRENGTH: Final = 0.03  # of three in a hundred: two photos that each name the other among some thirty
+_LEAST_STRENGTH: Final = 0.03  # each is among the thirty or so that the other names
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
