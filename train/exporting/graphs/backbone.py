@@ -4,40 +4,15 @@ import copy
 from typing import Any
 
 import torch
-from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from train.models.probe.features.batch_statistics import leaning_layers
+from train.models.probe.features.batch_statistics import LeaningNorm, leaning_layers
 from train.models.probe.features.extractor import BackboneExtractor, pooled_grid
 from train.models.probe.features.maps import channels_first, with_token_maps
 from train.models.probe.finetune.extractor import FinetunedExtractor
 
 __all__ = ["PureExtractor"]
-
-
-class _Leaning(nn.Module):
-    """A batch normalisation that leans on a photo's own statistics (`train.models.probe.features.batch_statistics`).
-
-    One scale and one shift per photo and channel say what that module says in two steps: half of the passes over a map.
-    """
-
-    def __init__(self, layer: nn.BatchNorm2d, share: float) -> None:
-        super().__init__()
-        self.layer, self.share = layer, share
-
-    def forward(self, found: Tensor) -> Tensor:
-        layer = self.layer
-        assert layer.running_mean is not None
-        assert layer.running_var is not None
-        own_mean = found.mean(dim=(2, 3))
-        own_variance = (found.square().mean(dim=(2, 3)) - own_mean.square()).clamp(min=0.0)
-        mean = layer.running_mean * (1 - self.share) + own_mean * self.share
-        variance = layer.running_var * (1 - self.share) + own_variance * self.share
-        scale = (variance + layer.eps).rsqrt() * (layer.weight if layer.affine else 1.0)
-        shift = (layer.bias if layer.affine else 0.0) - mean * scale
-        normalised = found * scale[:, :, None, None] + shift[:, :, None, None]
-        return layer.act(layer.drop(normalised)) if isinstance(layer, BatchNormAct2d) else normalised
 
 
 class _Stage(nn.Module):
@@ -133,7 +108,7 @@ def _pure(extractor: BackboneExtractor, maps: list[Tensor]) -> nn.Module:
         module._forward_pre_hooks.clear()
     for name in leaning:
         layer: Any = backbone.get_submodule(name)
-        _replace(backbone, name, _Leaning(layer, extractor.own_statistics))
+        _replace(backbone, name, LeaningNorm(layer, extractor.own_statistics))
     for name in () if extractor.gives_tokens else extractor.stages:
         _replace(backbone, name, _Stage(backbone.get_submodule(name), maps))
     return backbone

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from img2gps.pixels import PADDING
 from train.exporting.graphs.backbone import PureExtractor
 from train.exporting.graphs.neighbours import PureNeighbours
 from train.models.grid import Cells
-from train.models.probe.features.brightness import brightness_of
+from train.models.probe.features.brightness import DARKEST
 from train.models.probe.features.extractor import BackboneExtractor, FeatureExtractor, Features, nested_grids
 from train.models.probe.heads.ensemble import Head
 from train.models.probe.heads.heat_map import INPUT_SCALE, HeatMap
@@ -63,8 +64,18 @@ class PureProbe(nn.Module):
             if grid is not None:
                 pyramids.setdefault(name, []).append(grid.half())
         return Features(
-            pooled=tuple(pooled), brightness=brightness_of(images), pyramids=tuple(map(nested_grids, pyramids.values()))
+            pooled=tuple(pooled), brightness=_brightness(images), pyramids=tuple(map(nested_grids, pyramids.values()))
         )
+
+
+def _brightness(images: Tensor) -> Tensor:
+    """Return what `train.models.probe.features.brightness.brightness_of` does, without a look at the photos' edges."""
+    bars = (images == images.new_tensor(PADDING).view(1, 3, 1, 1)).all(dim=1)
+    rows, columns = ~bars.all(dim=2), ~bars.all(dim=1)
+    counts = (rows[:, :, None] & columns[:, None]).float()
+    counts = torch.where(counts.sum(dim=(1, 2), keepdim=True) == 0, torch.ones_like(counts), counts)
+    total = (images.float().mean(dim=1) * counts).sum(dim=(1, 2))
+    return torch.log2(total / counts.sum(dim=(1, 2)) / 255.0 + DARKEST)
 
 
 class _PureHeatMap(nn.Module):

@@ -87,7 +87,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("with_index", [True, False])
 def test_a_packed_gallery_finds_the_hundred_nearest_with_the_scores_of_comparing_all(with_index: bool) -> None:
     pooled, queries = _unit(3000, 32), _unit(8, 32, seed=1)
-    exact = ExactGallery(photos=Descriptors(pooled=pooled))
+    exact = ExactGallery.of(Descriptors(pooled=pooled))
     compact = CompactGallery.fit(Descriptors(pooled=pooled))
     if not with_index:
         compact = dataclasses.replace(compact, index=None)

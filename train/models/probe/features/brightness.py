@@ -8,27 +8,36 @@ from torch import Tensor
 
 from img2gps.pixels import PADDING
 
-__all__ = ["LightCorrection", "brightness_of"]
+__all__ = ["DARKEST", "LightCorrection", "brightness_of"]
 
 _PRIOR: Final = 3.0  # on a basis within [-1, 1]: from ten to some thirty photos on, these outweigh it
 _LEAST_SPAN: Final = 1e-6
-_DARKEST: Final = 0.02  # below this share of white it is noise that differs
+DARKEST: Final = 0.02  # below this share of white it is noise that differs
 
 
 def brightness_of(images: Tensor) -> Tensor:
     """Return the brightness (N,) of uint8 RGB images (N, 3, height, width): about 0 for white, -1 for half its value.
 
     The binary logarithm of the mean value of all that is not a bar (`img2gps.pixels.PADDING`). Values are as
-    stored, with sRGB's curve, so that a unit is some two stops of light.
+    stored, with sRGB's curve, so that a unit is some two stops of light. Sums are of whole numbers, and exact.
     """
-    bars = (images == images.new_tensor(PADDING).view(1, 3, 1, 1)).all(dim=1)
-    rows, columns = ~bars.all(dim=2), ~bars.all(dim=1)
-    counts = (rows[:, :, None] & columns[:, None]).float()
+    fields = images.shape[2] * images.shape[3]
+    shown = _shown(images)
+    bars = sum(PADDING) * (fields - shown)
     # a photo of nothing but this grey is a photo, too
-    counts = torch.where(counts.sum(dim=(1, 2), keepdim=True) == 0, torch.ones_like(counts), counts)
-    total = (images.float().mean(dim=1) * counts).sum(dim=(1, 2))
-    mean = total / counts.sum(dim=(1, 2)) / 255.0
-    return torch.log2(mean + _DARKEST)
+    bars, shown = torch.where(shown == 0, 0, bars), torch.where(shown == 0, fields, shown)
+    total = images.sum(dim=3, dtype=torch.int32).sum(dim=(1, 2), dtype=torch.int64) - bars
+    return torch.log2(total / (3 * shown) / 255.0 + DARKEST)
+
+
+def _shown(images: Tensor) -> Tensor:
+    """Return how many fields (N,) of each image are in no row and in no column that is a bar from end to end."""
+    padding = images.new_tensor(PADDING).view(1, 3, 1)
+    edges = (images[:, :, 0] == padding).all(dim=1).any() or (images[:, :, :, 0] == padding).all(dim=1).any()
+    if not edges:  # a bar reaches the first row or column, which are soon looked through
+        return torch.full((len(images),), images.shape[2] * images.shape[3], device=images.device)
+    bars = (images == padding[..., None]).all(dim=1)
+    return (~bars.all(dim=2)).sum(dim=1) * (~bars.all(dim=1)).sum(dim=1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from train.models.backbones import build_backbone
 from train.models.pretrained import load_weights
 from train.models.probe.features.batch_statistics import lean_on_own_statistics
 from train.models.probe.features.brightness import brightness_of
+from train.models.probe.features.folding import Folded
 from train.models.probe.features.maps import attends, channels_first, composite_stages, has_tokens, with_token_maps
 from train.models.weights.matching import resampled
 
@@ -29,7 +30,7 @@ __all__ = [
     "pooled_grid",
 ]
 
-FEATURES_VERSION: Final = 6
+FEATURES_VERSION: Final = 7
 """Part of the cache's key: raised with every change to what this module returns."""
 
 CHUNK: Final = 8
@@ -204,6 +205,7 @@ class BackboneExtractor(nn.Module):
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
         self._maps: list[Tensor] = []
+        self._folded: Folded | None = None
         self._may_give_tokens = tokens and has_tokens(self.backbone)
         self.stages = composite_stages(self.backbone)
         self.gives_tokens = self._may_give_tokens and (not self.stages or attends(self.backbone))
@@ -215,8 +217,12 @@ class BackboneExtractor(nn.Module):
             self._maps.append(output)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return pooled vectors (N, D) and the last feature map (N, rows, columns, channels), if there is one."""
-        final, maps = self.passed(self.normalised(images))
+        """Return pooled vectors (N, D) and the last feature map (N, rows, columns, channels), if there is one.
+
+        Nothing is learnt from them: batch normalisations are folded (`train.models.probe.features.folding`).
+        """
+        inputs = self.normalised(images)
+        final, maps = self.passed(inputs, self._network(inputs))
         parts = [F.normalize(final, dim=1)]
         if not maps:
             return parts[0], None
@@ -233,12 +239,23 @@ class BackboneExtractor(nn.Module):
             pixels = F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
         return (pixels - self.mean) / self.std
 
-    def passed(self, inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return what the backbone makes of its inputs, (N, features), and the maps (N, C, H, W) of its stages."""
+    def _network(self, inputs: Tensor) -> nn.Module:
+        """Return what stands for the backbone where nothing is learnt, made anew when the backbone has changed."""
+        if self.gives_tokens:
+            return self.backbone
+        if self._folded is None or not self._folded.is_current:
+            self._folded = Folded.of(self.backbone, inputs, share=self.own_statistics, owner=self)
+        return self._folded.network
+
+    def passed(self, inputs: Tensor, network: nn.Module | None = None) -> tuple[Tensor, list[Tensor]]:
+        """Return what the backbone makes of its inputs, (N, features), and the maps (N, C, H, W) of its stages.
+
+        `network` is at will what stands for the backbone.
+        """
         if self.gives_tokens:
             return with_token_maps(self.backbone, inputs)
         self._maps = []
-        final = self.backbone(inputs).flatten(1)
+        final = (network or self.backbone)(inputs).flatten(1)
         maps, self._maps = [channels_first(found) for found in self._maps], []
         if not maps and self._may_give_tokens:  # its stages turned out to give no maps: from now on it is known
             self.gives_tokens = True

@@ -19,6 +19,7 @@ FAMILIAR: Final = 5
 _FEWEST_CANDIDATES: Final = 500  # of an index: the 100 best of all are among them (docs/guides/training.md)
 _PER_WANTED: Final = 5
 _BLOCK: Final = 8192
+_MOST_WIDE: Final = 1 << 25  # of a gallery's local vectors: 128 MiB
 
 Nearest = tuple[Tensor, Tensor, Tensor]
 
@@ -46,14 +47,21 @@ class Gallery(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExactGallery:
-    """Photos at full precision: each query is compared with all."""
+    """Photos at full precision: each query is compared with all.
+
+    `local` are their grids, float32 where they are not many: then none needs to be turned into it for each query.
+    """
 
     photos: Descriptors
+    local: tuple[tuple[Tensor, ...], ...]
 
-    @property
-    def local(self) -> tuple[tuple[Tensor, ...], ...]:
-        """The grids."""
-        return self.photos.local
+    @classmethod
+    def of(cls, photos: Descriptors) -> Self:
+        """Return the gallery of photos."""
+        numbers = sum(grid.numel() for grids in photos.local for grid in grids)
+        few = numbers <= _MOST_WIDE
+        local = tuple(tuple(grid.float() if few else grid for grid in grids) for grids in photos.local)
+        return cls(photos=photos, local=local)
 
     def nearest(self, queries: Tensor, count: int) -> Nearest:
         """Return what `Gallery.nearest` says."""
@@ -69,7 +77,7 @@ class ExactGallery:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
         """Return the gallery of `tensors()`. Raises KeyError where one is missing."""
-        return cls(photos=Descriptors(pooled=tensors["pooled"], local=_grids("local", tensors)))
+        return cls.of(Descriptors(pooled=tensors["pooled"], local=_grids("local", tensors)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Where the site's photos that look most alike were taken, as a density over the cells."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Final, Self
@@ -41,7 +42,7 @@ class Neighbours:
     def fit(cls, photos: Descriptors, xy: Tensor, cells: Cells, config: ProbeConfig) -> Self:
         """Return the head of training photos at `xy` (G, 2) metres."""
         packed = len(photos) > config.exact_photos
-        gallery = CompactGallery.fit(photos) if packed else ExactGallery(photos=photos)
+        gallery = CompactGallery.fit(photos) if packed else ExactGallery.of(photos)
         return cls(gallery=gallery, xy=xy, cells=cells, config=config)
 
     @torch.inference_mode()
@@ -115,7 +116,7 @@ def _local_similarities(queries: tuple[Tensor, ...], others: tuple[Tensor, ...],
 def _chamfers(queries: Tensor, others: Tensor, index: Tensor) -> Tensor:
     """Return the similarity (N, S) of each query to the others at its row of `index` (N, S), in memory used again."""
     near = others.new_empty(index.shape[1], *others.shape[1:])
-    wide = near if others.dtype == torch.uint8 else near.float()
+    wide = near.float() if others.dtype == torch.float16 else near
     found = []
     for query, rows in zip(queries, index, strict=True):
         torch.index_select(others, 0, rows, out=near)
@@ -131,7 +132,7 @@ def chamfer(query: Tensor, others: Tensor) -> Tensor:
     2016 (best match per local patch), with the square from Tolias et al., "Selective match kernels", 2016.
     """
     rows, columns, width = query.shape
-    apart = band_penalty(rows, columns).to(query.device)
+    apart = _kept_penalty(rows, columns, query.device)
     own = query.reshape(-1, width).float()
     fields = others.reshape(-1, others.shape[-1])
     products = products_of(fields, own) if others.dtype == torch.uint8 else fields.float() @ own.T
@@ -144,3 +145,8 @@ def band_penalty(rows: int, columns: int) -> Tensor:
     """Return what is added to the cosines (L, L) of the L local vectors of two grids: nothing in about the same row."""
     row = torch.arange(rows).repeat_interleave(columns)
     return torch.where((row[:, None] - row[None]).abs() > math.ceil(rows / _BANDS), _APART, 0.0)
+
+
+@functools.cache
+def _kept_penalty(rows: int, columns: int, device: torch.device) -> Tensor:
+    return band_penalty(rows, columns).to(device)
