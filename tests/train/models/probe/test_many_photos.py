@@ -15,22 +15,32 @@ from torch.nn import functional as F
 
 from tests.train.colours import TINY, colour_dataset
 from train.config.presets import preset
-from train.config.schema import TrainConfig
+from train.config.schema import ProbeConfig, TrainConfig
 from train.config.values import changed
 from train.data.training_data import Photos, read_photos
 from train.inference.load import load_localizer
 from train.inference.locate import locate_files
 from train.models.calibration import some_units
+from train.models.grid import site_cells
+from train.models.probe.covisibility import Poses
 from train.models.probe.features.descriptors import Descriptors
+from train.models.probe.features.extractor import Features
+from train.models.probe.features.feature_cache import cached_features, features_path
+from train.models.probe.features.stored_features import StoredFeatures, named_tensors
 from train.models.probe.features.tensor_cache import is_intact
 from train.models.probe.features.tensor_file import TensorFile
 from train.models.probe.heads import photo_index
 from train.models.probe.heads.codes import packed, products_of, unpacked
+from train.models.probe.heads.ensemble import Ensemble
 from train.models.probe.heads.gallery import CompactGallery, ExactGallery
+from train.models.probe.heads.neighbours import Neighbours
+from train.models.probe.model import make_extractor, points_of
 from train.runs import checkpoint
 from train.runs.checkpoint import InvalidCheckpointError, read_checkpoint
 from train.runs.folder import RunFolder
 from train.training.session import start_run
+
+CPU = torch.device("cpu")
 
 
 def _config(**values: object) -> TrainConfig:
@@ -117,6 +127,67 @@ def test_without_faiss_all_are_compared_and_it_is_said(
     assert gallery.index is None
     assert "img2gps[scale]" in capsys.readouterr().err
     assert gallery.nearest(_unit(100, 8)[:3], 1)[1].flatten().tolist() == [0, 1, 2]
+
+
+def test_features_in_a_file_are_those_in_memory_row_by_row(tmp_path: Path) -> None:
+    source = read_photos(colour_dataset(tmp_path / "ds", 30, val=0).root)
+    config = _config()
+    assert isinstance(config, ProbeConfig)
+    extractor = make_extractor(config, CPU)
+    stored = cached_features(source, config, extractor, device=CPU)
+    assert isinstance(stored, StoredFeatures)
+    features_path(source, config, CPU).unlink()
+    known = cached_features(source, config.model_copy(update={"exact_photos": 1000}), extractor, device=CPU)
+    rows = torch.tensor([29, 3, 3, 17])
+    mask = torch.arange(30) % 3 == 1
+    for own, expected in (
+        (stored, known),
+        (stored.take(rows), known.take(rows)),
+        (stored.take(mask).take(torch.tensor([4, 0])), known.take(mask).take(torch.tensor([4, 0]))),
+    ):
+        found, wanted = named_tensors(own.loaded()), named_tensors(expected.loaded())
+        assert found.keys() == wanted.keys()
+        assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+
+
+def _seen_again(count: int, seed: int) -> tuple[Features, Poses]:
+    """Return photos of 40 places, each a little different every time, on walks of their own."""
+    draws = torch.Generator().manual_seed(7)
+    places, looks = 300 * torch.rand(40, 2, generator=draws), torch.randn(40, 48, generator=draws)
+    grids = torch.randn(40, 6, 4, 24, generator=draws)
+    own = torch.Generator().manual_seed(seed)
+    place = torch.randint(40, (count,), generator=own)
+    pooled = F.normalize(looks[place] + 1.5 * torch.randn(count, 48, generator=own), dim=1)
+    grid = (grids[place] + 1.5 * torch.randn(count, 6, 4, 24, generator=own)).half()
+    xy = places[place] + 3 * torch.randn(count, 2, generator=own)
+    poses = Poses(xy=xy, heading_deg=torch.full((count,), torch.nan), walk=torch.arange(count) % 8)
+    return Features(pooled=(pooled,), brightness=torch.zeros(count), pyramids=((grid,),)), poses
+
+
+@pytest.mark.parametrize("without", ["", "index", "heat_map"])
+def test_a_packed_gallery_places_new_photos_as_well_as_an_exact_one(without: str) -> None:
+    (known, poses), (new, new_poses) = _seen_again(600, 1), _seen_again(120, 2)
+    heads = "neighbours" if without == "heat_map" else "neighbours+heat_map"
+    cells = site_cells(poses.xy.double().numpy(), size_m=4.0, reach_m=14.0)
+    errors: list[torch.Tensor] = []
+    for most in (1000, 100):
+        config = _config(heads=heads, exact_photos=most)
+        assert isinstance(config, ProbeConfig)
+        ensemble = Ensemble.fit(known, poses, cells, config, advance=lambda *_, **__: None)
+        head = ensemble.heads["neighbours"]
+        assert isinstance(head, Neighbours)
+        assert isinstance(head.gallery, CompactGallery) == (most == 100)
+        if without == "index" and isinstance(head.gallery, CompactGallery):
+            gallery = dataclasses.replace(head.gallery, index=None)
+            ensemble = dataclasses.replace(
+                ensemble, heads={**ensemble.heads, "neighbours": dataclasses.replace(head, gallery=gallery)}
+            )
+        point = points_of(ensemble.evidence(new).log_probs, cells, config)[config.answer]
+        errors.append(torch.linalg.vector_norm(point - new_poses.xy, dim=1))
+    exact, compact = (float(part.square().mean().sqrt()) for part in errors)
+    assert 3 < exact < 60  # places are found again, and not all of them
+    assert compact < 1.05 * exact + 0.5
+    assert float((errors[0] - errors[1]).abs().median()) < 1.0
 
 
 def _photos(walks: list[str]) -> Photos:
