@@ -27,10 +27,9 @@ _ESCAPED = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u\{([0-9a-f]{1,6})\})")
 def safe_text(text: str, *, limit: int = 300) -> str:
     r"""Return `text` with everything escaped that could act on a terminal, a spreadsheet or a reader's eye.
 
-    Control, format and undecodable characters become visible ``\\x1b``-style escapes, a leading
-    formula sign gets an apostrophe, and text over `limit` characters is cut with an ellipsis. HTML and
-    rich markup are escaped where they are made (jinja2 autoescape, ``rich.markup.escape``), because
-    doing it twice would show the escapes.
+    Control, format and undecodable characters become visible ``\\x1b``-style escapes. A leading formula sign gets an
+    apostrophe, and text over `limit` characters is cut with an ellipsis. HTML and rich markup are escaped where they
+    are made (jinja2 autoescape, ``rich.markup.escape``), because doing it twice would show the escapes.
     """
     escaped = "".join(_escape(char) for char in text[: limit + 1])
     if escaped.lstrip().startswith(_FORMULA_STARTS):

@@ -71,7 +71,7 @@ class GroupSpread:
     """How the photos of a device or split lie over the site.
 
     `cells` is the share of the visited cells they reach. `unlike` is the total variation distance between where they
-    and all photos lie (0: alike, 1: nowhere in common), None where they lie in no cell.
+    and all photos lie (0: the same, 1: no place in common). It is None if they lie in no cell.
     """
 
     name: str

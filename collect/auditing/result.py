@@ -33,8 +33,8 @@ class AuditResult:
     `site` is the part of the dataset's site that was looked at, and `area_m2` the walkable part. `frame` are the photos
     that count, `edge` how many of them lie just outside the outline. `splits`, `flags` and `rejections` count photos or
     files by name. `split` is how the stored split was made, None without one. `leakage` has a row for the stored split,
-    where it holds photos out, and one for each way of splitting. `stops` are the next walk in visiting order,
-    `buildings` what was left out of the site (metres of its frame), `basemap` the map of the dataset. `expected` are
+    where it holds photos out, and one for each way of splitting. `stops` are the next walk in visiting order, and
+    `buildings` what was left out of the site (metres of its frame). `basemap` is the map of the dataset. `expected` are
     the errors to expect of the run that was asked for.
     """
 

@@ -23,8 +23,8 @@ _END_BYTES: Final = 4096
 def chunks_of(work: Sequence[Labelled], *, again: bool, hash_all: bool, jobs: int) -> Iterator[list[FileTask]]:
     """Yield the tasks in chunks for `jobs` workers: small files travel together, large ones alone.
 
-    Towards the end chunks grow smaller, so that all workers end at about the same time (guided self-scheduling:
-    Polychronopoulos and Kuck, IEEE Transactions on Computers C-36, 1987).
+    Towards the end chunks grow smaller, so all workers end at about the same time. This is guided self-scheduling
+    (Polychronopoulos and Kuck, IEEE Transactions on Computers C-36, 1987).
 
     Unless `hash_all` (nothing is stored), each names the file that it may be a copy of. Pixels are then hardly ever
     read, so that size matters less.

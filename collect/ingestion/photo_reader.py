@@ -45,7 +45,7 @@ class FileTask:
     """A file to read.
 
     `again` asks for a working copy although one lies in the dataset (its row was lost). `twin` is the first input that
-    can have the same bytes, or this file itself where there is none: a validation then need not hash it. `sidecars` may
+    can have the same bytes, or this file itself if there is none. A validation then need not hash it. `sidecars` may
     say where it was taken. `stored` is the object that stands for a file of this machine.
     """
 
@@ -85,9 +85,9 @@ class Skipped:
 class Reading:
     """What became of one file. `sha256` is None where it was not read to its end.
 
-    `notes` are about what lies beside the file.
-    `temporary` is the unsynced working copy that the parent puts in its place; None beside a photo means that the
-    dataset already holds one of this id. `status` is (size, mtime_ns, inode) of the file that was read.
+    `notes` are about what lies beside the file. `temporary` is the unsynced working copy that the parent puts in its
+    place. None beside a photo means that the dataset already holds one of this id. `status` is (size, mtime_ns, inode)
+    of the file that was read.
     """
 
     outcome: Photo | Rejection | Skipped

@@ -1,7 +1,7 @@
 """Working copies on their way into the store: synced and renamed by threads while the workers decode.
 
-An fsync waits for the disk and not for a CPU, so several at once cost little more than one; the folders
-are synced once per commit.
+An fsync waits for the disk and not for a CPU, so several at once cost little more than one. The folders are synced once
+per commit.
 """
 
 import os

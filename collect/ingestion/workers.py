@@ -52,9 +52,9 @@ class Settings(Generic[Item, Result]):
 def process_context() -> BaseContext:
     """Return how worker processes are started: never by a fork of this process, whose threads and memory they'd copy.
 
-    On Linux they are forked off a server that has imported what they need: a worker, and the next one after each
-    that crashed, starts in milliseconds. A fork is not safe with the libraries of macOS, and Windows knows none. The
-    server is multiprocessing's own: a program that calls this package and forks off it too shares it.
+    On Linux they are forked from a server that has imported what they need. So a worker, also one after a crash, starts
+    in milliseconds. A fork is not safe with the libraries of macOS, and Windows knows none. The server is
+    multiprocessing's own: a program that calls this package and forks off it too shares it.
     """
     if sys.platform != "linux":
         return SpawnedContext()

@@ -1,4 +1,4 @@
-"""Which photo an entry of a file means: by id, by name, by time, or by where a track was at the time of a photo."""
+"""Which photo an entry of a file means: by id, name or time, or by where a track was when the photo was taken."""
 
 import dataclasses
 import re

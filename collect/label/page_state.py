@@ -104,8 +104,8 @@ def _photo(
 def _projection(frame: LocalFrame) -> dict[str, float]:
     """Return the origin and the metres per degree there: all a page needs to draw a site in metres.
 
-    The straight-line approximation is off by some centimetres at the end of a kilometre, in the drawing alone:
-    the page reads positions back through the same numbers.
+    The straight-line approximation is off by some centimetres at the end of a kilometre, but only in the drawing. The
+    page reads positions back through the same numbers.
     """
     step = 1e-3
     east_m, _ = frame.to_local(frame.origin_lon + step, frame.origin_lat)

@@ -93,8 +93,8 @@ def prediction_evidence(
 
     `position_m` (N, 2) are the labels in metres of `frame`, `label_noise_m` (N,) their ordinary noise per axis (NaN:
     not known). Stated radii are scaled by one factor so that half of the labels lie within them. Otherwise a model that
-    is too sure would report every label. A model can also fail outright; how often is read off the share of labels far
-    beyond their radii, less the share of gross labels expected.
+    is too sure would report every label. A model can also fail outright. How often is the share of labels far beyond
+    their radii, less the expected share of gross labels.
     """
     from collect.label.track import GROSS_M, GROSS_SHARE, log_ratio
 

@@ -1,12 +1,12 @@
 """What a walk's other photos say about one photo's label: a robust, smooth track without it.
 
-Every walk is a Gaussian process over time, one for east and one for north, with a Matérn 3/2 covariance: a walker's
-position and speed are continuous. Every label is the track plus noise that is either ordinary or gross, a two-part
-mixture. The prediction for a photo leaves out its whole run: photos within seconds of it with nearly the same position.
-Such photos share their fix and would only confirm one another. A fix that has jumped away often stays there for some
-photos. So the last step asks of every stretch of up to six photos whether one shared gross offset explains them.
-Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), ch. 4.2.1 (Matérn) and 5.4.2 (leaving out in
-closed form).
+Every walk is a Gaussian process over time, one for east and one for north. Its covariance is Matérn 3/2, because a
+walker's position and speed are continuous. Every label is the track plus noise that is either ordinary or gross, a
+two-part mixture. The prediction for a photo leaves out its whole run: photos within seconds of it with nearly the same
+position. Such photos share their fix and would only confirm one another. A fix that has jumped away often stays there
+for some photos. So the last step asks of every stretch of up to six photos whether one shared gross offset explains
+them. Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), ch. 4.2.1 (Matérn) and 5.4.2 (leaving
+out in closed form).
 """
 
 import dataclasses
@@ -265,8 +265,8 @@ def _stretch_logit(
 def _odds_of_photos(evidence: FloatArray) -> FloatArray:
     """Return the log odds (N,) that each photo is in a displaced stretch; `evidence` is by length - 1 and first photo.
 
-    What the rest of a stretch explains without the photo is taken off, or every neighbour of a gross label would
-    be accused along with it.
+    What the rest of a stretch explains without the photo is subtracted. Otherwise every neighbour of a gross label
+    would be reported along with it.
     """
     longest, count = evidence.shape
     # the best explanation by any stretch within a stretch, or by none

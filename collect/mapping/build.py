@@ -89,8 +89,9 @@ def make_basemap(
 ) -> BasemapReport:
     """Make the basemap of a dataset (a folder) or of a site (a name or a polygon's file) and write it.
 
-    A dataset keeps it as ``basemap.parquet``, written under its lock; for a site it goes to `out`, ``basemap.parquet``
-    of the working folder where that is None. Raises UsageError, NotFoundError, InvalidDatasetError, DatasetLockedError.
+    A dataset keeps it as ``basemap.parquet``, written under its lock. For a site it goes to `out` (None:
+    ``basemap.parquet`` in the working folder). Raises UsageError, NotFoundError, InvalidDatasetError,
+    DatasetLockedError.
     """
     root = Path(target)
     dataset = Dataset.open(root) if root.is_dir() else None

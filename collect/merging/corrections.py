@@ -40,8 +40,9 @@ def merged_corrections(
     """Return the lines of both about the photos `kept`, in order of time, each once, and the conflicts.
 
     Lines that both have (one dataset began as a copy of the other) count once. Each dataset's own order stays, whatever
-    its clock said. A line that takes another back becomes a line of its own where somebody else's came between: it says
-    where the photo stands now, like every line. The digests are of the old chains: `write_corrections` makes them anew.
+    its clock said. If somebody else's line came between, a line that takes another back becomes an ordinary line. It
+    says where the photo is now, like every line. The digests are of the old chains: `write_corrections` makes them
+    anew.
     """
     common = 0
     while common < min(len(first), len(second)) and first[common].digest == second[common].digest:

@@ -1,7 +1,7 @@
 """What of a dataset an earlier version wrote otherwise than this one, and its rewriting, file by file.
 
 Every version opens the datasets of all before it: nothing has to be migrated. Who does it has one folder that any tool
-of today reads alike, with digests in every file. Each file is replaced in one step and stands for itself, so that a
+of today reads alike, with digests in every file. Each file is replaced in one step, independently of the others. So a
 kill leaves a dataset that verifies, and a rerun does the rest.
 """
 

@@ -1,7 +1,7 @@
 """The walk over the inputs: every name below them ends up in the count, whatever it is.
 
-Names are bytes until they are shown. Symbolic links are never followed below an argument (the argument
-itself may be one, as with ``find -H``), so that loops cannot arise and nothing is counted twice.
+Names are bytes until they are shown. Symbolic links are never followed below an argument, so loops cannot arise and
+nothing is counted twice. The argument itself may be one, as with ``find -H``.
 """
 
 import dataclasses

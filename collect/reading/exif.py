@@ -1,7 +1,7 @@
 """EXIF to facts, read with Pillow behind one boundary.
 
-Mutated blocks made the reader raise SyntaxError, struct.error, TypeError, ValueError and others, so the
-boundary is `Exception`; running out of memory is left to the worker's own limit.
+Mutated blocks made the reader raise SyntaxError, struct.error, TypeError, ValueError and others, so the boundary is
+`Exception`. The worker's own limit handles memory that runs out.
 """
 
 import warnings

@@ -35,7 +35,7 @@ class StoredObject:
     """An object to read: `store` opens its file system, `key` is its path there. None of both is for people.
 
     `size` is in bytes, None where the store does not say. `version` changes when the object does: its ETag, else a
-    checksum or the time of its last change; None where the store tells nothing of it.
+    checksum or the time of its last change. It is None if the store tells nothing of it.
     """
 
     store: str

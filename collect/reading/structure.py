@@ -41,8 +41,8 @@ class Structure:
     `header_bytes` is where the pixels of a JPEG start: all metadata lies before. `tables` are the segments before them
     that a decoder needs.
 
-    Only JPEGs of one sequential scan with 8 bits are plain: past their header, a decoder can only complain
-    about damage in the coded pixels themselves.
+    Only JPEGs of one sequential scan with 8 bits are plain. Past their header, a decoder can only complain about damage
+    in the coded pixels.
     """
 
     cut_off: str | None = None

@@ -17,8 +17,8 @@ Colour: TypeAlias = tuple[int, int, int]
 def generator(seed: int, *keys: str | int) -> np.random.Generator:
     """A random generator that depends on `seed` and `keys` alone.
 
-    Every building, walk and photo draws from a generator of its own, so that adding one, or rendering
-    in another order or process, changes none of the others.
+    Every building, walk and photo draws from its own generator. So adding one, or rendering in another order or
+    process, changes none of the others.
     """
     words = [zlib.crc32(str(key).encode()) for key in keys]
     return np.random.default_rng([seed, *words])

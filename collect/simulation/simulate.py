@@ -5,8 +5,8 @@
     OUT/masks/IMG_0001.jpg.png   with `masks`: what each pixel shows (`img2gps.masks`), upright; OUT/masks/classes.csv
     OUT/basemap.parquet           the map of the campus: its buildings with names and doors, paths, lawns, trees
 
-The photos are rendered, not taken: they exercise every step of the toolkit and say nothing about how well a model
-does on a real site.
+The photos are rendered, not taken. They exercise every step of the toolkit, and say nothing about how well a model does
+on a real site.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Copies and edits of one photo, known by their names: ``IMG_E7.JPG`` is an edit of ``IMG_7.HEIC``.
 
-iOS writes edits as ``IMG_E7``, Google Photos as ``IMG_7-edited``, Samsung as ``IMG_7(1)`` or ``IMG_7 (edited)``,
-Android's editor as ``IMG_7~2``; a live photo gives one name two endings. A name alone proves nothing (two phones count
+iOS writes edits as ``IMG_E7``, Google Photos as ``IMG_7-edited``. Samsung writes ``IMG_7(1)`` or ``IMG_7 (edited)``,
+Android's editor ``IMG_7~2``. A live photo gives one name two endings. A name alone proves nothing (two phones count
 alike, and start again at 1): folder, time and camera must not contradict it.
 """
 

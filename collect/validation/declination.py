@@ -21,8 +21,8 @@ _LEAST_HORIZONTAL_NT: Final = (
 def declination_deg(lon: float, lat: float, moment: datetime) -> float | None:
     """Return what to add to a magnetic bearing at sea level, degrees east of north; None where no compass works.
 
-    The model covers 2010 to 2030; before and after it the nearest end of its range is taken, about 0.1 degrees a year
-    off in most places.
+    The model covers 2010 to 2030. Before and after, the nearest end of its range counts, about 0.1 degrees a year off
+    in most places.
     """
     year = moment.year + (moment.timetuple().tm_yday - 1) / 366
     year = min(max(year, float(_FIRST_EPOCH)), float(_LAST_EPOCH + _EPOCH_YEARS))

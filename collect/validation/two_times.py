@@ -1,7 +1,7 @@
 """The camera's clock beside the GPS's stamp: whether the two contradict each other, how, and which is believed.
 
 An old fix is no contradiction: its stamp lies seconds to hours before the clock, and nothing else explains the
-distance. docs/reference/positions-and-times.md has the table of what is one:
+distance. These are contradictions (docs/reference/positions-and-times.md has the table):
 
 - a whole number of 1,024 weeks (the week counter of the GPS has ten bits, IS-GPS-200, 20.3.3.3.1.1);
 - the camera's own offset (a stamp in local time), or a day (a local day with the clock of UTC);

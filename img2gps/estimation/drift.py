@@ -56,8 +56,8 @@ def drift_along_walk(
 ) -> DriftAlongWalk:
     """Return the drift at the N photos of one walk.
 
-    `likelihood` (N, G, G) is that of each drift by what a photo shows, `seconds` (N,) when it was taken, in order;
-    `offsets_m` (G,) are those of `drift_offsets`.
+    `likelihood` (N, G, G) is that of each drift by what a photo shows. `seconds` (N,) is when it was taken, in order,
+    and `offsets_m` (G,) are those of `drift_offsets`.
     """
     steps = _steps(len(offsets_m), seconds, drift, offsets_m)
     before, total = _forward(likelihood, steps, drift, offsets_m)

@@ -20,8 +20,8 @@ class RefusedError(Exception):
 class Limits:
     """Bytes of a photo and of a request, photos of a request, bytes of all requests in memory, seconds.
 
-    `decode_s` and `worker_bytes` are what one photo may take to decode, `upload_s` what a body may take to arrive,
-    `requests` how many are answered at once.
+    `decode_s` and `worker_bytes` limit the decoding of a photo, and `upload_s` the arrival of a body. `requests` is how
+    many are answered at once.
     """
 
     photo_bytes: int = MAX_FILE_BYTES

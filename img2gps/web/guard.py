@@ -29,8 +29,8 @@ _COOKIE: Final = "img2gps_token"
 class Bodies:
     """The requests with a body that a server reads, and what it is called in its sentences.
 
-    `kinds` are content types, ``image/*`` all that begin so; `most_bytes` is the largest body that says its length, and
-    a server with `with_length` takes no other. `open_paths` answer without a token.
+    `kinds` are content types; ``image/*`` means all that begin so. `most_bytes` is the largest body that states its
+    length, and a server with `with_length` takes no other. `open_paths` answer without a token.
     """
 
     command: str

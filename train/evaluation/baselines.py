@@ -1,7 +1,7 @@
 """What can be had without a model, and what no retrieval could beat: the frame around a model's figures.
 
-Every function takes positions in local east/north metres, shape (N, 2), and returns positions or distances
-in the same metres; `train.evaluation.references` turns them into geodesic errors.
+Every function takes positions in local east/north metres, shape (N, 2), and returns positions or distances in the same
+metres. `train.evaluation.references` turns them into geodesic errors.
 """
 
 from collections.abc import Sequence

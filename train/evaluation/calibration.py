@@ -154,8 +154,8 @@ def familiar_figures(
 ) -> FamiliarityFigures:
     """Return how many photos look unlike the site to the model, its interval, and the figures of both kinds apart.
 
-    On the site one in twenty is expected to (`UNFAMILIAR_BELOW`); more say that the photos show what the training
-    photos did not: other places, light or cameras.
+    On the site one in twenty is expected to (`UNFAMILIAR_BELOW`). More mean that the photos show something new: other
+    places, light or cameras.
     """
     unfamiliar = familiarity < UNFAMILIAR_BELOW
     return FamiliarityFigures(

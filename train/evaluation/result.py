@@ -116,11 +116,10 @@ class EvaluationResult:
     """One run's evaluation.
 
     `references` are under the keys of `train.evaluation.references.REFERENCES`; `skill` under rmse_m, mean_m and
-    median_m, without those of which the mean predictor is never wrong. What says how sure the model is
-    (`calibration`, `risk_coverage`, `abstention`, `familiarity`) is None where it states no such thing, and
-    `abstention` where it was not asked for. `whole_walks` is None where walks cannot be located together,
-    `truth` where fewer than 20 photos are scored, `forecast` but for all folds of five walks and more. `scores`
-    has a row per photo (`train.evaluation.scores`).
+    median_m, without those of which the mean predictor is never wrong. `calibration`, `risk_coverage`, `abstention` and
+    `familiarity` are None if the model does not say how sure it is. `abstention` is also None if it was not asked for.
+    `whole_walks` is None if walks cannot be located together, and `truth` if fewer than 20 photos are scored.
+    `forecast` needs all folds of five walks or more. `scores` has a row per photo (`train.evaluation.scores`).
     """
 
     scored: Scored

@@ -30,11 +30,11 @@ def scores_frame(
 ) -> "pd.DataFrame":
     """Return the scores of N photos, in the order of `rows`.
 
-    `predictions` (see `train.inference.predictions`) covers every id of `rows`. Beside the columns of both: `error_m`
-    (geodesic, against today's label), `clock_s`, `day` (local date), `light`, `device_name`, `east_m`, `north_m`,
-    `pred_east_m`, `pred_north_m` (metres of the site's frame), `nearest_train_m`, `mean_predictor_m`, `walk_error_m`.
-    The last is the error where the photos of a walk are located together (NaN if the model cannot).
-    The `cause` of an error comes later (`train.evaluation.causes`).
+    `predictions` (see `train.inference.predictions`) covers every id of `rows`. It has the columns of both, and
+    `error_m` (geodesic, against today's label), `clock_s`, `day` (local date), `light` and `device_name`. `east_m`,
+    `north_m`, `pred_east_m` and `pred_north_m` are in metres of the site's frame. Errors are `nearest_train_m`,
+    `mean_predictor_m` and `walk_error_m`. The last is the error where the photos of a walk are located together (NaN if
+    the model cannot). The `cause` of an error comes later (`train.evaluation.causes`).
     """
     import pandas as pd
 

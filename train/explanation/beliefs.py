@@ -24,8 +24,8 @@ _POINT_M: Final = 25.0  # of a point alone: half agrees at this distance, next t
 class Beliefs:
     """Answers to N photos, (N,) metres of the run's frame, and the natural logarithms (N,) of a place's probability.
 
-    `log_prob` is None of a model that gives points alone. `agreement` (N, P) says how well an answer
-    agrees with each of P places: the place's probability, of a model that gives points 1 / (1 + (metres / 25)^2).
+    `log_prob` is None of a model that gives points alone. `agreement` (N, P) says how well an answer agrees with each
+    of P places. It is the place's probability, or 1 / (1 + (metres / 25)^2) for a model that gives points.
     """
 
     east_m: FloatArray

@@ -1,10 +1,10 @@
 """Whether a window tells a photo's place at all: its effect at the true place, beside that at other places of the site.
 
 A network with random weights answers something, too, and what fills a window changes that answer. But its answers know
-nothing of the place: what a fill does to the true place, it might as well do to any other. So the effect at the true
-place is ranked among those at other places where photos of the site were taken. Of each of these, the largest effect of
-all windows counts, which corrects for looking at many windows (Westfall and Young, "Resampling-Based Multiple Testing",
-1993, the single-step maximum). A model that knows nothing has a window above noise in one of twenty photos.
+nothing of the place. A fill changes the true place as much as any other. So the effect at the true place is ranked
+among those at other places where photos of the site were taken. Of each of these, the largest effect of all windows
+counts, which corrects for looking at many windows. This is the single-step maximum of Westfall and Young,
+"Resampling-Based Multiple Testing", 1993. A model that knows nothing has a window above noise in one of twenty photos.
 """
 
 import dataclasses

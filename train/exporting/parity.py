@@ -25,7 +25,7 @@ _COARSE: Final = 6
 class Parity:
     """N photos located by a run and by its export: `distance_m` (N,) between the two positions.
 
-    `radius_share` (N, 2) is by how much the radii of 50 % and 90 % differ, as a share of the run's; None where the
+    `radius_share` (N, 2) is by how much the radii of 50 % and 90 % differ, as a share of the run's. It is None if the
     model has none. `familiarity` (N,) is by how much the p-values differ, None where it tells none.
     """
 

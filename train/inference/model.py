@@ -30,10 +30,10 @@ class Model:
         """Return one prediction per photo, in their order.
 
         A photo is a path, a `PIL.Image`, or a uint8 array (height, width, 3) of sRGB pixels. A prediction has lon and
-        lat in degrees, `radius_50_m` and `radius_90_m` (None where the model has none), `familiarity`, and `error`,
-        which says why a file cannot be read. With `walks`, photos that one camera took at most ten minutes apart are
-        located together; their EXIF says so, and pixels without EXIF stand alone. Raises UsageError for anything else
-        than a photo, and for `walks` of a model that gives points alone.
+        lat in degrees, `radius_50_m` and `radius_90_m` (None if the model has none) and `familiarity`. `error` says why
+        a file cannot be read. With `walks`, photos that one camera took at most ten minutes apart, by their EXIF, are
+        located together. Pixels without EXIF are located alone. Raises UsageError for anything else than a photo, and
+        for `walks` of a model that gives points alone.
         """
         given = [photos] if isinstance(photos, str | Path | Image.Image | np.ndarray) else list(photos)
         sources = [_source(photo, number) for number, photo in enumerate(given, start=1)]

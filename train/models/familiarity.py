@@ -29,8 +29,8 @@ class Power:
     def of(cls, familiarity: FloatArray, *, below: float, seed: int) -> Self:
         """Return the power by the familiarity (N,) of N strangers; below `below` a photo is unlike the site.
 
-        Walks are drawn among the strangers. How well their photos agree is not asked, for photos of one place
-        elsewhere may agree by chance: walks are found out no less often than this.
+        Walks are drawn among the strangers. How well their photos agree is not asked, because photos of one place
+        elsewhere may agree by chance. Walks are noticed no less often than this.
         """
         draws = np.random.default_rng([seed, len(familiarity)])
         walks = draws.choice(familiarity, size=(_WALKS, _WALK_PHOTOS))

@@ -27,9 +27,9 @@ class World:
     def shard(self, rows: Tensor) -> tuple[Tensor, float]:
         """Return this process's part of a batch and the weight of its loss.
 
-        Gradients are averaged over processes, so each weighs its summed loss by size / batch: the result is
-        the gradient of the whole batch however unevenly it divides. A process left without a photo takes the
-        first one with weight zero, because all must take part in every exchange.
+        Gradients are averaged over processes, so each weighs its summed loss by size / batch. The result is the
+        gradient of the whole batch, however unevenly it divides. A process left without a photo takes the first one
+        with weight zero, because all must take part in every exchange.
         """
         part = rows[self.rank :: self.size]
         return (part, self.size / len(rows)) if len(part) else (rows[:1], 0.0)

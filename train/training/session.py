@@ -42,8 +42,8 @@ def start_run(
 ) -> RunFolder:
     """Train on the dataset at `root` and return the finished run, a new folder in `runs`.
 
-    With `folds`, one model per fold of the dataset is trained on the other folds, and the photos it has not
-    seen are located by it (``folds/predictions.parquet``). Raises what `fit_model` raises.
+    With `folds`, one model per fold of the dataset is trained on the other folds. It locates the photos it has not seen
+    (``folds/predictions.parquet``). Raises what `fit_model` raises.
     """
     from train.models.network.checkpointer import made_by
 
@@ -70,9 +70,9 @@ def start_run(
 def resume_run(path: Path, *, epochs: int | None = None) -> RunFolder:
     """Go on with a run where its last checkpoint stands, or where `path` (``RUN/previous``) does; return it.
 
-    `epochs` makes the run longer, on the schedule of a run of that length. Raises NotFoundError,
-    InvalidCheckpointError naming a damaged file, InvalidDatasetError where the training photos have changed,
-    UsageError where more than `epochs` are done, RunLockedError where another process trains it.
+    `epochs` makes the run longer, on the schedule of a run of that length. Raises NotFoundError, InvalidCheckpointError
+    naming a damaged file, and InvalidDatasetError if the training photos have changed. Raises UsageError if more than
+    `epochs` are done, and RunLockedError if another process trains it.
     """
     run = open_run(path)
     with _held(run):

@@ -2,8 +2,8 @@
 
 A baseline JPEG (ITU-T T.81) is a row of units of 8 x 8 or 16 x 16 pixels, each Huffman-coded. In a hidden unit every
 frequency but the mean is dropped. The means of neighbouring units become one: a mosaic of at most `_CELLS` x `_CELLS`
-tiles a region. All other units are copied bit by bit; only the one number of the next unit that counts from a mean
-before it is written anew. Decoding, changing and encoding again would change every pixel a little.
+tiles a region. All other units are copied bit by bit. Only one number changes: that of the next unit which counts from
+a mean before it. Decoding, changing and encoding again would change every pixel a little.
 """
 
 import dataclasses

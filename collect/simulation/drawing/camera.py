@@ -12,8 +12,8 @@ from collect.simulation.arrays import Doubles
 class Viewpoint:
     """A pinhole camera `eye_m` above the ground.
 
-    `heading_deg` is clockwise from north. Pitch (up is positive) and roll are small and shift the image instead of
-    turning it, which keeps upright edges upright, as phones do when they correct perspective.
+    `heading_deg` is clockwise from north. Pitch (up is positive) and roll are small, and shift the image instead of
+    turning it. That keeps upright edges upright, as phones do when they correct perspective.
     """
 
     east_m: float

@@ -26,8 +26,8 @@ BUILDING = CLASSES.index("building")
 class _Seen:
     """The visible spans of walls; the other arrays, of length n, say where each meets its wall.
 
-    `wall` counts the walls hit, `far_m` lies along the heading, `along_m` from the wall's start, `slant` is how many
-    times a wall seen aslant is shortened.
+    `wall` counts the walls hit. `far_m` is measured along the heading, `along_m` from the wall's start. `slant` is how
+    many times a wall seen aslant is shortened.
     """
 
     spans: Spans

@@ -49,8 +49,8 @@ _Content = tuple[dict[str, Tensor], dict[str, Any], dict[str, Tensor]]
 class Checkpointer:
     """Writes a run's metrics and checkpoints, and takes training up again from them.
 
-    Order per epoch: the line of metrics, ``best``, ``last``. Killed anywhere in between, the run resumes from the
-    ``last`` that is there, drops the lines ahead of it and comes to the same ``best`` again. If epochs are so short
+    Order per epoch: the line of metrics, ``best``, ``last``. After a kill anywhere in between, the run resumes from the
+    ``last`` that is there. It drops the lines ahead of it and comes to the same ``best`` again. If epochs are so short
     that writing would take more than a tenth of the time, checkpoints wait in memory. They wait for their turn, the end
     or an interruption, whichever comes first (`flush`).
     """

@@ -10,9 +10,9 @@ __all__ = ["learning_rate"]
 def learning_rate(config: NetworkConfig, progress_epochs: float) -> float:
     """Return the learning rate at a point in training, measured in epochs (2.5: halfway through the third).
 
-    ``step`` multiplies by `step_gamma` every `step_epochs`, as torch's StepLR does when stepped per
-    epoch; ``cosine`` falls to zero at the last step (Loshchilov and Hutter, "SGDR", ICLR 2017). A warm-up
-    rises linearly to whatever follows it.
+    ``step`` multiplies by `step_gamma` every `step_epochs`, as torch's StepLR does when stepped per epoch. ``cosine``
+    falls to zero at the last step (Loshchilov and Hutter, "SGDR", ICLR 2017). A warm-up rises linearly to whatever
+    follows it.
     """
     if progress_epochs < config.warmup_epochs:
         # the tiny offset keeps the very first step from being a step of nothing

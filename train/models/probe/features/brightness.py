@@ -44,10 +44,10 @@ def _shown(images: Tensor) -> Tensor:
 class LightCorrection:
     """Takes off vectors what a parabola in brightness foretells of them, fitted to training photos by ridge regression.
 
-    Hoerl and Kennard, "Ridge Regression", Technometrics 12 (1970); the pull towards none is `_PRIOR`.
-    Photos by day and by night lie apart in feature space; their means can be made to meet without knowing which was
-    taken where. `bounds` (2,) is the range of brightness of the training photos: what is darker or brighter counts as
-    its end, for a parabola knows nothing beyond. `offset` (2,) is the mean of the basis, `coefficients` is (2, D).
+    Hoerl and Kennard, "Ridge Regression", Technometrics 12 (1970); the pull towards none is `_PRIOR`. Photos by day and
+    by night lie apart in feature space. Their means can be made equal without knowing which was taken where. `bounds`
+    (2,) is the range of brightness of the training photos. Darker or brighter photos count as its end, because a
+    parabola knows nothing beyond. `offset` (2,) is the mean of the basis, `coefficients` is (2, D).
     """
 
     bounds: Tensor

@@ -48,9 +48,9 @@ class Descriptors:
 class DescriptorModel:
     """Features to what the heads compare, by whitenings fitted on training photos.
 
-    There is one per backbone for pooled features, and one per network for local ones: features of one size
-    can then be compared with those of another. Before pooled features are whitened, what light alone
-    makes of them is taken off by `light`, which is empty where `config.even_light` is off.
+    There is one per backbone for pooled features, and one per network for local ones. So features of one size can be
+    compared with those of another. Before pooled features are whitened, what light alone makes of them is taken off by
+    `light`, which is empty where `config.even_light` is off.
     """
 
     light: tuple[LightCorrection, ...]
@@ -66,8 +66,8 @@ class DescriptorModel:
     def fit(cls, features: Features, poses: Poses, config: ProbeConfig) -> Self:
         """Return the model fitted on training photos.
 
-        The metric of pooled features is learnt where two walks show one view (`config.pair_m`), else
-        the photos are whitened without regard to where they were taken.
+        The metric of pooled features is learnt from views that two walks show (`config.pair_m`). Without these, the
+        photos are whitened without regard to where they were taken.
         """
         light = tuple(LightCorrection.fit(part, features.brightness) for part in features.pooled if config.even_light)
         return cls(

@@ -127,9 +127,10 @@ def _chamfers(queries: Tensor, others: Tensor, index: Tensor) -> Tensor:
 def chamfer(query: Tensor, others: Tensor) -> Tensor:
     """Return the similarity of one grid (rows, columns, k) to S others (S, rows, columns, k), maybe packed, shape (S,).
 
-    The mean over local vectors of the squared cosine to the best match, at most a sixth of the rows (rounded up) away,
-    both ways and summed. After Razavian et al., "Visual Instance Retrieval with Deep Convolutional Networks",
-    2016 (best match per local patch), with the square from Tolias et al., "Selective match kernels", 2016.
+    It is the mean over local vectors of the squared cosine to the best match, both ways and summed. A match is at most
+    a sixth of the rows (rounded up) away. The best match per local patch follows Razavian et al., "Visual Instance
+    Retrieval with Deep Convolutional Networks", 2016. The square follows Tolias et al., "Selective match kernels",
+    2016.
     """
     rows, columns, width = query.shape
     apart = _kept_penalty(rows, columns, query.device)
