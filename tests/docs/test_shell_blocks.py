@@ -1,0 +1,106 @@
+"""What the pages tell a reader to type works: each command of each shell block is run, or says why not."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import rich_click as click
+from documented_scene import SMALL, make_scene, stand_ins
+from sentences import pages
+from shell_blocks import Step, steps_of
+
+from img2gps.cli import cli, run
+from img2gps.progress import stderr
+from tests.train.colours import without_curves
+
+ROOT = Path(__file__).parents[2]
+# Other people's programs are not tried here.
+OTHERS = {
+    "pip": "it installs packages",
+    "venv/bin/pip": "it installs packages",
+    "python": "it starts a server, or a benchmark of minutes",
+    "curl": "it asks a server",
+    "docker": "it builds a container",
+    "hf": "it asks the Hub",
+    "torchrun": "it wants several GPUs",
+    "pytest": "it would run this test",
+}
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def told(page: Path) -> list[Step]:
+    """Return the commands of this program on a page."""
+    return [step for step in steps_of(page) if step.words[0] == "img2gps"]
+
+
+PAGES = [page for page in pages() if "reference/commands" not in str(page)]
+WITH_COMMANDS = [page for page in PAGES if any(step.how != "not run" for step in told(page))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_command_on_a_page_is_one_with_its_options(page: Path) -> None:
+    """Commands within sentences, too, and those that are not run."""
+    inline = re.findall(r"`img2gps ([^`]+)`", page.read_text(encoding="utf-8"))
+    for words in [step.words[1:] for step in told(page)] + [tuple(shlex.split(text)) for text in inline]:
+        context: click.Context = click.Context(cli, info_name="img2gps")
+        command, rest = cli.get_command(context, words[0]), list(words[1:])
+        if words[0].startswith("-") or words[0].isupper():
+            continue
+        assert command is not None, f"{name(page)}: there is no command {words[0]}"
+        if isinstance(command, click.Group) and rest:
+            command, rest = command.get_command(context, rest[0]), rest[1:]
+        assert command is not None
+        known = {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
+        for option in (word for word in rest if re.match(r"--?[a-z]", word)):
+            assert option.partition("=")[0] in known | {"--help"}, f"{name(page)}: {' '.join(words)}: no {option}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_command_that_is_not_run_says_why(page: Path) -> None:
+    for step in steps_of(page):
+        if step.words[0] != "img2gps":
+            assert step.words[0] in OTHERS or step.reason, f"{name(page)}:{step.line}: {step.text} is nobody's"
+
+
+def test_most_commands_are_run() -> None:
+    steps = [step for page in PAGES for step in told(page)]
+    run_ones = [step for step in steps if step.how == "run"]
+    assert len(run_ones) >= 0.7 * len(steps), "\n".join(f"{step.text}: {step.reason}" for step in steps if step.reason)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_scene(tmp_path_factory.mktemp("scene"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=name)
+def test_the_commands_of_a_page_work(
+    page: Path, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(scene, tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    without_curves(monkeypatch)
+    for variable, value in SMALL.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr("train.evaluation.evaluate.write_plots", lambda *_, **__: [])  # tests of their own draw them
+    names, failed = stand_ins(scene), []
+    for step in told(page):
+        if step.how == "not run":
+            continue
+        words = [placed(names.get(word, word)) for word in step.words[1:]] + ["--dry-run"] * (step.how == "dry run")
+        code = run(words)
+        said = capfd.readouterr().err.strip().splitlines()[-3:]
+        if code != step.code:
+            failed.append("\n".join([f"{name(page)}:{step.line}: exit {code}: {step.text}", *said]))
+    assert not failed, "\n\n".join(failed)
+
+
+def placed(word: str) -> str:
+    """Return a word of a page as it is called in the scene, which is home and root at once."""
+    return word.removesuffix("...").removeprefix("~/").removeprefix("/")
