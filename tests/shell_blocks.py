@@ -19,7 +19,9 @@ from typing import Literal
 How = Literal["run", "not run", "dry run"]
 
 PROGRAMS = ("img2gps", "pip", "python", "python3.11", "pytest", "curl", "torchrun", "docker", "git", "sha256sum")
-_COMMENT = re.compile(r"<!--\s*(not run|dry run|exit (?P<code>\d+)):\s*(?:`(?P<start>[^`]+)`:)?\s*(?P<reason>.+?)\s*-->")
+_COMMENT = re.compile(
+    r"<!--\s*(not run|dry run|exit (?P<code>\d+)):\s*(?:`(?P<start>[^`]+)`:)?\s*(?P<reason>.+?)\s*-->"
+)
 _FENCE = re.compile(r"\s*(```+)\s*(\S*)")
 
 

@@ -12,15 +12,17 @@ from sentences import pages
 from shell_blocks import Step, steps_of
 
 from img2gps.cli import cli, run
-from img2gps.progress import stderr
 from tests.train.colours import without_curves
 
 ROOT = Path(__file__).parents[2]
+# Tutorials build on each other: a test of their own follows them.
+TUTORIALS = ROOT / "docs" / "tutorials"
 # Other people's programs are not tried here.
 OTHERS = {
     "pip": "it installs packages",
     "venv/bin/pip": "it installs packages",
     "python": "it starts a server, or a benchmark of minutes",
+    "cp": "a tutorial's own test copies the folder",
     "curl": "it asks a server",
     "docker": "it builds a container",
     "hf": "it asks the Hub",
@@ -39,7 +41,9 @@ def told(page: Path) -> list[Step]:
 
 
 PAGES = [page for page in pages() if "reference/commands" not in str(page)]
-WITH_COMMANDS = [page for page in PAGES if any(step.how != "not run" for step in told(page))]
+WITH_COMMANDS = [
+    page for page in PAGES if page.parent != TUTORIALS and any(step.how != "not run" for step in told(page))
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
