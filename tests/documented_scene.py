@@ -53,28 +53,28 @@ def make_scene(root: Path) -> Path:
 
 def stand_ins(root: Path) -> dict[str, str]:
     """Return what stands in the scene for the ids and names that a guide shows as examples."""
-    frame = Dataset.open(root / "quad").frame()
-    _, second, *_, last = frame.to_dict("records")
+    _, second, *others = Dataset.open(root / "quad").frame().to_dict("records")
+    last = next(photo for photo in others if photo["device"] != second["device"])
     return {
         "3f2a9c04b1": second["id"][:10],
         "a1b2c3d4": second["device"],
         "20251222-094711-a1b2c3": last["walk"],
         "tuesday/IMG_01*.jpg": last["source_name"],
-        "our-lab/quad": "quad-hub",
     }
 
 
 def _runs(root: Path) -> None:
-    """Put the runs of an earlier version there, and train one more; each is told where its dataset is."""
+    """Put a run of an earlier version there, told where its dataset is, and train one more under several names."""
     with tarfile.open(EARLIER / "runs.tar.xz") as archive:
         archive.extractall(root, filter="data")
-    for earlier, name in (("network", "default-001"), ("probe", "folds-001")):
-        run = (root / "runs" / earlier).rename(root / "runs" / name)
-        config = run / "config.toml"
-        config.write_text(config.read_text().replace('"/home/student/quad"', '"quad"'), encoding="utf-8")
+    shutil.rmtree(root / "runs" / "network")
+    run = (root / "runs" / "probe").rename(root / "runs" / "folds-001")
+    config = (run / "config.toml").read_text(encoding="utf-8")
+    (run / "config.toml").write_text(config.replace('"/home/student/quad"', '"quad"'), encoding="utf-8")
     small = {"model": "timm/test_efficientnet", "weights": "none", "size": 32, "epochs": 1, "threads": 1}
     train("quad", preset="quick", name="quick-001", **small)
-    shutil.copytree("runs/quick-001", "RUN")
+    for copy in ("runs/default-001", "RUN"):
+        shutil.copytree("runs/quick-001", copy)
 
 
 def _walks(root: Path) -> None:

@@ -49,7 +49,8 @@ WITH_COMMANDS = [
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_a_command_on_a_page_is_one_with_its_options(page: Path) -> None:
     """Commands within sentences, too, and those that are not run."""
-    inline = re.findall(r"`img2gps ([^`]+)`", page.read_text(encoding="utf-8"))
+    text = re.sub(r"<!--.*?-->", "", page.read_text(encoding="utf-8"), flags=re.S)
+    inline = re.findall(r"`img2gps ([^`]+)`", text)
     for words in [step.words[1:] for step in told(page)] + [tuple(shlex.split(text)) for text in inline]:
         context: click.Context = click.Context(cli, info_name="img2gps")
         command, rest = cli.get_command(context, words[0]), list(words[1:])
