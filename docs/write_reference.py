@@ -1,5 +1,6 @@
 """Write the reference pages that follow from the code: ``python docs/write_reference.py``. A test holds them to it."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -22,6 +23,7 @@ def pages() -> dict[str, str]:
         "reasons.md": reasons_page(),
         "exit-codes.md": exit_codes_page(),
         "manifest.md": manifest_page(),
+        "json.md": json_page(),
     }
 
 
@@ -145,6 +147,44 @@ with corrections applied. Units stand in the names. Times are UTC. [Positions an
 where values come from.
 
 {table(("column", "type", "may be empty", "since schema"), rows)}"""
+
+
+def json_page() -> str:
+    """Return the page of what commands print with ``--json``, from the schemas beside it."""
+    text = f"""{_BY_HAND}
+
+# JSON output
+
+With `--json` a command prints one JSON document on stdout. Messages stay on stderr. Keys may be added, and never change
+their name or meaning. `null` means not known, or too little data.
+
+Each document has a JSON Schema (draft 2020-12) in `docs/reference/schemas`. Tests check real output against it. What
+`POST /v1/locate` answers is described by the service itself, at `/openapi.json`.
+"""
+    for path in sorted((HERE / "schemas").glob("*.json")):
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        name = schema["title"].removesuffix(" --json")
+        listed = schema["type"] == "array"
+        inner = schema["items"] if listed else schema
+        rows = [
+            (
+                f"`{key}`",
+                _json_kind(value, schema),
+                value.get("description", ""),
+                "yes" if key in inner["required"] else "",
+            )
+            for key, value in inner["properties"].items()
+        ]
+        text += f"\n## {name}\n\n[Schema](schemas/{path.name})" + (", a list of objects" if listed else "") + "\n\n"
+        text += table(("key", "type", "meaning", "always there"), rows)
+    return text
+
+
+def _json_kind(value: dict[str, Any], schema: dict[str, Any]) -> str:
+    if "$ref" in value:
+        value = schema["$defs"][value["$ref"].rpartition("/")[2]]
+    kinds = value.get("type", "any")
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
 
 
 def main() -> None:

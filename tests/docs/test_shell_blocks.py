@@ -1,10 +1,13 @@
-"""What the pages tell a reader to type works: each command of each shell block is run, or says why not."""
+"""What the pages tell a reader to type works, or says why not; and JSON is as the reference says."""
 
+import json
 import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 import rich_click as click
 from documented_scene import SMALL, make_scene, stand_ins
@@ -109,3 +112,90 @@ def test_the_commands_of_a_page_work(
 def placed(word: str) -> str:
     """Return a word of a page as it is called in the scene, which is home and root at once."""
     return word.removesuffix("...").removeprefix("~/").removeprefix("/")
+
+
+SCHEMAS = ROOT / "docs" / "reference" / "schemas"
+# What stands in `schemas` under the name of a command: the words that print it in the scene, in this order.
+PRINTED = {
+    "version": "--version",
+    "simulate": "simulate new --dry-run",
+    "doctor": "doctor walks/monday",
+    "validate": "validate campus/photos walks/monday --site site.geojson",
+    "ingest": "ingest campus/photos walks/monday quad",
+    "verify": "verify quad",
+    "basemap": "basemap quad --layer campus/basemap.parquet",
+    "audit": "audit quad",
+    "label-queue": "label quad --queue",
+    "label-export": "label quad --export again.geojson",
+    "label-import": "label quad --import corrections.geojson",
+    "split": "split quad --dry-run",
+    "site-check": "site check site.geojson",
+    "site-draw": "site draw new.geojson --on walks/monday --accept --dry-run",
+    "publish": "publish quad quad-hub --license cc-by-4.0",
+    "fetch": "fetch quad-hub quad-2",
+    "forget": "forget quad 3f2a9c04b1 --dry-run",
+    "merge": "merge quad media/stick/quad --into both --dry-run",
+    "migrate": "migrate quad --dry-run",
+    "train": "train quad --preset published --size 32",
+    "ablate": "ablate quad --preset published --model timm/test_efficientnet --lr 1e-3 --dry-run",
+    "export": "export runs/quick-001 OUT --dry-run",
+    "predict": "predict runs/quick-001 photos",
+    "evaluate": "evaluate runs/quick-001",
+    "evaluate-several": "evaluate runs/quick-001 runs/default-001",
+    "explain": "explain runs/quick-001 photos/IMG_0001.jpg",
+}
+ELSEWHERE = {"demo"}  # tests/img2gps/test_demo.py prints it
+
+
+def schema_of(name: str) -> Any:
+    return json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def undescribed(value: object, schema: dict[str, Any], defs: dict[str, Any], where: str) -> list[str]:
+    """Return the keys of a document that its schema does not name."""
+    schema = defs[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    if isinstance(value, list):
+        return [key for one in value for key in undescribed(one, schema.get("items", {}), defs, f"{where}[]")]
+    if not isinstance(value, dict) or schema.get("additionalProperties") is True:
+        return []
+    named, others, found = schema.get("properties", {}), schema.get("additionalProperties"), []
+    for key, one in value.items():
+        inner = named.get(key, others)
+        found += [f"{where}.{key}"] if inner is None else undescribed(one, inner, defs, f"{where}.{key}")
+    return found
+
+
+def test_every_command_with_json_has_a_schema() -> None:
+    with_json = set()
+    context: click.Context = click.Context(cli, info_name="img2gps")
+    for command in cli.list_commands(context):
+        found = cli.get_command(context, command)
+        kinds = list(found.commands.values()) if isinstance(found, click.Group) else [found]
+        if any("--json" in parameter.opts for kind in kinds if kind for parameter in kind.params):
+            with_json.add(command)
+    described = {path.stem.partition("-")[0] for path in SCHEMAS.glob("*.json")}
+    assert with_json - described <= {"serve"}  # it answers by HTTP, and describes that itself
+    assert {path.stem for path in SCHEMAS.glob("*.json")} == set(PRINTED) | ELSEWHERE
+
+
+@pytest.mark.slow
+def test_what_is_printed_as_json_is_as_its_schema_says(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(scene, tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    without_curves(monkeypatch)
+    monkeypatch.setattr("train.evaluation.evaluate.write_plots", lambda *_, **__: [])
+    for variable, value in SMALL.items():
+        monkeypatch.setenv(variable, value)
+    names, failed = stand_ins(scene), []
+    for name, words in PRINTED.items():
+        capfd.readouterr()
+        code = run([*(names.get(word, word) for word in words.split()), "--json"])
+        out, err = capfd.readouterr()
+        assert code == 0, f"{words}: {err[-1000:]}"
+        document, schema = json.loads(out), schema_of(name)
+        errors = jsonschema.Draft202012Validator(schema).iter_errors(document)
+        failed += [f"{name}: {error.json_path}: {error.message[:200]}" for error in errors]
+        failed += [f"{key}: not in the schema" for key in undescribed(document, schema, schema.get("$defs", {}), name)]
+    assert not failed, "\n".join(failed)

@@ -70,7 +70,7 @@ def test_the_cells_of_the_notebook_run_in_order(
     without_curves(monkeypatch)
     names: dict[str, Any] = {}
     for number, cell in enumerate(cells):
-        exec(compile(cell, f"cell {number}", "exec"), names)
-    assert names["result"].figures.photos > 0
+        exec(compile(cell, f"cell {number}", "exec"), names)  # noqa: S102 - the cells are the test
+    assert len(names["result"].scores) > 0
     assert "RMSE" in capfd.readouterr().out
     assert not any(cell.get("outputs") for cell in notebook["cells"]), "outputs are not kept: they would grow old"

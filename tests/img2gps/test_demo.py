@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import jsonschema
 import pytest
 import torch
 from hypothesis import given
@@ -15,6 +16,8 @@ from img2gps import cli, demo
 from img2gps.demo import DemoReport, closing_block, run_demo
 from img2gps.errors import UsageError
 from img2gps.files import read_json_lines
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "schemas" / "demo.json"
 
 
 class HaltError(Exception):
@@ -53,6 +56,7 @@ def test_the_whole_demo_prints_its_figures_and_nothing_else(tmp_path: Path, capf
     assert cli.run(["demo", "--photos", "60", "--out", str(out), "--json"]) == 0
     report = json.loads(capfd.readouterr().out)
     assert {"photos", "rejected", "runs", "dataset", "seconds"} <= set(report)
+    jsonschema.validate(report, json.loads(SCHEMA.read_text(encoding="utf-8")))
     assert report["photos"] == 60
     assert report["rejected"]
     assert report["dataset"] == str(out / "quad")

@@ -12,7 +12,7 @@ from publishing_scene import Published
 
 from collect.api import publish, verify
 from img2gps.errors import UsageError
-from img2gps.hub.repository import check_hub_name, is_hub_name
+from img2gps.hub.repository import check_hub_name, is_hub_name, push_folder
 
 NAME = "our-lab/quad"
 
@@ -75,3 +75,18 @@ def test_what_is_no_name_on_the_hub_is_refused(name: str) -> None:
     assert not is_hub_name(name)
     with pytest.raises(UsageError, match="OWNER/NAME"):
         check_hub_name(name)
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2._exceptions", "requests.exceptions"])
+def test_a_hub_that_cannot_be_reached_is_a_sentence(
+    library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exceptions of whatever library the Hub's own one calls."""
+    error = type("ConnectError", (Exception,), {"__module__": library})
+
+    def unreachable(*_args: object, **_options: object) -> None:
+        raise error("Name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.create_repo", unreachable)
+    with pytest.raises(OSError, match="cannot be reached"):
+        push_folder(tmp_path, "our-lab/quad")
