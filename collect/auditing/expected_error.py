@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from collect.auditing.distances import FromCell, straight
 from collect.auditing.grid import Grid
 from collect.auditing.photo_arrays import PhotoArrays
 from collect.auditing.walk_choice import SECONDS_PER_STOP, WALKING_M_PER_S
@@ -38,29 +39,33 @@ def expected_errors(run: str, law: ErrorLaw, arrays: PhotoArrays, grid: Grid) ->
     return ExpectedErrors(run=run, law=law, near=near, error_m=law.expected_m(near))
 
 
-def choose_by_error(grid: Grid, expected: ExpectedErrors, stops: int) -> list[int]:
+def choose_by_error(grid: Grid, expected: ExpectedErrors, stops: int, walked_m: FromCell | None = None) -> list[int]:
     """Return up to `stops` cells in the order of choice: each lowers the mean square of the errors most per minute.
 
     A visit brings photos to the place, and one walk more to the ground around it. The minutes are those from the
-    nearest place chosen before and at the place. Ground counts by its share of the walkable area.
+    nearest place chosen before and at the place. Ground counts by its share of the walkable area. `walked_m` gives the
+    metres on foot from a cell to all, straight ones where None.
     """
+    walked_m = walked_m or straight(grid)
     looked = np.unique(np.linspace(0, len(grid) - 1, min(len(grid), _MOST)).astype(np.int64))
     spots_m, shares = grid.spots_m[looked], grid.shares[looked]
     distance_m, passed = expected.near.distance_m[looked], np.zeros(len(looked))
     walks = expected.near.walks_near[looked]
     between_m = np.linalg.norm(spots_m[:, None] - spots_m[None], axis=2)
     chosen: list[int] = []
+    away_m = np.zeros(len(looked))
     open_cells = np.ones(len(looked), dtype=bool)
     while len(chosen) < stops and open_cells.any():
         now = _square(expected.law, distance_m, walks + passed)
         gain = np.array(
             [shares @ (now - _square(expected.law, *_visited(distance_m, walks, passed, row_m))) for row_m in between_m]
         )
-        away_m = between_m[chosen].min(axis=0) if chosen else np.zeros(len(looked))
         gain = np.where(open_cells, gain / (away_m / WALKING_M_PER_S + SECONDS_PER_STOP), -np.inf)
         best = int(gain.argmax())
         if gain[best] <= 0:
             break
+        on_foot_m = walked_m(int(looked[best]))[looked]
+        away_m = np.minimum(away_m, on_foot_m) if chosen else on_foot_m
         chosen.append(best)
         distance_m = np.minimum(distance_m, between_m[best])
         passed = np.maximum(passed, _passing(between_m[best]))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect.auditing.coverage import ENOUGH_HEADINGS, ENOUGH_PHOTOS, ENOUGH_WALKS, CellTable
+from collect.auditing.distances import FromCell, straight
 from collect.auditing.grid import Grid
 from img2gps.geo import FloatArray
 
@@ -28,14 +29,18 @@ def lacking(cells: CellTable) -> FloatArray:
                       + _lack(cells.headings, ENOUGH_HEADINGS), dtype=np.float64)  # fmt: skip
 
 
-def choose(grid: Grid, cells: CellTable, nearest_m: FloatArray | None, stops: int) -> list[int]:
+def choose(
+    grid: Grid, cells: CellTable, nearest_m: FloatArray | None, stops: int, walked_m: FromCell | None = None
+) -> list[int]:
     """Return up to `stops` cells in the order of choice; none where every cell has all it needs.
 
     The first lies in the largest hole. Each further one gives most per minute. The gain is what one more visit would
     mend, there and around, less what the stops before it mend. The time is the minutes from the nearest of them and at
     the place. A cell counts by its share of the walkable area, and ground outside that for nothing, so that margins
-    count for less. `nearest_m` is the distance of each cell from the nearest photo, None without photos.
+    count for less. `nearest_m` is the distance of each cell from the nearest photo, None without photos. `walked_m`
+    gives the metres on foot from a cell to all, straight ones where None.
     """
+    walked_m = walked_m or straight(grid)
     need, open_need = lacking(cells), _mended_by_a_visit(cells) * grid.shares
     wanted = need > 0
     chosen: list[int] = []
@@ -48,7 +53,7 @@ def choose(grid: Grid, cells: CellTable, nearest_m: FloatArray | None, stops: in
             gain = _first(grid, need, nearest_m)
         best = int(np.where(wanted, gain, -np.inf).argmax())
         distance_m = np.linalg.norm(grid.spots_m - grid.spots_m[best], axis=1)
-        away_m = distance_m if not chosen else np.minimum(away_m, distance_m)
+        away_m = walked_m(best) if not chosen else np.minimum(away_m, walked_m(best))
         chosen.append(best)
         open_need = open_need * (1.0 - np.exp(-0.5 * (distance_m / _reach_m(grid)) ** 2))
         # on the way through a stop its neighbours are passed: they need no stop of their own

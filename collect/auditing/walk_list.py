@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collect.auditing.coverage import ENOUGH_HEADINGS, ENOUGH_PHOTOS, ENOUGH_WALKS, CellTable
+from collect.auditing.distances import on_foot
 from collect.auditing.expected_error import ExpectedErrors, choose_by_error
 from collect.auditing.grid import Grid
 from collect.auditing.photo_arrays import SECTOR_DEG, SECTORS, PhotoArrays
@@ -75,7 +76,12 @@ def walk_list(
     """
     need = lacking(cells)
     nearest_m = _nearest_photo_m(arrays, grid.spots_m)
-    chosen = choose_by_error(grid, expected, stops) if expected else choose(grid, cells, nearest_m, stops)
+    walked_m = on_foot(grid) if walking else None
+    chosen = (
+        choose_by_error(grid, expected, stops, walked_m)
+        if expected
+        else choose(grid, cells, nearest_m, stops, walked_m)
+    )
     if not chosen:
         return []
     spots_m = walking.spots_m(grid, chosen) if walking else grid.spots_m[chosen]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from collect.auditing.audit import audit_dataset, write_audit
 from collect.auditing.coverage import CellTable, cell_table
+from collect.auditing.distances import on_foot, straight
 from collect.auditing.document import audit_document
 from collect.auditing.grid import Grid, make_grid, walkable
 from collect.auditing.photo_arrays import PhotoArrays
@@ -170,6 +171,34 @@ def test_a_near_place_comes_before_an_equal_one_far_away() -> None:
                 spots_m=np.stack([columns * 10.0 + 5, np.full(3, 5.0)], axis=1))  # fmt: skip
     empty = cells_without_photos(grid)
     assert choose(grid, empty, np.array([90.0, 80.0, 80.0]), 3) == [0, 1, 2]
+
+
+def test_a_place_behind_a_building_comes_after_one_that_is_as_far_in_the_open() -> None:
+    """A row of cells is missing between the first place and those north of it, as a long building takes them out."""
+    columns, rows = (axis.ravel() for axis in np.meshgrid(np.arange(12), np.arange(5)))
+    free = (rows != 1) | (columns == 11)
+    columns, rows = columns[free], rows[free]
+    grid = Grid(size_m=10.0, columns=columns, rows=rows, spots_m=np.stack([columns, rows], axis=1) * 10.0 + 5)
+    here, behind = (int(np.flatnonzero((columns == 0) & (rows == row))[0]) for row in (0, 2))
+    assert straight(grid)(here)[behind] == 20.0
+    around_m = on_foot(grid)(here)
+    assert around_m[behind] == pytest.approx(2 * (100 + 10 * np.sqrt(2)))  # to the gap in the east, and back
+    last = int(np.flatnonzero((columns == 11) & (rows == 0))[0])
+    assert around_m[last] == pytest.approx(110.0)
+    assert np.all(around_m >= straight(grid)(here) - 1e-9)
+    deep = np.full(len(grid), 40.0)
+    deep[here] = 90.0
+    empty = cells_without_photos(grid)
+    second = choose(grid, empty, deep, 2, on_foot(grid))[1]
+    assert rows[second] == 0
+    assert rows[choose(grid, empty, deep, 2)[1]] > 0
+
+
+def test_a_cell_that_no_steps_reach_counts_by_a_detour() -> None:
+    columns = np.array([0, 1, 5])
+    grid = Grid(size_m=10.0, columns=columns, rows=np.zeros(3, dtype=np.int64),
+                spots_m=np.stack([columns * 10.0, np.zeros(3)], axis=1))  # fmt: skip
+    assert on_foot(grid)(0).tolist() == pytest.approx([0.0, 10.0, 65.0])
 
 
 def test_the_ways_are_counted_in_minutes(tmp_path: Path) -> None:
