@@ -14,6 +14,7 @@ from img2gps.text import format_count, safe_path
 
 if TYPE_CHECKING:
     from collect.label.labelling import Labelling
+    from img2gps.web.listening import Address
 
 __all__ = ["label"]
 
@@ -25,7 +26,7 @@ _SHOWN = 40
     example=(
         "img2gps label quad\nimg2gps label quad --run runs/quad-1 --buildings buildings.geojson\n"
         "img2gps label quad --queue\nimg2gps label quad --import surveyed.csv\n"
-        "img2gps label quad --refine runs/quick-001"
+        "img2gps label quad --refine runs/quick-001\nimg2gps label quad --marks masks"
     ),
 )
 @click.argument("dataset", type=PATH)
@@ -66,6 +67,12 @@ _SHOWN = 40
 @click.option("--paths", type=PATH, help="Paths for the map: lines, GeoJSON, KML or GeoPackage.")
 @click.option("--photos", type=PATH, help="The ingested folder: place its photos without a position by a click.")
 @click.option(
+    "--marks",
+    type=PATH,
+    metavar="FOLDER",
+    help="Mark what photos show, as polygons; their masks go to FOLDER. With --import: take polygons.json over.",
+)
+@click.option(
     "--by", help="Whose corrections these are.  [default: the name of the user's account]", show_default=False
 )
 @config_option
@@ -85,6 +92,7 @@ def label(
     buildings: Path | None,
     paths: Path | None,
     photos: Path | None,
+    marks: Path | None,
     by: str | None,
     as_json: bool,
 ) -> None:
@@ -92,6 +100,9 @@ def label(
 
     Every action is saved at once in the dataset's corrections.csv. The ingested positions are never lost.
     """
+    if marks is not None:
+        _mark(dataset, marks, import_path, host, port, no_open=no_open, as_json=as_json)
+        return
     # The queue inverts many small matrices: more threads than one only wait for each other, tenfold on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -192,25 +203,50 @@ def _serve(
     from collect.label.server import serve
     from img2gps.corrections import read_corrections
     from img2gps.dataset import Dataset
-    from img2gps.web.guard import is_loopback
-    from img2gps.web.listening import Address
 
     opened = Dataset.open(dataset)
+    started = _teller(f"Labels of {safe_path(dataset)}", no_open=no_open, as_json=as_json)
+    before = len(read_corrections(opened.corrections_path))
+    serve(Opening(opens), host=host, port=port, started=started)
+    written = len(read_corrections(opened.corrections_path)) - before
+    say(f"Ended; {format_count(written, 'correction')} written.")
 
-    def started(address: Address) -> None:
-        """Say where the page is, warn where others can reach it, and open a browser."""
+
+def _mark(
+    dataset: Path, folder: Path, file: Path | None, host: str, port: int, *, no_open: bool, as_json: bool
+) -> None:
+    """Serve the page that marks photos until Ctrl-C, or take polygons over from a file."""
+    from collect.marking.marking import Marking, import_marks, serve_marking
+    from img2gps.dataset import Dataset
+
+    opened = Dataset.open(dataset)
+    if file is not None:
+        taken, unknown = import_marks(opened, folder, file)
+        if as_json:
+            print_json({"photos": taken, "without_photo": unknown})
+        rest = f"; {format_count(unknown, 'photo')} of the file are not in this dataset" if unknown else ""
+        say(f"Masks of {format_count(taken, 'photo')} written to {safe_path(folder)}{rest}.")
+        return
+    marking = Marking.of(opened, folder)
+    started = _teller(f"Marks on {safe_path(dataset)}", no_open=no_open, as_json=as_json)
+    serve_marking(marking, host=host, port=port, started=started)
+    say(f"Ended; {format_count(len(marking.marks.photos), 'photo')} marked in {safe_path(folder)}.")
+
+
+def _teller(what: str, *, no_open: bool, as_json: bool) -> "Callable[[Address], None]":
+    """Return what says where a page is, warns where others can reach it, and opens a browser."""
+    from img2gps.web.guard import is_loopback
+
+    def started(address: "Address") -> None:
         if as_json:
             print_json({"url": address.url, "host": address.host, "port": address.port})
-        say(f"Labels of {safe_path(dataset)}: {address.url} (Ctrl-C ends it)")
+        say(f"{what}: {address.url} (Ctrl-C ends it)")
         if not is_loopback(address.host):
             warn("This page can be reached from other machines, and traffic is not encrypted: keep its address secret.")
         if not no_open and _has_screen():
             click.launch(address.url)
 
-    before = len(read_corrections(opened.corrections_path))
-    serve(Opening(opens), host=host, port=port, started=started)
-    written = len(read_corrections(opened.corrections_path)) - before
-    say(f"Ended; {format_count(written, 'correction')} written.")
+    return started
 
 
 def _percent(share: float) -> str:

@@ -115,7 +115,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("commands",),
         ("api",),
         ("publishing",),
-        ("forgetting", "merging", "migration", "outlining"),
+        ("forgetting", "marking", "merging", "migration", "outlining"),
         ("verification", "diagnosis"),
         ("ingestion", "auditing", "label", "mapping"),
         ("validation", "splits"),

@@ -1,0 +1,1 @@
+"""What photos show, marked by a person: polygons of classes, and the masks that they make."""
