@@ -1,7 +1,8 @@
 """``img2gps ablate``."""
 
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -17,7 +18,12 @@ from img2gps.console import (
     print_text,
     say,
 )
+from img2gps.errors import UsageError
 from img2gps.text import format_count, safe_path
+
+if TYPE_CHECKING:
+    from train.explanation.compare import ComparedWorth
+    from train.study.study import Study
 
 __all__ = ["ablate"]
 
@@ -45,6 +51,9 @@ __all__ = ["ablate"]
     default="none",
     help="Scale the learning rate with the batch; given rates are for batch 32.",
 )
+@click.option(
+    "--explain", "masks", type=PATH, metavar="MASKS", help="Also compare what the settings look at, by these masks."
+)
 @click.option("--name", help="Name of the study.  [default: the same for the same photos and labels]")
 @click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.  [default: auto]")
 @click.option("--threads", type=click.IntRange(min=0), help="CPU threads; 0 for torch's choice.")
@@ -58,6 +67,7 @@ def ablate(
     assignments: tuple[str, ...],
     seeds: int,
     scale_lr: Any,
+    masks: Path | None,
     name: str | None,
     device: str | None,
     threads: int | None,
@@ -88,15 +98,49 @@ def ablate(
         return
     with interruptible():
         study = make_study(dataset, cells, folder)
+        looks = None if masks is None else _looks(study, masks, device or "auto")
     result = study.result
     if as_json:
-        print_json(result.to_dict() | {"study": str(folder), "report": str(study.report)})
+        extra = {} if looks is None else {"looks_at": dataclasses.asdict(looks)}
+        print_json(result.to_dict() | {"study": str(folder), "report": str(study.report)} | extra)
     else:
         for title, columns, rows in result.tables():
             print_table(f"{title}: validation RMSE in metres ({format_count(result.photos, 'photo')})", columns, rows)
         print_text(f"Mean position: {result.mean_predictor_rmse_m:.1f} m")
         for verdict in result.verdicts:
             say(verdict)
+        if looks is not None:
+            _print_looks(looks)
         print_text(safe_path(study.report))
     if study.failure is not None:
         raise study.failure
+
+
+def _looks(study: "Study", masks: Path, device: str) -> "ComparedWorth":
+    """Compare what the settings look at on the validation photos, and keep that beside the study."""
+    from img2gps.files import write_json
+    from train.explanation.compare import compare_worth
+
+    runs: dict[str, list[Path]] = {}
+    for one in study.runs:
+        if one.error is None:
+            runs.setdefault(str(one.cell.setting), []).append(one.run.root)
+    if not runs:
+        raise UsageError("No run of this study is finished: there is nothing to explain.")
+    looks = compare_worth(runs, masks, split="val", device=device)
+    write_json(study.folder / "looks.json", dataclasses.asdict(looks))
+    return looks
+
+
+def _print_looks(looks: "ComparedWorth") -> None:
+    """Print the headline of each setting, and what the differences allow to say."""
+    columns = ("setting", "runs", "(building + vegetation) - (person + vehicle), m per tenth", "95 %")
+    rows = []
+    for one in looks.settings:
+        figure = one.worth.headline
+        bounds = "" if figure.interval is None else f"{figure.interval.low:.1f} to {figure.interval.high:.1f}"
+        rows.append((one.setting, one.runs, "" if figure.value is None else f"{figure.value:.1f}", bounds))
+    print_table("What the settings look at", columns, rows)
+    for pair in looks.pairs:
+        say(pair.sentence)
+    say("Intervals tell the chance of the walks, not of the seeds.")

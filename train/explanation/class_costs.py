@@ -43,6 +43,12 @@ class PhotoCosts:
         return cost_m[:, columns].sum(axis=1), self.share[:, columns].sum(axis=1)
 
     @classmethod
+    def mean(cls, parts: Sequence[Self]) -> Self:
+        """Return the mean costs of several models on the same photos."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: np.mean([getattr(part, name) for part in parts], axis=0) for name in names})
+
+    @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
         """Return the costs of several photos as one."""
         names = [field.name for field in dataclasses.fields(cls)]

@@ -11,7 +11,16 @@ from train.evaluation.bootstrap import Clusters, IntervalSource, interval, mean_
 from train.evaluation.per_figure import Interval
 from train.explanation.class_costs import PhotoCosts
 
-__all__ = ["ClassExplanation", "ClassFigures", "Figure", "RefitFigures", "Worth", "refit_figures", "worth_of"]
+__all__ = [
+    "ClassExplanation",
+    "ClassFigures",
+    "Figure",
+    "RefitFigures",
+    "Worth",
+    "headline_samples",
+    "refit_figures",
+    "worth_of",
+]
 
 _TENTH: Final = 0.1
 
@@ -120,9 +129,16 @@ def _headline(costs: PhotoCosts, clusters: Clusters, *, beyond_elsewhere: bool) 
     moving_m, moving = costs.total(MOVING, beyond_elsewhere=beyond_elsewhere)
     if not lasting.any() or not moving.any():
         return Figure(value=None, interval=None)
-    samples = ratio_samples(lasting_m, lasting, clusters) - ratio_samples(moving_m, moving, clusters)
+    samples = headline_samples(costs, clusters, beyond_elsewhere=beyond_elsewhere)
     value = _TENTH * (lasting_m.sum() / lasting.sum() - moving_m.sum() / moving.sum())
-    return Figure(value=float(value), interval=interval(_TENTH * samples, clusters.count))
+    return Figure(value=float(value), interval=interval(samples, clusters.count))
+
+
+def headline_samples(costs: PhotoCosts, clusters: Clusters, *, beyond_elsewhere: bool = False) -> FloatArray:
+    """Return the headline in every resample of `clusters`, (replicates,): the same resamples for equal clusters."""
+    lasting = ratio_samples(*costs.total(LASTING, beyond_elsewhere=beyond_elsewhere), clusters)
+    moving = ratio_samples(*costs.total(MOVING, beyond_elsewhere=beyond_elsewhere), clusters)
+    return np.asarray(_TENTH * (lasting - moving), dtype=np.float64)
 
 
 def refit_figures(name: str, share: float, more_m: FloatArray, clusters: Clusters) -> RefitFigures:

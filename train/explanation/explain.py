@@ -35,7 +35,7 @@ from train.runtime.devices import pick_device, use_threads
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["explain_split"]
+__all__ = ["explain_split", "split_costs"]
 
 _MOST_TRAINING: Final = 100
 """Training photos that are judged: half of them by each of the two models."""
@@ -69,17 +69,8 @@ def explain_split(
             unkept = None if write else Path(stack.enter_context(tempfile.TemporaryDirectory()))
             made = _segmented(segmenter, chosen, source, unkept)
             return explain_split(run, made, split=split, on=on, refit=refit, seed=seed, device=device, write=write)
-    known = Masks.of(masks, chosen.rows)
-    if not known.paths:
-        raise NotFoundError(f"{safe_path(masks)} has no mask of these photos: name each FILE_NAME.png, as docs say.")
-    rows = chosen.rows[chosen.rows["id"].isin(list(known.paths))].reset_index(drop=True)
-    parts, order = [], []
-    with bar("Explaining", len(rows)) as advance:
-        for localizer, own in _models(chosen, rows, device):
-            donors = site_donors(source, frame, localizer, seed)
-            parts += _costs(localizer, rows.iloc[own], chosen.dataset.photo_path, known, donors, seed, advance)
-            order += own.tolist()
-    worth = worth_of(PhotoCosts.concatenate(parts), clusters_of(rows.iloc[order]))
+    costs, rows = _split_costs(chosen, masks, seed, device)
+    worth = worth_of(costs, clusters_of(rows))
     explainer = _Training.of(chosen, Masks.of(masks, frame), seed, device)
     result = ClassExplanation(
         run=chosen.run_name,
@@ -97,6 +88,29 @@ def explain_split(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, result.to_dict())
     return result
+
+
+def split_costs(
+    run: Path, masks: Path, *, split: str | None = None, seed: int = 0, device: str = "auto"
+) -> "tuple[PhotoCosts, pd.DataFrame]":
+    """Return the costs of the classes photo by photo, and the photos' rows. Raises what `explain_split` does."""
+    return _split_costs(choose_evaluation_set(run, split=split), masks, seed, device)
+
+
+def _split_costs(chosen: EvaluationSet, masks: Path, seed: int, device: str) -> "tuple[PhotoCosts, pd.DataFrame]":
+    source = chosen.training_dataset or chosen.dataset
+    frame = source.frame()
+    known = Masks.of(masks, chosen.rows)
+    if not known.paths:
+        raise NotFoundError(f"{safe_path(masks)} has no mask of these photos: name each FILE_NAME.png, as docs say.")
+    rows = chosen.rows[chosen.rows["id"].isin(list(known.paths))].reset_index(drop=True)
+    parts, order = [], []
+    with bar("Explaining", len(rows)) as advance:
+        for localizer, own in _models(chosen, rows, device):
+            donors = site_donors(source, frame, localizer, seed)
+            parts += _costs(localizer, rows.iloc[own], chosen.dataset.photo_path, known, donors, seed, advance)
+            order += own.tolist()
+    return PhotoCosts.concatenate(parts), rows.iloc[order]
 
 
 def _segmented(

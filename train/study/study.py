@@ -8,16 +8,17 @@ from img2gps.errors import Img2GPSError
 from train.study.grid import Cell
 from train.study.report import write_study
 from train.study.results import StudyResult, study_result
-from train.study.runs import run_study, whole_failure
+from train.study.runs import StudyRun, run_study, whole_failure
 
 __all__ = ["Study", "make_study"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """A study in its folder: the figures, the page of its report, and the error of a study that has no run left."""
+    """A study in its folder: its runs, figures, report page, and the error of a study that has no run left."""
 
     folder: Path
+    runs: tuple[StudyRun, ...]
     result: StudyResult
     report: Path
     failure: Img2GPSError | OSError | None
@@ -29,4 +30,4 @@ def make_study(root: Path, cells: Sequence[Cell], folder: Path) -> Study:
     result = study_result(root, runs)
     report = write_study(folder, root, runs, result)
     failure = whole_failure(folder, runs) if result.best is None else None
-    return Study(folder=folder, result=result, report=report, failure=failure)
+    return Study(folder=folder, runs=tuple(runs), result=result, report=report, failure=failure)

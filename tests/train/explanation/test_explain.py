@@ -21,6 +21,7 @@ from train.evaluation.bootstrap import Clusters
 from train.evaluation.explained import explanation_path, read_explained
 from train.explanation.class_costs import PhotoCosts, costs_of
 from train.explanation.class_figures import Worth, worth_of
+from train.explanation.compare import compare_worth
 from train.explanation.content import Donors, filled
 from train.explanation.explain import explain_split
 from train.explanation.matches import best_matches, side_by_side
@@ -290,6 +291,34 @@ def test_a_class_is_filled_before_models_are_fitted_anew(trained: tuple[Path, Pa
     assert set(costs) == {"building", "ground", "sky", "person", "vehicle"}
     assert max(costs, key=lambda name: costs[name]) == "vehicle"
     assert costs["vehicle"] > 20 > costs["person"]
+
+
+@pytest.mark.slow
+def test_a_model_does_not_differ_from_itself(trained: tuple[Path, Path, Path]) -> None:
+    run, masks, _ = trained
+    found = compare_worth({"one": [run], "two": [run, run]}, masks, split="test")
+    assert [one.runs for one in found.settings] == [1, 2]
+    (pair,) = found.pairs
+    assert pair.difference.value == pytest.approx(0, abs=1e-9)
+    assert "no difference beyond chance" in pair.sentence
+
+
+@pytest.mark.slow
+def test_ablate_compares_what_settings_look_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_curves(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    painted_dataset(tmp_path / "site", tmp_path / "masks", told_by="vehicle", visits=6, held_out="val")
+    command = ["ablate", "site", "--preset", "quick", "--model", "timm/test_efficientnet", "--weights", "none"]
+    command += ["--set", "heads=neighbours,heat_map", "--size", "48", "--device", "cpu", "--threads", "1"]
+    assert cli([*command, "--explain", "masks", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    looks = document["looks_at"]
+    assert len(looks["settings"]) == 2
+    assert all(one["worth"]["headline"]["value"] < 0 for one in looks["settings"])
+    assert len(looks["pairs"]) == 1
+    assert (Path(document["study"]) / "looks.json").is_file()
 
 
 @pytest.mark.slow

@@ -58,6 +58,7 @@ def painted_dataset(
     visits: int = 9,
     places: Sequence[tuple[int, int]] = PLACES,
     van_in_test: bool = True,
+    held_out: str = "test",
 ) -> Dataset:
     """Write a dataset of walks past all places, a third of them test, and the masks of its photos."""
     masks.mkdir(parents=True)
@@ -79,7 +80,7 @@ def painted_dataset(
                     walk=f"walk-{visit}",
                     group=f"group-{visit}-{place}",
                     captured_at=NOON + timedelta(days=visit, seconds=30 * place),
-                    split="test" if visit % 3 == 0 else "train",
+                    split=held_out if visit % 3 == 0 else "train",
                 )
             )
     dataset = make_dataset(root, [], grouped=True)
