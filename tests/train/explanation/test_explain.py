@@ -250,7 +250,7 @@ def test_photos_become_pictures_and_an_offline_page(
     assert cli(["explain", str(run), str(photo), str(broken), "--out", str(tmp_path / "out")]) == 0
     assert "not an image" in capsys.readouterr().out
     page = (tmp_path / "out" / "explanation.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png") == 2
+    assert page.count("data:image/png") == 3  # as seen, as explained, beside its match
     assert "http://" not in page
     assert len(list((tmp_path / "out").glob("*.png"))) == 1
 
