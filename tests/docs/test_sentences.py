@@ -31,8 +31,6 @@ API = [
 ]
 # A page of fewer sentences has no distribution to speak of: only its longest one counts.
 FEW = 10
-# Pages whose sentences are still as long as they were.
-LONG_YET = {"README.md", "docs/explanation/method.md"}
 
 
 def name(path: Path) -> str:
@@ -52,14 +50,14 @@ def short(found: list[Sentence]) -> bool:
     return of.longest <= LONGEST and (of.sentences < FEW or (of.median <= MEDIAN and of.p90 <= P90))
 
 
-@pytest.mark.parametrize("page", [page for page in pages() if name(page) not in LONG_YET], ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name)
 def test_the_sentences_of_a_page_are_short(page: Path) -> None:
     found = sentences_of_page(page)
     assert not found or short(found), f"{lengths(found)}{the_longest(found)}"
 
 
 def test_the_sentences_of_all_pages_are_short() -> None:
-    found = [sentence for page in pages() if name(page) not in LONG_YET for sentence in sentences_of_page(page)]
+    found = [sentence for page in pages() for sentence in sentences_of_page(page)]
     assert short(found), f"{lengths(found)}{the_longest(found)}"
 
 

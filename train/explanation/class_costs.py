@@ -26,8 +26,8 @@ class PhotoCosts:
     """N photos by K classes of `img2gps.masks.CLASSES`, arrays (N, K).
 
     `share` is the class's part of the photo. The others say what filling it costs: metres of additional error, and how
-    much less likely the true place is (NaN for a model that gives points). `elsewhere_*` are of fills of the same
-    shape, shifted sideways. All are zero where the photo does not show the class.
+    much less likely the true place is. The last is NaN for a model that gives points. `elsewhere_*` are of fills of the
+    same shape, shifted sideways. All are zero where the photo does not show the class.
     """
 
     share: FloatArray

@@ -1,7 +1,7 @@
 """All photos of a dataset placed together: labels that drift, and photos of different walks that show one view.
 
 Each walk's drift is a first-order Gauss-Markov process (`img2gps.estimation.drift`), so its labels tie its photos to
-each other. Each match ties photos of two walks. The estimate minimises the squared tension of all these springs: it is
+each other. Each match ties photos of two walks. The estimate minimises the squared tension of all these springs. It is
 a pose graph (Lu and Milios, "Globally consistent range scan alignment for environment mapping", 1997).
 
 Some matches are false, and false ones pull far. So a match of length r counts 1 / (1 + r^2 / c^2)^2. This is an
