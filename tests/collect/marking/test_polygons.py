@@ -106,3 +106,12 @@ def test_polygons_of_a_file_become_masks(dataset: Dataset, tmp_path: Path, capsy
     mask = read_mask(path)
     assert mask.shape == (40, 80)
     assert np.unique(mask[:, :38]).tolist() == [CLASSES.index("sky")]
+
+
+def test_the_marked_photos_of_the_campus_are_marked_all_over() -> None:
+    found = read_marks(Path(__file__).parents[2] / "data" / "campus-polygons.json")
+    assert len(found) == 40
+    masks = [mask_of(drawn, (192, 256)) for drawn in found.values()]
+    assert min((mask > 0).mean() for mask in masks) > 0.95
+    shown = {CLASSES[number] for mask in masks for number in np.unique(mask)}
+    assert shown >= {"building", "vegetation", "ground", "sky", "person", "vehicle", "sign"}
