@@ -69,11 +69,11 @@ def test_doctor_prints_a_report(walk: Path, capsys: pytest.CaptureFixture[str]) 
     assert json.loads(capsys.readouterr().out)["usable"] == 2
 
 
-def test_the_guide_names_every_reason_and_flag() -> None:
+def test_the_reference_names_every_reason_and_flag() -> None:
     from img2gps.reasons import FLAGS, REASONS
 
-    guide = (Path(__file__).parents[3] / "docs/guides/ingest.md").read_text(encoding="utf-8")
-    assert [code for code in (*REASONS, *FLAGS) if f"| `{code}` |" not in guide] == []
+    page = (Path(__file__).parents[3] / "docs/reference/reasons.md").read_text(encoding="utf-8")
+    assert [code for code in (*REASONS, *FLAGS) if f"| `{code}` |" not in page] == []
 
 
 @pytest.mark.slow
