@@ -103,6 +103,9 @@ def kill_drawing(commands: ForkedCommands, folder: Path, *, kills: int, seed: in
         sent: list[int] = []
         saving = threading.Thread(target=_save_outlines, args=(_address(place), sent))
         saving.start()
+        while len(sent) < 2:  # the first is saved: kills hit the work of a server that is warm
+            assert saving.is_alive(), (place / "said").read_text()
+            time.sleep(0.005)
         counts["hit"] += commands.kill_after(pid, generator.uniform(0.0, 0.3))
         saving.join()
         counts.update({"kills": 1, "saved": len(sent)})

@@ -58,15 +58,16 @@ class Detector(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FaceDetector:
-    """CenterFace; small pictures are enlarged so that their short side has `_SHORT_SIDE_PX`: far faces are small."""
+    """CenterFace; small pictures are enlarged so that their short side has `short_side_px`: far faces are small."""
 
     session: Any
     sha256: str
     name: str = "face"
+    short_side_px: int = _SHORT_SIDE_PX
 
     def find(self, picture: Image.Image) -> list[Detection]:
         """Return the faces of an RGB picture."""
-        scale = max(1.0, _SHORT_SIDE_PX / min(picture.size))
+        scale = max(1.0, self.short_side_px / min(picture.size))
         width, height = (_padded(side * scale) for side in picture.size)
         pixels = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR), dtype=np.float32)
         given = pixels.transpose(2, 0, 1)[None]

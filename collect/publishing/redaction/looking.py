@@ -26,7 +26,7 @@ from img2gps.redactions import (
 from img2gps.text import format_count, safe_path, safe_text
 from img2gps.types import Photo
 
-__all__ = ["add_boxes", "look", "redaction_facts", "redaction_sentences"]
+__all__ = ["add_boxes", "found_box", "look", "redaction_facts", "redaction_sentences"]
 
 _MARGIN: Final = 0.3  # of a face's size: hair and chin tell who somebody is, too
 _BATCH: Final = 200
@@ -62,14 +62,14 @@ def _found(dataset: Dataset, photo: Photo, detectors: Sequence[Detector]) -> lis
     with Image.open(dataset.photo_path(photo.id), formats=("JPEG",)) as image:
         picture = image.convert("RGB")
     return [
-        PictureRegion(box=_box(finding, picture.size), kind=detector.name, score=round(finding.score, 4))
+        PictureRegion(box=found_box(finding, picture.size), kind=detector.name, score=round(finding.score, 4))
         for detector in detectors
         for finding in detector.find(picture)
         if finding.score >= UNSURE
     ]
 
 
-def _box(finding: Detection, size: tuple[int, int]) -> Box:
+def found_box(finding: Detection, size: tuple[int, int]) -> Box:
     """Return a finding with its margin, in whole pixels of the picture."""
     wide, high = _MARGIN * (finding.right - finding.left), _MARGIN * (finding.bottom - finding.top)
     return Box(
