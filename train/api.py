@@ -11,7 +11,7 @@ from img2gps.errors import UsageError
 
 if TYPE_CHECKING:
     from img2gps.serving.backend import Backend
-    from img2gps.web.listening import Address
+    from img2gps.web.listening import ListeningAddress
     from train.config.schema import TrainConfig
     from train.evaluation.compare import Comparison
     from train.evaluation.result import EvaluationResult
@@ -212,7 +212,7 @@ def serve(
     abstain_m: float | None = None,
     timeout_s: float = 60.0,
     device: str = "auto",
-    started: "Callable[[Address], None]" = lambda _address: None,
+    started: "Callable[[ListeningAddress], None]" = lambda _address: None,
 ) -> None:
     """Serve a run or a folder of `export` until Ctrl-C, page and ``POST /v1/locate``: what ``img2gps serve`` does.
 

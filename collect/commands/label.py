@@ -14,7 +14,7 @@ from img2gps.text import format_count, safe_path
 
 if TYPE_CHECKING:
     from collect.label.labelling import Labelling
-    from img2gps.web.listening import Address
+    from img2gps.web.listening import ListeningAddress
 
 __all__ = ["label"]
 
@@ -233,11 +233,11 @@ def _mark(
     say(f"Ended; {format_count(len(marking.marks.photos), 'photo')} marked in {safe_path(folder)}.")
 
 
-def _teller(what: str, *, no_open: bool, as_json: bool) -> "Callable[[Address], None]":
+def _teller(what: str, *, no_open: bool, as_json: bool) -> "Callable[[ListeningAddress], None]":
     """Return what says where a page is, warns where others can reach it, and opens a browser."""
     from img2gps.web.guard import is_loopback
 
-    def started(address: "Address") -> None:
+    def started(address: "ListeningAddress") -> None:
         if as_json:
             print_json({"url": address.url, "host": address.host, "port": address.port})
         say(f"{what}: {address.url} (Ctrl-C ends it)")

@@ -128,14 +128,14 @@ def _review(dataset: Path, *, redact_people: bool, detectors: tuple[Path, ...], 
     from collect.publishing.redaction.detection import Detector, face_detector, file_detector
     from collect.publishing.redaction.review import serve_review
     from img2gps.dataset import Dataset
-    from img2gps.web.listening import Address, End
+    from img2gps.web.listening import End, ListeningAddress
 
     found: list[Detector] = [file_detector(path) for path in detectors]
     if redact_people:
         found.insert(0, face_detector())
     desk = review_desk(Dataset.open(dataset), Redaction(detectors=tuple(found), boxes=boxes))
 
-    def started(address: Address, _end: End) -> None:
+    def started(address: ListeningAddress, _end: End) -> None:
         say(f"Regions of {safe_path(dataset)}: {address.url} (Ctrl-C ends it, and the folder is written)")
 
     serve_review(desk, host="127.0.0.1", port=port, started=started)

@@ -24,7 +24,7 @@ from img2gps.text import safe_path, safe_text, shell_path
 
 if TYPE_CHECKING:
     from collect.outlining.drawing import Drawing
-    from img2gps.web.listening import Address
+    from img2gps.web.listening import ListeningAddress
 
 __all__ = ["site"]
 
@@ -149,7 +149,7 @@ def _serve(drawing: "Drawing", host: str, port: int, *, no_open: bool, as_json: 
     from collect.outlining.drawing import serve_drawing
     from img2gps.web.guard import is_loopback
 
-    def started(address: "Address") -> None:
+    def started(address: "ListeningAddress") -> None:
         """Say where the page is, warn where others can reach it, and open a browser."""
         if as_json:
             print_json({"url": address.url, "host": address.host, "port": address.port})

@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from collect.label.api import routes
 from collect.label.opening import Opening
 from img2gps.web.guard import Bodies, Guard, Policy
-from img2gps.web.listening import Address, End, run_server
+from img2gps.web.listening import End, ListeningAddress, run_server
 
 if TYPE_CHECKING:
     from collect.label.labelling import Labelling
@@ -30,13 +30,13 @@ def create_app(dataset: "Labelling | Opening", policy: Policy) -> Starlette:
     return Starlette(routes=routes(opening), middleware=[Middleware(Guard, policy=policy, bodies=_BODIES)])
 
 
-def serve(opening: Opening, *, host: str, port: int, started: Callable[[Address], None]) -> None:
+def serve(opening: Opening, *, host: str, port: int, started: Callable[[ListeningAddress], None]) -> None:
     """Answer on `host` and `port` (0: any free one) until Ctrl-C; `started` is told the address once it listens.
 
     The dataset opens meanwhile. Raises UsageError where the address cannot be had, and what opening the dataset raises.
     """
 
-    def open_and_tell(address: Address, end: End) -> None:
+    def open_and_tell(address: ListeningAddress, end: End) -> None:
         opening.start(failed=end)
         started(address)
 

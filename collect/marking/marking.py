@@ -21,7 +21,7 @@ from img2gps.masks import CLASSES, COLOURS
 from img2gps.report.page import embed_json
 from img2gps.text import safe_text
 from img2gps.web.guard import Bodies, Guard, Policy
-from img2gps.web.listening import Address, End, run_server
+from img2gps.web.listening import End, ListeningAddress, run_server
 
 __all__ = ["Marking", "create_marking_app", "import_marks", "serve_marking"]
 
@@ -145,10 +145,10 @@ def create_marking_app(marking: Marking, policy: Policy) -> Starlette:
     return Starlette(routes=routes, middleware=[Middleware(Guard, policy=policy, bodies=_BODIES)])
 
 
-def serve_marking(marking: Marking, *, host: str, port: int, started: Callable[[Address], None]) -> None:
+def serve_marking(marking: Marking, *, host: str, port: int, started: Callable[[ListeningAddress], None]) -> None:
     """Answer on `host` and `port` (0: any free one) until Ctrl-C. Raises UsageError where the address cannot be had."""
 
-    def tell(address: Address, _end: End) -> None:
+    def tell(address: ListeningAddress, _end: End) -> None:
         started(address)
 
     run_server(lambda policy: create_marking_app(marking, policy), host=host, port=port, started=tell)

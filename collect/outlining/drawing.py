@@ -25,7 +25,7 @@ from img2gps.site_file import site_bytes
 from img2gps.text import safe_path, safe_text
 from img2gps.time_zone import zone_at
 from img2gps.web.guard import Bodies, Guard, Policy
-from img2gps.web.listening import Address, End, run_server
+from img2gps.web.listening import End, ListeningAddress, run_server
 
 __all__ = ["Drawing", "create_drawing_app", "serve_drawing"]
 
@@ -152,10 +152,10 @@ def create_drawing_app(drawing: Drawing, policy: Policy) -> Starlette:
     return Starlette(routes=routes, middleware=[Middleware(Guard, policy=policy, bodies=_BODIES)])
 
 
-def serve_drawing(drawing: Drawing, *, host: str, port: int, started: Callable[[Address], None]) -> None:
+def serve_drawing(drawing: Drawing, *, host: str, port: int, started: Callable[[ListeningAddress], None]) -> None:
     """Answer on `host` and `port` (0: any free one) until Ctrl-C. Raises UsageError where the address cannot be had."""
 
-    def tell(address: Address, _end: End) -> None:
+    def tell(address: ListeningAddress, _end: End) -> None:
         started(address)
 
     run_server(lambda policy: create_drawing_app(drawing, policy), host=host, port=port, started=tell)

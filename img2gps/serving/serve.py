@@ -9,7 +9,7 @@ from img2gps.serving.limits import Limits
 from img2gps.serving.service import Service
 from img2gps.threads import usable_processors
 from img2gps.web.guard import policy_for, public_policy
-from img2gps.web.listening import Address, run_server
+from img2gps.web.listening import ListeningAddress, run_server
 
 __all__ = ["serve_backend"]
 
@@ -24,7 +24,7 @@ def serve_backend(
     public: bool = False,
     abstain_m: float | None = None,
     limits: Limits | None = None,
-    started: Callable[[Address], None] = lambda _address: None,
+    started: Callable[[ListeningAddress], None] = lambda _address: None,
 ) -> None:
     """Answer on `host` and `port` (0: any free one) until Ctrl-C; `started` is told the address once it listens.
 

@@ -14,13 +14,13 @@ from img2gps.errors import UsageError
 from img2gps.text import safe_text
 from img2gps.web.guard import Policy, policy_for
 
-__all__ = ["Address", "End", "run_server"]
+__all__ = ["End", "ListeningAddress", "run_server"]
 
 End = Callable[[], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class ListeningAddress:
     """Where the server answers; `url` carries the token where one is wanted."""
 
     host: str
@@ -33,7 +33,7 @@ def run_server(
     *,
     host: str,
     port: int,
-    started: Callable[[Address, End], None],
+    started: Callable[[ListeningAddress, End], None],
     policy_of: Callable[[str, int], Policy] = policy_for,
     connections: int | None = None,
 ) -> None:
@@ -96,11 +96,11 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _address(host: str, policy: Policy) -> Address:
+def _address(host: str, policy: Policy) -> ListeningAddress:
     shown = _own_address() if host in ("0.0.0.0", "::") else host  # noqa: S104  # shown, not bound
     name = f"[{shown}]" if ":" in shown else shown
     query = f"?token={policy.token}" if policy.token else ""
-    return Address(host=host, port=policy.port, url=f"http://{name}:{policy.port}/{query}")
+    return ListeningAddress(host=host, port=policy.port, url=f"http://{name}:{policy.port}/{query}")
 
 
 def _own_address() -> str:

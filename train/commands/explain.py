@@ -23,7 +23,7 @@ from img2gps.text import format_count, safe_path
 
 if TYPE_CHECKING:
     from train.explanation.class_figures import ClassExplanation, Figure, Worth
-    from train.explanation.matches import Match
+    from train.explanation.matches import MatchedPhotos
 
 __all__ = ["explain"]
 
@@ -130,7 +130,7 @@ def _explain_photos(
     say("Dry run: nothing was written." if page is None else f"See what places them: {safe_path(page)}")
 
 
-def _matches(run: Path, paths: list[Path], device: str) -> "list[Match | None] | None":
+def _matches(run: Path, paths: list[Path], device: str) -> "list[MatchedPhotos | None] | None":
     """Return the best matches of photos; None of a run that compares none, or whose training photos are gone."""
     from train.explanation.matches import best_matches
 

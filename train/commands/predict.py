@@ -20,7 +20,7 @@ from img2gps.errors import RejectedFilesError, UsageError
 from img2gps.text import format_count, safe_path
 
 if TYPE_CHECKING:
-    from train.explanation.matches import Match
+    from train.explanation.matches import MatchedPhotos
     from train.inference.predict import Prediction
 
 __all__ = ["predict", "tell_unfamiliar"]
@@ -111,7 +111,9 @@ def predict(
         raise RejectedFilesError(f"{format_count(unread, 'file')} could not be read.")
 
 
-def _matches(run: Path, paths: list[Path], found: "list[Prediction]", page: Path, device: str) -> "list[Match | None]":
+def _matches(
+    run: Path, paths: list[Path], found: "list[Prediction]", page: Path, device: str
+) -> "list[MatchedPhotos | None]":
     """Write the page of best matches, and return them."""
     from train.explanation.matches import best_matches
     from train.explanation.pictures import write_matches

@@ -9,7 +9,7 @@ from img2gps.console import PATH, FiniteRange, command, config_option, json_opti
 from img2gps.text import safe_path
 
 if TYPE_CHECKING:
-    from img2gps.web.listening import Address
+    from img2gps.web.listening import ListeningAddress
 
 __all__ = ["serve"]
 
@@ -59,7 +59,7 @@ def serve(
     from img2gps.web.guard import is_loopback
     from train.api import serve as serve_run
 
-    def started(address: "Address") -> None:
+    def started(address: "ListeningAddress") -> None:
         """Say where the page is, and warn where others can reach it."""
         if as_json:
             print_json({"url": address.url, "host": address.host, "port": address.port})

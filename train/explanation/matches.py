@@ -18,7 +18,7 @@ from train.models.probe.features.descriptors import Descriptors
 from train.models.probe.heads.neighbours import band_penalty
 from train.models.probe.model import ProbeLocalizer
 
-__all__ = ["FieldPair", "Match", "best_matches", "match_of", "side_by_side"]
+__all__ = ["FieldPair", "MatchedPhotos", "best_matches", "match_of", "side_by_side"]
 
 _PAIRS: Final = 6
 _COLOURS: Final = ("#d62828", "#2a6fdb", "#2a9d3a", "#e08a00", "#8e3fc0", "#008c95")
@@ -40,7 +40,7 @@ class FieldPair:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class MatchedPhotos:
     """A photo, the training photo most like it, and their matching fields; pictures are (3, height, width)."""
 
     path: Path
@@ -56,7 +56,7 @@ class Match:
         return {"photo": safe_path(self.other), "lon": self.lon, "lat": self.lat, "fields": len(self.pairs)}
 
 
-def best_matches(run: Path, paths: Sequence[Path], *, device: str = "auto") -> list[Match | None]:
+def best_matches(run: Path, paths: Sequence[Path], *, device: str = "auto") -> list[MatchedPhotos | None]:
     """Return the best match of each photo, None for one that cannot be read.
 
     Raises UsageError for a run that compares no photos, or whose training photos are not at hand.
@@ -74,7 +74,7 @@ def best_matches(run: Path, paths: Sequence[Path], *, device: str = "auto") -> l
     return found
 
 
-def match_of(backend: RunBackend, path: Path) -> Match | None:
+def match_of(backend: RunBackend, path: Path) -> MatchedPhotos | None:
     """Return the best match of one photo; None where it or its match cannot be read, or the model compares none."""
     model = backend.localizer
     places = backend.model.alike_lonlat
@@ -89,7 +89,7 @@ def match_of(backend: RunBackend, path: Path) -> Match | None:
         return None
     both = model.extractor(torch.from_numpy(np.stack([own, other])))
     described = model.ensemble.descriptor_model(both.loaded())
-    return Match(
+    return MatchedPhotos(
         path=path,
         other=backend.photos[number],
         lon=float(places[number, 0]),
@@ -128,7 +128,7 @@ def _box(number: int, columns: int, step: tuple[float, float]) -> Box:
     return column * step[0], row * step[1], (column + 1) * step[0], (row + 1) * step[1]
 
 
-def side_by_side(match: Match) -> Image.Image:
+def side_by_side(match: MatchedPhotos) -> Image.Image:
     """Return a photo and its match as one picture: fields of one colour and number match."""
     pictures = [Image.fromarray(one.transpose(1, 2, 0)) for one in (match.own_picture, match.other_picture)]
     width, height = pictures[0].size

@@ -15,7 +15,7 @@ from img2gps.files import write_atomic
 from img2gps.pixels import Pixels
 from img2gps.report.page import render_page
 from img2gps.text import safe_text
-from train.explanation.matches import Match, side_by_side
+from train.explanation.matches import MatchedPhotos, side_by_side
 from train.explanation.occlusion import Occlusion
 from train.explanation.photos import ExplainedPhoto
 
@@ -45,7 +45,7 @@ def overlay(picture: Pixels, occlusion: Occlusion) -> Image.Image:
     return Image.fromarray((grey * (1 - strength) + colour * strength).astype(np.uint8))
 
 
-def write_matches(page: Path, matches: Sequence[Match | None], answers: Sequence[Prediction]) -> None:
+def write_matches(page: Path, matches: Sequence[MatchedPhotos | None], answers: Sequence[Prediction]) -> None:
     """Write one offline page with each photo beside its best match; `answers` are those of the same photos."""
     cards, unread = [], []
     for match, answer in zip(matches, answers, strict=True):
@@ -60,7 +60,7 @@ def write_matches(page: Path, matches: Sequence[Match | None], answers: Sequence
 
 
 def write_pictures(
-    folder: Path, photos: Sequence[ExplainedPhoto], matches: Sequence[Match | None] | None = None
+    folder: Path, photos: Sequence[ExplainedPhoto], matches: Sequence[MatchedPhotos | None] | None = None
 ) -> Path:
     """Write a PNG per photo and one offline page that shows them all; return the page.
 

@@ -25,7 +25,7 @@ from img2gps.redactions import (
 )
 from img2gps.types import Photo
 from img2gps.web.guard import Bodies, Guard, Policy
-from img2gps.web.listening import Address, End, run_server
+from img2gps.web.listening import End, ListeningAddress, run_server
 
 __all__ = ["ReviewDesk", "review_app", "serve_review"]
 
@@ -152,6 +152,6 @@ def review_app(desk: ReviewDesk, policy: Policy) -> Starlette:
     return Starlette(routes=routes, middleware=[Middleware(Guard, policy=policy, bodies=_BODIES)])
 
 
-def serve_review(desk: ReviewDesk, *, host: str, port: int, started: Callable[[Address, End], None]) -> None:
+def serve_review(desk: ReviewDesk, *, host: str, port: int, started: Callable[[ListeningAddress, End], None]) -> None:
     """Serve the page until Ctrl-C. Raises UsageError where the address cannot be had."""
     run_server(lambda policy: review_app(desk, policy), host=host, port=port, started=started)
