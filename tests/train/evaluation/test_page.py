@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from img2gps.basemap import write_basemap
 from img2gps.dataset import Dataset
 from tests.browser import chromium, click_place, open_report, picture_colour
 from tests.datasets import FRAME, four_walks, make_dataset, make_photo
+from tests.maps import small_map
 from train.evaluation.causes import causes_of
 from train.evaluation.page import write_report
 from train.evaluation.references import reference_errors
@@ -26,6 +28,15 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 EDGE_PLACE_M = (107.3, 41.7)
+# the colour that the map has at a place of the lawn, 70 m east and 70 m north
+LAWN_COLOUR = """() => {
+  const canvas = document.getElementById("map");
+  const { east, north, pxPerM } = canvas.dataset;
+  const scale = canvas.width / canvas.clientWidth;
+  const x = (canvas.clientWidth / 2 + (70 - east) * pxPerM) * scale;
+  const y = (canvas.clientHeight / 2 - (70 - north) * pxPerM) * scale;
+  return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data].slice(0, 3);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +168,23 @@ def test_a_click_opens_the_photo_with_its_error(browser: "Browser", report: Path
         red, _, blue = picture_colour(page, "#panel img")
         assert abs(red - 2 * number) < 25
         assert abs(blue - 255 + 2 * number) < 25
+
+
+@pytest.mark.browser
+def test_a_map_lies_under_the_arrows_and_says_where_an_answer_is(browser: "Browser", tmp_path: Path) -> None:
+    dataset = painted_dataset(tmp_path / "quad")
+    write_basemap(dataset.root / "basemap.parquet", small_map())
+    result, path = evaluated(dataset), dataset.root / "report.html"
+    write_report(path, result, dataset=dataset)
+    number = 30
+    with open_report(browser, path) as page:
+        assert page.locator(".credit").inner_text() == small_map().credit
+        page.locator("#show-mode").select_option("truth")
+        red, green, blue = page.evaluate(LAWN_COLOUR)
+        assert green > max(red, blue)
+        click_place(page, result.scores["east_m"][number], result.scores["north_m"][number])
+        said = page.locator("#panel dl").inner_text()
+        assert any(name in said for name in ("Towne", "Locust Walk", "Hill Lawn", "Pond")), said
 
 
 @pytest.mark.browser
