@@ -31,6 +31,7 @@ __all__ = [
     "PLACE",
     "WORDS",
     "FiniteRange",
+    "cluster_option",
     "command",
     "command_line",
     "config_option",
@@ -139,6 +140,15 @@ def command_line() -> str:
     context = click.get_current_context()
     assert context is not None  # without a running command, Click raises
     return shlex.join(["img2gps", *context.find_root().meta.get(WORDS, ())])
+
+
+def cluster_option(function: Function) -> Function:
+    """Add ``--cluster``: other machines to work on."""
+    return click.option(
+        "--cluster",
+        metavar="ADDRESS|local:N|slurm:FILE|FILE.yaml",
+        help="Dask workers to use instead of --jobs; they need the same version and the same paths.",
+    )(function)
 
 
 def json_option(function: Function) -> Function:

@@ -27,6 +27,7 @@ def ingest(
     short_side_px: int | None = None,
     jobs: int = 1,
     timeout_s: float = 60.0,
+    cluster: str | None = None,
     rehash: bool = False,
     allow_shrink: bool = False,
     include_hidden: bool = False,
@@ -41,8 +42,9 @@ def ingest(
     `allow_shrink` lets a new polygon leave over a tenth of the photos outside. `labels` and `gpx` are tables and tracks
     with positions. `clock_offset_s` is added to the camera's clock for tracks; ``"auto"`` finds it. `max_accuracy_m`
     rejects positions with a worse reported accuracy. `short_side_px` is that of the working copies (512 in a new
-    dataset). `jobs` is the number of worker processes, `timeout_s` what one file may take. `rehash` also reads files
-    that look unchanged; `include_hidden` includes trash, thumbnails and unfinished files. `keep_positions` writes exact
+    dataset). `jobs` is the number of worker processes, `timeout_s` what one file may take. `cluster`
+    names other machines to read on, such as ``"tcp://10.0.0.1:8786"``. `rehash` also reads files that look unchanged;
+    `include_hidden` includes trash, thumbnails and unfinished files. `keep_positions` writes exact
     positions off the site to rejected.csv. `dry_run` writes nothing. ingests.jsonl keeps `command` as what was run.
     Raises NotFoundError, UsageError, InvalidDatasetError, DatasetLockedError, and the OSError of a disk that is full.
 
@@ -62,6 +64,7 @@ def ingest(
         short_side_px=short_side_px,
         jobs=jobs,
         timeout_s=timeout_s,
+        cluster=cluster,
         rehash=rehash,
         allow_shrink=allow_shrink,
         include_hidden=include_hidden,

@@ -7,7 +7,17 @@ import rich_click as click
 
 from collect.commands.reading_options import reading_options, strict_option
 from img2gps.address import Place
-from img2gps.console import FOLDER, PLACE, command, command_line, config_option, dry_run_option, json_option, say
+from img2gps.console import (
+    FOLDER,
+    PLACE,
+    cluster_option,
+    command,
+    command_line,
+    config_option,
+    dry_run_option,
+    json_option,
+    say,
+)
 from img2gps.text import shell_path
 
 
@@ -16,7 +26,7 @@ from img2gps.text import shell_path
     example="""img2gps ingest ~/walks/monday quad --site penn-engineering-quad
 img2gps ingest ~/walks/tuesday quad
 img2gps ingest images campus --site campus.geojson --labels labels.csv
-img2gps ingest s3://bucket/walks quad""",
+img2gps ingest s3://bucket/walks quad --cluster tcp://10.0.0.1:8786""",
 )
 @click.argument("photos", nargs=-1, required=True, type=PLACE)
 @click.argument("dataset", type=FOLDER)
@@ -25,6 +35,7 @@ img2gps ingest s3://bucket/walks quad""",
     help="A packaged site or polygon (GeoJSON, KML, GeoPackage), for a new dataset or to change an old one's.",
 )
 @reading_options
+@cluster_option
 @click.option("--short-side", type=click.IntRange(min=64), help="Pixels of the working copies [default: 512].")
 @click.option("--rehash", is_flag=True, help="Read every file, including those that look unchanged.")
 @click.option("--allow-shrink", is_flag=True, help="Let a new --site leave over a tenth of the photos outside.")
@@ -48,6 +59,7 @@ def ingest(
     timeout: float,
     include_hidden: bool,
     jobs: int,
+    cluster: str | None,
     short_side: int | None,
     rehash: bool,
     allow_shrink: bool,
@@ -76,6 +88,7 @@ def ingest(
         short_side_px=short_side,
         jobs=jobs,
         timeout_s=timeout,
+        cluster=cluster,
         rehash=rehash,
         allow_shrink=allow_shrink,
         include_hidden=include_hidden,

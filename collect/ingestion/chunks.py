@@ -11,12 +11,15 @@ from collect.ingestion.intake import Labelled
 from collect.ingestion.photo_reader import FileTask
 from collect.reading.discover import FoundFile
 from collect.reading.file_content import READ_FLAGS
+from collect.validation.labels import LabelRow
 
-__all__ = ["chunks_of"]
+__all__ = ["chunks_of", "shards_of"]
 
 _CHUNK_FILES: Final = 16
 _CHUNK_BYTES: Final = 12 << 20
 _ROUNDS_LEFT: Final = 3
+_SHARD_FILES: Final = 1000
+_FEWEST_OF_A_SHARD: Final = 24
 _END_BYTES: Final = 4096
 
 
@@ -36,16 +39,7 @@ def chunks_of(work: Sequence[Labelled], *, again: bool, hash_all: bool, jobs: in
     left = sum(file.size for file, _ in work)
     for file, label in work:
         twin = None if twins is None or file.stored is not None else twins.get(file.path, file.path)
-        task = FileTask(
-            path=file.path,
-            name=file.name,
-            label=label,
-            again=again,
-            twin=twin,
-            sidecars=file.sidecars,
-            stored=file.stored,
-        )
-        chunk.append(task)
+        chunk.append(_task(file, label, again=again, twin=twin))
         size += file.size
         if size >= min(limit, left / (_ROUNDS_LEFT * max(1, jobs))) or len(chunk) >= _CHUNK_FILES:
             yield chunk
@@ -53,6 +47,30 @@ def chunks_of(work: Sequence[Labelled], *, again: bool, hash_all: bool, jobs: in
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+def shards_of(work: Sequence[Labelled], *, again: bool, jobs: int) -> Iterator[list[FileTask]]:
+    """Yield the tasks in shards for `jobs` workers of a cluster: about a thousand files, fewer towards the end.
+
+    Everything is hashed. A shard has two dozen files at least: each starts a process.
+    """
+    start = 0
+    while start < len(work):
+        size = min(_SHARD_FILES, max(_FEWEST_OF_A_SHARD, (len(work) - start) // (_ROUNDS_LEFT * max(1, jobs))))
+        yield [_task(file, label, again=again) for file, label in work[start : start + size]]
+        start += size
+
+
+def _task(file: FoundFile, label: LabelRow | None, *, again: bool, twin: bytes | None = None) -> FileTask:
+    return FileTask(
+        path=file.path,
+        name=file.name,
+        label=label,
+        again=again,
+        twin=twin,
+        sidecars=file.sidecars,
+        stored=file.stored,
+    )
 
 
 def _possible_twins(files: Sequence[FoundFile]) -> dict[bytes, bytes]:

@@ -17,8 +17,9 @@ class IngestOptions:
     `site` is a packaged name or a GeoJSON file, needed for a new dataset and to change the polygon of an old one.
     `allow_shrink` lets a new polygon leave over a tenth of the photos outside.
     `short_side_px` is the working copies' (None: the dataset's own). `jobs` of 0 reads in this process, where a file
-    that crashes the decoder takes everything with it: for debugging. `include_hidden` takes trash, unfinished files
-    and thumbnails in, too. `keep_positions` lets details of rejections name exact positions of photos off the site.
+    that crashes the decoder takes everything with it: for debugging. `cluster` names other machines to read on (see
+    `img2gps.cluster`); `jobs` does not count then. `include_hidden` takes trash, unfinished files and thumbnails in,
+    too. `keep_positions` lets details of rejections name exact positions of photos off the site.
     """
 
     site: str | Path | None = None
@@ -29,6 +30,7 @@ class IngestOptions:
     short_side_px: int | None = None
     jobs: int = 1
     timeout_s: float = 60.0
+    cluster: str | None = None
     rehash: bool = False
     allow_shrink: bool = False
     include_hidden: bool = False

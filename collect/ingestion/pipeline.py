@@ -65,7 +65,7 @@ def ingest(photos: Sequence[Place], root: Path, options: IngestOptions) -> Outco
             rules=rules,
             short_side_px=writer.info.short_side_px,
             pixels="check" if writer.dataset is None else "write",
-            photos_path=root / "photos" if root.exists() else None,
+            photos_path=root.absolute() / "photos" if root.exists() else None,
             forgotten=writer.forgotten,
         )
         take_in(files, labels, writer, settings, outcomes, options)
@@ -130,7 +130,7 @@ def tracks_for(photos: Sequence[Place], site: Site | None, options: IngestOption
 def _opened(root: Path, site: Site | None, options: IngestOptions) -> Iterator[DatasetWriter]:
     """Yield the writer of a dataset that is locked for writing; for a dry run, of one that nothing is written to."""
     new_site = require_site(root, site) if is_fresh(root) else None
-    if new_site is not None and options.jobs:
+    if new_site is not None and options.jobs and options.cluster is None:
         prepare_workers()  # every photo will be read
     short_side_px = options.short_side_px or WORKING_SHORT_SIDE_PX
     if options.dry_run:

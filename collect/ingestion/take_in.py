@@ -17,6 +17,7 @@ from collect.ingestion.outcomes import Outcomes
 from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings, read_file, read_files
 from collect.ingestion.photo_store import sweep_temporary_files
 from collect.ingestion.prepare import check_free_space
+from collect.ingestion.shards import ShardSettings, read_by_cluster
 from collect.ingestion.workers import Failure, Settings, process_items
 from collect.reading.discover import FoundFile
 from collect.reading.stores import is_of_this_process
@@ -24,7 +25,9 @@ from collect.validation.gpx import Tracks
 from collect.validation.labels import Labels
 from collect.validation.unplaced import track_notes
 from img2gps import __version__
+from img2gps.cluster import open_cluster
 from img2gps.console import say
+from img2gps.errors import UsageError
 from img2gps.interrupts import held_back
 from img2gps.progress import Advance, bar
 from img2gps.text import format_count, safe_path
@@ -98,7 +101,15 @@ def _readings(
     if not work:
         return
     chunks = chunks_of(work, again=again, hash_all=settings.pixels != "doubtful", jobs=options.jobs)
-    if options.jobs == 0 or any(file.stored and is_of_this_process(file.stored) for file, _ in work):
+    of_this_process = any(file.stored and is_of_this_process(file.stored) for file, _ in work)
+    if options.cluster is not None:
+        if of_this_process:
+            raise UsageError("Photos at memory:// are known to this process alone: leave --cluster out.")
+        shard_settings = ShardSettings(reading=settings, timeout_s=options.timeout_s, given_up=_given_up)
+        with open_cluster(options.cluster) as cluster:
+            yield from read_by_cluster(work, shard_settings, cluster, again=again)
+        return
+    if options.jobs == 0 or of_this_process:
         for chunk in chunks:
             yield from ((task, read_file(task, settings)) for task in chunk)
         return

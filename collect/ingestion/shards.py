@@ -1,0 +1,84 @@
+"""Files read by a cluster: in shards, each by a worker process of its own on the machine that takes it.
+
+What runs there is what runs on one machine: `collect.ingestion.photo_reader.read_files` under the limits of
+`collect.ingestion.workers`. A file that crashes or hangs costs itself; a machine that is lost costs its shards' time.
+"""
+
+import dataclasses
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from collect.ingestion.chunks import shards_of
+from collect.ingestion.intake import Labelled
+from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings, read_files
+from collect.ingestion.workers import Failure, Settings, process_items
+from img2gps.cluster import Cluster, LostWork
+
+__all__ = ["ShardSettings", "read_by_cluster", "read_shard"]
+
+GivenUp = Callable[[FileTask, Failure, str], Reading]
+
+_CHUNK_FILES: Final = 16
+_ATTEMPTS: Final = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardSettings:
+    """How the files of a shard are read, the seconds that one may take, and what becomes of one that is given up."""
+
+    reading: ReadSettings
+    timeout_s: float
+    given_up: GivenUp
+
+
+def read_shard(tasks: Sequence[FileTask], settings: ShardSettings) -> list[Reading]:
+    """Return the outcome of each file, in order; called on a worker of the cluster.
+
+    Raises the OSError of a folder of copies that cannot be written to.
+    """
+    chunks = (list(tasks[start : start + _CHUNK_FILES]) for start in range(0, len(tasks), _CHUNK_FILES))
+    workers = Settings(
+        function=read_files,
+        argument=settings.reading,
+        on_failure=settings.given_up,
+        timeout_s=settings.timeout_s,
+    )
+    _allow_children()
+    return [reading for _, reading in process_items(chunks, workers)]
+
+
+def read_by_cluster(
+    work: Sequence[Labelled], settings: ShardSettings, cluster: Cluster, *, again: bool
+) -> Iterator[tuple[FileTask, Reading]]:
+    """Yield every file with its outcome, in order. Raises OSError where the cluster is lost or its disk is full."""
+    shards = shards_of(work, again=again, jobs=cluster.slots)
+    for shard, readings in cluster.spread(read_shard, shards, settings):
+        yield from (
+            _one_by_one(shard, settings, cluster)
+            if isinstance(readings, LostWork)
+            else zip(shard, readings, strict=True)
+        )
+
+
+def _one_by_one(
+    shard: Sequence[FileTask], settings: ShardSettings, cluster: Cluster
+) -> Iterator[tuple[FileTask, Reading]]:
+    """Read the files of a shard, one after the other, that ended the workers that took it, or was beside what did."""
+    for task in shard:
+        for _ in range(_ATTEMPTS):
+            [(_, reading)] = cluster.spread(_read_alone, [task], settings)
+            if not isinstance(reading, LostWork):
+                break
+        else:
+            reading = settings.given_up(task, "crashed", "each worker that read it was lost")
+        yield task, reading
+
+
+def _read_alone(task: FileTask, settings: ShardSettings) -> Reading:
+    return read_shard([task], settings)[0]
+
+
+def _allow_children() -> None:
+    """Let a worker of a cluster start processes: most are started as daemons, which `multiprocessing` forbids it."""
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]

@@ -1,0 +1,144 @@
+"""An ingest by a cluster ends as one by two processes of this machine does, whatever becomes of its workers."""
+
+import dataclasses
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cluster_faults import Workers, two_workers
+from ingest_runs import rows, run_ingest
+from object_store import fake_s3, fill
+from photos import photo_bytes, write_photo, write_site, write_walk
+
+from collect.api import ingest
+from collect.ingestion.chunks import shards_of
+from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings
+from collect.ingestion.shards import ShardSettings, read_shard
+from collect.ingestion.workers import Failure
+from collect.reading.discover import FoundFile
+from collect.validation.rules import Rules
+from collect.verification import verify_dataset
+from img2gps.errors import UsageError
+from img2gps.files import TEMPORARY_PREFIX
+from img2gps.rejected import read_rejected
+from img2gps.site import load_site
+from img2gps.types import Photo, Rejection
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with two_workers() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def walk(tmp_path: Path) -> Path:
+    """A walk with a copy, a photo without a position, one far away, one cut off and a text."""
+    folder = tmp_path / "in"
+    first = write_walk(folder, 60, size=(64, 48), every_s=0.5)[0]
+    (folder / "z-copy.jpg").write_bytes(first.read_bytes())
+    write_photo(folder / "none.jpg", lon=None, size=(64, 48), seed=900)
+    write_photo(folder / "far.jpg", lon=9.0, size=(64, 48), seed=901)
+    (folder / "cut.jpg").write_bytes(photo_bytes(size=(64, 48), seed=902)[:-300])
+    (folder / "notes.txt").write_text("none")
+    write_site(tmp_path / "square.geojson")
+    return folder
+
+
+def photos_in(root: Path) -> list[Photo]:
+    return [dataclasses.replace(photo, ingested_at=None, ingest="") for photo in rows(root).values()]
+
+
+def assert_equal_datasets(root: Path, other: Path) -> None:
+    assert photos_in(root) == photos_in(other)
+    assert len(photos_in(root)) == 60
+    assert read_rejected(root / "rejected.csv") == read_rejected(other / "rejected.csv")
+    assert verify_dataset(root).problems == ()
+    assert not list(root.rglob(f"{TEMPORARY_PREFIX}*"))
+
+
+def once_copies_appear(root: Path, action: Callable[[], None]) -> threading.Thread:
+    """Do something as soon as a worker has written a working copy."""
+
+    def wait() -> None:
+        until = time.monotonic() + 120
+        while time.monotonic() < until and not any((root / "photos").glob("*/*")):
+            time.sleep(0.01)
+        action()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.slow
+def test_a_cluster_with_a_worker_killed_ends_as_two_processes_do(workers: Workers, walk: Path, tmp_path: Path) -> None:
+    of_processes = run_ingest(walk, tmp_path / "processes", jobs=2)
+    killer = once_copies_appear(tmp_path / "cluster", workers.kill_one)
+    outcomes = run_ingest(walk, tmp_path / "cluster", cluster=workers.address)
+    killer.join()
+    assert outcomes.to_report() == of_processes.to_report()
+    assert_equal_datasets(tmp_path / "cluster", tmp_path / "processes")
+    assert run_ingest(walk, tmp_path / "cluster").unchanged == 60
+
+
+@pytest.mark.slow
+def test_a_cluster_of_its_own_reads_an_object_store(
+    walk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_ingest(walk, tmp_path / "processes", jobs=2)
+    with fake_s3(monkeypatch) as bucket:
+        fill(f"{bucket}/walks", walk)
+        monkeypatch.chdir(tmp_path)
+        ingest(f"{bucket}/walks", "cluster", site="square.geojson", cluster="local:2")
+    assert_equal_datasets(tmp_path / "cluster", tmp_path / "processes")
+
+
+@pytest.mark.slow
+def test_a_lost_scheduler_costs_a_second_run(walk: Path, tmp_path: Path) -> None:
+    run_ingest(walk, tmp_path / "processes", jobs=2)
+    with two_workers() as cluster:
+        killer = once_copies_appear(tmp_path / "cluster", cluster.kill_scheduler)
+        with pytest.raises(OSError, match="The cluster is lost"):
+            run_ingest(walk, tmp_path / "cluster", cluster=cluster.address)
+        killer.join()
+    assert verify_dataset(tmp_path / "cluster").problems == ()
+    run_ingest(walk, tmp_path / "cluster", jobs=2)
+    assert_equal_datasets(tmp_path / "cluster", tmp_path / "processes")
+
+
+@pytest.mark.slow
+def test_a_file_that_takes_too_long_costs_itself(tmp_path: Path) -> None:
+    paths = write_walk(tmp_path / "in", 2, size=(64, 48))
+    site = load_site(write_site(tmp_path / "square.geojson"))
+    reading = ReadSettings(rules=Rules(site=site, device_salt="s"), short_side_px=64, pixels="check")
+    tasks = [FileTask(path=os.fsencode(path), name=path.name) for path in paths]
+    (first, second) = read_shard(tasks, ShardSettings(reading=reading, timeout_s=1e-6, given_up=given_up))
+    assert isinstance(first.outcome, Rejection)
+    assert isinstance(second.outcome, Rejection)
+    assert (first.outcome.reason, second.outcome.reason) == ("timed_out", "timed_out")
+
+
+def given_up(task: FileTask, failure: Failure, detail: str) -> Reading:
+    return Reading(outcome=Rejection(path=task.name, reason=failure, detail=detail))
+
+
+def test_photos_in_the_memory_of_this_process_are_not_for_a_cluster(tmp_path: Path) -> None:
+    write_walk(tmp_path / "in", 1, size=(32, 24))
+    write_site(tmp_path / "square.geojson")
+    fill("memory://for-a-cluster", tmp_path / "in")
+    with pytest.raises(UsageError, match="known to this process alone"):
+        ingest("memory://for-a-cluster", tmp_path / "ds", site=tmp_path / "square.geojson", cluster="local:2")
+
+
+@pytest.mark.parametrize(("files", "jobs"), [(1, 8), (24, 2), (1000, 1), (5000, 2), (100_000, 16)])
+def test_shards_hold_every_file_once_and_end_small(files: int, jobs: int) -> None:
+    work = [(FoundFile(path=b"%d" % number, name=str(number)), None) for number in range(files)]
+    shards = list(shards_of(work, again=False, jobs=jobs))
+    assert [task.name for shard in shards for task in shard] == [str(number) for number in range(files)]
+    assert max(map(len, shards)) <= 1000
+    assert len(shards[-1]) <= 24 or len(shards) == 1
+    assert len(shards) <= files // 1000 + 40 * jobs

@@ -1,0 +1,126 @@
+"""Clusters: which words name one, and what becomes of work whose worker is lost."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster_faults import Workers, act, two_workers
+from dask_jobqueue.slurm import SLURMJob
+
+from img2gps.cluster import LostWork, open_cluster, spec_of_file
+from img2gps.errors import Img2GPSError, NotFoundError, UsageError
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with two_workers() as cluster:
+        yield cluster
+
+
+@pytest.mark.slow
+def test_results_come_in_order_and_a_lost_worker_costs_time_alone(workers: Workers, tmp_path: Path) -> None:
+    items = ["a", "die once", "b", *"cdefgh"]
+    with open_cluster(workers.address) as cluster:
+        assert cluster.slots == 2
+        assert list(cluster.spread(act, items, str(tmp_path))) == [(item, item * 2) for item in items]
+    assert (tmp_path / "died").exists()
+
+
+@pytest.mark.slow
+def test_what_ends_every_worker_is_told_as_lost(workers: Workers, tmp_path: Path) -> None:
+    with open_cluster(workers.address) as cluster:
+        results = dict(cluster.spread(act, ["die"], str(tmp_path)))
+        assert results == {"die": LostWork("die")}
+        assert dict(cluster.spread(act, ["a"], str(tmp_path))) == {"a": "aa"}
+
+
+@pytest.mark.slow
+def test_what_a_worker_raises_is_raised_here(workers: Workers, tmp_path: Path) -> None:
+    with open_cluster(workers.address) as cluster, pytest.raises(OSError, match="No space left"):
+        list(cluster.spread(act, ["a", "full", "b"], str(tmp_path)))
+
+
+@pytest.mark.slow
+def test_workers_of_another_version_are_refused(
+    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("img2gps.cluster.__version__", "99.0")
+    with (
+        open_cluster(workers.address) as cluster,
+        pytest.raises(UsageError, match=r"^A worker has img2gps .*, this machine 99\.0: install the same there\.$"),
+    ):
+        list(cluster.spread(act, ["a"], str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("word", "error", "part"),
+    [
+        ("local:0", UsageError, "takes a number of processes"),
+        ("local:many", UsageError, "takes a number of processes"),
+        ("nonsense", UsageError, "is none of local:N"),
+        ("slurm:nowhere.yaml", NotFoundError, "No cluster file nowhere.yaml"),
+        ("nowhere.yaml", NotFoundError, "No cluster file nowhere.yaml"),
+    ],
+)
+def test_a_word_that_names_no_cluster_is_told(word: str, error: type[Img2GPSError], part: str) -> None:
+    with pytest.raises(error) as caught, open_cluster(word):
+        pass
+    assert part in str(caught.value)
+
+
+def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("img2gps.cluster._ANSWER_S", 0.2)
+    with pytest.raises(NotFoundError, match="No Dask scheduler answers at 127"), open_cluster("127.0.0.1:9"):
+        pass
+
+
+def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UsageError, match=r"pip install 'img2gps\[cluster\]'"), open_cluster("local:2"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("workers: [", "is no YAML file"),
+        ("just text", "does not say how many `workers`"),
+        ("workers: many", "does not say how many `workers`"),
+        ("workers: 2", "does not name a `class`"),
+    ],
+)
+def test_a_file_that_describes_no_cluster_is_told(text: str, part: str, tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        spec_of_file(tmp_path / "cluster.yaml")
+    assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("class: no_such_module.Cluster\nworkers: 1", "is not installed"),
+        ("class: dask_jobqueue.NoSuchCluster\nworkers: 1", "has no NoSuchCluster"),
+        ("class: fractions.Fraction\nworkers: 1\ncores: 1", "does not take what the file says"),
+    ],
+)
+def test_a_class_that_cannot_be_started_is_told(text: str, part: str, tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").write_text(text)
+    with pytest.raises(UsageError) as caught, open_cluster(str(tmp_path / "cluster.yaml")):
+        pass
+    assert part in str(caught.value)
+
+
+def test_a_file_for_slurm_makes_the_job_that_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "slurm.yaml"
+    path.write_text("workers: 40\ncores: 1\nmemory: 4 GB\nqueue: short\nwalltime: '02:00:00'\n")
+    spec = spec_of_file(path, default="dask_jobqueue.SLURMCluster")
+    assert spec.pop("class") == "dask_jobqueue.SLURMCluster"
+    assert spec.pop("workers") == 40
+    script = SLURMJob("tcp://10.0.0.1:8786", "first", **spec).job_script()
+    for line in ("#SBATCH -p short", "#SBATCH --cpus-per-task=1", "#SBATCH --mem=4G", "#SBATCH -t 02:00:00"):
+        assert line in script.splitlines()
+    assert "dask" in script.splitlines()[-1]
+    assert "--nthreads 1" in script
+    assert "tcp://10.0.0.1:8786" in script
