@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import fsspec
 import pytest
+
+from collect.reading import stores
 
 SECRET = "swordfish"
 
@@ -45,7 +48,10 @@ def fake_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     }.items():
         monkeypatch.setenv(name, value)
     try:
-        S3FileSystem.clear_instance_cache()
+        # what another test put there is in the memory of this process
+        with urlopen(Request(f"http://{host}:{port}/moto-api/reset", method="POST")):
+            S3FileSystem.clear_instance_cache()
+            stores._opened.cache_clear()
         S3FileSystem().mkdir("bucket")
         yield "s3://bucket"
     finally:
