@@ -1,7 +1,6 @@
 """An ingest by a cluster ends as one by two processes of this machine does, whatever becomes of its workers."""
 
 import dataclasses
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,17 +14,12 @@ from photos import photo_bytes, write_photo, write_site, write_walk
 
 from collect.api import ingest
 from collect.ingestion.chunks import shards_of
-from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings
-from collect.ingestion.shards import ShardSettings, read_shard
-from collect.ingestion.workers import Failure
 from collect.reading.discover import FoundFile
-from collect.validation.rules import Rules
 from collect.verification import verify_dataset
 from img2gps.errors import UsageError
 from img2gps.files import TEMPORARY_PREFIX
 from img2gps.rejected import read_rejected
-from img2gps.site import load_site
-from img2gps.types import Photo, Rejection
+from img2gps.types import Photo
 
 
 @pytest.fixture(scope="module")
@@ -108,22 +102,6 @@ def test_a_lost_scheduler_costs_a_second_run(walk: Path, tmp_path: Path) -> None
     assert verify_dataset(tmp_path / "cluster").problems == ()
     run_ingest(walk, tmp_path / "cluster", jobs=2)
     assert_equal_datasets(tmp_path / "cluster", tmp_path / "processes")
-
-
-@pytest.mark.slow
-def test_a_file_that_takes_too_long_costs_itself(tmp_path: Path) -> None:
-    paths = write_walk(tmp_path / "in", 2, size=(64, 48))
-    site = load_site(write_site(tmp_path / "square.geojson"))
-    reading = ReadSettings(rules=Rules(site=site, device_salt="s"), short_side_px=64, pixels="check")
-    tasks = [FileTask(path=os.fsencode(path), name=path.name) for path in paths]
-    (first, second) = read_shard(tasks, ShardSettings(reading=reading, timeout_s=1e-6, given_up=given_up))
-    assert isinstance(first.outcome, Rejection)
-    assert isinstance(second.outcome, Rejection)
-    assert (first.outcome.reason, second.outcome.reason) == ("timed_out", "timed_out")
-
-
-def given_up(task: FileTask, failure: Failure, detail: str) -> Reading:
-    return Reading(outcome=Rejection(path=task.name, reason=failure, detail=detail))
 
 
 def test_photos_in_the_memory_of_this_process_are_not_for_a_cluster(tmp_path: Path) -> None:

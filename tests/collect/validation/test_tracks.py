@@ -132,7 +132,7 @@ def test_a_point_without_a_place_is_left_out_and_spoils_no_other(tmp_path: Path,
     [
         (gpx(walk(count=3), kind="rte"), "a route, which is a plan"),
         ('<gpx><wpt lat="50" lon="8"><time>2024-07-01T12:00:00Z</time></wpt></gpx>', "1 waypoint and no track"),
-        ('<gpx><trk><trkseg><trkpt lat="50" lon="8"/></trkseg></trk></gpx>', "nothing tells when"),
+        ('<gpx><trk><trkseg><trkpt lat="50" lon="8"/></trkseg></trk></gpx>', "no track point with a time"),
         ('<gpx><trk><trkseg><trkpt lat="50" lon="8"><time>noon</time></trkpt></trkseg></trk></gpx>', "can be read"),
         (
             '<gpx><trk><trkseg><trkpt lat="" lon="8"><time>2024-07-01T12:00:00Z</time></trkpt></trkseg></trk></gpx>',
