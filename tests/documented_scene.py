@@ -6,6 +6,8 @@ import tarfile
 from datetime import timedelta
 from pathlib import Path
 
+import geopandas as gpd
+import numpy as np
 import pytest
 from maps import feature, osm_pbf, small_map
 from photos import FIRST_PHOTO_AT, write_photo, write_walk
@@ -14,6 +16,7 @@ from shapely.geometry import Point, mapping
 from collect.api import export_labels, ingest
 from img2gps.basemap import write_basemap
 from img2gps.dataset import Dataset
+from img2gps.masks import CLASSES, write_class_table, write_mask
 from tests.train.colours import without_curves
 from train.api import train
 
@@ -47,6 +50,7 @@ def make_scene(root: Path) -> Path:
         ingest("walks/tuesday", "other-walks", site="penn-engineering-quad", jobs=1, short_side_px=64)
         shutil.copytree("other-walks", "media/stick/quad")
         _runs(root)
+        _masks(root)
         export_labels("quad", "corrections.geojson")
     return root
 
@@ -77,11 +81,22 @@ def _runs(root: Path) -> None:
         shutil.copytree("runs/quick-001", copy)
 
 
+def _masks(root: Path) -> None:
+    """Put masks of the dataset's photos there, a building over ground with a person before it."""
+    mask = np.full((72, 96), CLASSES.index("ground"), dtype=np.uint8)
+    mask[:40] = CLASSES.index("building")
+    mask[30:60, 40:50] = CLASSES.index("person")
+    write_class_table(root / "practice" / "masks")
+    for photo_id in Dataset.open(root / "quad").frame()["id"]:
+        write_mask(root / "practice" / "masks" / f"{photo_id}.png", mask)
+
+
 def _walks(root: Path) -> None:
     for number, day in enumerate(("monday", "tuesday")):
         at = FIRST_PHOTO_AT + timedelta(days=number)
         start = (ON_SITE[0] + number * 2e-4, ON_SITE[1])
         write_walk(root / "walks" / day, 6, start=start, first_at=at, first_seed=10 * number, size=(96, 72))
+    shutil.make_archive(str(root / "walk"), "zip", root / "walks" / "monday")
     shutil.copytree(root / "walks" / "monday", root / "PHOTOS")
     shutil.copytree(root / "walks" / "monday", root / "WALK")
     shutil.copytree(root / "walks" / "monday", root / "photos")
@@ -113,3 +128,5 @@ def _files(root: Path) -> None:
         shape = {"type": "Feature", "properties": {}, "geometry": mapping(one.geometry)}
         text = json.dumps({"type": "FeatureCollection", "features": [shape]})
         (root / f"{name}.geojson").write_text(text, encoding="utf-8")
+    halls = gpd.GeoDataFrame({"class": ["building"]}, geometry=[hall.geometry], crs="EPSG:4326")
+    halls.to_file(root / "campus.gpkg", driver="GPKG")

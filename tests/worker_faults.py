@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings, read_files
+
 
 def misbehave(items: Sequence[str], folder: str) -> list[str]:
     """Return each item doubled, or do what it says; every visit is noted in `folder`."""
@@ -35,6 +37,13 @@ def _one(item: str, folder: Path) -> str:
     if item == "once" and len((folder / item).read_text()) == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return item * 2
+
+
+def read_or_hang(tasks: Sequence[FileTask], settings: ReadSettings) -> list[Reading]:
+    """Read files as an ingest does; one whose name begins with `hang` takes a minute."""
+    if any(task.name.startswith("hang") for task in tasks):
+        time.sleep(60)
+    return read_files(tasks, settings)
 
 
 def modules(_items: Sequence[str], _folder: str) -> list[str]:

@@ -1,6 +1,7 @@
 """An ingest by a cluster ends as one by two processes of this machine does, whatever becomes of its workers."""
 
 import dataclasses
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,15 +12,21 @@ from cluster_faults import Workers, two_workers
 from ingest_runs import rows, run_ingest
 from object_store import fake_s3, fill
 from photos import photo_bytes, write_photo, write_site, write_walk
+from worker_faults import read_or_hang
 
 from collect.api import ingest
 from collect.ingestion.chunks import shards_of
+from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings
+from collect.ingestion.shards import ShardSettings, read_shard
+from collect.ingestion.workers import Failure
 from collect.reading.discover import FoundFile
+from collect.validation.rules import Rules
 from collect.verification import verify_dataset
 from img2gps.errors import UsageError
 from img2gps.files import TEMPORARY_PREFIX
 from img2gps.rejected import read_rejected
-from img2gps.types import Photo
+from img2gps.site import load_site
+from img2gps.types import Photo, Rejection
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +109,27 @@ def test_a_lost_scheduler_costs_a_second_run(walk: Path, tmp_path: Path) -> None
     assert verify_dataset(tmp_path / "cluster").problems == ()
     run_ingest(walk, tmp_path / "cluster", jobs=2)
     assert_equal_datasets(tmp_path / "cluster", tmp_path / "processes")
+
+
+@pytest.mark.slow
+def test_a_file_that_takes_too_long_costs_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collect.ingestion.shards.read_files", read_or_hang)
+    first, second, third = write_walk(tmp_path / "in", 3, size=(64, 48))
+    hanging = second.rename(second.with_name("hang.jpg"))
+    reading = ReadSettings(
+        rules=Rules(site=load_site(write_site(tmp_path / "square.geojson")), device_salt="s"),
+        short_side_px=64,
+        pixels="check",
+    )
+    tasks = [FileTask(path=os.fsencode(path), name=path.name) for path in (first, hanging, third)]
+    read = read_shard(tasks, ShardSettings(reading=reading, timeout_s=2.0, given_up=given_up))
+    assert [type(one.outcome) for one in read] == [Photo, Rejection, Photo]
+    assert isinstance(read[1].outcome, Rejection)
+    assert read[1].outcome.reason == "timed_out"
+
+
+def given_up(task: FileTask, failure: Failure, detail: str) -> Reading:
+    return Reading(outcome=Rejection(path=task.name, reason=failure, detail=detail))
 
 
 def test_photos_in_the_memory_of_this_process_are_not_for_a_cluster(tmp_path: Path) -> None:
