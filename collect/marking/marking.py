@@ -1,14 +1,12 @@
 """The page on which photos are marked: what it shows, what it saves, and the server behind it."""
 
 import dataclasses
-import json
-from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -16,12 +14,11 @@ from starlette.routing import Route
 
 from collect.marking.polygons import Marks, parse_polygons, read_marks
 from img2gps.dataset import Dataset
-from img2gps.errors import UsageError
 from img2gps.masks import CLASSES, COLOURS
-from img2gps.report.page import embed_json
 from img2gps.text import safe_text
 from img2gps.web.guard import Bodies, Guard, Policy
 from img2gps.web.listening import End, ListeningAddress, run_server
+from img2gps.web.pages import Files, json_response, kept, page_routes
 
 __all__ = ["Marking", "create_marking_app", "import_marks", "serve_marking"]
 
@@ -31,7 +28,7 @@ _BODIES: Final = Bodies(
     most_bytes=4 << 20,
     refusal="Polygons are sent as application/json.",
 )
-_FILES: Final = {
+_FILES: Final[Files] = {
     "page.css": ("text/css", ("img2gps.report/report.css", "collect.marking/page.css")),
     "page.js": ("text/javascript", ("collect.marking/page.js",)),
 }
@@ -102,43 +99,23 @@ def import_marks(dataset: Dataset, folder: Path, file: Path) -> tuple[int, int]:
 def create_marking_app(marking: Marking, policy: Policy) -> Starlette:
     """Return the application over the photos of one dataset, guarded by `policy`."""
 
-    def page(_request: Request) -> Response:
-        html = _packaged("collect.marking/page.html").replace("{{data}}", str(embed_json(marking.state())))
-        return Response(html, media_type="text/html")
-
-    def file(request: Request) -> Response:
-        found = _FILES.get(request.path_params["name"])
-        if found is None:
-            return _json({"error": "There is no such file."}, 404)
-        return Response(_joined(found[1]), media_type=found[0])
-
     def photo(request: Request) -> Response:
         known = marking.photos.get(request.path_params["photo_id"])
         if known is None or not known.path.is_file():
-            return _json({"error": "There is no such photo."}, 404)
+            return json_response({"error": "There is no such photo."}, 404)
         return FileResponse(known.path, media_type="image/jpeg")
 
     async def marks(request: Request) -> Response:
         """Return a photo's polygons, or keep those that are posted; what is none is a 400 with a sentence."""
         photo_id = request.path_params["photo_id"]
         if photo_id not in marking.photos:
-            return _json({"error": "There is no such photo."}, 404)
+            return json_response({"error": "There is no such photo."}, 404)
         if request.method == "GET":
-            return _json({"polygons": marking.polygons(photo_id)})
-        try:
-            asked = json.loads(await request.body())
-            return _json(await run_in_threadpool(marking.save, photo_id, asked))
-        except (ValueError, RecursionError):
-            return _json({"error": "The body is not JSON."}, 400)
-        except UsageError as error:
-            return _json({"error": safe_text(str(error))}, 400)
-        except OSError as error:
-            return _json({"error": f"Not saved: {error.strerror or type(error).__name__}."}, 507)
+            return json_response({"polygons": marking.polygons(photo_id)})
+        return await kept(request, partial(marking.save, photo_id))
 
     routes = [
-        Route("/", page),
-        Route("/favicon.ico", lambda _request: Response(status_code=204)),
-        Route("/static/{name}", file),
+        *page_routes("collect.marking/page.html", marking.state, _FILES),
         Route("/photos/{photo_id}", photo),
         Route("/api/marks/{photo_id}", marks, methods=["GET", "POST"]),
     ]
@@ -152,16 +129,3 @@ def serve_marking(marking: Marking, *, host: str, port: int, started: Callable[[
         started(address)
 
     run_server(lambda policy: create_marking_app(marking, policy), host=host, port=port, started=tell)
-
-
-def _json(value: Mapping[str, Any], status: int = 200) -> Response:
-    return Response(json.dumps(value, allow_nan=False), status_code=status, media_type="application/json")
-
-
-def _joined(names: Sequence[str]) -> str:
-    return "\n".join(map(_packaged, names))
-
-
-def _packaged(name: str) -> str:
-    package, _, file = name.partition("/")
-    return (resources.files(package) / file).read_text(encoding="utf-8")

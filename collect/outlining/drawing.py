@@ -2,14 +2,12 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,13 +17,13 @@ from collect.outlining.proposal import propose_site
 from img2gps.drafts import replace_file
 from img2gps.errors import UsageError
 from img2gps.geo import FloatArray
-from img2gps.report.page import embed_json
 from img2gps.site import Site, site_from_geojson
 from img2gps.site_file import site_bytes
-from img2gps.text import safe_path, safe_text
+from img2gps.text import safe_path
 from img2gps.time_zone import zone_at
 from img2gps.web.guard import Bodies, Guard, Policy
 from img2gps.web.listening import End, ListeningAddress, run_server
+from img2gps.web.pages import Files, kept, page_routes
 
 __all__ = ["Drawing", "create_drawing_app", "serve_drawing"]
 
@@ -35,11 +33,19 @@ _BODIES: Final = Bodies(
     most_bytes=4 << 20,
     refusal="A site is sent as application/json.",
 )
-_STYLES: Final = ("img2gps.report/report.css", "img2gps.report/atlas.css", "collect.outlining/page.css")
-_SCRIPTS: Final = (
-    *("img2gps.report/palette.js", "img2gps.report/view.js", "img2gps.report/layers.js"),
-    "collect.outlining/page.js",
-)
+_FILES: Final[Files] = {
+    "page.css": (
+        "text/css",
+        ("img2gps.report/report.css", "img2gps.report/atlas.css", "collect.outlining/page.css"),
+    ),
+    "page.js": (
+        "text/javascript",
+        (
+            *("img2gps.report/palette.js", "img2gps.report/view.js", "img2gps.report/layers.js"),
+            "collect.outlining/page.js",
+        ),
+    ),
+}
 _MOST_DOTS: Final = 20_000
 
 
@@ -118,35 +124,12 @@ def _metres_per_degree(frame: Any) -> list[float]:
 
 def create_drawing_app(drawing: Drawing, policy: Policy) -> Starlette:
     """Return the application over one drawing, guarded by `policy`."""
-    html = _packaged("collect.outlining/page.html").replace("{{data}}", str(embed_json(drawing.state())))
-    files = {
-        "page.css": ("text/css", _joined(_STYLES)),
-        "page.js": ("text/javascript", _joined(_SCRIPTS)),
-    }
-
-    def page(_request: Request) -> Response:
-        return Response(html, media_type="text/html")
-
-    def file(request: Request) -> Response:
-        found = files.get(request.path_params["name"])
-        return Response(found[1], media_type=found[0]) if found else _json({"error": "There is no such file."}, 404)
 
     async def site(request: Request) -> Response:
-        """Save what is posted; a body that is no site is a 400 with a sentence."""
-        try:
-            asked = json.loads(await request.body())
-            return _json(await run_in_threadpool(drawing.save, asked))
-        except (ValueError, RecursionError):
-            return _json({"error": "The body is not JSON."}, 400)
-        except UsageError as error:
-            return _json({"error": safe_text(str(error))}, 400)
-        except OSError as error:
-            return _json({"error": f"Not saved: {error.strerror or type(error).__name__}."}, 507)
+        return await kept(request, drawing.save)
 
     routes = [
-        Route("/", page),
-        Route("/favicon.ico", lambda _request: Response(status_code=204)),
-        Route("/static/{name}", file),
+        *page_routes("collect.outlining/page.html", drawing.state, _FILES),
         Route("/api/site", site, methods=["POST"]),
     ]
     return Starlette(routes=routes, middleware=[Middleware(Guard, policy=policy, bodies=_BODIES)])
@@ -159,16 +142,3 @@ def serve_drawing(drawing: Drawing, *, host: str, port: int, started: Callable[[
         started(address)
 
     run_server(lambda policy: create_drawing_app(drawing, policy), host=host, port=port, started=tell)
-
-
-def _json(value: Mapping[str, Any], status: int = 200) -> Response:
-    return Response(json.dumps(value, allow_nan=False), status_code=status, media_type="application/json")
-
-
-def _joined(names: Sequence[str]) -> str:
-    return "\n".join(map(_packaged, names))
-
-
-def _packaged(name: str) -> str:
-    package, _, file = name.partition("/")
-    return (resources.files(package) / file).read_text(encoding="utf-8")
