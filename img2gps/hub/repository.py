@@ -117,12 +117,12 @@ def _told(hub: Any, repo: str, kind: str = "dataset") -> Iterator[None]:
             ) from error
         raise OSError(f"The Hub answered {status} about {safe_text(repo)}: {safe_text(str(error))}") from error
     except errors.LocalEntryNotFoundError as error:
-        raise OSError(f"The Hub cannot be reached, and {safe_text(repo)} is not on this machine: try again.") from error
+        raise OSError(f"The Hub cannot be reached, and {safe_text(repo)} is not on this machine") from error
     except OSError:
         raise
     except RuntimeError as error:  # one upload of several failed
-        raise OSError(f"The Hub did not take everything ({safe_text(str(error))}): run the same again.") from error
+        raise OSError(f"The Hub did not take everything ({safe_text(str(error))})") from error
     except Exception as error:
         if type(error).__module__.partition(".")[0].startswith(_NETWORK):
-            raise OSError(f"The Hub cannot be reached ({safe_text(str(error))}): run the same again.") from error
+            raise OSError(f"The Hub cannot be reached ({safe_text(str(error))})") from error
         raise
