@@ -124,10 +124,12 @@ class Fault(Exception):  # noqa: N818  the name of what is injected
 
 
 @contextlib.contextmanager
-def failing_operation(number: int, error: Exception, *, removals: bool = False) -> Iterator[Callable[[], int]]:
+def failing_operation(
+    number: int, error: Exception, *, removals: bool = False, lasting: bool = False
+) -> Iterator[Callable[[], int]]:
     """Raise `error` at the `number`-th write, fsync, rename or mkdir; yield a function that counts them.
 
-    With `removals`, files and folders that are deleted count, too.
+    With `removals`, files and folders that are deleted count, too. With `lasting`, every later operation fails as well.
     """
     count = 0
 
@@ -136,7 +138,7 @@ def failing_operation(number: int, error: Exception, *, removals: bool = False) 
             nonlocal count
             if concerns(*args, **kwargs):
                 count += 1
-                if count == number:
+                if count == number or (lasting and count > number):
                     raise error
             return function(*args, **kwargs)
 

@@ -1,5 +1,6 @@
 """Killed, out of space, twice at once: the old state stays, and a rerun ends as if nothing had happened."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -74,7 +75,8 @@ def test_a_fault_while_the_site_is_redrawn_loses_no_photo(tmp_path: Path, back: 
 def test_a_read_only_dataset_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     site = write_input(tmp_path / "in", 2)
     arguments = ["ingest", str(tmp_path / "in"), str(tmp_path / "ds"), "--site", str(site), "--jobs", "1"]
-    with failing_operation(30, OSError(30, "Read-only file system", str(tmp_path / "ds"))):
+    fault = OSError(errno.EROFS, "Read-only file system", str(tmp_path / "ds"))
+    with failing_operation(30, fault, lasting=True):
         assert run(arguments) == 74
     assert "Read-only file system" in capsys.readouterr().err
     assert_sound(tmp_path / "ds")
