@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collect.splits.groups import assign_groups
-from collect.splits.near_duplicates import near_duplicate_pairs, parse_hashes
+from collect.splits.near_duplicates import alike_pairs, near_duplicate_pairs, parse_hashes
 from img2gps.types import Photo
 from tests.datasets import NOON, line, make_photo, make_walk
 
@@ -134,6 +134,31 @@ def test_pairs_are_those_of_comparing_all(seed: int) -> None:
         and (walks[i] == walks[j] or np.linalg.norm(points_m[i] - points_m[j]) <= 25)
     }
     assert [tuple(pair) for pair in near_duplicate_pairs(hashes, walks, points_m).tolist()] == sorted(expected)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 4), st.integers(0, 6))
+def test_whatever_blocks_agree_the_pairs_are_those_of_comparing_all(seed: int, whole: int, max_bits: int) -> None:
+    rng = np.random.default_rng(seed)
+    scenes = rng.integers(0, 1 << 63, 5, dtype=np.uint64)
+    flips = [np.bitwise_or.reduce(one << rng.choice(64, bits, replace=False).astype(np.uint64), initial=np.uint64(0))
+             for bits in rng.integers(0, 9, 120) for one in [np.uint64(1)]]  # fmt: skip
+    hashes = scenes[rng.integers(0, 5, 120)] ^ np.array(flips, dtype=np.uint64)
+    differ = np.bitwise_count(hashes[:, None] ^ hashes)
+    expected = np.argwhere(np.triu(differ <= max_bits, k=1)).tolist()
+    found = np.concatenate([*alike_pairs(hashes, max_bits=max_bits, whole=whole), np.empty((0, 2), dtype=np.int64)])
+    assert sorted(found.tolist()) == expected
+
+
+def test_many_hashes_take_more_blocks_and_lose_no_pair() -> None:
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 1 << 63, 70_000, dtype=np.uint64)  # more than three blocks of six and two can part
+    copies = hashes[:500].copy()
+    for _ in range(6):
+        copies ^= np.uint64(1) << rng.integers(0, 64, 500).astype(np.uint64)
+    pairs = np.concatenate(list(alike_pairs(np.concatenate([hashes, copies]))))
+    assert {(row, 70_000 + row) for row in range(500)} <= set(map(tuple, pairs.tolist()))
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
 
 
 def named(name: str, seconds: float | None = 0, east_m: float = 0.0, **fields: object) -> Photo:
