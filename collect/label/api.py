@@ -47,6 +47,11 @@ class _Json(Response):
 
 def routes(opening: Opening) -> list[Route]:
     """Return the routes over one dataset; all but the page itself and the progress wait until it is open."""
+    return [*_files(opening), *_facts(opening), *_unplaced(opening), *_writing(opening)]
+
+
+def _files(opening: Opening) -> list[Route]:
+    """Return the routes of the page's own files and of the photos."""
 
     def page(_request: Request) -> Response:
         return _packaged("page.html")
@@ -57,6 +62,17 @@ def routes(opening: Opening) -> list[Route]:
     def photo(request: Request) -> Response:
         path = opening.labelling().page.photo_file(request.path_params["photo_id"])
         return FileResponse(path, media_type="image/jpeg") if path else _error(404, "There is no such photo.")
+
+    return [
+        Route("/", page),
+        Route("/favicon.ico", lambda _request: Response(status_code=204)),
+        Route("/static/{name}", file),
+        Route("/photos/{photo_id}", photo),
+    ]
+
+
+def _facts(opening: Opening) -> list[Route]:
+    """Return the routes of what the page shows: the dataset, its labels, the queue, the name of a place."""
 
     def progress(_request: Request) -> Response:
         return _Json(opening.progress())
@@ -79,6 +95,21 @@ def routes(opening: Opening) -> list[Route]:
             return _error(400, "lon and lat are degrees, up to 180 and 90.")
         return _answer(lambda: opening.labelling().page.place(lon, lat))
 
+    return [
+        Route("/api/progress", progress),
+        Route("/api/dataset", dataset),
+        Route("/api/labels", labels),
+        Route("/api/queue", queue),
+        Route("/api/place", place),
+    ]
+
+
+def _unplaced(opening: Opening) -> list[Route]:
+    """Return the routes of the photos that wait for a position."""
+
+    def here() -> "UnplacedPhotos | None":
+        return opening.labelling().unplaced
+
     def unplaced(_request: Request) -> Response:
         return _answer(lambda: [dataclasses.asdict(row) for row in waiting.waiting()] if (waiting := here()) else [])
 
@@ -90,9 +121,6 @@ def routes(opening: Opening) -> list[Route]:
             content = None
         return Response(content, media_type="image/jpeg") if content else _error(404, "There is no such photo.")
 
-    def here() -> "UnplacedPhotos | None":
-        return opening.labelling().unplaced
-
     async def placed(request: Request) -> Response:
         """Answer a POST of ``{"sha256", "lon", "lat"}``: the photo is in the dataset when the answer comes."""
         try:
@@ -102,6 +130,16 @@ def routes(opening: Opening) -> list[Route]:
             return _error(400, "The body names no photo with its lon and lat.")
         return await run_in_threadpool(_place, here(), sha256, lon, lat)
 
+    return [
+        Route("/api/unplaced", unplaced),
+        Route("/unplaced/{sha256}", picture),
+        Route("/api/placed", placed, methods=["POST"]),
+    ]
+
+
+def _writing(opening: Opening) -> list[Route]:
+    """Return the route that takes corrections."""
+
     async def corrections(request: Request) -> Response:
         """Answer a POST of changes or of an undo; a body that is not JSON is a 400."""
         try:
@@ -110,21 +148,7 @@ def routes(opening: Opening) -> list[Route]:
             return _error(400, "The body is not JSON.")
         return await run_in_threadpool(_correct, opening, body)
 
-    return [
-        Route("/", page),
-        Route("/favicon.ico", lambda _request: Response(status_code=204)),
-        Route("/static/{name}", file),
-        Route("/photos/{photo_id}", photo),
-        Route("/api/progress", progress),
-        Route("/api/dataset", dataset),
-        Route("/api/labels", labels),
-        Route("/api/queue", queue),
-        Route("/api/place", place),
-        Route("/api/unplaced", unplaced),
-        Route("/unplaced/{sha256}", picture),
-        Route("/api/placed", placed, methods=["POST"]),
-        Route("/api/corrections", corrections, methods=["POST"]),
-    ]
+    return [Route("/api/corrections", corrections, methods=["POST"])]
 
 
 def _packaged(name: str) -> Response:
