@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 __all__ = [
     "COLUMNS",
     "RefinedLabels",
+    "RefinementPlan",
     "read_refinement",
     "refine_labels",
+    "refinement_plan",
     "refinement_problems",
     "refinements",
     "write_refinement",
@@ -63,18 +65,43 @@ class RefinedLabels:
     path: Path | None = None
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RefinementPlan:
+    """What a refinement would use: `photos` of `walks` in `parts` that are left out by turns.
+
+    `held_back` are the photos of val and test, which have no part in it. `run` is the name of the run.
+    """
+
+    run: str
+    photos: int
+    walks: int
+    parts: int
+    held_back: int
+
+
 def refine_labels(root: Path, run: Path) -> RefinedLabels:
     """Refine the labels of the dataset at `root` by `run`, with the package that knows its kind, and return the layer.
 
     Raises NotFoundError where there is no such run, UsageError where it is of no kind that can refine, and what that
     package's function raises.
     """
+    refine: Callable[[Path, Path], RefinedLabels] = _refiner(run)
+    return refine(root, run)
+
+
+def refinement_plan(root: Path, run: Path) -> RefinementPlan:
+    """Return what `refine_labels` would use, without fitting a model. Raises what that raises."""
+    plan: RefinementPlan = _refiner(run)(root, run, dry_run=True)
+    return plan
+
+
+def _refiner(run: Path) -> Callable[..., Any]:
     if not run.exists():
         raise NotFoundError(f"No run {safe_path(run)}: give a folder that `img2gps train` made.")
     for entry in entry_points(group=_GROUP):
         if (run / entry.name).exists():
-            refine: Callable[[Path, Path], RefinedLabels] = entry.load()
-            return refine(root, run)
+            function: Callable[..., Any] = entry.load()
+            return function
     raise UsageError(f"{safe_path(run)} is no run that can refine labels: give a folder that `img2gps train` made.")
 
 

@@ -1,13 +1,13 @@
 """Labels without the page: corrections in and out of a dataset, and which labels to look at first."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, overload
 
 from collect.api.arguments import DatasetOrPath, as_path, opened, root_of
 
 if TYPE_CHECKING:
     from collect.label.exchange import ImportReport
-    from collect.label.refined import RefinementSummary
+    from collect.label.refined import PlannedRefinement, RefinementSummary
     from collect.label.review_queue import LabelQueue
     from collect.label.unplaced import Placer
 
@@ -80,19 +80,28 @@ def export_labels(
     return export_corrections(open_labelling(root_of(dataset)).store, Path(file))
 
 
-def refine_labels(dataset: DatasetOrPath, run: str | Path) -> "RefinementSummary":
+@overload
+def refine_labels(dataset: DatasetOrPath, run: str | Path) -> "RefinementSummary": ...
+@overload
+def refine_labels(dataset: DatasetOrPath, run: str | Path, *, dry_run: Literal[False]) -> "RefinementSummary": ...
+@overload
+def refine_labels(dataset: DatasetOrPath, run: str | Path, *, dry_run: Literal[True]) -> "PlannedRefinement": ...
+def refine_labels(
+    dataset: DatasetOrPath, run: str | Path, *, dry_run: bool = False
+) -> "RefinementSummary | PlannedRefinement":
     """Refine the positions of a dataset by a run, and keep them beside it: what ``img2gps label --refine`` does.
 
     The run is best one of ``train --folds`` with folds by walk. Photos of val and test keep their positions and have no
-    part in it. Raises NotFoundError, UsageError, InvalidDatasetError, InvalidCheckpointError, DatasetLockedError.
+    part in it. With `dry_run` it returns what it would use, and writes nothing. Raises NotFoundError, UsageError,
+    InvalidDatasetError, InvalidCheckpointError, DatasetLockedError.
 
         >>> from collect import refine_labels
         >>> refine_labels("quad", "runs/quick-001").photos > 0
         True
     """
-    from collect.label.refined import refine
+    from collect.label.refined import plan, refine
 
-    return refine(opened(dataset), Path(run))
+    return (plan if dry_run else refine)(opened(dataset), Path(run))
 
 
 def label_queue(

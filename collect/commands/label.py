@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from img2gps.console import PATH, command, config_option, json_option, print_json, print_table, print_text, say, warn
+from img2gps.console import (
+    PATH,
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_table,
+    print_text,
+    say,
+    warn,
+)
 from img2gps.errors import UsageError
 from img2gps.text import format_count, safe_path
 
@@ -59,6 +69,7 @@ _SHOWN = 40
     metavar="RUN",
     help="Refine positions by the phone's drift and by models like this run's, fitted without the walk they judge.",
 )
+@click.option("--dry-run", is_flag=True, help="With --refine: say what would be refined; write nothing.")
 @click.option("--replace", is_flag=True, help="With --import: overwrite corrections that differ.")
 @click.option("--run", type=PATH, help="A run of `train --folds`: its out-of-fold predictions join in.")
 @click.option(
@@ -87,6 +98,7 @@ def label(
     export_path: Path | None,
     labels: str,
     refine_run: Path | None,
+    dry_run: bool,
     replace: bool,
     run: Path | None,
     buildings: Path | None,
@@ -114,6 +126,8 @@ def label(
         placer = placer_of(dataset)
         return open_labelling(dataset, by=by, run=run, buildings=buildings, paths=paths, photos=photos, placer=placer)
 
+    if dry_run and (not refine_run or import_path or export_path or show_queue):
+        raise UsageError("--dry-run belongs to --refine alone: give the run, and no other action.")
     if import_path or export_path or show_queue or refine_run:
         if run or buildings or paths:
             opens()  # what is wrong with one of these is said before anything is written
@@ -121,7 +135,7 @@ def label(
         if import_path:
             document["import"] = _import(dataset, import_path, replace=replace, by=by, as_json=as_json)
         if refine_run:
-            document["refine"] = _refine(dataset, refine_run)
+            document["refine"] = _refine(dataset, refine_run, dry_run=dry_run)
         if export_path:
             document["export"] = _export(dataset, export_path, refined=labels == "refined")
         if show_queue:
@@ -155,13 +169,13 @@ def _import(dataset: Path, file: Path, *, replace: bool, by: str | None, as_json
     return report.to_dict()
 
 
-def _refine(dataset: Path, run: Path) -> dict[str, object]:
-    """Refine the labels, say what became of them, and return that as plain values."""
+def _refine(dataset: Path, run: Path, *, dry_run: bool) -> dict[str, object]:
+    """Refine the labels, say what became of them or would, and return that as plain values."""
     from collect.api import refine_labels
 
-    summary = refine_labels(dataset, run)
-    say(summary.sentence())
-    return summary.to_dict()
+    found = refine_labels(dataset, run, dry_run=True) if dry_run else refine_labels(dataset, run)
+    say(found.sentence())
+    return found.to_dict()
 
 
 def _export(dataset: Path, file: Path, *, refined: bool) -> dict[str, object]:

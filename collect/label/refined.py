@@ -10,10 +10,10 @@ from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
 from img2gps.files import write_csv
 from img2gps.geo import geodesic_m
-from img2gps.refined import RefinedLabels, read_refinement, refine_labels, refinements
+from img2gps.refined import RefinedLabels, read_refinement, refine_labels, refinement_plan, refinements
 from img2gps.text import format_count, safe_path, safe_text
 
-__all__ = ["RefinedPlace", "RefinementSummary", "export_refined", "read_refined", "refine"]
+__all__ = ["PlannedRefinement", "RefinedPlace", "RefinementSummary", "export_refined", "plan", "read_refined", "refine"]
 
 _COLUMNS = ("id", "source_name", "lon", "lat", "radius_m")
 
@@ -79,6 +79,37 @@ class RefinementSummary:
             f"They moved {self.moved_median_m:.1f} m in the median. Half lie within {self.radius_50_median_m:.1f} m of "
             f"the truth, if the model of errors holds. Kept in {safe_text(self.file)}; corrections stand above it."
         )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRefinement:
+    """What a refinement would use (`img2gps.refined.RefinementPlan`), and how many the dataset has."""
+
+    run: str
+    photos: int
+    walks: int
+    parts: int
+    held_back: int
+    refinements: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return dataclasses.asdict(self) | {"dry_run": True}
+
+    def sentence(self) -> str:
+        """Return the plan in words."""
+        held_back = f" {format_count(self.held_back, 'photo')} of val and test keep theirs." if self.held_back else ""
+        return (
+            f"Dry run: {format_count(self.photos, 'position')} of {format_count(self.walks, 'walk')} would be refined "
+            f"by models like those of {safe_text(self.run)}, with {format_count(self.parts, 'part')} left out by turns."
+            f"{held_back} The dataset has {format_count(self.refinements, 'refinement')}; nothing was written."
+        )
+
+
+def plan(dataset: Dataset, run: Path) -> PlannedRefinement:
+    """Return what `refine` would use, in seconds. Raises what that raises."""
+    found = refinement_plan(dataset.root, run)
+    return PlannedRefinement(**dataclasses.asdict(found), refinements=len(refinements(dataset.refined_path)))
 
 
 def refine(dataset: Dataset, run: Path) -> RefinementSummary:

@@ -7,11 +7,13 @@ import numpy as np
 
 from img2gps.errors import UsageError
 from img2gps.files import sha256_file
-from img2gps.refined import RefinedLabels, write_refinement
+from img2gps.refined import RefinedLabels, RefinementPlan, write_refinement
 from img2gps.text import safe_path
 from train.config.schema import ProbeConfig
 from train.data.training_data import DatasetPhotos, Photos, read_photos
+from train.refinement.evidence import walk_parts
 from train.refinement.refine import Refinement, refine_photos
+from train.runs.folder import RunFolder
 from train.runs.names import open_run
 from train.runtime.devices import use_threads
 
@@ -21,22 +23,24 @@ if TYPE_CHECKING:
 __all__ = ["refinable", "refine_dataset", "refined_rows"]
 
 
-def refine_dataset(root: Path, run: Path, *, device: str = "auto") -> RefinedLabels:
+def refine_dataset(
+    root: Path, run: Path, *, device: str = "auto", dry_run: bool = False
+) -> RefinedLabels | RefinementPlan:
     """Refine the labels of a dataset by the models of a run and add them to it as its newest refinement.
 
     The run says which: heads of its config are fitted anew without each part of the walks. Photos of val and test have
-    no part in it and keep the position they have. Raises UsageError where the run has no distribution over the site or
+    no part in it and keep the position they have. With `dry_run` nothing is fitted or written, and the plan
+    returned. Raises UsageError where the run has no distribution over the site or
     nothing can be held out, NotFoundError, InvalidDatasetError, InvalidCheckpointError, DatasetLockedError.
     """
-    folder = open_run(run)
-    info = folder.read_info_quietly()
-    if not isinstance(info.config, ProbeConfig):
-        raise UsageError(f"{safe_path(run)} says no distribution over the site: refine by a run of quick or default.")
-    use_threads(info.config.threads)
+    folder, config = _opened(run)
+    use_threads(config.threads)
     source = read_photos(root)
     photos = refinable(source)
+    if dry_run:
+        return _plan(folder.root.name, source, photos)
     with source.dataset.lock():  # before minutes of work, not after them
-        refinement = refine_photos(info.config, source, photos, device=device)
+        refinement = refine_photos(config, source, photos, device=device)
         return write_refinement(
             source.dataset.refined_path,
             RefinedLabels(
@@ -49,6 +53,24 @@ def refine_dataset(root: Path, run: Path, *, device: str = "auto") -> RefinedLab
                 method=refinement.method(),
             ),
         )
+
+
+def _plan(run: str, source: DatasetPhotos, photos: Photos) -> RefinementPlan:
+    return RefinementPlan(
+        run=run,
+        photos=len(photos),
+        walks=len(np.unique(photos.walk)),
+        parts=len(np.unique(walk_parts(source, photos))),
+        held_back=len(source.photos) - len(photos),
+    )
+
+
+def _opened(run: Path) -> tuple[RunFolder, ProbeConfig]:
+    folder = open_run(run)
+    config = folder.read_info_quietly().config
+    if not isinstance(config, ProbeConfig):
+        raise UsageError(f"{safe_path(run)} says no distribution over the site: refine by a run of quick or default.")
+    return folder, config
 
 
 def refinable(source: DatasetPhotos) -> Photos:

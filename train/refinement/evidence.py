@@ -23,7 +23,7 @@ from train.models.probe.site_model import DatasetFeatures
 from train.refinement.matches import Matches
 from train.refinement.places import PlaceEvidence
 
-__all__ = ["HeldOutModels"]
+__all__ = ["HeldOutModels", "walk_parts"]
 
 _PARTS: Final = 6  # of the walks: each is told of by a model of the other five
 _REACH_M: Final = 24.0  # of the squares around labels, which are off themselves
@@ -44,12 +44,7 @@ class HeldOutModels:
     @classmethod
     def of(cls, config: ProbeConfig, source: DatasetPhotos, photos: Photos, device: torch.device) -> "HeldOutModels":
         """Return the models of `photos`. Raises UsageError where they are of one walk and one place."""
-        parts = inner_parts(photos, most=_PARTS)
-        if parts is None:
-            raise UsageError(
-                f"Labels of {safe_path(source.dataset.root)} cannot be refined: its training photos are one group, "
-                "which no model can be kept from. Add a walk."
-            )
+        part = walk_parts(source, photos)
         config = _cheap(config)
         features = DatasetFeatures.of(source, config, make_extractor(config, device), device)
         cells = site_cells(_labels(photos), size_m=config.cell_m, reach_m=max(config.reach_m, _REACH_M))
@@ -57,7 +52,7 @@ class HeldOutModels:
         return cls(
             config=config,
             photos=photos,
-            part=parts.part,
+            part=part,
             features=features.take(rows).features,
             cells=cells.middles.to(device),
             device=device,
@@ -92,6 +87,17 @@ class HeldOutModels:
         own = torch.from_numpy(rows)
         features, kept = self.features.take(own).to(self.device), poses.take(own.to(self.device))
         return Ensemble.fit(features, kept, self.cells, self.config, advance=_unseen)
+
+
+def walk_parts(source: DatasetPhotos, photos: Photos) -> NDArray[np.int64]:
+    """Return the part (N,) of each photo: walks of a part are left out together. Raises UsageError for one group."""
+    parts = inner_parts(photos, most=_PARTS)
+    if parts is None:
+        raise UsageError(
+            f"Labels of {safe_path(source.dataset.root)} cannot be refined: its training photos are one group, "
+            "which no model can be kept from. Add a walk."
+        )
+    return parts.part
 
 
 def _unseen(steps: float = 1, *, note: str | None = None, total: float | None = None) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from img2gps.errors import InvalidCheckpointError, UsageError
-from img2gps.refined import read_refinement, refine_labels
+from img2gps.refined import RefinementPlan, read_refinement, refine_labels, refinement_plan, refinements
 from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
 from train.config.presets import preset
 from train.config.schema import TrainConfig
@@ -71,8 +71,13 @@ def select_ids(run: RunFolder, fold: int) -> list[str]:
 def test_photos_that_are_held_back_have_no_part_and_keep_their_position(tmp_path: Path) -> None:
     root = colour_dataset(tmp_path / "ds", 30, val=6).root
     run = start_run(root, config(), runs=tmp_path, name="gps")
-    layer = refine_labels(root, run.root)
     source = read_photos(root)
+    trains = source.photos.split == "train"
+    walks, photos = len(set(source.photos.walk[trains].tolist())), int(trains.sum())
+    planned = refinement_plan(root, run.root)
+    assert planned == RefinementPlan(run="gps", photos=photos, walks=walks, parts=min(walks, 6), held_back=30 - photos)
+    assert not refinements(source.dataset.refined_path)
+    layer = refine_labels(root, run.root)
     split = dict(zip(source.photos.ids.tolist(), source.photos.split.tolist(), strict=True))
     assert {split[one] for one in layer.used} == {"train"}
     frame = source.dataset.frame(labels="refined").set_index("id")
@@ -92,5 +97,6 @@ def test_photos_that_are_held_back_have_no_part_and_keep_their_position(tmp_path
 def test_a_run_without_a_distribution_cannot_refine(tmp_path: Path) -> None:
     root = colour_dataset(tmp_path / "ds", 12).root
     run = start_run(root, tiny_config(epochs=1), runs=tmp_path, name="network")
-    with pytest.raises(UsageError, match="no distribution"):
-        refine_labels(root, run.root)
+    for refine in (refine_labels, refinement_plan):
+        with pytest.raises(UsageError, match="no distribution"):
+            refine(root, run.root)
