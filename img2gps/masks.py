@@ -5,6 +5,8 @@ indexed PNG; the table says what its numbers mean, in the columns ``index`` and 
 """
 
 import csv
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +29,7 @@ __all__ = [
     "find_mask",
     "fit_mask",
     "mask_name",
+    "names_of_marks",
     "read_class_table",
     "read_mask",
     "write_class_table",
@@ -101,6 +104,13 @@ def _class(text: str | None, path: Path, line: int) -> int:
             f"{safe_path(path)}, line {line}: class must be one of {join_words(list(CLASSES), 'or')}."
         )
     return CLASSES.index(text.strip())
+
+
+def names_of_marks(ids: Sequence[str], source_names: Sequence[str]) -> list[str]:
+    """Return by which name each photo is marked: its file name, or its id where several photos have that file name."""
+    bases = [Path(name).name for name in source_names]
+    counts = Counter(bases)
+    return [base if base and counts[base] == 1 else own for own, base in zip(ids, bases, strict=True)]
 
 
 def find_mask(folder: Path, *names: str) -> Path | None:

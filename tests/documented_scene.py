@@ -87,8 +87,12 @@ def _masks(root: Path) -> None:
     mask[:40] = CLASSES.index("building")
     mask[30:60, 40:50] = CLASSES.index("person")
     write_class_table(root / "practice" / "masks")
-    for photo_id in Dataset.open(root / "quad").frame()["id"]:
+    photos = Dataset.open(root / "quad").frame()
+    for photo_id in photos["id"]:
         write_mask(root / "practice" / "masks" / f"{photo_id}.png", mask)
+    building = {"class": "building", "points": [[0, 0], [1, 0], [1, 0.5]]}
+    marks = {"photos": {photos["source_name"].iloc[0]: [building], "of_another_site.jpg": [building]}}
+    (root / "polygons.json").write_text(json.dumps(marks), encoding="utf-8")
 
 
 def _walks(root: Path) -> None:

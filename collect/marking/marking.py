@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from collect.marking.polygons import Marks, parse_polygons, read_marks
 from img2gps.dataset import Dataset
-from img2gps.masks import CLASSES, COLOURS
+from img2gps.masks import CLASSES, COLOURS, names_of_marks
 from img2gps.text import safe_text
 from img2gps.web.guard import Bodies, Guard, Policy
 from img2gps.web.listening import End, ListeningAddress, run_server
@@ -52,10 +52,11 @@ class Marking:
     def of(cls, dataset: Dataset, folder: Path) -> Self:
         """Return the photos of a dataset with the marks in a folder. Raises InvalidDatasetError."""
         frame = dataset.frame().sort_values(["walk", "captured_at", "id"])
-        columns = (frame[name].tolist() for name in ("id", "source_name", "width", "height"))
+        ids = frame["id"].astype(str).tolist()
+        names = names_of_marks(ids, frame["source_name"].astype(str).tolist())
         photos = {
-            str(own): _Photo(name=Path(str(name)).name, path=dataset.photo_path(own), size=(int(width), int(height)))
-            for own, name, width, height in zip(*columns, strict=True)
+            own: _Photo(name=name, path=dataset.photo_path(own), size=(int(width), int(height)))
+            for own, name, width, height in zip(ids, names, frame["width"], frame["height"], strict=True)
         }
         return cls(photos=photos, marks=Marks.open(folder))
 

@@ -133,6 +133,7 @@ PRINTED = {
     "label-queue": "label quad --queue",
     "label-export": "label quad --export again.geojson",
     "label-import": "label quad --import corrections.geojson",
+    "label-marks": "label quad --marks marked --import polygons.json",
     "split": "split quad --dry-run",
     "site-check": "site check site.geojson",
     "site-draw": "site draw new.geojson --on walks/monday --accept --dry-run",
@@ -143,11 +144,14 @@ PRINTED = {
     "migrate": "migrate quad --dry-run",
     "train": "train quad --preset published --size 32",
     "ablate": "ablate quad --preset published --model timm/test_efficientnet --lr 1e-3 --dry-run",
+    "ablate-study": "ablate quad --preset quick --model timm/test_efficientnet --weights none --size 32 "
+    "--set heads=neighbours,heat_map --explain practice/masks",
     "export": "export runs/quick-001 OUT --dry-run",
     "predict": "predict runs/quick-001 photos",
     "evaluate": "evaluate runs/quick-001",
     "evaluate-several": "evaluate runs/quick-001 runs/default-001",
     "explain": "explain runs/quick-001 photos/IMG_0001.jpg",
+    "explain-classes": "explain runs/quick-001 --split val --masks practice/masks --refit",
 }
 ELSEWHERE = {"demo"}  # tests/img2gps/test_demo.py prints it
 

@@ -11,6 +11,7 @@ from img2gps.masks import (
     CLASSES,
     find_mask,
     fit_mask,
+    names_of_marks,
     read_class_table,
     read_mask,
     write_class_table,
@@ -73,6 +74,11 @@ def test_a_mask_goes_by_the_photos_name_with_or_without_its_suffix(tmp_path: Pat
     assert find_mask(tmp_path, "walk/IMG_1.jpg") == tmp_path / "IMG_1.jpg.png"
     assert find_mask(tmp_path, "unknown", "IMG_2.jpg") == tmp_path / "IMG_2.png"
     assert find_mask(tmp_path, "IMG_3.jpg") is None
+
+
+def test_photos_of_one_name_are_marked_by_their_ids() -> None:
+    names = ["monday/IMG_1.jpg", "tuesday/IMG_1.jpg", "tuesday/IMG_2.jpg", ""]
+    assert names_of_marks(["a", "b", "c", "d"], names) == ["a", "b", "IMG_2.jpg", "d"]
 
 
 @pytest.mark.parametrize("fit", ["pad", "squash"])

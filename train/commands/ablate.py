@@ -1,6 +1,5 @@
 """``img2gps ablate``."""
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +100,7 @@ def ablate(
         looks = None if masks is None else _looks(study, masks, device or "auto")
     result = study.result
     if as_json:
-        extra = {} if looks is None else {"looks_at": dataclasses.asdict(looks)}
+        extra = {} if looks is None else {"looks_at": looks.to_dict()}
         print_json(result.to_dict() | {"study": str(folder), "report": str(study.report)} | extra)
     else:
         for title, columns, rows in result.tables():
@@ -128,7 +127,7 @@ def _looks(study: "Study", masks: Path, device: str) -> "ComparedWorth":
     if not runs:
         raise UsageError("No run of this study is finished: there is nothing to explain.")
     looks = compare_worth(runs, masks, split="val", device=device)
-    write_json(study.folder / "looks.json", dataclasses.asdict(looks))
+    write_json(study.folder / "looks.json", looks.to_dict())
     return looks
 
 

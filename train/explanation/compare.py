@@ -55,6 +55,11 @@ class ComparedWorth:
     settings: tuple[SettingWorth, ...]
     pairs: tuple[WorthPair, ...]
 
+    def to_dict(self) -> dict[str, object]:
+        """Return the comparison for JSON, each pair with its sentence."""
+        pairs = [dataclasses.asdict(pair) | {"sentence": pair.sentence} for pair in self.pairs]
+        return {"settings": [dataclasses.asdict(one) for one in self.settings], "pairs": pairs}
+
 
 def compare_worth(
     runs: Mapping[str, Sequence[Path]], masks: Path, *, split: str = "val", seed: int = 0, device: str = "auto"

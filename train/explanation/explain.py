@@ -100,10 +100,10 @@ def split_costs(
 def _split_costs(chosen: EvaluationSet, masks: Path, seed: int, device: str) -> "tuple[PhotoCosts, pd.DataFrame]":
     source = chosen.training_dataset or chosen.dataset
     frame = source.frame()
-    known = Masks.of(masks, chosen.rows)
-    if not known.paths:
-        raise NotFoundError(f"{safe_path(masks)} has no mask of these photos: name each FILE_NAME.png, as docs say.")
+    known = Masks.of(masks, chosen.dataset.frame())
     rows = chosen.rows[chosen.rows["id"].isin(list(known.paths))].reset_index(drop=True)
+    if not len(rows):
+        raise NotFoundError(f"{safe_path(masks)} has no mask of these photos: name each FILE_NAME.png, as docs say.")
     parts, order = [], []
     with bar("Explaining", len(rows)) as advance:
         for localizer, own in _models(chosen, rows, device):

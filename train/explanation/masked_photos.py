@@ -12,7 +12,16 @@ from PIL import Image
 
 from img2gps.dataset import Dataset
 from img2gps.files import sha256_bytes
-from img2gps.masks import CLASSES, TABLE_NAME, ClassMask, find_mask, fit_mask, read_class_table, read_mask
+from img2gps.masks import (
+    CLASSES,
+    TABLE_NAME,
+    ClassMask,
+    find_mask,
+    fit_mask,
+    names_of_marks,
+    read_class_table,
+    read_mask,
+)
 from img2gps.pixels import Pixels, PixelSpec, read_pixels
 from img2gps.progress import bar
 from train.data.training_data import DatasetPhotos
@@ -33,10 +42,14 @@ class Masks:
 
     @classmethod
     def of(cls, folder: Path, rows: "pd.DataFrame") -> Self:
-        """Return the masks in a folder that belong to photos, whose rows are `rows`. Raises InvalidDatasetError."""
+        """Return the masks in a folder that belong to photos, whose rows are all those of their dataset.
+
+        Raises InvalidDatasetError.
+        """
         table_path = folder / TABLE_NAME
-        names = zip(rows["id"].astype(str), rows["source_name"].astype(str), strict=True)
-        found = {own: find_mask(folder, name, own) for own, name in names}
+        ids = rows["id"].astype(str).tolist()
+        names = names_of_marks(ids, rows["source_name"].astype(str).tolist())
+        found = {own: find_mask(folder, own, name) for own, name in zip(ids, names, strict=True)}
         return cls(
             paths={own: path for own, path in found.items() if path is not None},
             table=read_class_table(table_path) if table_path.is_file() else None,
