@@ -43,7 +43,11 @@ img2gps explain runs/quick-001 --split test --masks practice/masks
 @click.option(
     "--classes", metavar="TABLE", type=PATH, help="What the segmenter's numbers mean.  [default: classes.csv beside it]"
 )
-@click.option("--refit", is_flag=True, help="With --masks: also fit models anew without each class.")
+@click.option(
+    "--refit",
+    is_flag=True,
+    help="With --masks: also fit models anew without each class; for networks, full trainings.",
+)
 @click.option("--on", metavar="DATASET", type=PATH, help="A dataset other than the run's own.")
 @click.option("--out", metavar="FOLDER", type=PATH, help="Where pictures go.", show_default="RUN/explanations/photos")
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")

@@ -15,7 +15,7 @@ from img2gps.files import sha256_file, write_json
 from img2gps.pixels import read_pixels
 from img2gps.progress import Advance, bar, stderr
 from img2gps.text import safe_path
-from train.config.schema import ProbeConfig
+from train.config.schema import ProbeConfig, TrainConfig
 from train.data.training_data import DatasetPhotos, read_photos
 from train.evaluation.bootstrap import clusters_of
 from train.evaluation.evaluate import evaluation_folder
@@ -58,7 +58,8 @@ def explain_split(
     `masks` is a folder of masks by file names (`img2gps.masks`). Without it, a `segmenter` (ONNX file, table of its
     classes) makes them, into RUN/explanations/masks. Photos of folds are judged by the models that had not
     seen them. Of a run of preset quick or default on its own split, training photos are judged, too: by models of half
-    the walks each. With `refit`, models are fitted anew without each class. `write` leaves explanation.json beside the
+    the walks each. With `refit`, models are fitted anew without each class, and networks are judged on training photos,
+    too. `write` leaves explanation.json beside the
     evaluation's files. Raises what `choose_evaluation_set` raises, NotFoundError where no photo has a mask.
     """
     chosen = choose_evaluation_set(run, on=on, split=split)
@@ -71,7 +72,7 @@ def explain_split(
             return explain_split(run, made, split=split, on=on, refit=refit, seed=seed, device=device, write=write)
     costs, rows = _split_costs(chosen, masks, seed, device)
     worth = worth_of(costs, clusters_of(rows))
-    explainer = _Training.of(chosen, Masks.of(masks, frame), seed, device)
+    explainer = _Training.of(chosen, Masks.of(masks, frame), seed, device, networks=refit)
     result = ClassExplanation(
         run=chosen.run_name,
         dataset=chosen.dataset_name,
@@ -82,7 +83,7 @@ def explain_split(
         refitted=() if explainer is None or not refit else explainer.refitted(rows),
     )
     if refit and explainer is None:
-        stderr().print("Not fitted anew: that needs a run of preset quick or default on its own split.")
+        stderr().print("Not fitted anew: that needs a run without folds on its own split.")
     if write:
         path = explanation_path(evaluation_folder(chosen))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -163,21 +164,23 @@ def _costs(
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Training:
-    """What a run was trained with, where models can be fitted like it in seconds."""
+    """What a run was trained with, where models can be fitted like it: those of quick and default in seconds."""
 
     chosen: EvaluationSet
-    config: ProbeConfig
+    config: TrainConfig
     source: DatasetPhotos
     masks: Masks
     seed: int
     device: str
 
     @classmethod
-    def of(cls, chosen: EvaluationSet, masks: Masks, seed: int, device: str) -> "_Training | None":
-        """Return None for networks, folds, and photos of a dataset other than the run's."""
+    def of(cls, chosen: EvaluationSet, masks: Masks, seed: int, device: str, *, networks: bool) -> "_Training | None":
+        """Return None for folds, photos of a dataset other than the run's, and networks unless asked for."""
         config = chosen.info.config
         dataset = chosen.training_dataset
-        if not isinstance(config, ProbeConfig) or chosen.predictions is not None or dataset is None:
+        if chosen.predictions is not None or dataset is None:
+            return None
+        if not (networks or isinstance(config, ProbeConfig)):
             return None
         if dataset.root.resolve() != chosen.dataset.root.resolve():
             return None

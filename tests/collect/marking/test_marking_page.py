@@ -28,7 +28,7 @@ def test_polygons_are_drawn_by_mouse_and_keyboard(tmp_path: Path, width: int) ->
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(url)
         expect(page.locator("#hint")).to_contain_text("Photo 1 of 2, 0 marked")
-        page.wait_for_function("document.getElementById('canvas').width === 120")
+        expect(page.locator("#canvas")).to_have_attribute("width", "120")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.keyboard.press("4")
         box = page.locator("#canvas").bounding_box()

@@ -217,6 +217,23 @@ def test_a_van_that_is_gone_in_the_test_is_found_in_training(
     assert "leans on things that move" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_refit_judges_training_photos_of_a_network_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_curves(monkeypatch)
+    site, masks = tmp_path / "site", tmp_path / "masks"
+    dataset = painted_dataset(site, masks, told_by="vehicle", visits=6, van_in_test=False)
+    run = train(
+        dataset.root, preset="finetune", name="gone", runs=tmp_path, model="timm/test_efficientnet",
+        weights="none", size=48, epochs=15, lr=0.01, warmup_epochs=0.0, device="cpu", threads=1,
+    )  # fmt: skip
+    found = explain_split(run.root, masks, split="test", refit=True, write=False)
+    assert found.training is not None
+    costs = {one.name: one.cost_m.value or 0.0 for one in found.training.classes}
+    assert max(costs, key=lambda name: costs[name]) == "vehicle"
+    assert found.leans_on_moving
+    assert {one.name for one in found.refitted} == {"building", "ground", "sky", "person", "vehicle"}
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"classes": 3}'])
 def test_a_damaged_explanation_is_as_none(tmp_path: Path, content: str) -> None:
     path = explanation_path(tmp_path / "evaluations" / "site-test")

@@ -24,26 +24,29 @@ SKY, BUILDING, GROUND = (CLASSES.index(name) for name in ("sky", "building", "gr
 PERSON, VEHICLE = CLASSES.index("person"), CLASSES.index("vehicle")
 
 
-def _pattern(place: int, kind: int, size: tuple[int, int]) -> Pixels:
-    """Return blocks of colour, the same for the same place and kind."""
-    blocks = np.random.default_rng([place, kind]).integers(20, 235, (3, 4, 3), dtype=np.uint8)
+def _pattern(place: int, kind: int, size: tuple[int, int], world: int) -> Pixels:
+    """Return blocks of colour, the same for the same place, kind and world."""
+    blocks = np.random.default_rng([place, kind, world]).integers(20, 235, (3, 4, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(blocks).resize(size[::-1], Image.Resampling.NEAREST))
 
 
-def paint(place: int, visit: int, *, told_by: str, van: bool = True) -> tuple[Image.Image, ClassMask]:
-    """Return a photo of place number `place` on a visit, and its mask; `told_by` is building or vehicle."""
-    rng = np.random.default_rng([place, visit, 7])
+def paint(place: int, visit: int, *, told_by: str, van: bool = True, world: int = 0) -> tuple[Image.Image, ClassMask]:
+    """Return a photo of place number `place` on a visit, and its mask; `told_by` is building or vehicle.
+
+    Another number of the `world` paints other buildings, vans and people.
+    """
+    rng = np.random.default_rng([place, visit, 7, world])
     picture = np.empty((HEIGHT, WIDTH, 3), np.uint8)
     mask = np.empty((HEIGHT, WIDTH), np.uint8)
     for rows, kind, content in (
         (slice(0, 20), SKY, np.full((20, WIDTH, 3), rng.integers(120, 250, 3))),
-        (slice(20, 66), BUILDING, _pattern(place if told_by == "building" else 999, 0, (46, WIDTH))),
+        (slice(20, 66), BUILDING, _pattern(place if told_by == "building" else 999, 0, (46, WIDTH), world)),
         (slice(66, HEIGHT), GROUND, np.full((30, WIDTH, 3), 110)),
     ):
         picture[rows], mask[rows] = content, kind
     if van:
         number = place if told_by == "vehicle" else int(rng.integers(1000, 2000))
-        picture[VAN], mask[VAN] = _pattern(number, 1, (24, 40)), VEHICLE
+        picture[VAN], mask[VAN] = _pattern(number, 1, (24, 40), world), VEHICLE
     left = int(rng.integers(60, 110))
     picture[54:90, left : left + 12], mask[54:90, left : left + 12] = rng.integers(0, 255, 3), PERSON
     noisy = picture + rng.normal(0, 5, picture.shape)
@@ -59,6 +62,7 @@ def painted_dataset(
     places: Sequence[tuple[int, int]] = PLACES,
     van_in_test: bool = True,
     held_out: str = "test",
+    world: int = 0,
 ) -> Dataset:
     """Write a dataset of walks past all places, a third of them test, and the masks of its photos."""
     masks.mkdir(parents=True)
@@ -66,7 +70,7 @@ def painted_dataset(
     rows, contents = [], []
     for visit in range(visits):
         for place, (east, north) in enumerate(places):
-            picture, mask = paint(place, visit, told_by=told_by, van=van_in_test or visit % 3 > 0)
+            picture, mask = paint(place, visit, told_by=told_by, van=van_in_test or visit % 3 > 0, world=world)
             name = f"{visit}-{place}.jpg"
             write_mask(masks / f"{name}.png", mask)
             buffer = io.BytesIO()
