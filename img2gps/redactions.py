@@ -48,6 +48,21 @@ class Box:
     right: int
     bottom: int
 
+    @property
+    def area_px(self) -> int:
+        """Its area in pixels."""
+        return max(self.right - self.left, 0) * max(self.bottom - self.top, 0)
+
+    def shared_with(self, other: "Box") -> float:
+        """Return the area of the intersection over that of the union, 0..1 (0 where both are empty)."""
+        shared = Box(
+            left=max(self.left, other.left),
+            top=max(self.top, other.top),
+            right=min(self.right, other.right),
+            bottom=min(self.bottom, other.bottom),
+        ).area_px
+        return shared / max(self.area_px + other.area_px - shared, 1)
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PictureRegion:

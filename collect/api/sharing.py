@@ -57,7 +57,7 @@ def publish(
     from collect.publishing.also import check_also
     from collect.publishing.publish import PublishOptions, publish_dataset
     from collect.publishing.rows import Coarseness
-    from img2gps.hub.repository import check_hub_name, push_folder, require_hub
+    from img2gps.hub.repository import check_hub_name, check_private, push_folder, require_hub
 
     source = opened(dataset)
     options = PublishOptions(
@@ -66,6 +66,7 @@ def publish(
         also=check_also(also),
         redaction=_redaction(detectors, boxes, redact_people=redact_people),
     )
+    check_private(push, private=private)
     if push is not None:
         check_hub_name(push)
         require_hub()

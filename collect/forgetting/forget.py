@@ -100,6 +100,8 @@ def forget_photos(
     with contextlib.nullcontext() if dry_run else dataset.lock():
         left = Traces() if dry_run else mend_dataset(dataset)
         days = read_forgotten(dataset.forgotten_path)
+        if selection.is_empty and not days and left.is_empty:
+            raise UsageError("Say which photos: their ids, --device, --walk, --source-name or --similar.")
         chosen = _chosen(dataset, selection, days, finished=not left.is_empty)
         wanted = chosen.hashes | set(days)
         words = _words(dataset, wanted)

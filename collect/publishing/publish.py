@@ -16,7 +16,7 @@ from collect.publishing.folder import RECORD, PublishedRecord, check_target, dig
 from collect.publishing.parquet_files import Shard, ShardFacts, plan_shards, write_shard
 from collect.publishing.pictures import PictureSource, WorkingCopies
 from collect.publishing.redaction.detection import Detector
-from collect.publishing.redaction.looking import add_boxes, look, redaction_facts, redaction_sentences
+from collect.publishing.redaction.looking import add_boxes, look, read_boxes, redaction_facts, redaction_sentences
 from collect.publishing.redaction.pictures import RedactedCopies
 from collect.publishing.redaction.review import ReviewDesk
 from collect.publishing.rows import Coarseness, PublishedRows, rows_of
@@ -30,6 +30,7 @@ from img2gps.progress import bar
 from img2gps.redactions import Redactions
 from img2gps.site_file import site_bytes
 from img2gps.text import format_count, safe_path, shell_path
+from img2gps.types import Photo
 
 __all__ = ["PublishOptions", "PublishResult", "Redaction", "publish_dataset", "review_desk"]
 
@@ -88,6 +89,8 @@ def publish_dataset(dataset: Dataset, out: Path, options: PublishOptions, *, dry
     parts = {name: len(photos) for name, photos in facts.parts.items()}
     result = PublishResult(out=out, dry_run=dry_run, photos=facts.photos, parts=parts, files={}, excluded=rows.excluded)
     if dry_run:
+        if options.redaction is not None and options.redaction.boxes is not None:
+            read_boxes(_published_photos(dataset, rows), options.redaction.boxes)
         beside = ["CITATION.cff", "README.md", "croissant.json", RECORD, "site.geojson"]
         beside += [ALSO[name][0] for name in options.also]
         names = sorted([*beside, *(shard.name for shard in shards)])
@@ -117,21 +120,24 @@ def publish_dataset(dataset: Dataset, out: Path, options: PublishOptions, *, dry
 
 def _look(dataset: Dataset, rows: PublishedRows, redaction: Redaction) -> tuple[Redactions, dict[str, Any]]:
     """Return the regions of what is published, and what is told of them."""
-    ids = {photo.id for photo in rows.photos}
-    photos = [photo for photo in photos_of(read_table(dataset.manifest_path)[0]) if photo.id in ids]
+    photos = _published_photos(dataset, rows)
     if redaction.boxes is not None:
         add_boxes(dataset, photos, redaction.boxes)
     redactions = look(dataset, photos, redaction.detectors)
-    return redactions, redaction_facts(redactions, sorted(ids), redaction.detectors)
+    return redactions, redaction_facts(redactions, sorted(photo.id for photo in photos), redaction.detectors)
+
+
+def _published_photos(dataset: Dataset, rows: PublishedRows) -> list[Photo]:
+    """Return the manifest's photos that are published."""
+    ids = {photo.id for photo in rows.photos}
+    return [photo for photo in photos_of(read_table(dataset.manifest_path)[0]) if photo.id in ids]
 
 
 def review_desk(dataset: Dataset, redaction: Redaction) -> ReviewDesk:
     """Return the desk of a person who looks at the regions; what was not looked at yet is looked at first."""
     rows = rows_of(dataset, dataset.site(), Coarseness())
     _look(dataset, rows, redaction)
-    ids = {photo.id for photo in rows.photos}
-    photos = [photo for photo in photos_of(read_table(dataset.manifest_path)[0]) if photo.id in ids]
-    return ReviewDesk(dataset=dataset, photos=photos)
+    return ReviewDesk(dataset=dataset, photos=_published_photos(dataset, rows))
 
 
 def _sizes(dataset: Dataset, rows: PublishedRows) -> dict[str, int]:

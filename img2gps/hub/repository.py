@@ -15,7 +15,16 @@ from typing import Any, Final
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.text import safe_text
 
-__all__ = ["PushResult", "check_hub_name", "download_folder", "hub_has", "is_hub_name", "push_folder", "require_hub"]
+__all__ = [
+    "PushResult",
+    "check_hub_name",
+    "check_private",
+    "download_folder",
+    "hub_has",
+    "is_hub_name",
+    "push_folder",
+    "require_hub",
+]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _NETWORK: Final = ("httpx", "httpcore", "requests")
@@ -42,6 +51,12 @@ def check_hub_name(text: str) -> str:
     if not is_hub_name(text):
         raise UsageError(f"A place on the Hub is called OWNER/NAME, not {safe_text(text)}.")
     return text
+
+
+def check_private(repo: str | None, *, private: bool) -> None:
+    """Raise UsageError where a repository is to be private and nothing is pushed."""
+    if private and repo is None:
+        raise UsageError("--private says how --push OWNER/NAME makes a repository: give --push, too.")
 
 
 def require_hub() -> Any:
@@ -85,7 +100,7 @@ def download_folder(repo: str, *, kind: str = "dataset", patterns: Sequence[str]
     cannot be reached.
     """
     hub = require_hub()
-    with _told(hub, repo, kind):
+    with _told(hub, repo, kind, coming=True):
         found = hub.snapshot_download(check_hub_name(repo), repo_type=kind, allow_patterns=list(patterns))
     return Path(found)
 
@@ -93,14 +108,15 @@ def download_folder(repo: str, *, kind: str = "dataset", patterns: Sequence[str]
 def hub_has(repo: str, kind: str) -> bool:
     """Return whether the Hub has a repository of a kind (``dataset``, ``model``). Raises as `download_folder` does."""
     hub = require_hub()
-    with _told(hub, repo, kind):
+    with _told(hub, repo, kind, coming=True):
         return bool(hub.HfApi().repo_exists(check_hub_name(repo), repo_type=kind))
 
 
 @contextmanager
-def _told(hub: Any, repo: str, kind: str = "dataset") -> Iterator[None]:
-    """Turn what the library raises into a sentence."""
+def _told(hub: Any, repo: str, kind: str = "dataset", *, coming: bool = False) -> Iterator[None]:
+    """Turn what the library raises into a sentence; `coming`: a name is looked up since no folder has it."""
     errors = hub.errors
+    lacking = f", and there is no folder {safe_text(repo)} here" if coming else ""
     try:
         yield
     except errors.RepositoryNotFoundError as error:
@@ -117,12 +133,12 @@ def _told(hub: Any, repo: str, kind: str = "dataset") -> Iterator[None]:
             ) from error
         raise OSError(f"The Hub answered {status} about {safe_text(repo)}: {safe_text(str(error))}") from error
     except errors.LocalEntryNotFoundError as error:
-        raise OSError(f"The Hub cannot be reached, and {safe_text(repo)} is not on this machine") from error
+        raise OSError(f"The Hub cannot be reached{lacking}") from error
     except OSError:
         raise
     except RuntimeError as error:  # one upload of several failed
         raise OSError(f"The Hub did not take everything ({safe_text(str(error))})") from error
     except Exception as error:
         if type(error).__module__.partition(".")[0].startswith(_NETWORK):
-            raise OSError(f"The Hub cannot be reached ({safe_text(str(error))})") from error
+            raise OSError(f"The Hub cannot be reached ({safe_text(str(error))}){lacking}") from error
         raise

@@ -19,6 +19,7 @@ from img2gps.console import (
     say,
 )
 from img2gps.errors import QualityGateError, UsageError
+from img2gps.hub.repository import check_private
 from img2gps.text import format_count, safe_path, safe_text, shell_path
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def export(
         if not result.is_within_limits:
             raise QualityGateError(f"{safe_path(paths[0])} is further from its run than it may be: export it again.")
         return
+    check_private(push, private=private)
     options: dict[str, Any] = {"format": format_name, "half": half, "heads": heads, "round_m": round_m, "fold": fold}
     options |= {"thumbnails": not no_thumbnails, "license": license, "push": push}
     if dry_run:

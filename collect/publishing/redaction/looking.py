@@ -1,7 +1,6 @@
 """Detectors let loose on a dataset's pictures, and regions that a person drew, in one record."""
 
 import csv
-import dataclasses
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,9 +25,10 @@ from img2gps.redactions import (
 from img2gps.text import format_count, safe_path, safe_text
 from img2gps.types import Photo
 
-__all__ = ["add_boxes", "found_box", "look", "redaction_facts", "redaction_sentences"]
+__all__ = ["add_boxes", "found_box", "look", "read_boxes", "redaction_facts", "redaction_sentences"]
 
 _MARGIN: Final = 0.3  # of a face's size: hair and chin tell who somebody is, too
+_SAME: Final = 0.5
 _BATCH: Final = 200
 _COLUMNS: Final = ("photo", "left", "top", "right", "bottom")
 
@@ -81,16 +81,40 @@ def found_box(finding: Detection, size: tuple[int, int]) -> Box:
 
 
 def _merged(found: Sequence[PictureRegion], before: Sequence[PictureRegion]) -> list[PictureRegion]:
-    """Return what was found now, with what a person said of the same regions before, and what a person drew."""
-    said = {(region.kind, region.box): region.verdict for region in before if region.score is not None}
+    """Return what was found now, and every region that a person drew or judged before, as that person left it.
+
+    Another detector finds other edges. A finding that is nearly a judged region is that region.
+    """
+    judged = [region for region in before if region.score is not None and region.verdict]
     drawn = [region for region in before if region.score is None]
-    return [dataclasses.replace(one, verdict=said.get((one.kind, one.box), "")) for one in found] + drawn
+    new = [one for one in found if not any(_are_one(one, region) for region in judged)]
+    return [*judged, *new, *drawn]
+
+
+def _are_one(one: PictureRegion, other: PictureRegion) -> bool:
+    """Return whether two regions of a kind share over `_SAME` of their union."""
+    return one.kind == other.kind and one.box.shared_with(other.box) > _SAME
 
 
 def add_boxes(dataset: Dataset, photos: Sequence[Photo], file: Path) -> int:
-    """Take regions over that a person drew, from a CSV: photo (id or file name), left, top, right, bottom in pixels.
+    """Take regions over that a person drew (see `read_boxes`). Returns how many are new."""
+    drawn = read_boxes(photos, file)
+    with dataset.lock():
+        known = load_redactions(dataset)
+        regions = {key: list(some) for key, some in known.regions.items()}
+        new = 0
+        for photo_id, some in drawn.items():
+            fresh = [region for region in some if region not in regions.get(photo_id, [])]
+            regions.setdefault(photo_id, []).extend(fresh)
+            new += len(fresh)
+        save_redactions(dataset, Redactions(regions=regions, looked=known.looked))
+    return new
 
-    Pixels are those of the working copy. Returns how many are new. Raises NotFoundError, and UsageError naming the row.
+
+def read_boxes(photos: Sequence[Photo], file: Path) -> dict[str, list[PictureRegion]]:
+    """Return the regions of a CSV by photo: photo (id or file name), left, top, right, bottom in pixels.
+
+    Pixels are those of the working copy. Raises NotFoundError, and UsageError naming the row.
     """
     if not file.is_file():
         raise NotFoundError(f"No file {safe_path(file)}.")
@@ -104,16 +128,7 @@ def add_boxes(dataset: Dataset, photos: Sequence[Photo], file: Path) -> int:
     for number, row in enumerate(rows, start=2):
         photo, box = _drawn(row, by_name, f"{safe_path(file)}, row {number},")
         drawn.setdefault(photo.id, []).append(PictureRegion(box=box, kind="hand"))
-    with dataset.lock():
-        known = load_redactions(dataset)
-        regions = {key: list(some) for key, some in known.regions.items()}
-        new = 0
-        for photo_id, some in drawn.items():
-            fresh = [region for region in some if region not in regions.get(photo_id, [])]
-            regions.setdefault(photo_id, []).extend(fresh)
-            new += len(fresh)
-        save_redactions(dataset, Redactions(regions=regions, looked=known.looked))
-    return new
+    return drawn
 
 
 def _drawn(row: Mapping[str, Any], photos: Mapping[str, Photo], where: str) -> tuple[Photo, Box]:

@@ -235,6 +235,15 @@ def test_what_names_nothing_is_refused_and_changes_nothing(
     assert fingerprint(quad) == before
 
 
+def test_no_choice_is_refused_while_nothing_was_forgotten(quad: Path, made: Path) -> None:
+    for dry_run in (True, False):
+        with pytest.raises(UsageError, match="Say which photos: their ids, --device"):
+            forget(quad, dry_run=dry_run)
+    assert content(quad) == content(made / "quad")
+    forget(quad, source_names=["IMG_0001.jpg"])
+    assert forget(quad).traces.is_empty  # what was begun is finished
+
+
 def test_a_damaged_list_is_told_by_verify_and_stops_an_ingest(quad: Path, made: Path) -> None:
     forget(quad, ids=[rows(quad)["B_0000.jpg"].id])
     path = quad / "forgotten.txt"

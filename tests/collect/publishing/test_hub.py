@@ -62,12 +62,19 @@ def test_a_push_that_was_refused_is_a_sentence_and_goes_on_later(published: Publ
     away = run(hub, tmp_path / "empty", "fetch", NAME, str(tmp_path / "back"))  # nobody answers any more
     assert (away.returncode, "Traceback" in away.stderr) == (74, False)
     assert "The Hub cannot be reached" in away.stderr
+    assert f"there is no folder {NAME} here" in away.stderr
 
 
 def test_a_dry_run_lists_every_file_and_uploads_nothing(published: Published, tmp_path: Path) -> None:
     result = publish(published.dataset, tmp_path / "out", license="mit", push=NAME, dry_run=True)
     assert "data/train-00000-of-00001.parquet" in result.files
     assert (result.pushed, list(tmp_path.iterdir())) == (None, [])
+
+
+def test_private_without_a_push_is_refused(published: Published, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="give --push, too"):
+        publish(published.dataset, tmp_path / "out", license="mit", private=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["quad", "a/b/c", "../quad", "a b/c", "/quad", "our-lab/"])

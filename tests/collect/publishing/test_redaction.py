@@ -1,5 +1,6 @@
 """Regions made unrecognisable: nothing outside them changes, what a person said counts, and it is written down."""
 
+import dataclasses
 import io
 import json
 import shutil
@@ -23,7 +24,7 @@ from collect.publishing.redaction.looking import look
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.manifest import photos_of, read_table
-from img2gps.redactions import Box, PictureRegion, load_redactions, save_redactions
+from img2gps.redactions import Box, PictureRegion, Redactions, load_redactions, save_redactions
 
 
 def jpeg(size: tuple[int, int], **options: Any) -> bytes:
@@ -104,8 +105,9 @@ def test_regions_drawn_by_hand_are_hidden_and_told(published: Published, tmp_pat
 )
 def test_a_region_that_cannot_be_is_named(published: Published, tmp_path: Path, line: str, said: str) -> None:
     (tmp_path / "boxes.csv").write_text(f"photo,left,top,right,bottom\n{line}\n")
-    with pytest.raises(UsageError, match=said):
-        publish(published.dataset, tmp_path / "out", license="mit", boxes=tmp_path / "boxes.csv")
+    for dry_run in (True, False):
+        with pytest.raises(UsageError, match=said):
+            publish(published.dataset, tmp_path / "out", license="mit", boxes=tmp_path / "boxes.csv", dry_run=dry_run)
 
 
 def test_a_detector_of_ones_own_is_asked_once_and_a_person_has_the_last_word(
@@ -126,6 +128,22 @@ def test_a_detector_of_ones_own_is_asked_once_and_a_person_has_the_last_word(
     again = look(dataset, photos, [file_detector(write_detector(tmp_path / "plates.onnx", [20, 20, 40, 30, 0.2, 0]))])
     region = again.regions[photos[0].id][0]
     assert (region.is_unsure, region.is_hidden) == (True, True)  # to be on the safe side, and for a person to look at
+
+
+@pytest.mark.parametrize("verdict", ["hide", "show"])
+def test_what_a_person_said_outlasts_another_detector(published: Published, tmp_path: Path, verdict: Any) -> None:
+    dataset = Dataset.open(shutil.copytree(published.dataset.root, tmp_path / "quad"))
+    photos = photos_of(read_table(dataset.manifest_path)[0])
+    ones = [file_detector(write_detector(tmp_path / "plates.onnx", [20, 20, 40, 30, 0.9, 0]))]
+    known = look(dataset, photos, ones)
+    said = dataclasses.replace(known.regions[photos[0].id][0], verdict=verdict)
+    with dataset.lock():
+        save_redactions(dataset, Redactions(regions=known.regions | {photos[0].id: [said]}, looked=known.looked))
+    for corners, regions in (([21, 20, 41, 30], 1), ([60, 50, 80, 60], 2)):  # the same thing, and another thing
+        others = [file_detector(write_detector(tmp_path / "plates.onnx", [*corners, 0.8, 0]))]
+        now = look(dataset, photos, others).regions
+        assert (now[photos[0].id][0], len(now[photos[0].id])) == (said, regions)
+        assert {len(now[photo.id]) for photo in photos[1:]} == {1}  # nobody said anything of theirs
 
 
 def test_a_file_that_is_no_detector_is_a_sentence(tmp_path: Path) -> None:
