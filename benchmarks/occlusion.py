@@ -46,7 +46,7 @@ def measure(run: Path, photos: int, seed: int) -> pd.DataFrame:
     for photo_id, place in zip(rows["id"], places_of(localizer, rows), strict=True):
         truth = (float(place[0]), float(place[1]))
         image = read_pixels(chosen.dataset.photo_path(photo_id), localizer.pixels)
-        content = donors.chosen(*truth, 2 * DONORS, rng)
+        content = donors.chosen(*truth, 2 * DONORS, rng, image)
         far = everywhere[np.hypot(*(everywhere - place).T) >= APART_M]
         other = far[rng.integers(len(far))]
         ranked = places_to_rank(truth, everywhere, rng)

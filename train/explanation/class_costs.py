@@ -10,7 +10,7 @@ from img2gps.geo import FloatArray
 from img2gps.masks import CLASSES, ClassMask
 from img2gps.pixels import Pixels
 from train.explanation.beliefs import beliefs_of
-from train.explanation.content import Donors, filled
+from train.explanation.content import Donors, filled, picture_area
 from train.explanation.masked_photos import shares_of
 from train.models.localizer import Localizer
 
@@ -60,14 +60,15 @@ def costs_of(
 ) -> PhotoCosts:
     """Return the costs of one photo (3, height, width), its mask (height, width), and its true place in metres."""
     rng = np.random.default_rng(seed)
-    content = donors.chosen(*truth, _DONORS, rng)
-    shares = shares_of(mask)
+    content, area = donors.chosen(*truth, _DONORS, rng, image), picture_area(image)
+    shares = shares_of(mask[area])
     present = [k for k in range(1, len(CLASSES)) if shares[k] >= _LEAST_SHARE]
     altered = [image[None]]
     for k in present:
-        shift = round(float(rng.uniform(_LEAST_SHIFT, _MOST_SHIFT)) * mask.shape[1])
-        own = mask == k
-        altered += [filled(image, own, content), filled(image, np.roll(own, shift, axis=1), content)]
+        own, elsewhere = mask == k, np.zeros(mask.shape, dtype=np.bool_)
+        shift = round(float(rng.uniform(_LEAST_SHIFT, _MOST_SHIFT)) * own[area].shape[1])
+        elsewhere[area] = np.roll(own[area], shift, axis=1)
+        altered += [filled(image, own, content), filled(image, elsewhere, content)]
     found = beliefs_of(localizer, np.concatenate(altered), truth)
     error = found.apart_m(*truth)
     logs = np.full(len(error), np.nan) if found.log_prob is None else found.log_prob

@@ -59,6 +59,10 @@ class Masks:
         """Return the mask of a photo as a model sees it, (height, width). Raises InvalidDatasetError."""
         return fit_mask(read_mask(self.paths[photo_id], self.table), spec)
 
+    def shares(self, photo_id: str) -> NDArray[np.float64]:
+        """Return the share of a photo of each class, (K,). Raises InvalidDatasetError."""
+        return shares_of(read_mask(self.paths[photo_id], self.table))
+
 
 def shares_of(mask: ClassMask) -> NDArray[np.float64]:
     """Return the share of the pixels of each class of `img2gps.masks.CLASSES`, (K,)."""
@@ -81,7 +85,7 @@ def without_class(
             if photo_id in masks.paths:
                 own = np.isin(masks.of_photo(photo_id, spec), classes)
                 place = (float(source.photos.east_m[row]), float(source.photos.north_m[row]))
-                image = filled(image, own, donors.chosen(*place, 1, np.random.default_rng([row, *classes])))[0]
+                image = filled(image, own, donors.chosen(*place, 1, np.random.default_rng([row, *classes]), image))[0]
             digests.append(_write(made.photo_path(photo_id), image))
             advance(1)
     photos = dataclasses.replace(source.photos, photo_sha256=np.asarray(digests, dtype=np.str_))

@@ -13,6 +13,7 @@ from img2gps.errors import UsageError
 from img2gps.pixels import Pixels, UnreadableImageError, read_pixels
 from img2gps.progress import bar
 from img2gps.text import safe_path
+from train.explanation.content import picture_area
 from train.inference.serving import RunBackend, serving_backend
 from train.models.probe.features.descriptors import Descriptors
 from train.models.probe.heads.neighbours import band_penalty
@@ -96,22 +97,28 @@ def match_of(backend: RunBackend, path: Path) -> MatchedPhotos | None:
         lat=float(places[number, 1]),
         own_picture=own,
         other_picture=other,
-        pairs=_pairs(described, own.shape[1], own.shape[2]),
+        pairs=_pairs(described, own, other),
     )
 
 
-def _pairs(both: Descriptors, height: int, width: int) -> tuple[FieldPair, ...]:
-    """Return the fields of two photos that are each other's best match in about the same row, the most alike first."""
+def _pairs(both: Descriptors, own_picture: Pixels, other_picture: Pixels) -> tuple[FieldPair, ...]:
+    """Return the fields of two photos that are each other's best match in about the same row, the most alike first.
+
+    Fields that lie on the bars around a photo are none of it.
+    """
     if not both.local:
         return ()
     grids = both.local[-1][-1].float()
     _, rows, columns, _ = grids.shape
     own, other = grids.flatten(1, 2)
     cosine = own @ other.T + band_penalty(rows, columns).to(own)
+    shown = [_shown(picture, rows, columns).to(own.device) for picture in (own_picture, other_picture)]
+    cosine = cosine.masked_fill(~(shown[0][:, None] & shown[1][None]), -torch.inf)
     best, back = cosine.argmax(dim=1), cosine.argmax(dim=0)
     fields = torch.arange(len(own), device=best.device)
-    mutual = fields[back[best] == fields]
+    mutual = fields[(back[best] == fields) & cosine[fields, best].isfinite()]
     order = mutual[cosine[mutual, best[mutual]].argsort(descending=True)][:_PAIRS].tolist()
+    _, height, width = own_picture.shape
     step = (width / columns, height / rows)
     return tuple(
         FieldPair(
@@ -121,6 +128,15 @@ def _pairs(both: Descriptors, height: int, width: int) -> tuple[FieldPair, ...]:
         )
         for number in order
     )
+
+
+def _shown(picture: Pixels, rows: int, columns: int) -> torch.Tensor:
+    """Return which fields of a grid have their middle within a photo's bars, (rows * columns,)."""
+    _, height, width = picture.shape
+    own_rows, own_columns = picture_area(picture)
+    down, across = (np.arange(rows) + 0.5) * height / rows, (np.arange(columns) + 0.5) * width / columns
+    inside = ((down >= own_rows.start) & (down < own_rows.stop))[:, None]
+    return torch.from_numpy((inside & (across >= own_columns.start) & (across < own_columns.stop)[None]).ravel())
 
 
 def _box(number: int, columns: int, step: tuple[float, float]) -> Box:

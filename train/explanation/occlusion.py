@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from img2gps.geo import FloatArray
 from img2gps.pixels import Pixels
 from train.explanation.beliefs import Beliefs, beliefs_of
-from train.explanation.content import filled
+from train.explanation.content import filled, picture_area
 from train.explanation.noise import Noise, is_steady, noise_of
 from train.models.localizer import Localizer
 
@@ -91,7 +91,7 @@ def occlude(
     answer = (float(before.east_m[0]), float(before.north_m[0]))
     place = answer if at is None else at
     before = beliefs_of(localizer, image[None], place, places)
-    scales = [_windows(image.shape[1], image.shape[2], per_side) for per_side in SCALES]
+    scales = [_windows(image, per_side) for per_side in SCALES]
     windows = np.concatenate(scales)
     altered = np.concatenate([filled(image, window, donors) for window in windows])
     after = beliefs_of(localizer, altered, place, places)
@@ -147,12 +147,15 @@ def _fallen(before: Beliefs, after: Beliefs) -> FloatArray | None:
     return np.asarray(before.log_prob[0] - after.log_prob, dtype=np.float64)
 
 
-def _windows(height: int, width: int, per_side: int) -> Window:
-    """Return the windows of a grid with `per_side` of them along the shorter side, (W, height, width)."""
+def _windows(image: Pixels, per_side: int) -> Window:
+    """Return the windows of a grid over a photo within its bars, `per_side` on the shorter side: (W, height, width)."""
+    own_rows, own_columns = picture_area(image)
+    height, width = own_rows.stop - own_rows.start, own_columns.stop - own_columns.start
     side = min(height, width) / per_side
     rows, columns = max(1, round(height / side)), max(1, round(width / side))
-    tops, lefts = np.linspace(0, height, rows + 1).astype(int), np.linspace(0, width, columns + 1).astype(int)
-    found = np.zeros((rows * columns, height, width), dtype=np.bool_)
+    tops = np.linspace(own_rows.start, own_rows.stop, rows + 1).astype(int)
+    lefts = np.linspace(own_columns.start, own_columns.stop, columns + 1).astype(int)
+    found = np.zeros((rows * columns, *image.shape[1:]), dtype=np.bool_)
     for k, (row, column) in enumerate(itertools.product(range(rows), range(columns))):
         found[k, tops[row] : tops[row + 1], lefts[column] : lefts[column + 1]] = True
     return found

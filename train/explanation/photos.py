@@ -124,7 +124,7 @@ def _explained(
     truth = known.place_of(path) if place is None else place
     answer = localizer.locate(torch.from_numpy(image[None]))
     spot = (float(answer.east_m[0]), float(answer.north_m[0])) if place is None else place
-    content = donors.chosen(*spot, 2 * DONORS, rng)
+    content = donors.chosen(*spot, 2 * DONORS, rng, image)
     half = max(1, len(content) // 2)
     ranked = None if truth is None else places_to_rank(truth, known.xy, rng)
     occlusion = occlude(localizer, image, content[:half], place, places=ranked)

@@ -18,7 +18,7 @@ from img2gps.masks import CLASSES
 from train.config.schema import TrainConfig
 from train.data.training_data import DatasetPhotos, Photos, TrainingData, select_split
 from train.explanation.content import Donors
-from train.explanation.masked_photos import Masks, shares_of, without_class
+from train.explanation.masked_photos import Masks, without_class
 from train.inference.locate import locate_files
 from train.models.localizer import Localizer
 from train.models.registry import fit_model
@@ -89,8 +89,8 @@ def refit_without(
     `scored` (N, 2) are the true places of the photos `scored_ids` that each is scored on, filled as well.
     """
     data = select_split(source)
-    shown = [masks.of_photo(one, localizer.pixels) for one in data.train.ids.tolist() if one in masks.paths]
-    shares = np.mean([shares_of(mask) for mask in shown], axis=0) if shown else np.zeros(len(CLASSES))
+    shown = [masks.shares(one) for one in data.train.ids.tolist() if one in masks.paths]
+    shares = np.mean(shown, axis=0) if shown else np.zeros(len(CLASSES))
     for number in np.flatnonzero(shares[1:]) + 1:
         with tempfile.TemporaryDirectory() as folder:
             altered = without_class(source, masks, [int(number)], donors, localizer.pixels, Path(folder) / "dataset")

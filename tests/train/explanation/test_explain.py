@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from torch import Tensor
 
 from img2gps.cli import run as cli
 from img2gps.geo import FloatArray, LocalFrame
 from img2gps.masks import CLASSES, fit_mask
-from img2gps.pixels import Pixels, PixelSpec, fit_pixels
+from img2gps.pixels import PADDING, Pixels, PixelSpec, fit_pixels, read_pixels
 from tests.datasets import FRAME
 from tests.train.colours import without_curves
 from tests.train.explanation.worlds import HEIGHT, PERSON, PLACES, VAN, WIDTH, paint, painted_dataset
@@ -22,7 +23,7 @@ from train.evaluation.explained import explanation_path, read_explained
 from train.explanation.class_costs import PhotoCosts, costs_of
 from train.explanation.class_figures import Worth, worth_of
 from train.explanation.compare import compare_worth
-from train.explanation.content import Donors, filled
+from train.explanation.content import Donors, filled, picture_area
 from train.explanation.explain import explain_split
 from train.explanation.matches import best_matches, side_by_side
 from train.explanation.occlusion import deletion, occlude
@@ -135,8 +136,33 @@ def test_content_stands_only_where_the_mask_is() -> None:
 
 def test_content_comes_from_other_places() -> None:
     pool = donors("building")
-    drawn = pool.chosen(*map(float, PLACES[4]), 11, np.random.default_rng(0))
+    drawn = pool.chosen(*map(float, PLACES[4]), 11, np.random.default_rng(0), image(4, 0, "building"))
     assert not any((one == pool.images[4]).all() for one in drawn)
+
+
+def test_bars_around_a_photo_are_neither_content_nor_filled(tmp_path: Path) -> None:
+    rng, spec = np.random.default_rng(0), PixelSpec(height=96, width=72, fit="pad")
+    paths = [tmp_path / f"{number}.png" for number in range(6)]
+    for number, path in enumerate(paths):  # half of them lie
+        size = (120, 90, 3) if number % 2 else (90, 120, 3)
+        Image.fromarray(rng.integers(0, 255, size, dtype=np.uint8)).save(path)
+    pool = Donors.of(paths, np.arange(12.0).reshape(6, 2) * 100, spec)
+    lying, upright = (read_pixels(path, spec) for path in paths[:2])
+    assert picture_area(upright) == (slice(0, 96), slice(0, 72))
+    assert picture_area(lying) == (slice(21, 75), slice(0, 72))
+    for picture in (lying, upright):
+        drawn = pool.chosen(-500.0, 0.0, 6, rng, picture)
+        area = picture_area(picture)
+        assert not (drawn[(slice(None), slice(None), *area)] == PADDING[0]).all(axis=1).any()
+    found = occlude(reader_of_rows(), lying, pool.images)
+    assert found.fine.any(axis=0)[21:75].all()
+    assert not found.fine.any(axis=0)[:21].any()
+    assert not found.importance[75:].any()
+
+
+def reader_of_rows() -> PatternReader:
+    known = np.random.default_rng(1).uniform(0, 255, (len(PLACES), 3 * 32 * 24))
+    return PatternReader(rows=slice(0, 96), columns=slice(0, 72), known=known)
 
 
 def test_the_map_points_to_the_part_that_places_the_photo() -> None:
@@ -297,6 +323,8 @@ def test_fields_of_the_same_content_match(trained: tuple[Path, Path, Path]) -> N
     for pair in found.pairs:
         assert abs(pair.own[1] - pair.other[1]) < found.own_picture.shape[1] / 4  # about the same row
         assert 0 < pair.cosine <= 1.001
+        for box, picture in ((pair.own, found.own_picture), (pair.other, found.other_picture)):
+            assert picture_area(picture)[0].start <= (box[1] + box[3]) / 2 < picture_area(picture)[0].stop
     assert side_by_side(found).width > 2 * found.own_picture.shape[2]
 
 
