@@ -9,7 +9,7 @@ from collect.api.arguments import DatasetOrPath, Paths, as_path, as_paths, opene
 if TYPE_CHECKING:
     from collect.publishing.card import CardWords
     from collect.publishing.fetch import FetchResult
-    from collect.publishing.publish import PublishResult, Redaction
+    from collect.publishing.publish import PublishResult
     from img2gps.dataset import Dataset
     from img2gps.hub.models import FetchedModel
 
@@ -29,6 +29,7 @@ def publish(
     redact_people: bool = False,
     detectors: Paths = (),
     boxes: str | Path | None = None,
+    hide_from: float | None = None,
     also: Sequence[str] = (),
     push: str | None = None,
     private: bool = False,
@@ -41,9 +42,12 @@ def publish(
     serial numbers, original files and EXIF are never written.
 
     `redact_people` looks for faces (with the extra ``redact``). `detectors` are ONNX files for plates or people, and
-    `boxes` is a CSV of regions drawn by a person. All become coarse mosaics. The dataset's redaction.json keeps what
-    was found. `also` are ``gpkg``, ``csv``, ``stac``. `push` is ``OWNER/NAME`` on the Hub (with the
-    extra ``hub``); `private` makes a new repository there private. `dry_run` writes and uploads nothing.
+    `boxes` is a CSV of regions drawn by a person. All become coarse mosaics. What a detector finds is hidden from the
+    score `hide_from` on (0.1..1, else 0.15): a lower one hides more people, and more else. The dataset's
+    redaction.json keeps what was found.
+
+    `also` are ``gpkg``, ``csv``, ``stac``. `push` is ``OWNER/NAME`` on the Hub (with the extra ``hub``); `private`
+    makes a new repository there private. `dry_run` writes and uploads nothing.
 
     Raises UsageError, NotFoundError, InvalidDatasetError, DatasetLockedError, and the OSError of a disk or the network.
 
@@ -55,7 +59,7 @@ def publish(
     from dataclasses import replace
 
     from collect.publishing.also import check_also
-    from collect.publishing.publish import PublishOptions, publish_dataset
+    from collect.publishing.publish import PublishOptions, publish_dataset, redaction_of
     from collect.publishing.rows import Coarseness
     from img2gps.hub.repository import check_hub_name, check_private, push_folder, require_hub
 
@@ -64,7 +68,7 @@ def publish(
         words=_words(source, license, title, authors, description),
         coarseness=Coarseness(round_m=round_m, hours=hours),
         also=check_also(also),
-        redaction=_redaction(detectors, boxes, redact_people=redact_people),
+        redaction=redaction_of(as_paths(detectors), as_path(boxes), hide_from, redact_people=redact_people),
     )
     check_private(push, private=private)
     if push is not None:
@@ -89,16 +93,6 @@ def _words(
         authors=tuple(authors),
         description=description,
     )
-
-
-def _redaction(detectors: Paths, boxes: str | Path | None, *, redact_people: bool) -> "Redaction | None":
-    """Return what looks for people, None where nothing is to be looked for."""
-    from collect.publishing.publish import Redaction
-    from collect.publishing.redaction.detection import face_detector, file_detector
-
-    faces = (face_detector(),) if redact_people else ()
-    found = (*faces, *(file_detector(path) for path in as_paths(detectors)))
-    return Redaction(detectors=found, boxes=as_path(boxes)) if found or boxes else None
 
 
 def fetch(source: str | Path, dataset: DatasetOrPath, *, dry_run: bool = False) -> "FetchResult":

@@ -60,9 +60,17 @@ _PRIVACY: Final = (
     click.option("--redact-people", is_flag=True, help="Make faces unrecognisable, as far as they are found."),
     click.option("--detector", "detectors", type=PATH, multiple=True, help="An ONNX file (YOLO) for plates or people."),
     click.option(
+        "--hide-from",
+        type=FiniteRange(0.1, 1),
+        metavar="SCORE",
+        help="Hide what a detector finds from this score on.  [default: 0.15]",
+        show_default=False,
+    ),
+    click.option(
         "--boxes", type=PATH, help="A CSV of regions drawn by hand: photo, left, top, right, bottom (pixels)."
     ),
 )
+_LOOKING: Final = ("redact_people", "detectors", "boxes", "hide_from")
 
 
 @command(
@@ -99,9 +107,8 @@ def publish(
     from collect.api import publish as run
 
     if review and not dry_run:
-        detectors, boxes = chosen["detectors"], chosen["boxes"]
-        chosen["redact_people"] |= not (detectors or boxes)
-        _review(dataset, redact_people=chosen["redact_people"], detectors=detectors, boxes=boxes, port=port)
+        chosen["redact_people"] |= not (chosen["detectors"] or chosen["boxes"])
+        _review(dataset, port, **{name: chosen[name] for name in _LOOKING})
     formats = [name.strip() for name in also.split(",") if name.strip()]
     result = run(dataset, out, also=formats, dry_run=dry_run, **chosen)
     if as_json:
@@ -122,18 +129,23 @@ def _sentence(result: "PublishResult") -> str:
     return f"{format_count(result.photos, 'photo')} {verb} in {safe_path(result.out)}.{left}"
 
 
-def _review(dataset: Path, *, redact_people: bool, detectors: tuple[Path, ...], boxes: Path | None, port: int) -> None:
+def _review(
+    dataset: Path,
+    port: int,
+    *,
+    redact_people: bool,
+    detectors: tuple[Path, ...],
+    boxes: Path | None,
+    hide_from: float | None,
+) -> None:
     """Serve the review page until Ctrl-C, before anything is written."""
-    from collect.publishing.publish import Redaction, review_desk
-    from collect.publishing.redaction.detection import Detector, face_detector, file_detector
+    from collect.publishing.publish import redaction_of, review_desk
     from collect.publishing.redaction.review import serve_review
     from img2gps.dataset import Dataset
     from img2gps.web.listening import End, ListeningAddress
 
-    found: list[Detector] = [file_detector(path) for path in detectors]
-    if redact_people:
-        found.insert(0, face_detector())
-    desk = review_desk(Dataset.open(dataset), Redaction(detectors=tuple(found), boxes=boxes))
+    redaction = redaction_of(detectors, boxes, hide_from, redact_people=redact_people)
+    desk = review_desk(Dataset.open(dataset), redaction)
 
     def started(address: ListeningAddress, _end: End) -> None:
         say(f"Regions of {safe_path(dataset)}: {address.url} (Ctrl-C ends it, and the folder is written)")

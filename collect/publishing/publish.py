@@ -15,32 +15,49 @@ from collect.publishing.facts import DatasetFacts, facts_of
 from collect.publishing.folder import RECORD, PublishedRecord, check_target, digests_of, new_folder, sizes_of
 from collect.publishing.parquet_files import Shard, ShardFacts, plan_shards, write_shard
 from collect.publishing.pictures import PictureSource, WorkingCopies
-from collect.publishing.redaction.detection import Detector
+from collect.publishing.redaction.detection import Detector, face_detector, file_detector
 from collect.publishing.redaction.looking import add_boxes, look, read_boxes, redaction_facts, redaction_sentences
 from collect.publishing.redaction.pictures import RedactedCopies
 from collect.publishing.redaction.review import ReviewDesk
 from collect.publishing.rows import Coarseness, PublishedRows, rows_of
 from img2gps import __version__
 from img2gps.dataset import Dataset
-from img2gps.errors import InvalidDatasetError
+from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.files import write_atomic, write_json
 from img2gps.hub.repository import PushResult
 from img2gps.manifest import photos_of, read_table
 from img2gps.progress import bar
-from img2gps.redactions import Redactions
+from img2gps.redactions import UNSURE, Redactions
 from img2gps.site_file import site_bytes
 from img2gps.text import format_count, safe_path, shell_path
 from img2gps.types import Photo
 
-__all__ = ["PublishOptions", "PublishResult", "Redaction", "publish_dataset", "review_desk"]
+__all__ = ["PublishOptions", "PublishResult", "Redaction", "publish_dataset", "redaction_of", "review_desk"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Redaction:
-    """What looks for people, and a CSV of regions that a person drew."""
+    """What looks for people, from which score on a region is hidden, and a CSV of regions that a person drew."""
 
     detectors: tuple[Detector, ...] = ()
     boxes: Path | None = None
+    lowest: float = UNSURE
+
+
+def redaction_of(
+    files: Sequence[Path], boxes: Path | None, hide_from: float | None, *, redact_people: bool
+) -> Redaction | None:
+    """Return what looks for people: CenterFace, ONNX `files`, `boxes`; None where nothing is to be looked for.
+
+    `hide_from` is the score from which on a region is hidden, None for the usual one. Raises UsageError, NotFoundError.
+    """
+    faces = (face_detector(),) if redact_people else ()
+    found = (*faces, *(file_detector(path) for path in files))
+    if hide_from is not None and not found:
+        raise UsageError("--hide-from is a score of detectors: give --redact-people or --detector, too.")
+    if not found and not boxes:
+        return None
+    return Redaction(detectors=found, boxes=boxes, lowest=UNSURE if hide_from is None else hide_from)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +140,9 @@ def _look(dataset: Dataset, rows: PublishedRows, redaction: Redaction) -> tuple[
     photos = _published_photos(dataset, rows)
     if redaction.boxes is not None:
         add_boxes(dataset, photos, redaction.boxes)
-    redactions = look(dataset, photos, redaction.detectors)
-    return redactions, redaction_facts(redactions, sorted(photo.id for photo in photos), redaction.detectors)
+    redactions = look(dataset, photos, redaction.detectors, lowest=redaction.lowest)
+    ids = sorted(photo.id for photo in photos)
+    return redactions, redaction_facts(redactions, ids, redaction.detectors, lowest=redaction.lowest)
 
 
 def _published_photos(dataset: Dataset, rows: PublishedRows) -> list[Photo]:
@@ -133,10 +151,10 @@ def _published_photos(dataset: Dataset, rows: PublishedRows) -> list[Photo]:
     return [photo for photo in photos_of(read_table(dataset.manifest_path)[0]) if photo.id in ids]
 
 
-def review_desk(dataset: Dataset, redaction: Redaction) -> ReviewDesk:
+def review_desk(dataset: Dataset, redaction: Redaction | None) -> ReviewDesk:
     """Return the desk of a person who looks at the regions; what was not looked at yet is looked at first."""
     rows = rows_of(dataset, dataset.site(), Coarseness())
-    _look(dataset, rows, redaction)
+    _look(dataset, rows, redaction or Redaction())
     return ReviewDesk(dataset=dataset, photos=_published_photos(dataset, rows))
 
 

@@ -33,13 +33,17 @@ _BATCH: Final = 200
 _COLUMNS: Final = ("photo", "left", "top", "right", "bottom")
 
 
-def look(dataset: Dataset, photos: Sequence[Photo], detectors: Sequence[Detector]) -> Redactions:
+def look(
+    dataset: Dataset, photos: Sequence[Photo], detectors: Sequence[Detector], *, lowest: float = UNSURE
+) -> Redactions:
     """Return the regions of the photos; those that these detectors have not looked at are looked at now.
+
+    `lowest` is the score, 0..1, from which on a region is hidden.
 
     What a person drew or said stays. Interrupted, what was found so far is kept. Raises DatasetLockedError.
     """
     known = load_redactions(dataset)
-    stamp = usable(detectors)
+    stamp = usable(detectors, lowest)
     todo = [photo for photo in photos if known.looked.get(photo.id) != f"{photo.photo_sha256}:{stamp}"]
     if not todo or not detectors:
         return known
@@ -48,7 +52,7 @@ def look(dataset: Dataset, photos: Sequence[Photo], detectors: Sequence[Detector
         regions, looked = {key: list(some) for key, some in known.regions.items()}, dict(known.looked)
         try:
             for number, photo in enumerate(track(todo, "Looking for people", len(todo)), start=1):
-                found = _found(dataset, photo, detectors)
+                found = _found(dataset, photo, detectors, lowest)
                 regions[photo.id] = _merged(found, regions.get(photo.id, []))
                 looked[photo.id] = f"{photo.photo_sha256}:{stamp}"
                 if number % _BATCH == 0:
@@ -58,14 +62,14 @@ def look(dataset: Dataset, photos: Sequence[Photo], detectors: Sequence[Detector
     return Redactions(regions=regions, looked=looked)
 
 
-def _found(dataset: Dataset, photo: Photo, detectors: Sequence[Detector]) -> list[PictureRegion]:
+def _found(dataset: Dataset, photo: Photo, detectors: Sequence[Detector], lowest: float) -> list[PictureRegion]:
     with Image.open(dataset.photo_path(photo.id), formats=("JPEG",)) as image:
         picture = image.convert("RGB")
     return [
         PictureRegion(box=found_box(finding, picture.size), kind=detector.name, score=round(finding.score, 4))
         for detector in detectors
         for finding in detector.find(picture)
-        if finding.score >= UNSURE
+        if finding.score >= lowest
     ]
 
 
@@ -147,13 +151,15 @@ def _drawn(row: Mapping[str, Any], photos: Mapping[str, Photo], where: str) -> t
     return photo, Box(left=left, top=top, right=right, bottom=bottom)
 
 
-def redaction_facts(redactions: Redactions, ids: Sequence[str], detectors: Sequence[Detector]) -> dict[str, Any]:
-    """Return what was looked for and found in the photos, fit for JSON."""
+def redaction_facts(
+    redactions: Redactions, ids: Sequence[str], detectors: Sequence[Detector], *, lowest: float = UNSURE
+) -> dict[str, Any]:
+    """Return what was looked for and found in the photos, fit for JSON; `lowest` as in `look`."""
     some = [region for photo_id in ids for region in redactions.regions.get(photo_id, ())]
     return {
         "detectors": [{"name": one.name, "sha256": one.sha256} for one in detectors],
         "found_from": FOUND,
-        "unsure_from": UNSURE,
+        "unsure_from": lowest,
         "hidden": dict(Counter(region.kind for region in some if region.is_hidden)),
         "hidden_photos": sum(any(r.is_hidden for r in redactions.regions.get(photo_id, ())) for photo_id in ids),
         "unsure": sum(region.is_unsure for region in some),

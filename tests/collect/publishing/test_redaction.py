@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from PIL import Image
 from publishing_scene import Published
 
 from collect.api import fetch, publish, verify
-from collect.publishing.redaction.detection import file_detector, kept_apart
+from collect.publishing.redaction.detection import FaceDetector, file_detector, kept_apart
 from collect.publishing.redaction.jpeg_blocks import UnreadableJpegError, hidden_box, hide_regions
 from collect.publishing.redaction.looking import look
 from img2gps.dataset import Dataset
@@ -144,6 +145,62 @@ def test_what_a_person_said_outlasts_another_detector(published: Published, tmp_
         now = look(dataset, photos, others).regions
         assert (now[photos[0].id][0], len(now[photos[0].id])) == (said, regions)
         assert {len(now[photo.id]) for photo in photos[1:]} == {1}  # nobody said anything of theirs
+
+
+class FacesBySize:
+    """A network that sees a near face at every size, and a far one at the large size alone."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+
+    def get_inputs(self) -> list[Any]:
+        return [SimpleNamespace(name="picture")]
+
+    def run(self, _: None, given: dict[str, Any]) -> list[Any]:
+        high, wide = given["picture"].shape[2:]
+        self.asked.append((wide, high))
+        heat, sizes = np.zeros((1, 1, high // 4, wide // 4)), np.zeros((1, 2, high // 4, wide // 4))
+        heat[0, 0, high // 8, wide // 8] = 0.5  # in the middle, at every size: once a face of a quarter
+        sizes[0, :, high // 8, wide // 8] = np.log(high / 16)
+        if high >= 1500:
+            heat[0, 0, high // 32, wide // 32] = 0.2  # far, in the corner: at the large size alone
+        return [heat, sizes, np.zeros_like(sizes), None]
+
+
+def test_faces_of_two_sizes_are_found_once() -> None:
+    network = FacesBySize()
+    found = FaceDetector(session=network, sha256="0").find(Image.new("RGB", (256, 192)))
+    assert network.asked == [(1024, 768), (2048, 1536)]
+    assert [round(one.score, 2) for one in found] == [0.5, 0.2]
+    assert found[0].left == pytest.approx(128 - 24, abs=2)
+    assert (found[0].right - found[0].left, found[1].right - found[1].left) == pytest.approx((48, 0.5), abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("size", "asked"),
+    [
+        ((512, 512), [(768, 768), (1536, 1536)]),
+        ((2048, 2048), [(768, 768), (2048, 2048)]),  # what is there is not thrown away
+        ((4096, 256), [(8704, 544)]),  # long: as large as memory allows, once
+    ],
+)
+def test_a_picture_is_seen_small_and_large(size: tuple[int, int], asked: list[tuple[int, int]]) -> None:
+    network = FacesBySize()
+    FaceDetector(session=network, sha256="0").find(Image.new("RGB", size))
+    assert network.asked == asked
+
+
+def test_a_lower_score_looks_again_and_hides_more(published: Published, tmp_path: Path) -> None:
+    root = shutil.copytree(published.dataset.root, tmp_path / "quad")
+    detector = write_detector(tmp_path / "plates.onnx", [20, 20, 40, 30, 0.12, 0])
+
+    def hidden(hide_from: float | None) -> int:
+        return publish(root, tmp_path / "out", license="mit", detectors=[detector], hide_from=hide_from).redacted
+
+    assert [hidden(None), hidden(0.1), hidden(0.13)] == [0, 14, 0]
+    assert json.loads((tmp_path / "out" / "img2gps.json").read_text())["redaction"]["unsure_from"] == 0.13
+    with pytest.raises(UsageError, match="--hide-from is a score of detectors"):
+        publish(root, tmp_path / "out", license="mit", hide_from=0.2)
 
 
 def test_a_file_that_is_no_detector_is_a_sentence(tmp_path: Path) -> None:
