@@ -8,6 +8,7 @@ Seconds of training are processor time without the backbone's, which is linear. 
 photo over that at the smallest size. `predict_to_backbone_N` is photos per second of the model over those of the bare
 backbone on the same pixels, the best of interleaved rounds; `_cpu` is the same by processor time, which says more where
 other work goes on, and less with several threads. Recall is that of the 100 nearest by exact comparison.
+`load_s` reads and checks the model; the libraries that every command imports first are `import_s`.
 
     python benchmarks/scale.py [--json] [--photos 1000 10000 100000] [--preset quick] [--rendered 160] [--threads 0]
 """
@@ -109,13 +110,14 @@ def _measured(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     from train.models.probe.site_model import DatasetFeatures
     from train.models.probe.state import save_probe
     from train.runs.folder import RunFolder
+    from train.runtime.devices import pick_device
 
     if options.threads:
         torch.set_num_threads(options.threads)
     values = {"device": "cpu", "threads": options.threads} | _changes(options.changes)
     config = changed(preset(options.preset), values)
     assert isinstance(config, ProbeConfig)
-    size, device = options.photos[0], torch.device("cpu")
+    size, device = options.photos[0], pick_device("cpu")  # memory is kept as in every command
     extractor = make_extractor(config, device)
     copies = FeatureCopies.of(folder, config, extractor, options.copies)
     data = copies.data(size)
@@ -158,6 +160,8 @@ sys.path.append(%r)
 import scale
 if int(sys.argv[3]):
     torch.set_num_threads(int(sys.argv[3]))
+importing = time.monotonic()
+import train.models.probe.model
 from train.inference.load import load_localizer
 images = torch.from_numpy(np.load(sys.argv[2]))
 started = time.monotonic()
@@ -168,7 +172,8 @@ localizer.locate(images[:1])
 first = time.monotonic()
 found = scale.pace(localizer, images)
 peak_mb = scale.peak_mb()
-found |= {"load_s": round(loaded - started, 2), "first_answer_s": round(first - loaded, 2)}
+found |= {"import_s": round(started - importing, 2), "load_s": round(loaded - started, 2)}
+found |= {"first_answer_s": round(first - loaded, 2)}
 print(json.dumps(found | {"loaded_mb": loaded_mb, "predict_peak_mb": peak_mb}))
 """ % str(Path(__file__).resolve().parent)  # noqa: UP031  braces abound
 
