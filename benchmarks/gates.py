@@ -33,6 +33,8 @@ WORLDS = {
     "a van marks each place": ("vehicle", True),
     "the van is gone in the test": ("vehicle", False),
 }
+_SIZE_PX = 128  # painted photos are no larger
+_VISITS = 6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,8 @@ def gate(world: str, seed: int, preset: str) -> Gate:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         dataset = painted_dataset(root / "site", root / "masks", told_by=told_by, van_in_test=van_in_test, world=seed)
-        run = train(dataset.root, preset=preset, name="gate", runs=root / "runs", threads=1, device="cpu").root
+        options = {"size": _SIZE_PX, "threads": 1, "device": "cpu"}
+        run = train(dataset.root, preset=preset, name="gate", runs=root / "runs", **options).root
         found = explain_split(run, root / "masks", split="test")
         explained = read_explained(evaluate_run(run, split="test").folder)
     training = found.worth if found.training is None else found.training

@@ -51,8 +51,8 @@ def measure(run: Path, photos: int, seed: int) -> pd.DataFrame:
         other = far[rng.integers(len(far))]
         ranked = places_to_rank(truth, everywhere, rng)
         first = occlude(localizer, image, content[:DONORS], truth, places=ranked)
-        again = occlude(localizer, image, content[DONORS:], truth)
-        elsewhere = occlude(localizer, image, content[DONORS:], (float(other[0]), float(other[1])))
+        again = occlude(localizer, image, content[DONORS : DONORS + 2], truth)
+        elsewhere = occlude(localizer, image, content[DONORS : DONORS + 2], (float(other[0]), float(other[1])))
         moved = deletion(localizer, image, first, content[DONORS:], rng)
         assert moved.most_important_log_prob is not None
         assert moved.random_log_prob is not None

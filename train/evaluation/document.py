@@ -14,6 +14,7 @@ import shapely
 from img2gps.console import jsonable
 from img2gps.site import Site
 from img2gps.text import safe_text
+from train.evaluation.explained import read_explained
 from train.evaluation.result import EvaluationResult
 from train.evaluation.strata import MacroAverage, Strata, Stratum
 from train.evaluation.whole_walks import WholeWalks
@@ -38,7 +39,7 @@ CONTRACT: Final = (
         "calibration",
         "abstain",
     ),
-    *("familiarity", "walks_together", "truth", "causes", "forecast"),
+    *("familiarity", "walks_together", "truth", "causes", "looks_at", "forecast"),
     *("left_out", "notes", "report"),
 )
 """The keys that ``evaluate --json`` prints; evaluation.json has more."""
@@ -48,7 +49,7 @@ Json = dict[str, Any]
 
 def document_of(result: EvaluationResult) -> Json:
     """Return the whole result as JSON values: what evaluation.json holds."""
-    scored, beside_mean = result.scored, result.beside_mean
+    scored, beside_mean, explained = result.scored, result.beside_mean, read_explained(result.folder)
     document: Json = {
         "run": scored.run,
         "dataset": scored.dataset,
@@ -80,6 +81,7 @@ def document_of(result: EvaluationResult) -> Json:
         "walks_together": _whole_walks(result.whole_walks),
         "truth": result.truth and result.truth.to_dict(),
         "causes": result.causes.to_dict(),
+        "looks_at": explained and explained.document,
         "forecast": result.forecast and result.forecast.to_dict(),
         "cdf": {"share": result.curves.share, **result.curves.error_m},
         "worst": [_plain(photo) for photo in result.worst],

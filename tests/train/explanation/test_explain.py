@@ -220,6 +220,11 @@ def test_quick_leans_on_the_vans_that_mark_the_places(
     report = next(run.glob("evaluations/*/report.html")).read_text(encoding="utf-8")
     assert "leans on things that move" in report
     assert "What the classes are worth" in report
+    assert "What they are worth on training photos" in report
+    assert cli(["evaluate", str(run), "--json"]) == 0
+    looks = json.loads(capsys.readouterr().out)["looks_at"]
+    assert looks["leans_on_moving"] is True
+    assert looks["headline"] == found["headline"]
 
 
 @pytest.mark.slow
