@@ -171,6 +171,15 @@ class Dataset:
         with hold(self.root / ".lock", otherwise=DatasetLockedError(busy)):
             yield
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep others from writing to a dataset that is read, where anybody ever wrote to it: a lock is a file."""
+        with contextlib.ExitStack() as stack:
+            if (self.root / ".lock").exists():
+                with contextlib.suppress(OSError):  # read-only media: nobody writes there
+                    stack.enter_context(self.lock())
+            yield
+
     def frame(self, *, labels: Literal["gps", "refined"] = "gps") -> "gpd.GeoDataFrame":
         """Return the manifest with corrections applied, as a GeoDataFrame in EPSG:4326 indexed 0..N-1.
 

@@ -1,7 +1,9 @@
 """``img2gps audit``."""
 
+import errno
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import rich_click as click
 
@@ -15,10 +17,16 @@ from img2gps.console import (
     print_text,
     say,
     stdout_is_unicode,
+    warn,
 )
 from img2gps.text import safe_path
 
+if TYPE_CHECKING:
+    from collect.auditing.audit import AuditResult
+
 __all__ = ["audit"]
+
+_READ_ONLY: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @command("audit", example="img2gps audit quad --fail-under coverage=0.6,leakage_5m=0.05")
@@ -55,7 +63,8 @@ def audit(
     from collect.auditing.summary import summary_lines
 
     thresholds = parse_thresholds(fail_under) if fail_under is not None else {}
-    result = audited(dataset, cell_m=cell_m, buildings=buildings, paths=paths, stops=stops, run=run, redact=redact)
+    result = audited(dataset, cell_m=cell_m, buildings=buildings, stops=stops, run=run, write=False)
+    failed = _written(result, redact=redact, paths=paths)
     if result.cells.size_m > cell_m:
         say(f"The site is large: its cells are {result.cells.size_m:g} m instead of {cell_m:g} m.")
     if as_json:
@@ -63,5 +72,21 @@ def audit(
     else:
         width = shutil.get_terminal_size((120, 40)).columns
         print_text("\n".join(summary_lines(result, unicode=stdout_is_unicode(), width=width)))
-    say(f"Report: {safe_path(result.report_path)}")
+    if failed:
+        warn(f"{safe_path(dataset)} cannot be written ({failed}): no report. Copy the dataset to have one.")
+    else:
+        say(f"Report: {safe_path(result.report_path)}")
     check_gate(result.gated, thresholds)
+
+
+def _written(result: "AuditResult", *, redact: bool, paths: Path | None) -> str:
+    """Write the report. Returns why that is not possible on media that may only be read, else nothing."""
+    from collect.auditing.audit import write_audit
+
+    try:
+        write_audit(result, redact=redact, paths=paths)
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+        return error.strerror or "read-only"
+    return ""

@@ -16,7 +16,7 @@ from collect.ingestion.prepare import check_space_for
 from collect.ingestion.sources import write_sources
 from collect.merging.corrections import CorrectionConflict, merged_corrections
 from collect.merging.rows import MergedRows, merged_rows
-from collect.merging.side import Side, read_side, reading
+from collect.merging.side import Side, read_side
 from img2gps.corrections import Correction, write_corrections
 from img2gps.dataset import Dataset
 from img2gps.drafts import draft_of, sweep_drafts
@@ -91,7 +91,7 @@ def merge_datasets(first: Dataset, second: Dataset, into: Path, *, dry_run: bool
         raise UsageError(f"{safe_path(first.root)} is given twice: give two datasets.")
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise UsageError(f"{safe_path(into)} is there already: give a new folder for the merged dataset.")
-    with reading(first), reading(second):
+    with first.reading(), second.reading():
         one, other = read_side(first), read_side(second)
         rows = merged_rows(one, other)
         kept = rows.photos.keys() | rows.outside.keys()

@@ -1,8 +1,7 @@
 """One of the datasets to merge, read whole; nothing is written to it, so that it may lie on a read-only stick."""
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from collect.ingestion.outside import read_outside
@@ -20,7 +19,7 @@ from img2gps.site import Site
 from img2gps.text import safe_path, shell_path
 from img2gps.types import Photo
 
-__all__ = ["Side", "read_side", "reading"]
+__all__ = ["Side", "read_side"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +37,6 @@ class Side:
     redactions: Redactions
     forgotten: Mapping[str, str]
     log: list[dict[str, Any]]
-
-
-@contextlib.contextmanager
-def reading(dataset: Dataset) -> Iterator[None]:
-    """Keep others from writing to a dataset that is read, where anybody ever wrote to it: a lock is a file."""
-    with contextlib.ExitStack() as stack:
-        if (dataset.root / ".lock").exists():
-            with contextlib.suppress(OSError):  # read-only media: nobody writes there
-                stack.enter_context(dataset.lock())
-        yield
 
 
 def read_side(dataset: Dataset) -> Side:

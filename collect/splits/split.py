@@ -1,6 +1,5 @@
 """Splits and folds of a dataset: made once, stored in the manifest, followed by photos that come later."""
 
-import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -118,7 +117,7 @@ def split_dataset(
     are dealt to no split. `dry_run` writes nothing. Raises UsageError, InvalidDatasetError or DatasetLockedError.
     """
     if dry_run:
-        with dataset.lock() if (dataset.root / ".lock").exists() else contextlib.nullcontext():  # a lock is a file
+        with dataset.reading():
             result = _plan(dataset, by, val, test, folds, seed, dry_run=True)[0]
             _hashes(dataset.frame(), result.photos)  # raises what storing the split would
         return _advised(result, dataset)

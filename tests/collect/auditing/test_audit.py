@@ -1,9 +1,11 @@
 """The audit as a whole: its file, its terminal page, its gate."""
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
+from interruptions import failing_operation
 
 from collect.auditing.audit import audit_dataset
 from collect.auditing.document import audit_document
@@ -37,6 +39,19 @@ def test_audit_json_carries_the_contract(tmp_path: Path, capsys: pytest.CaptureF
         *("audit.json", "report.html", "walk-list.gpx", "walk-list.geojson")
     }
     assert dataset.manifest_path.read_bytes() == manifest
+
+
+def test_a_dataset_that_may_only_be_read_is_audited_without_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = make_dataset(tmp_path / "quad", four_walks())
+    with failing_operation(0, OSError(errno.EROFS, "Read-only file system"), lasting=True):
+        assert run(["audit", str(dataset.root), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["photos"] == 110
+    assert "cannot be written (Read-only file system): no report." in shown.err
+    with failing_operation(0, OSError(errno.ENOSPC, "No space left on device"), lasting=True):
+        assert run(["audit", str(dataset.root)]) == 74
 
 
 def test_every_key_of_audit_json_stays(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """Splits: what is held out, what is never broken, what is said."""
 
+import errno
 import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -350,6 +351,19 @@ def test_command_prints_counts_and_json(tmp_path: Path, capsys: pytest.CaptureFi
     assert run(["split", str(dataset.root), "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["dry_run"] is True
     assert run(["split", str(tmp_path / "nowhere")]) == 3
+
+
+def test_a_dry_run_needs_no_lock_where_nobody_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = make_dataset(tmp_path / "quad", four_walks())
+    planned = split_dataset(dataset, val=15, test=15).photos
+
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("img2gps.dataset.hold", refused)
+    assert split_dataset(dataset, val=15, test=15, dry_run=True).photos == planned
+    with pytest.raises(OSError, match="Read-only"):
+        split_dataset(dataset, val=15, test=15)
 
 
 def test_a_dry_run_refuses_what_the_split_refuses(tmp_path: Path) -> None:
