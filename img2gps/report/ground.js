@@ -1,10 +1,14 @@
-// The basemap under a map. Its shapes are drawn once per zoom into tiles, a few in each frame; moving the map moves
-// pictures. So 20,000 shapes stay at the speed of the screen where no graphics processor helps.
+// The basemap under a map. Its shapes are drawn once per zoom into tiles, a few shapes in each frame; moving the map
+// moves pictures. So 20,000 shapes stay at the speed of the screen where no graphics processor helps.
 
-const TILE_PX = 256;
-const BUDGET_MS = 5;
+const TILE_PX = 256; // of the screen, not of the page: a phone draws nine times as many for the same view
+// The time that drawing may take of a frame, while the map moves and while it stands still.
+const MOVING_MS = 4;
+const STILL_MS = 24;
+const SLICE = 100; // shapes drawn before the clock is looked at
+const THIN_PX = 2.5; // below, round corners of a line cost time and are not seen
 const SETTLED_MS = 140;
-const MOST_TILES = 160;
+const MOST_TILES = 240;
 const OVERVIEW_PX = 900;
 const MOST_NAMES = 40;
 // What lies under the cells of a report, and what stands above them.
@@ -25,7 +29,7 @@ const GROUND_STYLES = {
 /** One drawing of the ground at one scale: pictures by their place. */
 class GroundLevel {
   constructor(scale, ratio) {
-    Object.assign(this, { scale, ratio, tiles: new Map(), missing: 1 });
+    Object.assign(this, { scale, ratio, side: TILE_PX / ratio, tiles: new Map(), begun: null, missing: 1 });
   }
 }
 
@@ -50,7 +54,7 @@ class Ground {
   prepare(view) {
     const now = performance.now();
     if (this.level?.ratio !== view.ratio) this.forget();
-    this.overview ??= new GroundLevel(this.overviewScale(), view.ratio);
+    this.overview ??= new GroundLevel(this.overviewScale(), 1);
     if (view.scale !== this.wanted) {
       this.wanted = view.scale;
       this.changedAt = this.level ? now : -Infinity;
@@ -60,12 +64,14 @@ class Ground {
       if (this.level && !this.level.missing) this.before = this.level;
       this.level = new GroundLevel(view.scale, view.ratio);
     }
-    const until = now + BUDGET_MS;
+    const seen = [view.east, view.north, view.scale, view.width, view.height].join(" ");
+    const until = now + (seen === this.seen ? STILL_MS : MOVING_MS);
+    this.seen = seen;
     const whole = { width: view.width, height: view.height, span: this.bounds };
     let open = this.fill(this.overview, whole, until);
     if (settled) {
       this.level.missing = this.fill(this.level, { ...view, span: spanOf(view, 0) }, until);
-      open += this.level.missing || this.fill(this.level, { ...view, span: spanOf(view, TILE_PX / 2) }, until);
+      open += this.level.missing || this.fill(this.level, { ...view, span: spanOf(view, this.level.side / 2) }, until);
     } else open = 1;
     if (open) this.onMore();
   }
@@ -76,7 +82,7 @@ class Ground {
     context.imageSmoothingEnabled = this.level?.scale === view.scale;
     for (const level of this.shown(view)) {
       const grown = view.scale / level.scale;
-      const side = TILE_PX * grown;
+      const side = level.side * grown;
       const [left, top] = [onPixel(view.x(0), view.ratio), onPixel(view.y(0), view.ratio)];
       for (const tile of level.tiles.values()) {
         const [x, y] = [left + tile.column * side, top + tile.row * side];
@@ -127,7 +133,26 @@ class Ground {
 
   /** Draw missing tiles of a level that touch `area.span` until the time is over; return how many are left. */
   fill(level, area, until) {
-    const metres = TILE_PX / level.scale;
+    const wanted = this.missing(level, area);
+    let done = 0;
+    while (done < wanted.length) {
+      const [column, row] = wanted[done];
+      const slice = this.tile(level, column, row).next();
+      if (slice.done) {
+        level.begun = null;
+        level.tiles.set(`${column} ${row}`, slice.value);
+        if (level.tiles.size > MOST_TILES) level.tiles.delete(level.tiles.keys().next().value);
+        done++;
+      }
+      // looked at after the first slice, or a slow machine would never come to an end
+      if (performance.now() >= until) break;
+    }
+    return wanted.length - done;
+  }
+
+  /** Places of tiles that a level lacks: one that is begun, then the nearest to the middle of the area. */
+  missing(level, area) {
+    const metres = level.side / level.scale;
     const [west, south, east, north] = overlap(area.span, this.bounds);
     const wanted = [];
     for (let row = Math.floor(-north / metres); row * metres < -south; row++) {
@@ -136,43 +161,45 @@ class Ground {
       }
     }
     const [middleX, middleY] = [(west + east) / 2 / metres - 0.5, -(south + north) / 2 / metres - 0.5];
-    wanted.sort((a, b) => Math.hypot(a[0] - middleX, a[1] - middleY) - Math.hypot(b[0] - middleX, b[1] - middleY));
-    let done = 0;
-    // one in any case, or a slow machine would never come to an end
-    while (done < wanted.length && (done === 0 || performance.now() < until)) {
-      const [column, row] = wanted[done++];
-      level.tiles.set(`${column} ${row}`, this.tile(level, column, row));
-      if (level.tiles.size > MOST_TILES) level.tiles.delete(level.tiles.keys().next().value);
-    }
-    return wanted.length - done;
+    const far = ([column, row]) => (isBegun(level, column, row) ? -1 : Math.hypot(column - middleX, row - middleY));
+    return wanted.sort((a, b) => far(a) - far(b));
   }
 
+  /** The drawing of a tile, from where the last frame left it. */
   tile(level, column, row) {
-    const metres = TILE_PX / level.scale;
+    if (!isBegun(level, column, row)) level.begun = { column, row, slices: this.slices(level, column, row) };
+    return level.begun.slices;
+  }
+
+  /** Draw a tile, some shapes at each step. */
+  *slices(level, column, row) {
+    const metres = level.side / level.scale;
     const box = [column * metres, -(row + 1) * metres, (column + 1) * metres, -row * metres];
-    const pictures = this.stories.map((layers) => this.picture(layers, level, box));
+    const pictures = [];
+    for (const layers of this.stories) pictures.push(yield* this.picture(layers, level, box));
     return { column, row, pictures };
   }
 
-  picture(layers, level, box) {
+  *picture(layers, level, box) {
     const margin = 24 / level.scale + 4;
     const near = [box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin];
     let context = null;
     for (const layer of layers) {
       const shapes = layer.shapes.filter(({ bounds }) => touches(bounds, near) && size(bounds) * level.scale > 0.6);
       const spots = layer.spots.filter(([east, north]) => east > near[0] && east < near[2] && north > near[1] && north < near[3]);
-      if (!shapes.length && !spots.length) continue;
-      context ??= blank(level.ratio);
       const x = (east) => (east - box[0]) * level.scale;
       const y = (north) => (box[3] - north) * level.scale;
-      this.layer(context, layer.kind, shapes, spots, x, y, level.scale);
+      for (let i = 0; i < Math.max(shapes.length, spots.length); i += SLICE) {
+        context ??= blank(level.ratio);
+        this.layer(context, layer.kind, shapes.slice(i, i + SLICE), spots.slice(i, i + SLICE), x, y, level);
+        this.scratch.drawImage(context.canvas, 0, 0, 1, 1, 0, 0, 1, 1); // drawn now, not when all are first shown
+        yield;
+      }
     }
-    if (!context) return null;
-    this.scratch.drawImage(context.canvas, 0, 0, 1, 1, 0, 0, 1, 1); // drawn now, not when all are first shown
-    return context.canvas;
+    return context?.canvas ?? null;
   }
 
-  layer(context, kind, shapes, spots, x, y, scale) {
+  layer(context, kind, shapes, spots, x, y, { scale, ratio }) {
     const style = GROUND_STYLES[kind];
     const [areas, lines, dots] = [new Path2D(), new Path2D(), new Path2D()];
     for (const { rings, closed } of shapes) for (const ring of rings) trace(closed ? areas : lines, ring, closed, x, y);
@@ -180,16 +207,14 @@ class Ground {
       context.fillStyle = this.colour(style.fill);
       context.fill(areas);
     }
-    if (style.edge && scale > 0.25) {
-      context.lineWidth = Math.min(1, 0.4 + scale / 3);
-      context.strokeStyle = this.colour(style.edge);
-      context.stroke(areas);
-    }
-    if (style.line) {
-      context.lineWidth = style.width(scale);
-      context.strokeStyle = this.colour(style.line);
-      context.stroke(lines);
-    }
+    const stroke = (path, width, colour) => {
+      const thin = width * ratio < THIN_PX;
+      Object.assign(context, { lineWidth: width, lineJoin: thin ? "bevel" : "round", lineCap: thin ? "butt" : "round" });
+      context.strokeStyle = this.colour(colour);
+      context.stroke(path);
+    };
+    if (style.edge && scale > 0.25) stroke(areas, Math.min(1, 0.4 + scale / 3), style.edge);
+    if (style.line) stroke(lines, style.width(scale), style.line);
     const radius = style.spot?.(scale);
     if (!radius) return;
     for (const [east, north] of spots) {
@@ -239,12 +264,15 @@ function trace(path, ring, closed, x, y) {
   if (closed) path.closePath();
 }
 
+function isBegun({ begun }, column, row) {
+  return begun?.column === column && begun.row === row;
+}
+
 function blank(ratio) {
   const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = Math.round(TILE_PX * ratio);
+  canvas.width = canvas.height = TILE_PX;
   const context = canvas.getContext("2d");
-  context.setTransform(canvas.width / TILE_PX, 0, 0, canvas.height / TILE_PX, 0, 0);
-  context.lineJoin = context.lineCap = "round";
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
   return context;
 }
 

@@ -31,7 +31,7 @@ from tests.labelling import (
     running_server,
     walk_with_a_slip,
 )
-from tests.maps import small_map
+from tests.maps import many_features, small_map
 from tests.photos import write_photo
 
 pytestmark = [
@@ -568,6 +568,27 @@ def test_the_map_lies_below_and_a_pin_is_led_off_a_roof(mapped: Page, dataset: D
     saved(mapped)
     newest = lines(dataset)[-1]
     assert not small_map().of("building")[0].geometry.contains(Point(newest.lon, newest.lat))
+
+
+@pytest.mark.slow
+def test_a_large_map_is_drawn_over_some_frames_and_comes_to_an_end(dataset: Dataset, context: BrowserContext) -> None:
+    with running_server(Labelling.of(dataset, by="kim", basemap=many_features(6000, side_m=500))) as server:
+        page = open_page(context.new_page(), server.url)
+        painted = "Number(document.getElementById('ground').dataset.painted)"
+        page.wait_for_function(f"() => {painted} > 3")
+        page.wait_for_function(
+            f"""() => {{
+              const [count, now] = [{painted}, performance.now()];
+              if (count !== window.count) [window.count, window.since] = [count, now];
+              return now - window.since > 500;
+            }}"""
+        )
+        shades = """() => {
+          const { width, height } = document.getElementById("ground");
+          const pixels = document.getElementById("ground").getContext("2d").getImageData(0, 0, width, height).data;
+          return new Set(new Uint32Array(pixels.buffer)).size;
+        }"""
+        assert page.evaluate(shades) > 20
 
 
 @pytest.mark.slow
