@@ -19,6 +19,13 @@ _ITEM = re.compile(r"\s*(?:[-*+]|\d+\.)\s+")
 _NEVER_PROSE = re.compile(r"\s*(?:\||#|:::|>>>|\.\.\. |<!--|!\[|\[[^\]]+\]:|[-=]{3,}\s*$)")
 _ENDS = re.compile(r"(?<=[.!?])[\"'”)*]*\s+(?=[\"'“(*`]*[A-Z0-9À-Þ`])")
 _GOES_ON = re.compile(r"(?:\b(?:e\.g|i\.e|al|vs|sec|Fig|no|approx)|\.\.)\.$")
+_NOT_SHOWN = re.compile(r"<(script|style)\b.*?</\1>|<!--.*?-->|\{#.*?#\}", re.DOTALL | re.IGNORECASE)
+_INLINE = re.compile(
+    r"</?(?:a|abbr|b|code|em|i|kbd|output|small|span|strong|sub|sup|time|u|var)\b[^>]*>", re.IGNORECASE
+)
+_SAID = re.compile(r"\b(?:title|alt|placeholder|aria-label|content)=\"([^\"]*)\"")
+_SCRIPT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|`|[{}]", re.DOTALL)
+_IN_TEMPLATE = re.compile(r"\\.|`|\$\{", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,61 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
         blank = not line.strip() or (code and blank)
     if gathered:
         yield begun, " ".join(gathered)
+
+
+def sentences_of_web_page(path: Path) -> list[Sentence]:
+    """Return the sentences that a page's template or script shows: HTML, Jinja or JavaScript."""
+    text = path.read_text(encoding="utf-8")
+    shown = _of_script(text) if path.suffix == ".js" else _of_template(text)
+    return [
+        Sentence(_name(path), line, part) for line, one in shown for part in sentences(one) if not part.startswith("--")
+    ]
+
+
+def _of_template(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, text) of each block of a page and of what its attributes say, a value within it as one word."""
+    text = _NOT_SHOWN.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+    text = re.sub(r"\{\{.*?\}\}", lambda found: "1" + "\n" * found[0].count("\n"), text, flags=re.DOTALL)
+    text = re.sub(r"\{%.*?%\}", lambda found: " " + "\n" * found[0].count("\n"), text, flags=re.DOTALL)
+    for found in _SAID.finditer(text):
+        yield text.count("\n", 0, found.start()) + 1, found[1]
+    line = 1
+    for block in re.split(r"(<[^>]*>)", _INLINE.sub("", text)):
+        if not block.startswith("<"):
+            yield line, block
+        line += block.count("\n")
+
+
+def _of_script(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, text) of each text of a script that has a space, a value within it as one word."""
+    depths = list[int]()  # of braces in each template that is open
+    templates = list[str]()
+    last = 0
+    inside = False
+    position = 0
+    while found := (_IN_TEMPLATE if inside else _SCRIPT).search(text, position):
+        token, position = found[0], found.end()
+        if inside:
+            templates[-1] += text[last : found.start()] + (token if token.startswith("\\") else "")
+            last = position
+            if token == "`":
+                if " " in (whole := templates.pop()):
+                    yield text.count("\n", 0, position) + 1, whole
+                depths.pop()
+            inside = token.startswith("\\")
+        elif token == "`":
+            templates.append("")
+            depths.append(0)
+            inside, last = True, position
+        elif token == "{" and depths:
+            depths[-1] += 1
+        elif token == "}" and depths:
+            depths[-1] -= 1
+            if depths[-1] < 0:
+                depths[-1], inside, last = 0, True, position
+                templates[-1] += "1"
+        elif token[0] in "\"'" and " " in token:
+            yield text.count("\n", 0, position) + 1, token[1:-1]
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,8 @@ class PlannedRefinement:
         held_back = f" {format_count(self.held_back, 'photo')} of val and test keep theirs." if self.held_back else ""
         return (
             f"Dry run: {format_count(self.photos, 'position')} of {format_count(self.walks, 'walk')} would be refined "
-            f"by models like those of {safe_text(self.run)}. {format_count(self.parts, 'part')} would be left out by turns."
+            f"by models like those of {safe_text(self.run)}. "
+            f"{format_count(self.parts, 'part')} would be left out by turns."
             f"{held_back} The dataset has {format_count(self.refinements, 'refinement')}; nothing was written."
         )
 

@@ -15,6 +15,7 @@ from sentences import (
     sentences_of_docstrings,
     sentences_of_messages,
     sentences_of_page,
+    sentences_of_web_page,
 )
 
 from img2gps.cli import cli
@@ -118,6 +119,32 @@ def test_the_sentences_of_messages_are_short(room: str) -> None:
     found = [sentence for path in sources(room) for sentence in sentences_of_messages(path)]
     messages = [sentence for sentence in found if not sentence.text.startswith("img2gps ")]  # examples of a help
     assert lengths(messages).longest <= LONGEST_OF_MESSAGES, the_longest(messages)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_sentences_of_web_pages_are_short(room: str) -> None:
+    web = [path for path in sorted((ROOT / room).rglob("*")) if path.suffix in (".html", ".j2", ".js")]
+    found = [sentence for path in web for sentence in sentences_of_web_page(path)]
+    assert found
+    assert lengths(found).longest <= LONGEST_OF_MESSAGES, the_longest(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "counts"),
+    [
+        ("a.html", "<p>One <b>two</b> three. Four five.</p><script>not this one</script>", [3, 2]),
+        ("a.j2", '<i title="Five words: {{ a }} and {{ b }}">x</i>{% if some thing %}<li>one</li>', [5, 1, 1]),
+        (
+            "a.js",
+            'const a = "two words"; // no "text of this"\nsay(`${b ? "no more" : c}, three ${`d ${e} f`} or ${g}.`);',
+            [2, 2, 3, 5],
+        ),
+        ("a.js", 'if (a === "x") { say("It\'s { so }. Yes, it is."); } /* "not this" */', [2, 3]),
+    ],
+)
+def test_words_of_a_web_page_are_what_it_shows(tmp_path: Path, name: str, text: str, counts: list[int]) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert [sentence.words for sentence in sentences_of_web_page(tmp_path / name)] == counts
 
 
 def test_an_abbreviation_ends_no_sentence() -> None:

@@ -571,6 +571,15 @@ def test_the_map_lies_below_and_a_pin_is_led_off_a_roof(mapped: Page, dataset: D
 
 
 @pytest.mark.slow
+def test_on_a_phone_what_is_known_of_a_photo_is_not_cut(mapped: Page) -> None:
+    mapped.set_viewport_size({"width": 360, "height": 640})
+    expect(mapped.locator("#where-text")).not_to_be_empty()
+    bottoms = "(ids) => ids.map((id) => document.querySelector(id).getBoundingClientRect().bottom)"
+    box, *facts = mapped.evaluate(bottoms, [".about", "#name", "#facts", "#probability", "#where"])
+    assert max(facts) <= box
+
+
+@pytest.mark.slow
 def test_a_large_map_is_drawn_over_some_frames_and_comes_to_an_end(dataset: Dataset, context: BrowserContext) -> None:
     with running_server(Labelling.of(dataset, by="kim", basemap=many_features(6000, side_m=500))) as server:
         page = open_page(context.new_page(), server.url)
