@@ -144,6 +144,7 @@ def review_app(desk: ReviewDesk, policy: Policy) -> Starlette:
 
     routes = [
         Route("/", page),
+        Route("/favicon.ico", lambda _request: Response(status_code=204)),
         Route("/static/{name}", static),
         Route("/photos/{photo_id}", picture),
         Route("/api/review", listing),

@@ -1,5 +1,6 @@
 """The review page in a browser, by keyboard and on a narrow screen."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -26,12 +27,17 @@ def test_every_answer_can_be_given_by_keyboard_on_a_narrow_screen(published: Pub
         save_redactions(dataset, Redactions(regions=regions))
     desk = ReviewDesk(dataset=dataset, photos=photos)
     with chromium() as browser, served(lambda policy: review_app(desk, policy)) as url:
-        page = browser.new_page(viewport={"width": 360, "height": 640})
+        page = browser.new_page(viewport={"width": 360, "height": 640}, color_scheme="dark")
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
         page.goto(url)
         page.wait_for_selector("#regions button")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        places = [page.locator(f"#{name}").bounding_box() for name in ("back", "next", "undraw")]
+        assert len({place and place["y"] for place in places}) == 1  # in one row
+        paint = page.locator("#next").evaluate("button => getComputedStyle(button).backgroundColor")
+        assert max(int(part) for part in re.findall(r"\d+", paint)[:3]) < 128  # dark as the page
         page.locator("#regions button").first.focus()
         page.keyboard.press("Enter")
         page.wait_for_selector("text=face, 0.20: shown")
