@@ -30,6 +30,8 @@ sys.path[0] = _TESTS  # benchmarks/train.py would hide the package
 
 from feature_copies import BLOCK, FeatureCopies  # noqa: E402
 
+from img2gps.threads import settle_threads  # noqa: E402
+
 _SIZES = (1000, 10_000, 100_000)
 _COPIES = 1000  # altered photos that pass the backbone
 _ROUNDS = 5
@@ -49,6 +51,7 @@ def main() -> None:
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--in", dest="folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    settle_threads()  # as every command does, before torch is loaded here or in a process of its own
     if options.folder is not None:  # one size, in a process of its own
         print(json.dumps(_measured(options.folder, options)))
         return
