@@ -115,6 +115,17 @@ def test_a_packed_gallery_finds_the_hundred_nearest_with_the_scores_of_comparing
         CompactGallery.from_tensors(damaged)
 
 
+def test_the_larger_a_packed_gallery_the_more_candidates_are_compared() -> None:
+    places, draws = _unit(60, 64), torch.Generator().manual_seed(1)
+    seen = places[torch.arange(64_000) % 60] + 0.075 * torch.randn(64_000, 64, generator=draws)
+    pooled = F.normalize(seen, dim=1)  # a thousand photos of each place lie closer than the codes tell
+    queries = F.normalize(places[:16] + 0.075 * torch.randn(16, 64, generator=draws), dim=1)
+    nearest = (queries @ pooled.T).topk(100, dim=1).indices
+    own = CompactGallery.fit(Descriptors(pooled=pooled)).nearest(queries, 100)[1]
+    found = [len(set(a) & set(b)) for a, b in zip(nearest.tolist(), own.tolist(), strict=True)]
+    assert np.mean(found) >= 99
+
+
 def test_without_faiss_all_are_compared_and_it_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

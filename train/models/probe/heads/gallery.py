@@ -16,8 +16,9 @@ __all__ = ["FAMILIAR", "CompactGallery", "ExactGallery", "Gallery", "standardise
 _LEAST_SPREAD: Final = 1e-6
 FAMILIAR: Final = 5
 """Photos that must be similar for a view to be known: one may do so by chance."""
-_FEWEST_CANDIDATES: Final = 500  # of an index: the 100 best of all are among them (docs/guides/training.md)
+_FEWEST_CANDIDATES: Final = 500  # of an index: the 100 best of some 30,000 are among them (docs/guides/training.md)
 _PER_WANTED: Final = 5
+_ONE_OF: Final = 64  # photos is a candidate, where that is more: the 100 best of 100,000 lie closer than the codes tell
 _BLOCK: Final = 8192
 _MOST_WIDE: Final = 1 << 25  # of a gallery's local vectors: 128 MiB
 
@@ -126,7 +127,8 @@ class CompactGallery:
 
     def _candidates(self, queries: Tensor, count: int) -> tuple[Tensor, Tensor]:
         assert self.index is not None
-        wanted = min(max(_FEWEST_CANDIDATES, _PER_WANTED * count), len(self.pooled))
+        size = len(self.pooled)
+        wanted = min(max(_FEWEST_CANDIDATES, _PER_WANTED * count, size // _ONE_OF), size)
         rows = self.index.candidates(queries, wanted)
         cosine = torch.stack([self.pooled[own].float() @ query for own, query in zip(rows, queries, strict=True)])
         best, column = cosine.topk(count, dim=1)
