@@ -120,8 +120,9 @@ def without_bars(text: str) -> Iterator[str]:
     """Yield the lines of a terminal's output, without those that a progress bar drew over."""
     before = ""
     for line in text.splitlines():
-        shown = re.sub(r"\x1b\[\?25[lh]", "", line)
-        if "\x1b[2K" not in line and "\x1b[1A" not in line and (shown.strip() or before.strip()):
+        # a bar that ends is wiped, and the next text stands on its line
+        shown = re.sub(r"\x1b\[\?25[lh]", "", line).rsplit("\x1b[1A\x1b[2K", 1)[-1]
+        if "\x1b[2K" not in shown and "\x1b[1A" not in shown and (shown.strip() or before.strip()):
             yield shown
             before = shown
 
