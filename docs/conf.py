@@ -15,6 +15,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "generated"]
 exclude_patterns = ["_build"]
 nitpicky = False
 default_role = "code"
+smartquotes_action = "qe"  # no dashes: they would change the names of options
 
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
