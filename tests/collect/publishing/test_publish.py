@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -301,3 +302,12 @@ _VALUES = st.recursive(
 @given(st.dictionaries(_KEYS, _VALUES, min_size=1, max_size=4))
 def test_yaml_readers_read_what_was_written(value: dict[str, Any]) -> None:
     assert yaml.safe_load(yaml_text(value)) == value
+
+
+def test_a_dry_run_prints_what_its_schema_says(
+    published: Published, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["publish", str(published.dataset.root), str(tmp_path / "out"), "--license", "mit", "--dry-run", "--json"]
+    assert cli.run(words) == 0
+    schema = Path(__file__).parents[3] / "docs/reference/schemas/publish.json"
+    jsonschema.validate(json.loads(capsys.readouterr().out), json.loads(schema.read_text(encoding="utf-8")))
