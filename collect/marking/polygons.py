@@ -1,7 +1,8 @@
 """Polygons of classes on photos: the file they are kept in, and the masks they make.
 
-``polygons.json`` in a folder of masks holds, for each photo by its file name, polygons from the first drawn to the
-last: a later one lies over an earlier one. Points are shares of width and height, from the photo's upper left corner.
+``polygons.json`` in a folder of masks holds polygons for each photo by its file name. They go from the first drawn to
+the last, and a later one lies over an earlier one. Points are shares of width and height, from the photo's upper left
+corner.
 """
 
 import dataclasses

@@ -1,8 +1,8 @@
 """Near-duplicate photos: pairs whose perceptual hashes differ in a few bits, found without comparing all pairs.
 
-Two hashes of 64 bits, cut into 6 + W blocks, that differ in at most 6 bits agree in at least W whole blocks (the
-pigeonhole principle). So only photos that share W blocks are compared, for each choice of W blocks. More photos take
-more blocks: the share that two hashes have by chance then stays small, and the work grows little faster than the
+Cut two hashes of 64 bits into 6 + W blocks. If they differ in at most 6 bits, they agree in at least W whole blocks
+(the pigeonhole principle). So only photos that share W blocks are compared, for each choice of W blocks. More photos
+take more blocks: the share that two hashes have by chance then stays small, and the work grows little faster than the
 photos. Source: Norouzi et al., "Fast search in Hamming space with multi-index hashing", CVPR 2012.
 """
 

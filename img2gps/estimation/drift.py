@@ -3,8 +3,8 @@
 A position is the true place plus a drift. The drift of each axis is a first-order Gauss-Markov process with standard
 deviation `spread_m` and correlation exp(-t / `lasting_s`) over t seconds. Source: Gelb, "Applied Optimal Estimation",
 MIT Press 1974, sec. 3.8. Every photo says how likely each drift is, for it says how likely the place is that the drift
-leads to. Passes forward and backward along the walk give the distribution of the drift at every photo, and how likely
-the walk's positions are as a whole. Source: Rabiner, Proceedings of the IEEE 77, 1989, sec. III.
+leads to. Passes forward and backward along the walk give the distribution of the drift at every photo. They also say
+how likely the walk's positions are as a whole. Source: Rabiner, Proceedings of the IEEE 77, 1989, sec. III.
 """
 
 import dataclasses

@@ -1,11 +1,11 @@
 """What error to expect on a walk not yet taken, from errors on walks that a model had not seen.
 
-How errors depend on place and light is their shape (`img2gps.estimation.error_shape`). How far a walk as a whole lies
-above or below it is its level: L = log(RMSE of the walk / RMSE of the shape at its photos). Levels of walks differ by
-more than chance. The level of a new walk lies in the prediction interval of a random-effects analysis: m +- t(W - 2)
-sqrt(tau^2 + s^2 + v). Source: Higgins, Thompson and Spiegelhalter, JRSS A 172, 2009, sec. 4.2. Here tau is the spread
-of levels (Paule and Mandel 1982), and s the chance of a walk of as many photos. The last, v, is the variance of the
-mean (Hartung and Knapp 2001).
+How errors depend on place and light is their shape (`img2gps.estimation.error_shape`). A walk as a whole lies above or
+below it by its level: L = log(RMSE of the walk / RMSE of the shape at its photos). Levels of walks differ by more than
+chance. The level of a new walk lies in the prediction interval of a random-effects analysis: m +- t(W - 2) sqrt(tau^2 +
+s^2 + v). Source: Higgins, Thompson and Spiegelhalter, JRSS A 172, 2009, sec. 4.2. Here tau is the spread of levels
+(Paule and Mandel 1982), and s the chance of a walk of as many photos. The last, v, is the variance of the mean (Hartung
+and Knapp 2001).
 """
 
 import dataclasses

@@ -20,9 +20,9 @@ from sentences import (
 
 from img2gps.cli import cli
 
-MEDIAN, P90, LONGEST = 14, 25, 30
+MEDIAN, P90, LONGEST = 14, 25, 25
 LONGEST_OF_HELP = LONGEST_OF_MESSAGES = LONGEST_OF_API = 25
-LONGEST_OF_DOCSTRINGS = 30
+LONGEST_OF_DOCSTRINGS = 25
 ROOMS = ("img2gps", "collect", "train")
 # What the page of the Python API shows.
 API = [

@@ -44,7 +44,7 @@ def folded(backbone: nn.Module, inputs: Tensor, *, share: float, owner: nn.Modul
     What a normalisation multiplies and adds is put into the weights of the convolution before it. Source: Jacob et al.,
     "Quantization and Training of Neural Networks", CVPR 2018, section 3.2. Layers that lean on a photo's own statistics
     by `share` cannot be folded; each becomes one step. Hooks of `backbone` that are methods of `owner` stay its own. A
-    network that answers otherwise when folded is returned as it is: its convolutions may change their weights
+    network that answers otherwise when folded is returned as it is. Its convolutions may change their weights
     themselves, or their outputs may be used twice. `inputs` is one input, (1, C, H, W).
     """
     turned = copy.deepcopy(backbone, {id(owner): owner})
