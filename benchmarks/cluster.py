@@ -1,7 +1,8 @@
 """What a large ingest costs its coordinator, and what a cluster costs beside processes of this machine.
 
 The coordinator takes in made-up readings of photos (no pixels), groups and commits them, then meets the same files
-unchanged. Each size has a process of its own; `bytes_per_photo` is what its memory grew by, for each photo.
+unchanged. Each size has a process of its own; `bytes_per_photo` is what its memory grew by at its peak, for each photo,
+the list of files left out; `peak_mb` is all of it. Linux only.
 With --files, photos of --size are also read by ``--jobs 2`` and by ``--cluster local:2``; photos per second count
 without the start of the workers.
 
@@ -32,6 +33,7 @@ from photos import EAST_CAMPUS, FIRST_PHOTO_AT, photo_bytes, write_site, write_w
 
 from collect.ingestion.dataset_writer import DatasetWriter  # noqa: E402
 from collect.ingestion.intake import Intake  # noqa: E402
+from collect.ingestion.log import log_ingest  # noqa: E402
 from collect.ingestion.outcomes import Outcomes  # noqa: E402
 from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings, read_file  # noqa: E402
 from collect.ingestion.prepare import make_dataset  # noqa: E402
@@ -92,37 +94,53 @@ def coordinate(count: int) -> dict[str, Any]:
         rules = Rules(site=site, device_salt="s")
         sample = _sample(folder, rules)
         dataset = make_dataset(folder / "ds", site, 64)
-        before = psutil.Process().memory_info().rss
         writer = DatasetWriter.load(dataset)
         files = [FoundFile(path=b"/walks/%08d.jpg" % n, name=f"{n:08d}.jpg", size=9, mtime_ns=1) for n in range(count)]
         intake = Intake(writer=writer, rules=rules, outcomes=Outcomes(), ingest="i", started=FIRST_PHOTO_AT)
+        before = psutil.Process().memory_info().rss
+        made_s = 0.0
         started = time.process_time()
         for number, file in enumerate(files):
+            making = time.process_time()
             photo = _made_up(sample, number)
+            made_s += time.process_time() - making
             reading = Reading(outcome=photo, sha256=photo.id, status=file.status)
             intake.take(FileTask(path=file.path, name=file.name), reading)
         taken = time.process_time()
         writer.commit(final=True)
         committed = time.process_time()
-        peak = psutil.Process().memory_info().rss - before
+        intake.finish()
+        log_ingest(dataset.ingests_path, {"ingest": "i", "command": "benchmark"})
         writer.close()
         del writer, intake
+        peak = _peak_bytes()
         again = time.process_time()
         second = DatasetWriter.load(dataset)
         outcomes = Outcomes()
         intake = Intake(writer=second, rules=rules, outcomes=outcomes, ingest="j", started=FIRST_PHOTO_AT)
         unread = intake.recognise(files, [None] * count, rehash=False)
         second.commit(final=True)
+        intake.finish()
         rerun_s = time.process_time() - again
         second.close()
         assert not unread
         assert outcomes.unchanged == count
     return {
-        "take_in_s": round(taken - started, 2),
+        "take_in_s": round(taken - started - made_s, 2),
         "commit_s": round(committed - taken, 2),
         "rerun_s": round(rerun_s, 2),
-        "bytes_per_photo": round(peak / count),
+        "bytes_per_photo": round((peak - before) / count),
+        "peak_mb": round(peak / 1e6),
+        "rerun_peak_mb": round(_peak_bytes() / 1e6),
     }
+
+
+def _peak_bytes() -> int:
+    """Return the most memory that this process had at once since the last call, the files that it mapped included."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    peak = int(status.split("VmHWM:")[1].split()[0]) * 1024
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return peak
 
 
 def _sample(folder: Path, rules: Rules) -> Photo:
@@ -139,6 +157,7 @@ def _made_up(sample: Photo, number: int) -> Photo:
     digest = hashlib.sha256(b"%d" % number).hexdigest()
     walk, step = divmod(number, _WALK)
     place = np.random.default_rng(walk).uniform(-0.001, 0.001, 2)
+    moment = FIRST_PHOTO_AT + timedelta(hours=walk, seconds=10 * step)
     return dataclasses.replace(
         sample,
         id=digest,
@@ -148,7 +167,13 @@ def _made_up(sample: Photo, number: int) -> Photo:
         lat=EAST_CAMPUS[1] + float(place[1]) + step * 1e-5,
         phash=digest[:16],
         device=hashlib.sha256(b"%d" % (walk % 1000)).hexdigest(),
-        captured_at=FIRST_PHOTO_AT + timedelta(hours=walk, seconds=10 * step),
+        captured_at=moment,
+        gps_at=moment,
+        clock_local=moment.replace(tzinfo=None).isoformat(),
+        clock_offset_min=0,
+        utc_offset_min=0,
+        time_source="gps",
+        fix_age_s=0.0,
     )
 
 

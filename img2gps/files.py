@@ -46,7 +46,9 @@ _DIGEST = "digest"
 _DIGEST_LETTERS = 16  # 64 bits: against damage, not against a forger
 
 
-def write_atomic(target: Path, content: bytes | Callable[[BinaryIO], object], *, sync_folder: bool = True) -> None:
+def write_atomic(
+    target: Path, content: bytes | memoryview | Callable[[BinaryIO], object], *, sync_folder: bool = True
+) -> None:
     """Replace `target` with `content` (bytes, or a function that writes to a binary file) in one step.
 
     Raises OSError where the folder is read-only or the disk is full; the target is then untouched.

@@ -7,18 +7,23 @@ compares the digest of the whole file that `img2gps.tables` puts there; that of 
 
 import base64
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from img2gps import __version__
 from img2gps.errors import InvalidDatasetError
 from img2gps.files import canonical_json, sha256_bytes
 from img2gps.imaging import WORKING_SHORT_SIDE_PX
 from img2gps.manifest_schema import COLUMNS, REBUILD, SCHEMA_VERSION, Column, arrow_schema, checked_table, columns_of
-from img2gps.tables import DamagedTableError, load_table, save_table
+from img2gps.photo_columns import manifest_table, pack_table
+from img2gps.tables import DamagedTableError, load_table, pieces_of, save_pieces
 from img2gps.text import safe_path, safe_text
 from img2gps.types import Photo
 
@@ -33,10 +38,13 @@ __all__ = [
     "geo_metadata",
     "inspect_table",
     "is_info_intact",
+    "pack_photos",
     "photos_of",
     "read_table",
     "rows_digest",
+    "unpack_photos",
     "write_manifest",
+    "write_packed",
 ]
 
 _METADATA_KEY: Final = b"img2gps"
@@ -76,14 +84,29 @@ def write_manifest(path: Path, photos: Iterable[Photo], info: ManifestInfo) -> M
     Rows are ordered by source name and id, so that equal photos give equal bytes.
     """
     ordered = sorted(photos, key=lambda photo: (photo.source_name, photo.id))
-    table = _table_of(ordered)
-    geo = geo_metadata([photo.lon for photo in ordered], [photo.lat for photo in ordered])
-    info = dataclasses.replace(info, rows_sha256=rows_digest(table), schema_version=SCHEMA_VERSION)
+    return write_packed(path, pack_photos(ordered), info)
+
+
+def write_packed(path: Path, packed: "pa.Table", info: ManifestInfo) -> ManifestInfo:
+    """Replace the manifest as `write_manifest` does, with rows packed by `img2gps.photo_columns`, in its order."""
+    geo = geo_metadata(packed.column("lon").to_numpy(), packed.column("lat").to_numpy())
+    digest = _digest_of((manifest_table(piece) for piece in pieces_of(packed)), COLUMNS)
+    info = dataclasses.replace(info, rows_sha256=digest, schema_version=SCHEMA_VERSION)
     info = dataclasses.replace(info, info_sha256=_info_digest(dataclasses.asdict(info), geo))
     metadata = {_METADATA_KEY: canonical_json(dataclasses.asdict(info)), _GEO_KEY: geo, _NOTE_KEY: _NOTE}
-    table = table.replace_schema_metadata(metadata)
-    save_table(path, table)
+    rows = (manifest_table(piece) for piece in pieces_of(packed))
+    save_pieces(path, arrow_schema().with_metadata(metadata), rows)
     return info
+
+
+def pack_photos(photos: Sequence[Photo]) -> "pa.Table":
+    """Return the packed table of photos, in order."""
+    return pack_table(_table_of(photos))
+
+
+def unpack_photos(packed: "pa.Table") -> list[Photo]:
+    """Return the photos of a packed table, in order."""
+    return photos_of(manifest_table(packed))
 
 
 def read_table(path: Path) -> tuple["pa.Table", ManifestInfo]:
@@ -128,18 +151,33 @@ def photos_of(table: "pa.Table") -> list[Photo]:
 
 def rows_digest(table: "pa.Table", schema_version: int = SCHEMA_VERSION) -> str:
     """Return a SHA-256 over every value of every column of a schema version, independent of the file's encoding."""
+    return _digest_of(pieces_of(table), columns_of(schema_version))
+
+
+def _digest_of(pieces: "Iterable[pa.Table]", columns: Sequence[Column]) -> str:
+    """Return the digest of rows in pieces: of each column, its values as one JSON array."""
+    digests = [hashlib.sha256(b"[") for _ in columns]
+    started = False
+    for piece in pieces:
+        if not len(piece):
+            continue
+        for digest, column in zip(digests, columns, strict=True):
+            text = canonical_json(_plain(piece.column(column.name), column))
+            digest.update((b"," if started else b"") + text[1:-1])
+        started = True
+    for digest in digests:
+        digest.update(b"]")
+    named = [[column.name, digest.hexdigest()] for column, digest in zip(columns, digests, strict=True)]
+    return sha256_bytes(canonical_json(named))
+
+
+def _plain(values: "pa.ChunkedArray", column: Column) -> list[Any]:
     import pyarrow as pa
 
-    digests = []
-    for column in columns_of(schema_version):
-        values = table.column(column.name)
-        if column.kind == "timestamp":
-            values = values.cast(pa.int64())
-        plain = values.to_pylist()
-        if column.kind == "binary":
-            plain = [base64.b64encode(value).decode() for value in plain]
-        digests.append([column.name, sha256_bytes(canonical_json(plain))])
-    return sha256_bytes(canonical_json(digests))
+    if column.kind == "timestamp":
+        values = values.cast(pa.int64())
+    plain: list[Any] = values.to_pylist()
+    return [base64.b64encode(value).decode() for value in plain] if column.kind == "binary" else plain
 
 
 def is_info_intact(table: "pa.Table") -> bool:
@@ -155,7 +193,7 @@ def _info_digest(plain: Mapping[str, Any], geo: bytes) -> str:
     return sha256_bytes(canonical_json([others, sha256_bytes(geo)]))
 
 
-def _table_of(photos: list[Photo]) -> "pa.Table":
+def _table_of(photos: Sequence[Photo]) -> "pa.Table":
     import pyarrow as pa
 
     schema = arrow_schema()
@@ -164,7 +202,7 @@ def _table_of(photos: list[Photo]) -> "pa.Table":
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _values(photos: list[Photo], column: Column) -> Any:
+def _values(photos: Sequence[Photo], column: Column) -> Any:
     import shapely
 
     if column.name == "geometry":
@@ -185,11 +223,11 @@ def _shared(column: "pa.ChunkedArray") -> list[Any]:
     return [value if value is None else known.setdefault(value, value) for value in values]
 
 
-def geo_metadata(lons: Sequence[float], lats: Sequence[float]) -> bytes:
+def geo_metadata(lons: ArrayLike, lats: ArrayLike) -> bytes:
     """Return what a GeoParquet file of points at these degrees carries under ``geo``; its column is ``geometry``."""
     column: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Point"], "crs": _crs()}
-    if len(lons):
-        column["bbox"] = [min(lons), min(lats), max(lons), max(lats)]
+    if np.size(lons):
+        column["bbox"] = [float(end) for end in (np.min(lons), np.min(lats), np.max(lons), np.max(lats))]
     return canonical_json({"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}})
 
 

@@ -118,8 +118,7 @@ def checked_table(table: "pa.Table", where: str, schema_version: int) -> "pa.Tab
         nulls = table.column(column.name).null_count
         if nulls and not column.nullable:
             raise InvalidDatasetError(f"{where} has {nulls} empty values in the column {column.name}: {REBUILD}.")
-    ids = table.column("id").to_pylist()
-    if len(set(ids)) != len(ids):
+    if len(table.column("id").unique()) != len(table):
         raise InvalidDatasetError(f"{where} has the same photo twice in the column id: {REBUILD}.")
     return _completed(table, schema_version)
 

@@ -8,6 +8,7 @@ zeros along.
 
 import dataclasses
 import io
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,10 +19,20 @@ from img2gps.text import safe_path, safe_text
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["DamagedTableError", "StoredTable", "frame_table", "load_table", "read_rows", "save_table"]
+__all__ = [
+    "DamagedTableError",
+    "StoredTable",
+    "frame_table",
+    "load_table",
+    "pieces_of",
+    "read_rows",
+    "save_pieces",
+    "save_table",
+]
 
 _KEY: Final = b"img2gps.file_sha256"
 _ZEROS: Final = b"0" * 64
+_PIECE_ROWS: Final = 1 << 16
 
 
 class DamagedTableError(Exception):
@@ -38,15 +49,31 @@ class StoredTable:
 
 def save_table(path: Path, table: "pa.Table") -> None:
     """Replace `path` with `table` (zstd) in one step; equal tables give equal bytes. Raises the OSError of a disk."""
+    save_pieces(path, table.schema, pieces_of(table))
+
+
+def pieces_of(table: "pa.Table") -> "Iterator[pa.Table]":
+    """Yield the rows of a table in pieces short enough to be changed one after the other; one if it is empty."""
+    for start in range(0, max(1, len(table)), _PIECE_ROWS):
+        yield table.slice(start, _PIECE_ROWS)
+
+
+def save_pieces(path: Path, schema: "pa.Schema", pieces: "Iterable[pa.Table]") -> None:
+    """Replace `path` as `save_table` does, with rows that never are in memory as a whole."""
     import pyarrow.parquet as pq
 
-    metadata = dict(table.schema.metadata or {}) | {_KEY: _ZEROS}
+    marked = schema.with_metadata(dict(schema.metadata or {}) | {_KEY: _ZEROS})
     file = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
-    content = file.getvalue()
-    place = _place_of_digest(content)
+    with pq.ParquetWriter(file, marked, compression="zstd") as writer:
+        for piece in pieces:
+            writer.write_table(piece.replace_schema_metadata(marked.metadata))
+    content = file.getvalue()  # no copy, as long as it goes before the next change
+    place, digest = _place_of_digest(content), sha256_bytes(content)
+    del content
     assert place is not None
-    write_atomic(path, content[:place] + sha256_bytes(content).encode() + content[place + 64 :])
+    file.seek(place)
+    file.write(digest.encode())
+    write_atomic(path, file.getbuffer())
 
 
 def load_table(path: Path, *, schema: "pa.Schema | None" = None) -> StoredTable:

@@ -13,34 +13,54 @@ Order of writes of a commit (docs/reference/ingest-rules.md says why):
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from collect.ingestion.log import finished_ingests
 from collect.ingestion.outside import check_shrinking, read_outside, write_outside
+from collect.ingestion.packed_rows import PackedRows, Packing
 from collect.ingestion.photo_store import CopyStore
 from collect.ingestion.rejudge import Rejudged, judge_again
 from collect.ingestion.site_change import finish_site_change, prepare_site_change
-from collect.ingestion.sources import SeenSource, holds_whole_paths, read_sources, source_key, write_sources
-from collect.ingestion.stored_photo import refreshed, with_shared_words
-from collect.splits.groups import assign_groups, assign_walks
+from collect.ingestion.sources import (
+    SeenSource,
+    holds_whole_paths,
+    load_sources,
+    no_sources,
+    source_key,
+    told_sources,
+    write_sources,
+)
+from collect.ingestion.stored_photo import refreshed
+from collect.splits.groups import groups_of
 from collect.splits.inherit import inherit_splits
-from collect.validation.flags import with_flags
+from collect.validation.flags import flags_of
 from collect.validation.off_site import coarse_detail
-from collect.validation.timeline import Decisions, decisions_of, timed
+from collect.validation.timeline import decide_rows, timed
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
 from img2gps.forgotten import read_forgotten
-from img2gps.manifest import ManifestInfo, photos_of, read_table, write_manifest
+from img2gps.manifest import ManifestInfo, pack_photos, read_table, unpack_photos, write_packed
+from img2gps.photo_columns import codes_of, group_names, pack_groups, pack_table
 from img2gps.rejected import RejectedFile, read_rejected, tell_changed, write_rejected
 from img2gps.site import Site
+from img2gps.tables import pieces_of
 from img2gps.types import Photo
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["DatasetWriter", "empty_info"]
 
 _FIRST_COMMIT: Final = 64
 _GROWTH: Final = 2
+_BLOCK: Final = 2048
+_PACKING: Final = Packing[str, Photo](
+    pack=lambda photos: pack_photos(list(photos.values())),
+    unpack=unpack_photos,
+    keys=lambda packed: packed.column("id").to_pylist(),
+)
 
 
 class DatasetWriter:
@@ -57,15 +77,15 @@ class DatasetWriter:
         self.dataset = dataset
         self.notes: list[str] = []
         self._keep_positions = keep_positions
-        self._photos: dict[str, Photo] = {}
+        self._photos = PackedRows(_PACKING)
         self._rejected: dict[str, RejectedFile] = {}
-        self._sources: dict[bytes, SeenSource] = {}
+        self._sources = no_sources()
         self._outside: dict[str, Photo] = {}
         self._copies = CopyStore(dataset.photos_path) if dataset else None
         self._written_site = info.site_sha256
         self._photos_changed = False
         self._written_rejected: dict[str, RejectedFile] = {}
-        self._written_sources: dict[bytes, SeenSource] = {}
+        self._sources_changed = False
         self._written_outside: dict[str, Photo] = {}
         self._uncommitted = 0
         self._next_commit = _FIRST_COMMIT
@@ -83,8 +103,10 @@ class DatasetWriter:
         dataset.tell_changed_site(info)
         written_to = None if read_only else dataset
         writer = cls(site=dataset.site(), info=info, dataset=written_to, keep_positions=keep_positions)
-        photos = photos_of(table)
-        writer._photos = {photo.id: photo for photo in photos}
+        pieces = [pack_table(piece) for piece in pieces_of(table)]
+        del table
+        writer._photos = PackedRows(_PACKING, _joined(pieces))
+        ingests = codes_of(writer._photos.table().column("ingest"))[1]
         writer._written_outside = read_outside(dataset)
         writer._outside = {key: row for key, row in writer._written_outside.items() if key not in writer._photos}
         tell_changed(dataset.rejected_path)
@@ -96,25 +118,33 @@ class DatasetWriter:
         if not keep_positions:
             writer._forget_positions()
         finished = finished_ingests(dataset.ingests_path)
-        writer._ungrouped = any(photo.ingest not in finished for photo in photos)  # an ingest was killed midway
+        writer._ungrouped = not finished.issuperset(ingests)  # an ingest was killed midway
         return writer
 
     def _load_sources(self, dataset: Dataset) -> None:
         """Read the index of sources; a damaged one is rebuilt, one of an earlier version is written anew."""
         try:
-            self._sources = read_sources(dataset.sources_path, salt=self.info.device_salt)
-            rewrite = holds_whole_paths(dataset.sources_path)
+            self._sources = load_sources(dataset.sources_path, salt=self.info.device_salt)
+            self._sources_changed = holds_whole_paths(dataset.sources_path)
         except InvalidDatasetError:
             self.notes.append("The index of sources was damaged and is rebuilt: every source is read again.")
             if self.dataset is not None:
                 dataset.sources_path.unlink()
-            rewrite = False
-        self._written_sources = {} if rewrite else dict(self._sources)
 
     @property
     def photos(self) -> Mapping[str, Photo]:
         """The accepted photos, by id."""
         return MappingProxyType(self._photos)
+
+    def packed_photos(self, ids: Collection[str]) -> "pa.Table":
+        """Return the photos of these ids, packed into columns (`img2gps.photo_columns`)."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        packed = self._photos.table()
+        if len(ids) == len(packed):
+            return packed
+        return packed.filter(pc.is_in(packed.column("id"), pa.array(list(ids), pa.string())))
 
     @property
     def rejected(self) -> Mapping[str, RejectedFile]:
@@ -127,15 +157,18 @@ class DatasetWriter:
 
     def remember_source(self, path: bytes, seen: SeenSource) -> None:
         """Enter the file at an absolute path into the index of sources."""
-        self._sources[source_key(path, self.info.device_salt)] = seen
+        key = source_key(path, self.info.device_salt)
+        if self._sources.get(key) != seen:
+            self._sources[key] = seen
+            self._sources_changed = True
 
     def forget_source(self, path: bytes) -> None:
         """Take the file at an absolute path out of the index: the next ingest reads it anew."""
-        self._sources.pop(source_key(path, self.info.device_salt), None)
+        self._sources_changed |= self._sources.pop(source_key(path, self.info.device_salt), None) is not None
 
     def held_bytes(self) -> set[str]:
         """Return the digests of the bytes that some source holds."""
-        return {seen.sha256 for seen in self._sources.values() if seen.sha256 is not None}
+        return set(self._sources.table().column("sha256").drop_null().to_pylist())
 
     def forget_rejection(self, key: str) -> None:
         """Forget a file that was not accepted, by the key of its row."""
@@ -147,14 +180,15 @@ class DatasetWriter:
             coarse = coarse_detail(row.reason, row.detail, self.site)
             if coarse != row.detail:
                 self._rejected[key] = dataclasses.replace(row, detail=coarse)
-        for place_key, seen in self._sources.items():
+        for place_key, seen in told_sources(self._sources).items():
             coarse = coarse_detail(seen.reason or "", seen.detail or "", self.site)
             if coarse != (seen.detail or ""):
                 self._sources[place_key] = dataclasses.replace(seen, detail=coarse)
+                self._sources_changed = True
 
     def accept(self, photo: Photo, temporary: str | None) -> None:
         """Take a photo in; its working copy goes to its place, and a rejection of the same bytes is forgotten."""
-        self._photos[photo.id] = with_shared_words(photo)
+        self._photos[photo.id] = photo
         self.forget_rejection(photo.id)
         self._outside.pop(photo.id, None)
         self._uncommitted += 1
@@ -233,9 +267,9 @@ class DatasetWriter:
         if self._rejected != self._written_rejected:
             write_rejected(self.dataset.rejected_path, self._rejected.values())
             self._written_rejected = dict(self._rejected)
-        if self._sources != self._written_sources:
+        if self._sources_changed:
             write_sources(self.dataset.sources_path, self._sources)
-            self._written_sources = dict(self._sources)
+            self._sources_changed = False
         if self._photos_changed or self._written_site != self.info.site_sha256:
             self._write_manifest(self.dataset)
         if self._outside != self._written_outside:  # also what a kill left there beside the manifest
@@ -249,23 +283,68 @@ class DatasetWriter:
             self._copies.close()
 
     def _regroup(self, *, inherit: bool) -> None:
-        before = list(self._photos.values())
-        decisions = decisions_of(before, self.site.zone)
-        photos = [self._timed(photo, decisions) for photo in before]
-        # without a dataset nobody will read groups and splits: flags need the walks
-        photos = assign_walks(photos) if self.dataset is None else assign_groups(photos)
-        if inherit and self.dataset is not None:
-            photos = inherit_splits(photos, dataclasses.replace(self.info, kept_splits=self._kept_splits))
-            for photo in photos:
-                if photo.split is not None:
-                    self._kept_splits.pop(photo.id, None)
-        photos = with_flags(photos, decisions)
-        self._photos_changed |= photos != before
-        self._photos = {photo.id: photo for photo in photos}
+        """Decide times, walks, groups, splits and flags anew, from the columns of all photos."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
 
-    def _timed(self, photo: Photo, decisions: Decisions) -> Photo:
-        after = timed(photo, decisions)
-        return after if after.captured_at == photo.captured_at else self._unsettled(after)
+        packed = self._photos.table()
+        decided = decide_rows(packed, self.site.zone)
+        ids = packed.column("id")
+        disagree, repeated = (ids.filter(pa.array(rows)) for rows in (decided.disagree, decided.repeated))
+        changed = list(decided.changed)
+        for start in range(0, len(changed), _BLOCK):
+            rows = changed[start : start + _BLOCK]
+            for row, before in zip(rows, unpack_photos(packed.take(pa.array(rows))), strict=True):
+                after = timed(before, decided.changed[row])
+                self._photos[after.id] = after if after.captured_at == before.captured_at else self._unsettled(after)
+        self._photos_changed |= bool(decided.changed)
+        packed = self._photos.table()
+        # without a dataset nobody will read groups and splits: flags need the walks
+        groups = groups_of(packed, walks_only=self.dataset is None)
+        names = {"walk": groups.walk}
+        if self.dataset is not None:
+            names |= {"burst": groups.burst, "group": pack_groups(packed, groups.group)}
+        self._replace(names)
+        if inherit and self.dataset is not None:
+            self._inherit()
+        packed = self._photos.table()
+        masks = {
+            name: pc.is_in(packed.column("id"), found).to_numpy()
+            for name, found in (("disagree", disagree), ("repeated", repeated))
+        }
+        self._replace({"flags": flags_of(packed, **masks)})
+
+    def _replace(self, columns: "Mapping[str, pa.Array | pa.ChunkedArray]") -> None:
+        """Replace columns of all photos, and note whether that changed any."""
+        import pyarrow as pa
+
+        packed = self._photos.table()
+        for name, values in columns.items():
+            column = pa.chunked_array([values]) if isinstance(values, pa.Array) else values
+            self._photos_changed |= not packed.column(name).cast(pa.string()).equals(column.cast(pa.string()))
+        self._photos.replace_columns(columns)
+
+    def _inherit(self) -> None:
+        """Give photos without a split that of their group or walk: these alone, and those that they follow, count."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if self.info.split is None:
+            return
+        packed = self._photos.table()
+        new = packed.column("split").is_null()
+        some = new
+        for column in (group_names(packed), packed.column("walk").cast(pa.string())):
+            some = pc.or_(some, pc.is_in(column, column.filter(new)))
+        # a buffer of metres around the cells that are held out concerns every photo
+        photos = unpack_photos(packed if self.info.split.get("by") == "cell" else packed.filter(some))
+        info = dataclasses.replace(self.info, kept_splits=self._kept_splits)
+        for before, after in zip(photos, inherit_splits(photos, info), strict=True):
+            if after != before:
+                self._photos[after.id] = after
+                self._photos_changed = True
+            if after.split is not None:
+                self._kept_splits.pop(after.id, None)
 
     def _write_manifest(self, dataset: Dataset) -> None:
         moved = self._written_site != self.info.site_sha256
@@ -275,11 +354,18 @@ class DatasetWriter:
         if moved:
             prepare_site_change(dataset, self.site)
         info = dataclasses.replace(self.info, kept_splits=dict(self._kept_splits))
-        self.info = write_manifest(dataset.manifest_path, self._photos.values(), info)
+        self._photos.sort_by(("source_name", "id"))
+        self.info = write_packed(dataset.manifest_path, self._photos.table(), info)
         if moved:
             finish_site_change(dataset, self.info.site_sha256)
         self._written_outside = fallen
         self._written_site, self._photos_changed = self.info.site_sha256, False
+
+
+def _joined(pieces: "list[pa.Table]") -> "pa.Table":
+    import pyarrow as pa
+
+    return pa.concat_tables(pieces)
 
 
 def empty_info(site: Site, short_side_px: int) -> ManifestInfo:

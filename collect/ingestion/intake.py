@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from collect.ingestion.dataset_writer import DatasetWriter
 from collect.ingestion.outcomes import Outcomes
@@ -14,9 +16,14 @@ from collect.reading.discover import FoundFile
 from collect.validation.labels import LabelRow
 from collect.validation.rules import Rules
 from img2gps.geo import geodesic_m
+from img2gps.manifest import unpack_photos
+from img2gps.photo_columns import floats_of, tells
 from img2gps.rejected import RejectedFile
 from img2gps.text import format_count, safe_text
 from img2gps.types import Photo, Rejection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Intake", "Labelled"]
 
@@ -136,7 +143,7 @@ class Intake:
                 "changed nothing: `img2gps label DATASET --import FILE` takes a CSV of source_name, lon and lat over."
             )
         limit_m = self._rules.max_accuracy_m
-        vague = 0 if limit_m is None else sum((photo.gps_accuracy_m or 0.0) > limit_m for photo in photos)
+        vague = 0 if limit_m is None else int(np.sum(floats_of(photos.column("gps_accuracy_m")) > limit_m))
         if vague:
             self._outcomes.notes.append(
                 f"{format_count(vague, 'photo')} came before with an accuracy worse than --max-accuracy, and stay: "
@@ -144,9 +151,16 @@ class Intake:
             )
 
     @property
-    def accepted(self) -> list[Photo]:
-        """The photos of this input that the dataset has, those of earlier ingests among them."""
-        return [self._writer.photos[photo_id] for photo_id in sorted(self._accepted)]
+    def accepted(self) -> "pa.Table":
+        """The photos of this input that the dataset has, those of earlier ingests among them, packed into columns."""
+        return self._writer.packed_photos(self._accepted)
+
+    def placed_by_track(self) -> list[Photo]:
+        """Return the photos of this input that the dataset has from a track."""
+        import pyarrow as pa
+
+        photos = self.accepted
+        return unpack_photos(photos.filter(pa.array(tells(photos.column("gps_source"), lambda word: word == "gpx"))))
 
     def drop_superseded(self) -> None:
         """Forget rejections of bytes that no source holds any more: the file was copied again or edited."""
@@ -168,7 +182,8 @@ class Intake:
         elif in_manifest and digest is not None:
             self._outcomes.unchanged += 1
             self._accepted.add(digest)
-            self._compare(self._writer.photos[digest], label)
+            if label is not None:
+                self._compare(self._writer.photos[digest], label)
         else:
             self._reject(
                 Rejection(path=file.name, reason=seen.reason or "unreadable", detail=seen.detail or ""), digest

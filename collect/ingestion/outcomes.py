@@ -2,15 +2,20 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from collect.reading.facts import CLOCK_DOUBTFUL
 from collect.reading.left_out import LEFT_OUT
 from collect.validation.unplaced import Unplaced
+from img2gps.photo_columns import codes_of, tells
 from img2gps.reasons import FLAGS, REASONS
 from img2gps.text import safe_text
-from img2gps.types import Photo, Rejection
+from img2gps.types import Rejection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Outcomes"]
 
@@ -71,12 +76,16 @@ class Outcomes:
         self.left_out[code] += 1
         self.left_out_names.append(name)
 
-    def count_flags(self, photos: Iterable[Photo]) -> None:
-        """Count the flags of the accepted photos of this input, and their clock times without a zone."""
-        for photo in photos:
-            self.flags.update(photo.flags)
-            named = photo.clock_local is None or CLOCK_DOUBTFUL in photo.traits  # a zone that no site file tells
-            self.without_zone += photo.captured_at is None and not named
+    def count_flags(self, packed: "pa.Table") -> None:
+        """Count the flags of the accepted photos of this input, packed, and their clock times without a zone."""
+        codes, words = codes_of(packed.column("flags"))
+        for joined, count in zip(words, np.bincount(codes, minlength=len(words)).tolist(), strict=True):
+            if count and joined:
+                self.flags.update(dict.fromkeys(joined.split(","), count))
+        timed, by_clock = (packed.column(name).is_valid().to_numpy() for name in ("captured_at", "clock_local"))
+        # a zone that no site file tells
+        named = tells(packed.column("traits"), lambda traits: CLOCK_DOUBTFUL in traits.split(","))
+        self.without_zone += int(np.sum(by_clock & ~timed & ~named))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts under the keys of the ``--json`` contract, reasons and flags in their usual order."""

@@ -1,30 +1,17 @@
-"""A photo as a dataset stores it: what a second reading of its file changes, and how many of them fit into memory."""
+"""A photo as a dataset stores it: what a second reading of its file changes."""
 
 import dataclasses
-from sys import intern
 from typing import Any, Final
 
 from collect.validation.timeline import has_own_times
 from img2gps.types import Photo
 
-__all__ = ["refreshed", "with_shared_words"]
+__all__ = ["refreshed"]
 
 _TIMES: Final = ("captured_at", "utc_offset_min", "time_source")
 _TIME_FACTS: Final = ("clock_local", "clock_offset_min", "gps_at", "traits")
 _FIX_FACTS: Final = ("gps_status", "gps_method")
 _HEADING: Final = ("heading_deg", "declination_deg")
-_REPEATED: Final = (
-    "gps_source",
-    "time_source",
-    "site_relation",
-    "heading_ref",
-    "gps_status",
-    "gps_method",
-    "make",
-    "model",
-    "device",
-    "ingest",
-)
 
 
 def refreshed(stored: Photo, read: Photo) -> Photo:
@@ -52,10 +39,3 @@ def _times_read(stored: Photo, read: Photo) -> dict[str, Any]:
         return {}
     names = [*_TIMES, "fix_age_s"] if read.gps_source == stored.gps_source else _TIMES
     return {name: getattr(read, name) for name in names}
-
-
-def with_shared_words(photo: Photo) -> Photo:
-    """Return the photo with one copy in memory of each word that many photos have: workers send each its own."""
-    words: dict[str, Any] = {name: getattr(photo, name) for name in _REPEATED}
-    words = {name: intern(word) for name, word in words.items() if word is not None}
-    return dataclasses.replace(photo, **words)

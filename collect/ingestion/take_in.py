@@ -65,7 +65,7 @@ def take_in(
         sweep_temporary_files(writer.dataset.root)
     intake.finish()
     if isinstance(settings.rules.track, Tracks):
-        outcomes.notes += track_notes(settings.rules.track, intake.accepted, outcomes.unplaced)
+        outcomes.notes += track_notes(settings.rules.track, intake.placed_by_track(), outcomes.unplaced)
     if writer.dataset is not None:
         _log(writer, outcomes, started, options)
 

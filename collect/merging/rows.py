@@ -62,7 +62,7 @@ def merged_rows(first: Side, second: Side) -> MergedRows:
     outside = {key: row for key, row in outside.items() if key not in forgotten and key not in photos}
     info = dataclasses.replace(lead.info, kept_splits={**other.info.kept_splits, **lead.info.kept_splits})
     decisions = decisions_of(list(photos.values()), first.site.zone)
-    grouped = assign_groups([timed(photo, decisions) for photo in photos.values()])
+    grouped = assign_groups([timed(photo, decisions.get(photo.id)) for photo in photos.values()])
     settled = parted(grouped, options) if options else grouped
     rows = {photo.id: photo for photo in with_flags(inherit_splits(settled, info), decisions)}
     rejected = {**second.rejected, **first.rejected, **judged}

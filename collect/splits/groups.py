@@ -18,7 +18,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,17 +26,31 @@ from numpy.typing import NDArray
 from collect.splits.copies_by_name import pairs_by_name
 from collect.splits.near_duplicates import Pairs, near_duplicate_pairs, parse_hashes
 from img2gps.geo import FloatArray, geocentric_m
+from img2gps.manifest import pack_photos
+from img2gps.photo_columns import codes_of, group_of_its_own, micros_of, ranks_of
 from img2gps.types import Photo
 from img2gps.walks import walk_numbers
 
-__all__ = ["BURST_EXTENT_M", "BURST_GAP_S", "assign_groups", "assign_walks", "renamed_without"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["BURST_EXTENT_M", "BURST_GAP_S", "Groups", "assign_groups", "groups_of", "renamed_without"]
 
 BURST_GAP_S: Final = 4.0
 BURST_EXTENT_M: Final = 15.0
 
-_DEVICE_CHARS, _ID_CHARS, _BURST_CHARS = 6, 16, 8
+_DEVICE_CHARS, _BURST_CHARS = 6, 8
 
 Numbers = NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Groups:
+    """The names of the walk, burst (None for a photo alone) and group of each row, shapes (N,), as Arrow columns."""
+
+    walk: "pa.Array"
+    burst: "pa.Array"
+    group: "pa.Array"
 
 
 def assign_groups(photos: Sequence[Photo]) -> list[Photo]:
@@ -47,39 +61,87 @@ def assign_groups(photos: Sequence[Photo]) -> list[Photo]:
     """
     if not photos:
         return []
-    order, ordered, seconds, walks = _timeline(photos)
-    points_m = geocentric_m([photo.lon for photo in ordered], [photo.lat for photo in ordered])
-    bursts = _burst_numbers(walks, seconds, points_m)
-    groups = _group_numbers(ordered, walks, bursts, points_m)
-    walk_names = _walk_names(ordered, walks)
-    burst_names = _burst_names(ordered, walks, bursts, walk_names)
-    group_names = _group_names(ordered, seconds, groups)
-    result = list(photos)
-    for row, walk, burst, group in zip(order, walks.tolist(), burst_names, groups.tolist(), strict=True):
-        result[row] = _named(photos[row], walk_names[walk], burst, group_names[group])
-    return result
+    groups = groups_of(pack_photos(photos))
+    columns = (groups.walk, groups.burst, groups.group)
+    names = zip(*(column.to_pylist() for column in columns), strict=True)
+    return [_named(photo, *row) for photo, row in zip(photos, names, strict=True)]
 
 
-def assign_walks(photos: Sequence[Photo]) -> list[Photo]:
-    """Return the photos with `walk` alone set, as `assign_groups` sets it: all that flags need."""
-    if not photos:
-        return []
-    order, ordered, _, walks = _timeline(photos)
-    names = _walk_names(ordered, walks)
-    result = list(photos)
-    for row, walk in zip(order, walks.tolist(), strict=True):
-        if photos[row].walk != names[walk]:
-            result[row] = dataclasses.replace(photos[row], walk=names[walk])
-    return result
+def groups_of(packed: "pa.Table", *, walks_only: bool = False) -> Groups:
+    """Return the groups of the rows of a packed table (`img2gps.photo_columns`), as `assign_groups` names them.
+
+    `walks_only` leaves bursts and groups empty: flags need no more.
+    """
+    import pyarrow as pa
+
+    timeline = _timeline(packed)
+    walk_names = _walk_names(timeline)
+    place = np.empty(len(packed), dtype=np.int64)  # of each row in the timeline
+    place[timeline.order] = np.arange(len(packed))
+    codes = pa.array(timeline.walks[place].astype(np.int32))
+    walk = pa.DictionaryArray.from_arrays(codes, pa.array(walk_names, pa.string()))
+    if walks_only:
+        return Groups(
+            walk=walk, burst=pa.nulls(len(packed), pa.string()), group=pa.array([""] * len(packed), pa.string())
+        )
+    points_m = geocentric_m(packed.column("lon").to_numpy(), packed.column("lat").to_numpy())[timeline.order]
+    bursts = _burst_numbers(timeline.walks, timeline.seconds, points_m)
+    numbers = _group_numbers(packed, timeline, bursts, points_m)
+    burst_names = _burst_names(timeline, bursts, walk_names)
+    group_names = _group_names(timeline, numbers)
+    return Groups(
+        walk=walk,
+        burst=pa.array(burst_names, pa.string()).take(pa.array(bursts[place])),
+        group=pa.array(group_names, pa.string()).take(pa.array(numbers[place])),
+    )
 
 
-def _timeline(photos: Sequence[Photo]) -> tuple[list[int], list[Photo], FloatArray, Numbers]:
-    """Return the rows in order of device and time, the photos so, their times in seconds, a number for their walks."""
-    order = sorted(range(len(photos)), key=lambda row: _timeline_key(photos[row]))
-    ordered = [photos[row] for row in order]
-    seconds = np.array([_seconds(photo) for photo in ordered])
-    clocks = np.array([f"{photo.device} {_zoneless(photo)}" for photo in ordered])
-    return order, ordered, seconds, walk_numbers(clocks, seconds)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Timeline:
+    """Rows in order of device and time: `order` numbers them, what follows is in this order, shapes (N,).
+
+    `seconds` are since 1970, or of the clock as if it were in UTC; NaN where unknown. `ranks` orders the ids.
+    `packed` is the table in its own order.
+    """
+
+    packed: "pa.Table"
+    order: Numbers
+    seconds: FloatArray
+    zoneless: NDArray[np.bool_]
+    walks: Numbers
+    ranks: Numbers
+
+    def value(self, name: str, place: int) -> str:
+        """Return the text of a column in one row."""
+        return str(self.packed.column(name)[int(self.order[place])].as_py())
+
+
+def _timeline(packed: "pa.Table") -> _Timeline:
+    seconds, zoneless = _seconds_of(packed)
+    devices, ids, names = (ranks_of(packed.column(name)) for name in ("device", "id", "source_name"))
+    untimed = np.isnan(seconds)
+    # the source's name decides within a second, where phones count up
+    order = np.lexsort((ids, names, np.where(untimed, 0.0, seconds), untimed, zoneless, devices))
+    clocks = (devices * 2 + zoneless)[order]
+    return _Timeline(
+        packed=packed,
+        order=order,
+        seconds=seconds[order],
+        zoneless=zoneless[order],
+        walks=walk_numbers(clocks, seconds[order]),
+        ranks=ids[order],
+    )
+
+
+def _seconds_of(packed: "pa.Table") -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Return the time of each row in seconds, and for which it is a clock's in an unknown zone."""
+    micros, known = micros_of(packed.column("captured_at"))
+    seconds = np.where(known, micros / 1e6, np.nan)
+    clocks = packed.column("clock_local")
+    zoneless = ~known & clocks.is_valid().to_numpy()
+    for row in np.flatnonzero(zoneless).tolist():
+        seconds[row] = datetime.fromisoformat(clocks[row].as_py()).replace(tzinfo=UTC).timestamp()
+    return seconds, zoneless
 
 
 def renamed_without(photos: Sequence[Photo], gone: Collection[str]) -> list[Photo]:
@@ -87,7 +149,7 @@ def renamed_without(photos: Sequence[Photo], gone: Collection[str]) -> list[Phot
 
     Nobody changes its group here: the name alone would go on telling of a photo that was forgotten.
     """
-    ids = {f"g-{photo_id[:_ID_CHARS]}" for photo_id in gone}
+    ids = {group_of_its_own(photo_id) for photo_id in gone}
     ends = tuple(f"-{photo_id[:_BURST_CHARS]}" for photo_id in gone)
     groups: dict[str, list[Photo]] = {}
     bursts: dict[str, list[Photo]] = {}
@@ -96,7 +158,7 @@ def renamed_without(photos: Sequence[Photo], gone: Collection[str]) -> list[Phot
             groups.setdefault(photo.group, []).append(photo)
         if photo.burst is not None and photo.burst.endswith(ends):
             bursts.setdefault(photo.burst, []).append(photo)
-    group_names = {name: f"g-{min(rows, key=_age).id[:_ID_CHARS]}" for name, rows in groups.items()}
+    group_names = {name: group_of_its_own(min(rows, key=_age).id) for name, rows in groups.items()}
     burst_names = {
         name: f"{rows[0].walk}-{rows[0].id[:_BURST_CHARS]}" if len(rows) > 1 else None for name, rows in bursts.items()
     }
@@ -160,18 +222,28 @@ def _burst_numbers(walks: Numbers, seconds: FloatArray, points_m: FloatArray) ->
     return numbers
 
 
-def _group_numbers(photos: list[Photo], walks: Numbers, bursts: Numbers, points_m: FloatArray) -> Numbers:
+def _group_numbers(packed: "pa.Table", timeline: _Timeline, bursts: Numbers, points_m: FloatArray) -> Numbers:
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    positions = np.column_stack([walks, [photo.lon for photo in photos], [photo.lat for photo in photos]])
-    places = np.unique(positions, axis=0, return_inverse=True)[1].ravel()
-    hashes = parse_hashes([photo.phash for photo in photos])
+    order, walks, size = timeline.order, timeline.walks, len(packed)
+    codes, words = codes_of(packed.column("phash"))
+    hashes = parse_hashes(words)[codes][order]
     near = near_duplicate_pairs(hashes, walks, points_m)
-    edges = np.concatenate([_chain(bursts), _chain(places), near, pairs_by_name(photos)])
-    size = len(photos)
+    edges = np.concatenate([_chain(bursts), _same_places(packed, timeline), near, pairs_by_name(packed, order)])
     graph = coo_matrix((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), shape=(size, size))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _same_places(packed: "pa.Table", timeline: _Timeline) -> Pairs:
+    """Return pairs that connect the rows of each position of a walk."""
+    lons, lats = (packed.column(name).to_numpy()[timeline.order] for name in ("lon", "lat"))
+    order = np.lexsort((lats, lons, timeline.walks))
+    keys = [values[order] for values in (timeline.walks, lons, lats)]
+    new = np.any([values[1:] != values[:-1] for values in keys], axis=0)
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.concatenate([[0], np.cumsum(new)])
+    return _chain(places)
 
 
 def _chain(keys: Numbers) -> Pairs:
@@ -181,38 +253,44 @@ def _chain(keys: Numbers) -> Pairs:
     return np.stack([order[:-1][equal], order[1:][equal]], axis=1).astype(np.int64)
 
 
-def _walk_names(photos: list[Photo], walks: Numbers) -> dict[int, str]:
-    starts = np.unique(walks, return_index=True)[1]
-    names = [_walk_name(photos[start], _DEVICE_CHARS) for start in starts.tolist()]
+def _walk_names(timeline: _Timeline) -> list[str]:
+    starts = np.unique(timeline.walks, return_index=True)[1].tolist()
+    names = [_walk_name(timeline, start, _DEVICE_CHARS) for start in starts]
     # Devices that share their first characters and the second in which they started are told apart by all of them.
     doubled = {name for name, count in Counter(names).items() if count > 1}
-    return {
-        number: _walk_name(photos[start], None) if name in doubled else name
-        for number, (start, name) in enumerate(zip(starts.tolist(), names, strict=True))
-    }
+    return [
+        _walk_name(timeline, start, None) if name in doubled else name
+        for start, name in zip(starts, names, strict=True)
+    ]
 
 
-def _walk_name(first: Photo, device_chars: int | None) -> str:
-    device = first.device[:device_chars] or "unknown"
-    moment = _moment(first)
-    if moment is None:
+def _walk_name(timeline: _Timeline, first: int, device_chars: int | None) -> str:
+    device = timeline.value("device", first)[:device_chars] or "unknown"
+    if math.isnan(timeline.seconds[first]):
         return f"untimed-{device}"
-    local = moment + timedelta(minutes=first.utc_offset_min or 0)
+    row = timeline.packed.slice(int(timeline.order[first]), 1)
+    [moment], [clock], [offset_min] = (
+        row.column(name).to_pylist() for name in ("captured_at", "clock_local", "utc_offset_min")
+    )
+    local = (datetime.fromisoformat(clock) if moment is None else moment) + timedelta(minutes=offset_min or 0)
     name = f"{local:%Y%m%d-%H%M%S}-{device}"
-    return f"clock-{name}" if _zoneless(first) else name
+    return f"clock-{name}" if timeline.zoneless[first] else name
 
 
-def _burst_names(photos: list[Photo], walks: Numbers, bursts: Numbers, walk_names: dict[int, str]) -> list[str | None]:
+def _burst_names(timeline: _Timeline, bursts: Numbers, walk_names: list[str]) -> list[str | None]:
+    """Return the name of each burst by its number, None for one of a single photo."""
     _, starts, counts = np.unique(bursts, return_index=True, return_counts=True)
-    names = [
-        f"{walk_names[int(walks[start])]}-{photos[start].id[:_BURST_CHARS]}" if count > 1 else None
+    return [
+        f"{walk_names[timeline.walks[start]]}-{timeline.value('id', start)[:_BURST_CHARS]}" if count > 1 else None
         for start, count in zip(starts.tolist(), counts.tolist(), strict=True)
     ]
-    return [names[burst] for burst in bursts.tolist()]
 
 
-def _group_names(photos: list[Photo], seconds: FloatArray, groups: Numbers) -> list[str]:
-    ids = np.array([photo.id for photo in photos], dtype=np.bytes_)  # as text they would take four times the memory
-    earliest_first = np.lexsort((ids, np.nan_to_num(seconds, nan=np.inf)))
+def _group_names(timeline: _Timeline, groups: Numbers) -> list[str]:
+    """Return the name of each group by its number."""
+    import pyarrow as pa
+
+    earliest_first = np.lexsort((timeline.ranks, np.nan_to_num(timeline.seconds, nan=np.inf)))
     _, starts = np.unique(groups[earliest_first], return_index=True)
-    return [f"g-{photos[row].id[:_ID_CHARS]}" for row in earliest_first[starts].tolist()]
+    rows = pa.array(timeline.order[earliest_first[starts]])
+    return [group_of_its_own(photo_id) for photo_id in timeline.packed.column("id").take(rows).to_pylist()]

@@ -155,7 +155,7 @@ def test_batches_commit_midway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     from collect.ingestion import dataset_writer
 
     commits = []
-    original = dataset_writer.write_manifest
+    original = dataset_writer.write_packed
 
     def counting(path: Path, photos: object, info: object) -> object:
         result = original(path, photos, info)  # type: ignore[arg-type]
@@ -163,7 +163,7 @@ def test_batches_commit_midway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         return result
 
     monkeypatch.setattr(dataset_writer, "_FIRST_COMMIT", 4)
-    monkeypatch.setattr(dataset_writer, "write_manifest", counting)
+    monkeypatch.setattr(dataset_writer, "write_packed", counting)
     write_walk(tmp_path / "in", 20, size=(64, 48))
     run_ingest(tmp_path / "in", tmp_path / "ds")
     assert commits == [4, 12, 20]
