@@ -56,7 +56,9 @@ def gate(world: str, seed: int, preset: str) -> Gate:
     told_by, van_in_test = WORLDS[world]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        dataset = painted_dataset(root / "site", root / "masks", told_by=told_by, van_in_test=van_in_test, world=seed)
+        dataset = painted_dataset(
+            root / "site", root / "masks", told_by=told_by, visits=_VISITS, van_in_test=van_in_test, world=seed
+        )
         options = {"size": _SIZE_PX, "threads": 1, "device": "cpu"}
         run = train(dataset.root, preset=preset, name="gate", runs=root / "runs", **options).root
         found = explain_split(run, root / "masks", split="test")
