@@ -343,8 +343,10 @@ class DatasetWriter:
             if after != before:
                 self._photos[after.id] = after
                 self._photos_changed = True
-            if after.split is not None:
-                self._kept_splits.pop(after.id, None)
+        for photo_id in list(self._kept_splits):
+            photo = self._photos.get(photo_id)
+            if photo is not None and photo.split is not None:
+                del self._kept_splits[photo_id]
 
     def _write_manifest(self, dataset: Dataset) -> None:
         moved = self._written_site != self.info.site_sha256
