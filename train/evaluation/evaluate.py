@@ -22,6 +22,7 @@ from train.evaluation.document import document_of
 from train.evaluation.evaluation_set import FOLDS, EvaluationSet, choose_evaluation_set
 from train.evaluation.forecast import Where, forecast_figures
 from train.evaluation.image_quality import brightness_and_sharpness
+from train.evaluation.placing import with_places
 from train.evaluation.plots import write_plots
 from train.evaluation.references import reference_errors
 from train.evaluation.result import EvaluationResult, Scored
@@ -68,6 +69,7 @@ def evaluate_run(
     )
     scores = scores_frame(evaluation_set.rows, predictions, references, site)
     scores = scores.assign(cause=causes_of(_with_views(scores, evaluation_set)))
+    scores = with_places(scores, evaluation_set.dataset, device=device)
     if abstain_m is not None and not np.isfinite(scores["uncertainty_m"].to_numpy(dtype=np.float64)).all():
         raise UsageError(f"{evaluation_set.run_name} states no uncertainty to abstain by: leave --abstain out.")
     result = evaluation_result(

@@ -1,23 +1,36 @@
-"""Figures against the true places: the labels' own error is estimated and taken out (`img2gps.estimation.truth`)."""
+"""Figures against the true places, in one of two ways.
+
+Where walks of the dataset share views, answers are held against refined positions (`img2gps.estimation.placed`). Else
+the labels' own error is estimated and taken out (`img2gps.estimation.truth`).
+"""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from img2gps.estimation.placed import OWN_SHARE, OWN_SHARES, PlacedErrors
 from img2gps.estimation.truth import ErrorWidths, drift_spread, error_widths, likeliest_factor
 from img2gps.geo import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ASSUMPTION", "TruthFigures", "truth_figures", "truth_lines"]
+__all__ = ["ASSUMPTIONS", "PLACED", "TruthFigures", "truth_figures", "truth_lines"]
 
-ASSUMPTION: Final = (
-    "This assumes that labels drift around the truth, walk by walk and independently of the model, as phones do. "
-    "If all phones err alike, so does this estimate. The median is rough: on generated campuses it was up to 44 % off."
-)
+ASSUMPTIONS: Final = {
+    "places": "This assumes that labels drift around the truth, walk by walk, and that walks share views. "
+    "If all phones err alike, or people placed the labels, it is wrong.",
+    "labels": "This assumes that labels drift around the truth, walk by walk and independently of the model, as phones "
+    "do. If all phones err alike, so does this estimate. The median is rough: on generated campuses it was up to 44 % "
+    "off.",
+}
+"""What the figures rest on, by what they are held against."""
+
+PLACED: Final = ("placed_east_m", "placed_north_m", "placed_spread_m")
+"""Columns of scores: the refined position in metres of the site's frame, and its spread per axis (NaN: unknown)."""
 
 _USUAL_M: Final = 6.5  # spread of a phone's error per axis between buildings, where it reports none
 _PER_ACCURACY: Final = 1.51  # a reported accuracy is the radius of 68 %
@@ -27,6 +40,8 @@ _FEWEST_WALKS: Final = 5
 _SAMPLES, _SAMPLE_ROUNDS = 120, 120
 _WITHIN_M: Final = (5, 10, 25, 50)
 
+_Drawn = Callable[[FloatArray, FloatArray, np.random.Generator], dict[str, float]]
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TruthFigures:
@@ -34,7 +49,7 @@ class TruthFigures:
 
     `label_rmse_m` is how far labels are estimated to be off. `rmse_m` is None where answers and labels differ by no
     more than that: then nothing is left to tell the model's own error from. `whole_walks` are the same figures of
-    photos located with their walk.
+    photos located with their walk. `held_against` is ``places`` or ``labels``.
     """
 
     rmse_m: float | None
@@ -43,6 +58,7 @@ class TruthFigures:
     within_m: dict[str, float]
     label_rmse_m: float
     intervals: dict[str, tuple[float, float] | None]
+    held_against: Literal["places", "labels"]
     whole_walks: "Self | None" = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,7 +71,8 @@ class TruthFigures:
                 name: None if pair is None else [round(one, 3) for one in pair] for name, pair in self.intervals.items()
             },
             "walks_together": together,
-            "assumption": ASSUMPTION,
+            "held_against": self.held_against,
+            "assumption": ASSUMPTIONS[self.held_against],
         }
 
 
@@ -66,10 +83,12 @@ def truth_figures(scores: "pd.DataFrame") -> TruthFigures | None:
     """
     if len(scores) < _FEWEST:
         return None
-    alone = _figures(scores, "pred", scores["error_m"].to_numpy(dtype=np.float64))
+    placed = set(PLACED) <= set(scores.columns) and bool(np.isfinite(scores[list(PLACED)].to_numpy()).all())
+    figures = _placed_figures if placed else _figures
+    alone = figures(scores, "pred")
     if not scores["walk_error_m"].notna().all():
         return alone
-    together = _figures(scores, "walk", scores["walk_error_m"].to_numpy(dtype=np.float64))
+    together = figures(scores, "walk")
     return dataclasses.replace(alone, whole_walks=together)
 
 
@@ -82,7 +101,7 @@ def truth_lines(truth: TruthFigures | None) -> list[str]:
         parts.append(f"whole walks {_words(truth.whole_walks)}")
     return [
         f"Against the truth, with labels {truth.label_rmse_m:.1f} m off (RMSE, estimated): {'; '.join(parts)}.",
-        ASSUMPTION,
+        ASSUMPTIONS[truth.held_against],
     ]
 
 
@@ -98,12 +117,48 @@ def _words(truth: TruthFigures) -> str:
     return ", ".join(words)
 
 
-def _figures(scores: "pd.DataFrame", kind: str, apart_m: FloatArray) -> TruthFigures:
+def _placed_figures(scores: "pd.DataFrame", kind: str) -> TruthFigures:
+    """Return the figures of answers ``kind`` against refined positions."""
+    places, spread_m = scores[list(PLACED[:2])].to_numpy(dtype=np.float64), scores[PLACED[2]].to_numpy(dtype=np.float64)
+    apart_m = np.hypot(*(_answers(scores, kind) - places).T)
+    labels_m = scores[["east_m", "north_m"]].to_numpy(dtype=np.float64) - places
+    errors = {share: PlacedErrors.of(apart_m, np.sqrt(share) * spread_m) for share in {OWN_SHARE, *OWN_SHARES}}
+    found = _placed_values(errors[OWN_SHARE], np.ones(len(apart_m)))
+
+    def drawn(counts: FloatArray, _times: FloatArray, rng: np.random.Generator) -> dict[str, float]:
+        return _placed_values(errors[OWN_SHARES[int(rng.integers(len(OWN_SHARES)))]], counts)
+
+    return TruthFigures(
+        rmse_m=found["rmse_m"],
+        median_m=found["median_m"],
+        p90_m=found["p90_m"],
+        within_m={str(metres): found[str(metres)] for metres in _WITHIN_M},
+        label_rmse_m=float(np.sqrt(np.mean((labels_m**2).sum(axis=1) + 2 * spread_m**2))),
+        intervals=_intervals(_walks(scores), drawn),
+        held_against="places",
+    )
+
+
+def _placed_values(errors: PlacedErrors, counts: FloatArray) -> dict[str, float]:
+    return {
+        "rmse_m": errors.rmse_m(counts),
+        "median_m": errors.quantile(0.5, counts),
+        "p90_m": errors.quantile(0.9, counts),
+        **{str(metres): errors.within(metres, counts) for metres in _WITHIN_M},
+    }
+
+
+def _answers(scores: "pd.DataFrame", kind: str) -> FloatArray:
+    return np.asarray(scores[[f"{kind}_east_m", f"{kind}_north_m"]].to_numpy(dtype=np.float64))
+
+
+def _figures(scores: "pd.DataFrame", kind: str) -> TruthFigures:
+    """Return the figures of answers ``kind`` against labels, less the labels' own error."""
+    apart_m = scores["error_m" if kind == "pred" else "walk_error_m"].to_numpy(dtype=np.float64)
     told = scores["label_state"].isin(("move", "confirm")).to_numpy()
     expected_m = _expected_m(scores)
     walks = _walks(scores)
-    answers = scores[[f"{kind}_east_m", f"{kind}_north_m"]].to_numpy(dtype=np.float64)
-    labels_off = scores[["east_m", "north_m"]].to_numpy(dtype=np.float64) - answers
+    labels_off = scores[["east_m", "north_m"]].to_numpy(dtype=np.float64) - _answers(scores, kind)
     seconds = np.nan_to_num(scores["clock_s"].to_numpy(dtype=np.float64))
     drifting = [rows[~told[rows]] for rows in walks]
     parts = [(labels_off[rows], seconds[rows], expected_m[rows]) for rows in drifting if len(rows)]
@@ -115,13 +170,21 @@ def _figures(scores: "pd.DataFrame", kind: str, apart_m: FloatArray) -> TruthFig
     factor = likeliest_factor(table)
     spread_m = np.where(told, _TOLD_M, factor * expected_m)
     found = _values(error_widths(apart_m, spread_m))
+    usable = table if len(parts) == len(walks) else None
+
+    def drawn(counts: FloatArray, times: FloatArray, _rng: np.random.Generator) -> dict[str, float]:
+        own = factor if usable is None else likeliest_factor(usable, times)
+        spread = np.where(told, _TOLD_M, own * expected_m)
+        return _values(error_widths(apart_m, spread, counts, rounds=_SAMPLE_ROUNDS))
+
     return TruthFigures(
         rmse_m=found["rmse_m"] or None,
         median_m=found["median_m"],
         p90_m=found["p90_m"],
         within_m={str(metres): found[str(metres)] for metres in _WITHIN_M},
         label_rmse_m=float(np.sqrt(2 * np.mean(spread_m**2))),
-        intervals=_intervals(apart_m, expected_m, told, walks, table if len(parts) == len(walks) else None, factor),
+        intervals=_intervals(walks, drawn),
+        held_against="labels",
     )
 
 
@@ -134,15 +197,11 @@ def _values(widths: ErrorWidths) -> dict[str, float]:
     }
 
 
-def _intervals(
-    apart_m: FloatArray,
-    expected_m: FloatArray,
-    told: NDArray[np.bool_],
-    walks: list[NDArray[np.int64]],
-    table: FloatArray | None,
-    factor: float,
-) -> dict[str, tuple[float, float] | None]:
-    """Return 95 % intervals: whole walks are drawn with replacement, the labels' spread anew with each draw."""
+def _intervals(walks: list[NDArray[np.int64]], drawn: _Drawn) -> dict[str, tuple[float, float] | None]:
+    """Return 95 % intervals: whole walks are drawn with replacement, and what is assumed anew with each draw.
+
+    `drawn` gives the figures of how often each photo, and each walk, was drawn.
+    """
     names = ("rmse_m", "median_m", "p90_m")
     if len(walks) < _FEWEST_WALKS:
         return dict.fromkeys(names)
@@ -150,13 +209,11 @@ def _intervals(
     samples = []
     for _ in range(_SAMPLES):
         times = np.bincount(rng.integers(0, len(walks), len(walks)), minlength=len(walks)).astype(np.float64)
-        counts = np.zeros(len(apart_m))
+        counts = np.zeros(sum(len(rows) for rows in walks))
         for rows, count in zip(walks, times, strict=True):
             counts[rows] = count
-        drawn = factor if table is None else likeliest_factor(table, times)
-        spread_m = np.where(told, _TOLD_M, drawn * expected_m)
-        widths = error_widths(apart_m, spread_m, counts, rounds=_SAMPLE_ROUNDS)
-        samples.append([_values(widths)[name] for name in names])
+        values = drawn(counts, times, rng)
+        samples.append([values[name] for name in names])
     low, high = np.quantile(np.array(samples), (0.025, 0.975), axis=0)
     return {name: (float(low[k]), float(high[k])) for k, name in enumerate(names)}
 

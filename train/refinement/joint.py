@@ -20,7 +20,7 @@ from img2gps.estimation.drift import Drift
 from img2gps.geo import FloatArray
 from img2gps.walks import evidence_weights
 from train.refinement.matches import Matches
-from train.refinement.posterior import AS_TOLD_M, ErrorModel, LabelledWalk, Positions
+from train.refinement.posterior import AS_TOLD_M, RADIUS_50, ErrorModel, LabelledWalk, Positions
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_matrix
@@ -32,7 +32,7 @@ _FALSE_FROM: Final = 1.75  # of the usual spread of labels: the length c of a ma
 _ROUNDS: Final = 8  # of weighing matches anew
 _ALIKE: Final = 2.0  # so much less matches tell than they would if their errors knew nothing of each other
 _LEAST_STEP_M: Final = 0.3  # what two labels of one moment may differ by
-_RADIUS_50, _RADIUS_90 = 1.1774, 2.1460  # of a round Gaussian, in standard deviations per axis
+_RADIUS_90: Final = 2.1460  # of a round Gaussian, in standard deviations per axis
 _AT_ONCE: Final = 256
 
 
@@ -54,7 +54,7 @@ def joint_positions(walks: Sequence[LabelledWalk], errors: ErrorModel, start: Po
         xy = np.asarray(whole.solve(pull), dtype=np.float64)
     unsure = _factored(springs + _match_springs(matches, weight / _ALIKE, count))
     spread_m = np.sqrt(_diagonal_of_inverse(unsure, count))
-    return dataclasses.replace(start, xy=xy, radius_50_m=_RADIUS_50 * spread_m, radius_90_m=_RADIUS_90 * spread_m)
+    return dataclasses.replace(start, xy=xy, radius_50_m=RADIUS_50 * spread_m, radius_90_m=_RADIUS_90 * spread_m)
 
 
 def _counts(walks: Sequence[LabelledWalk], count: int) -> FloatArray:

@@ -13,10 +13,22 @@ from img2gps.geo import FloatArray
 from img2gps.walks import evidence_weights
 from train.refinement.places import PlaceEvidence
 
-__all__ = ["AS_TOLD_M", "ErrorModel", "LabelledWalk", "Positions", "fitted_error_model", "log_likelihood", "positions"]
+__all__ = [
+    "AS_TOLD_M",
+    "RADIUS_50",
+    "ErrorModel",
+    "LabelledWalk",
+    "Positions",
+    "fitted_error_model",
+    "log_likelihood",
+    "positions",
+]
 
 AS_TOLD_M: Final = 2.0
 """What a person's correction is off by, per axis."""
+
+RADIUS_50: Final = 1.1774
+"""The radius that holds half of a round Gaussian, in standard deviations per axis."""
 
 _GROSS: Final = 0.01  # share of labels that have nothing to do with their place
 _UNSURE: Final = 0.65  # the exponent of a model where it errs: wider than what it says
@@ -88,6 +100,11 @@ class Positions:
     radius_50_m: FloatArray
     radius_90_m: FloatArray
     gross: FloatArray
+
+    @property
+    def spread_m(self) -> FloatArray:
+        """The standard deviations (N,) per axis of round Gaussians with the same radius of 50 %."""
+        return self.radius_50_m / RADIUS_50
 
 
 @dataclasses.dataclass(slots=True)

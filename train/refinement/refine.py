@@ -24,7 +24,7 @@ from train.refinement.posterior import (
     positions,
 )
 
-__all__ = ["Refinement", "Round", "WalkFacts", "refine_photos"]
+__all__ = ["Refinement", "Round", "WalkFacts", "place_photos", "refine_photos"]
 
 _USUAL_M: Final = 6.5  # spread of a phone's error per axis between buildings, where it reports none
 _PER_ACCURACY: Final = 1.51  # a reported accuracy is the radius of 68 %: so many standard deviations per axis
@@ -143,6 +143,24 @@ def refine_photos(
         rounds=tuple(one for one, _ in rounds),
         kept=best + 1,
     )
+
+
+def place_photos(
+    config: ProbeConfig, source: DatasetPhotos, photos: Photos, *, device: str = "auto"
+) -> tuple[Positions, int]:
+    """Return where `photos` were taken by one refinement, and by how many matches between walks.
+
+    Raises UsageError where nothing can be held out.
+    """
+    from train.refinement.evidence import HeldOutModels
+    from train.runtime.devices import pick_device
+
+    facts = WalkFacts.of(source, photos)
+    labels_m = np.stack([photos.east_m, photos.north_m], axis=1)
+    models = HeldOutModels.of(config, source, photos, pick_device(device))
+    places, matches = models.evidence(labels_m, "Placing photos by all walks")
+    found, estimates = _round(photos, facts, places, matches, errors=None)
+    return dataclasses.replace(estimates, xy=_as_told(estimates.xy, labels_m, facts)), found.matches
 
 
 def _as_told(refined_m: FloatArray, labels_m: FloatArray, facts: WalkFacts) -> FloatArray:
