@@ -22,15 +22,17 @@ __all__ = ["with_places"]
 
 _VERSION: Final = 1
 _FEWEST_WALKS: Final = 5  # fewer cannot tell a drift from the place
+_FEWEST_PHOTOS: Final = 100  # fewer share few views
 _LEAST_MATCHES: Final = 0.5  # a photo, on average: fewer do not tie walks together
 _MOST_PHOTOS: Final = 2000  # of more it takes too long for an evaluation
 
 
 def with_places(scores: "pd.DataFrame", dataset: Dataset, *, device: str) -> "pd.DataFrame":
-    """Return scores with the columns `PLACED`: NaN where walks are under five, photos too many, or matches too few."""
+    """Return scores with the columns `PLACED`: NaN where walks, photos or matches are too few, or photos too many."""
     found = np.full((len(scores), len(PLACED)), np.nan)
     source = read_photos(dataset.root)
-    if len(set(source.photos.walk.tolist())) >= _FEWEST_WALKS and len(source.photos) <= _MOST_PHOTOS:
+    enough = len(set(source.photos.walk.tolist())) >= _FEWEST_WALKS
+    if enough and _FEWEST_PHOTOS <= len(source.photos) <= _MOST_PHOTOS:
         places = _places(source, device)
         rows = [source.row_of.get(str(one), -1) for one in scores["id"]]
         known = np.asarray(rows) >= 0

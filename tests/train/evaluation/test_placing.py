@@ -38,12 +38,14 @@ def placer(monkeypatch: pytest.MonkeyPatch, matches: int = 1000) -> Placer:
     return found
 
 
-def dataset_of(root: Path, walks: int = 6) -> Dataset:
-    photos = [
-        make_photo(f"p{number}", 10.0 * number, 0.0, walk=f"w{number % walks}", captured_at=NOON + timedelta(0, number))
-        for number in range(24)
+def dataset_of(root: Path, walks: int = 6, photos: int = 100) -> Dataset:
+    rows = [
+        make_photo(
+            f"p{number}", 2.0 * number - 100, 0.0, walk=f"w{number % walks}", captured_at=NOON + timedelta(0, number)
+        )
+        for number in range(photos)
     ]
-    return make_dataset(root, photos, grouped=True)
+    return make_dataset(root, rows, grouped=True)
 
 
 def scored(dataset: Dataset) -> pd.DataFrame:
@@ -81,12 +83,14 @@ def test_places_are_kept_beside_the_dataset_until_a_label_changes(
     assert changed["placed_east_m"].iloc[0] > first["placed_east_m"].iloc[0] + 5
 
 
-@pytest.mark.parametrize(("walks", "matches", "calls"), [(4, 1000, 0), (6, 11, 1)])
-def test_few_walks_or_few_matches_place_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, walks: int, matches: int, calls: int
+@pytest.mark.parametrize(
+    ("walks", "photos", "matches", "calls"), [(4, 100, 1000, 0), (6, 99, 1000, 0), (6, 100, 49, 1)]
+)
+def test_few_walks_photos_or_matches_place_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, walks: int, photos: int, matches: int, calls: int
 ) -> None:
     asked = placer(monkeypatch, matches)
-    dataset = dataset_of(tmp_path / "ds", walks)
+    dataset = dataset_of(tmp_path / "ds", walks, photos)
     found = with_places(scored(dataset), dataset, device="cpu")
     assert asked.calls == calls
     assert found[PLACED[2]].isna().all()
