@@ -108,7 +108,7 @@ class PackedRows(MutableMapping[Key, Row]):
         for number, (start, chunk) in enumerate(zip(self._starts, self._chunks, strict=True)):
             for name, values in columns.items():
                 place = chunk.column_names.index(name)
-                chunk = chunk.set_column(place, name, values.slice(start, len(chunk)))
+                chunk = chunk.set_column(place, chunk.schema.field(place), values.slice(start, len(chunk)))
             self._chunks[number] = chunk
 
     def sort_by(self, names: Sequence[str]) -> None:
@@ -120,6 +120,7 @@ class PackedRows(MutableMapping[Key, Row]):
         order = pc.sort_indices(table.select(names), sort_keys=[(name, "ascending") for name in names]).to_numpy()
         if np.all(order[1:] > order[:-1]):
             return
+        schema = table.schema
         columns = {name: table.column(name) for name in table.column_names}
         del table
         self._chunks.clear()
@@ -128,7 +129,7 @@ class PackedRows(MutableMapping[Key, Row]):
             column = columns.pop(name)
             whole = column.unify_dictionaries() if pa.types.is_dictionary(column.type) else column
             ordered[name] = whole.combine_chunks().take(pa.array(order))
-        whole_table = pa.table(ordered)
+        whole_table = pa.table(ordered, schema=schema)
         self._starts = list(range(0, len(order), _CHUNK))
         self._chunks = [whole_table.slice(start, _CHUNK) for start in self._starts]
         self._digests, self._alive = self._digests[order], self._alive[order]
@@ -176,6 +177,8 @@ class PackedRows(MutableMapping[Key, Row]):
         """Append rows; chunks that grew to one size are joined, so that few remain."""
         import pyarrow as pa
 
+        if self._chunks:  # a file may say of fewer columns than rows do that they hold no null
+            table = table.cast(self._chunks[0].schema)
         keys = self._packing.keys(table)
         digests = np.array([_digest(key) for key in keys], dtype=self._digests.dtype)
         self._starts.append(len(self._digests))

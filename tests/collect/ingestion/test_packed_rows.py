@@ -17,7 +17,10 @@ from tests.datasets import NOON, four_walks, make_photo
 
 def pack(rows: Mapping[str, int]) -> pa.Table:
     words = pa.array([f"word {value % 3}" for value in rows.values()], pa.string()).dictionary_encode()
-    return pa.table({"key": pa.array(list(rows), pa.string()), "value": list(rows.values()), "word": words})
+    schema = pa.schema(  # a column that holds no null says so, as those of files do
+        [pa.field("key", pa.string()), pa.field("value", pa.int64(), nullable=False), pa.field("word", words.type)]
+    )
+    return pa.table([pa.array(list(rows), pa.string()), pa.array(list(rows.values()), pa.int64()), words], schema=schema)
 
 
 PACKING: Packing[str, int] = Packing(
