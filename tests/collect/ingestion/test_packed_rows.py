@@ -20,7 +20,9 @@ def pack(rows: Mapping[str, int]) -> pa.Table:
     schema = pa.schema(  # a column that holds no null says so, as those of files do
         [pa.field("key", pa.string()), pa.field("value", pa.int64(), nullable=False), pa.field("word", words.type)]
     )
-    return pa.table([pa.array(list(rows), pa.string()), pa.array(list(rows.values()), pa.int64()), words], schema=schema)
+    return pa.table(
+        [pa.array(list(rows), pa.string()), pa.array(list(rows.values()), pa.int64()), words], schema=schema
+    )
 
 
 PACKING: Packing[str, int] = Packing(
