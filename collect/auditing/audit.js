@@ -146,6 +146,7 @@ narrowStart();
 pick("print-walk")?.addEventListener("click", () => {
   pick("show-walk").checked = true;
   document.body.classList.add("print-walk");
+  document.body.style.setProperty("--rows", Math.ceil(stopButtons.length / 3));
   atlas.view.fit();
   atlas.paint();
   window.print();

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 HOSTILE = "</script><script>alert(1)</script>\u202e.jpg"
 SECRET = "edge-of-somebody's-home"
 EDGE_PLACE_M = (107.3, 41.7)  # outside the box of 200 m by 7.3 m
+FOUR_LINES = """() => {
+  for (const words of document.querySelectorAll("[data-stop] .muted")) {
+    words.textContent = "1 of 3 photos, 1 of 2 walks and 1 of 4 headings, 3 m away, by the west door of old Oak Hall";
+  }
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +229,22 @@ def test_it_fits_a_phone(browser: "Browser", report: Report, scheme: str) -> Non
         box_ = page.locator("#panel").bounding_box()
         assert box_
         assert box_["width"] == pytest.approx(390)
+
+
+@pytest.mark.browser
+def test_a_walk_of_as_many_stops_as_there_are_is_printed_on_one_page(browser: "Browser", tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "quad", four_walks(), site=box_site(200.0, 150.0))
+    paint(dataset, four_walks())
+    audit = audit_dataset(dataset)
+    write_report(audit, tmp_path / "report.html", redact=False)
+    assert len(audit.stops) == 24
+    with open_report(browser, tmp_path / "report.html") as page:
+        # the page takes the class away as soon as the dialog has closed
+        page.evaluate("() => { window.print = () => {}; document.body.classList.remove = () => {}; }")
+        page.evaluate(FOUR_LINES)
+        page.click("#print-walk")
+        printed = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
 
 
 @pytest.mark.browser
