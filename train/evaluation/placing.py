@@ -3,11 +3,13 @@
 It depends on the dataset alone, not on the run that is scored, and is kept beside it.
 """
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from img2gps.dataset import Dataset
+from img2gps.errors import Img2GPSError
 from img2gps.geo import FloatArray
 from train.config.presets import preset
 from train.config.schema import ProbeConfig
@@ -28,15 +30,18 @@ _MOST_PHOTOS: Final = 2000  # of more it takes too long for an evaluation
 
 
 def with_places(scores: "pd.DataFrame", dataset: Dataset, *, device: str) -> "pd.DataFrame":
-    """Return scores with the columns `PLACED`: NaN where walks, photos or matches are too few, or photos too many."""
+    """Return scores with the columns `PLACED`.
+
+    They are NaN where walks, photos or matches are too few, photos too many, or photos cannot be placed.
+    """
     found = np.full((len(scores), len(PLACED)), np.nan)
     source = read_photos(dataset.root)
     enough = len(set(source.photos.walk.tolist())) >= _FEWEST_WALKS
     if enough and _FEWEST_PHOTOS <= len(source.photos) <= _MOST_PHOTOS:
-        places = _places(source, device)
-        rows = [source.row_of.get(str(one), -1) for one in scores["id"]]
-        known = np.asarray(rows) >= 0
-        found[known] = places[np.asarray(rows)[known]]
+        rows = np.asarray([source.row_of.get(str(one), -1) for one in scores["id"]])
+        # Scores need no photos: walks that are one group, or a working copy that is gone, must not take them away.
+        with contextlib.suppress(Img2GPSError, OSError):
+            found[rows >= 0] = _places(source, device)[rows[rows >= 0]]
     return scores.assign(**{name: found[:, column] for column, name in enumerate(PLACED)})
 
 

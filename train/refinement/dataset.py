@@ -29,9 +29,9 @@ def refine_dataset(
     """Refine the labels of a dataset by the models of a run and add them to it as its newest refinement.
 
     The run says which: heads of its config are fitted anew without each part of the walks. Photos of val and test have
-    no part in it and keep the position they have. With `dry_run` nothing is fitted or written, and the plan
-    returned. Raises UsageError where the run has no distribution over the site or
-    nothing can be held out, NotFoundError, InvalidDatasetError, InvalidCheckpointError, DatasetLockedError.
+    no part in it and keep the position they have. With `dry_run` nothing is fitted or written, and the plan is
+    returned. Raises UsageError where the run has no distribution over the site or nothing can be held out,
+    NotFoundError, InvalidDatasetError, InvalidCheckpointError, DatasetLockedError.
     """
     folder, config = _opened(run)
     use_threads(config.threads)

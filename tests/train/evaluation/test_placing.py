@@ -9,6 +9,7 @@ import pytest
 
 from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset
+from img2gps.errors import NotFoundError, UsageError
 from tests.datasets import NOON, make_dataset, make_photo
 from train.data.training_data import DatasetPhotos, Photos
 from train.evaluation.placing import with_places
@@ -94,3 +95,25 @@ def test_few_walks_photos_or_matches_place_nothing(
     found = with_places(scored(dataset), dataset, device="cpu")
     assert asked.calls == calls
     assert found[PLACED[2]].isna().all()
+
+
+@pytest.mark.parametrize(
+    "error", [UsageError("One group."), NotFoundError("No such photo."), OSError(5, "Input/output")]
+)
+def test_where_photos_cannot_be_placed_the_scores_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refused(*_args: object, **_kwargs: object) -> None:
+        raise error
+
+    monkeypatch.setattr("train.refinement.refine.place_photos", refused)
+    dataset = dataset_of(tmp_path / "ds")
+    scores = scored(dataset)
+    found = with_places(scores, dataset, device="cpu")
+    assert found["id"].tolist() == scores["id"].tolist()
+    assert found[list(PLACED)].isna().all().all()
+
+
+def test_photos_without_a_working_copy_are_not_placed(tmp_path: Path) -> None:
+    dataset = dataset_of(tmp_path / "ds")
+    assert with_places(scored(dataset), dataset, device="cpu")[list(PLACED)].isna().all().all()
