@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -166,14 +166,10 @@ def _made_up(sample: Photo, number: int) -> Photo:
         lon=EAST_CAMPUS[0] + float(place[0]),
         lat=EAST_CAMPUS[1] + float(place[1]) + step * 1e-5,
         phash=digest[:16],
-        device=hashlib.sha256(b"%d" % (walk % 1000)).hexdigest(),
-        captured_at=moment,
-        gps_at=moment,
+        device=hashlib.sha256(b"%d" % (walk % 1000)).hexdigest()[:16],
+        captured_at=moment.astimezone(UTC),
+        gps_at=moment.astimezone(UTC),
         clock_local=moment.replace(tzinfo=None).isoformat(),
-        clock_offset_min=0,
-        utc_offset_min=0,
-        time_source="gps",
-        fix_age_s=0.0,
     )
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "floats_of",
     "group_names",
     "group_of_its_own",
+    "groups_of_their_own",
     "manifest_table",
     "micros_of",
     "pack_groups",
@@ -37,6 +38,13 @@ _OWN: Final = frozenset({"id", "photo_sha256", "file_name", "phash", "source_nam
 def group_of_its_own(photo_id: str) -> str:
     """Return the name of the group whose earliest photo is this one."""
     return f"g-{photo_id[:_GROUP_DIGITS]}"
+
+
+def groups_of_their_own(ids: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    """Return the names of `group_of_its_own` for a column of ids."""
+    import pyarrow.compute as pc
+
+    return pc.binary_join_element_wise("g", pc.utf8_slice_codeunits(ids, 0, _GROUP_DIGITS), "-")
 
 
 def pack_table(table: "pa.Table") -> "pa.Table":
@@ -55,7 +63,7 @@ def pack_table(table: "pa.Table") -> "pa.Table":
         if column.kind == "strings":
             values = pc.binary_join(values, ",")
         if column.name in implied:
-            values = pc.if_else(pc.equal(values, implied[column.name]), pa.scalar(None, pa.string()), values)
+            values = _without(values, implied[column.name])
         shared = column.kind in ("string", "strings") and column.name not in _OWN
         packed[column.name] = values.dictionary_encode() if shared else values
     return pa.table(packed)
@@ -89,24 +97,32 @@ def _implied(ids: "pa.ChunkedArray") -> "dict[str, pa.ChunkedArray]":
     folder = pc.binary_join_element_wise("photos", pc.utf8_slice_codeunits(ids, 0, 2), ids, "/")
     return {
         "file_name": pc.binary_join_element_wise(folder, "jpg", "."),
-        "group": pc.binary_join_element_wise("g", pc.utf8_slice_codeunits(ids, 0, _GROUP_DIGITS), "-"),
+        "group": groups_of_their_own(ids),
     }
+
+
+def _without(values: "pa.ChunkedArray", implied: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    """Return the texts, null where they are the implied ones; these are not kept behind the nulls either."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = np.arange(len(values))
+    is_implied = pc.fill_null(pc.equal(values, implied), fill_value=False)
+    return values.take(pa.array(rows, mask=is_implied.to_numpy()))
 
 
 def group_names(packed: "pa.Table") -> "pa.ChunkedArray":
     """Return the names of the groups of the rows of a packed table, which leaves out those that follow from ids."""
     import pyarrow.compute as pc
 
-    return pc.coalesce(packed.column("group"), _implied(packed.column("id"))["group"])
+    return pc.coalesce(packed.column("group"), groups_of_their_own(packed.column("id")))
 
 
 def pack_groups(packed: "pa.Table", names: "pa.Array") -> "pa.ChunkedArray":
     """Return what a packed table with these ids holds of groups of these names."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    implied = _implied(packed.column("id"))["group"]
-    return pc.if_else(pc.equal(pa.chunked_array([names]), implied), pa.scalar(None, pa.string()), names)
+    return _without(pa.chunked_array([names]), groups_of_their_own(packed.column("id")))
 
 
 def _lists(joined: "pa.ChunkedArray") -> "pa.Array":

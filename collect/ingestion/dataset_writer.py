@@ -13,10 +13,11 @@ Order of writes of a commit (docs/reference/ingest-rules.md says why):
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from collect.ingestion.digest_set import DigestSet
 from collect.ingestion.log import finished_ingests
 from collect.ingestion.outside import check_shrinking, read_outside, write_outside
 from collect.ingestion.packed_rows import PackedRows, Packing
@@ -136,15 +137,14 @@ class DatasetWriter:
         """The accepted photos, by id."""
         return MappingProxyType(self._photos)
 
-    def packed_photos(self, ids: Collection[str]) -> "pa.Table":
+    def packed_photos(self, ids: DigestSet) -> "pa.Table":
         """Return the photos of these ids, packed into columns (`img2gps.photo_columns`)."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         packed = self._photos.table()
         if len(ids) == len(packed):
             return packed
-        return packed.filter(pc.is_in(packed.column("id"), pa.array(list(ids), pa.string())))
+        return packed.filter(pa.array(self._photos.among(ids)))
 
     @property
     def rejected(self) -> Mapping[str, RejectedFile]:

@@ -21,15 +21,16 @@ def match_labels(files: Sequence[FoundFile], labels: Sequence[Labels], outcomes:
 
     Of several label files, the later one stands before the earlier. What a person should know goes to `outcomes`.
     """
+    if not labels:
+        return [None] * len(files)
     regular = [file for file in files if file.obstacle is None and file.unlistable is None]
     named = [NamedFile(name=file.name, size=file.size, path=file.path, stored=file.stored) for file in regular]
     merged: list[LabelRow | None] = [None] * len(named)
-    if labels:
-        outcomes.unused_labels = []
+    outcomes.unused_labels = []
     for table in labels:
         found, notes = table.match(named)
         outcomes.notes += [*table.notes, *table.rounding_notes(), *notes]
-        outcomes.unused_labels = [*(outcomes.unused_labels or []), *table.unused(found)]
+        outcomes.unused_labels += table.unused(found)
         for number, label in enumerate(found):
             earlier = merged[number]
             merged[number], contradict = merge_labels(earlier, label)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from collect.ingestion.dataset_writer import DatasetWriter
+from collect.ingestion.digest_set import DigestSet
 from collect.ingestion.outcomes import Outcomes
 from collect.ingestion.photo_reader import FileTask, Reading, Skipped
 from collect.ingestion.sources import SeenSource
@@ -43,8 +44,8 @@ class Intake:
         self._outcomes = outcomes
         self._ingest = ingest
         self._started = started
-        self._seen: set[str] = set()
-        self._accepted: set[str] = set()
+        self._seen = DigestSet()
+        self._accepted = DigestSet()
         self._superseded: set[str] = set()
         self._lost_rows: list[Labelled] = []
         self._labels_differ = 0

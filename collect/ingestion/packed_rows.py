@@ -1,12 +1,14 @@
 """Rows by key, packed into columns: what a coordinator remembers of a million photos without an object for each."""
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence, ValuesView
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+
+from collect.ingestion.digest_set import DigestSet, digest_of, digests_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,8 +20,8 @@ Row = TypeVar("Row")
 
 _RECENT: Final = 4096
 _CHUNK: Final = 1 << 17
+_LATE: Final = 1 << 15
 _BLOCK: Final = 2048
-_DIGEST_BYTES: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class PackedRows(MutableMapping[Key, Row]):
         self._recent: dict[Key, Row] = {}
         self._chunks: list[pa.Table] = []
         self._starts: list[int] = []
-        self._digests = np.empty(0, dtype=f"S{_DIGEST_BYTES}")
+        self._digests = digests_of([])
         self._alive = np.empty(0, dtype=np.bool_)
         self._order = np.empty(0, dtype=np.int64)  # of the digests that are sorted: the first of all
         self._late: dict[Key, int] = {}  # the rows behind those
@@ -103,6 +105,10 @@ class PackedRows(MutableMapping[Key, Row]):
             self._compact()
         return pa.concat_tables(self._chunks) if self._chunks else self._packing.pack({})
 
+    def among(self, keys: DigestSet) -> NDArray[np.bool_]:
+        """Return which rows of `table` have keys of a set, shape (N,)."""
+        return keys.holds(self._digests)
+
     def replace_columns(self, columns: "Mapping[str, pa.Array | pa.ChunkedArray]") -> None:
         """Replace columns of all rows, those of `table`, by others of the same lengths and types."""
         for number, (start, chunk) in enumerate(zip(self._starts, self._chunks, strict=True)):
@@ -148,7 +154,7 @@ class PackedRows(MutableMapping[Key, Row]):
         """Return the number of the packed row of a key, None where there is none."""
         row = self._late.get(key)  # type: ignore[call-overload]
         if row is None and len(self._order):
-            digest = np.array(_digest(key), dtype=self._digests.dtype)
+            digest = np.array(digest_of(key), dtype=self._digests.dtype)
             place = int(np.searchsorted(self._digests[: len(self._order)], digest, sorter=self._order))
             if place < len(self._order) and self._digests[self._order[place]] == digest:
                 row = int(self._order[place])
@@ -170,7 +176,7 @@ class PackedRows(MutableMapping[Key, Row]):
         self._append(self._packing.pack(self._recent))
         self._late.update({key: first + number for number, key in enumerate(self._recent)})
         self._recent.clear()
-        if len(self._late) > max(_CHUNK, len(self._order) // 8):
+        if len(self._late) > max(_LATE, len(self._order) // 8):
             self._sort_digests()
 
     def _append(self, table: "pa.Table") -> None:
@@ -179,8 +185,7 @@ class PackedRows(MutableMapping[Key, Row]):
 
         if self._chunks:  # a file may say of fewer columns than rows do that they hold no null
             table = table.cast(self._chunks[0].schema)
-        keys = self._packing.keys(table)
-        digests = np.array([_digest(key) for key in keys], dtype=self._digests.dtype)
+        digests = digests_of(self._packing.keys(table))
         self._starts.append(len(self._digests))
         self._chunks.append(table)
         self._digests = np.concatenate([self._digests, digests])
@@ -219,9 +224,3 @@ class _Unpacked(ValuesView[Row]):
 
     def __iter__(self) -> Iterator[Row]:
         return self._mapping.unpacked()
-
-
-def _digest(key: object) -> bytes:
-    """Return what a key is found by; 128 bits of a cryptographic hash meet in no two."""
-    content = key if isinstance(key, bytes) else str(key).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest().rstrip(b"\0")  # as an array gives it back

@@ -83,8 +83,9 @@ def pairs_by_name(packed: "pa.Table", order: NDArray[np.int64]) -> Pairs:
 
 def _of_one_name(names: "pa.ChunkedArray", order: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the rows, rising, whose plain name others have, too: by a number for each, which takes less memory."""
-    numbers = [hash(plain_name(name)[0]) for chunk in names.chunks for name in chunk.to_pylist()]
-    _, inverse, counts = np.unique(np.array(numbers, dtype=np.int64), return_inverse=True, return_counts=True)
+    every = (hash(plain_name(name)[0]) for chunk in names.chunks for name in chunk.to_pylist())
+    numbers = np.fromiter(every, dtype=np.int64, count=len(names))
+    _, inverse, counts = np.unique(numbers, return_inverse=True, return_counts=True)
     return np.flatnonzero(counts[inverse][order] > 1)
 
 

@@ -16,18 +16,18 @@ All of it is computed from the set of photos alone (their order never matters) a
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collect.splits.copies_by_name import pairs_by_name
-from collect.splits.near_duplicates import Pairs, near_duplicate_pairs, parse_hashes
+from collect.splits.near_duplicates import Pairs, hashes_of, near_duplicate_links
 from img2gps.geo import FloatArray, geocentric_m
 from img2gps.manifest import pack_photos
-from img2gps.photo_columns import codes_of, group_of_its_own, micros_of, ranks_of
+from img2gps.photo_columns import group_of_its_own, groups_of_their_own, micros_of, ranks_of
 from img2gps.types import Photo
 from img2gps.walks import walk_numbers
 
@@ -87,12 +87,10 @@ def groups_of(packed: "pa.Table", *, walks_only: bool = False) -> Groups:
     points_m = geocentric_m(packed.column("lon").to_numpy(), packed.column("lat").to_numpy())[timeline.order]
     bursts = _burst_numbers(timeline.walks, timeline.seconds, points_m)
     numbers = _group_numbers(packed, timeline, bursts, points_m)
-    burst_names = _burst_names(timeline, bursts, walk_names)
-    group_names = _group_names(timeline, numbers)
     return Groups(
         walk=walk,
-        burst=pa.array(burst_names, pa.string()).take(pa.array(bursts[place])),
-        group=pa.array(group_names, pa.string()).take(pa.array(numbers[place])),
+        burst=_burst_names(timeline, bursts, walk_names).take(pa.array(bursts[place])),
+        group=_group_names(timeline, numbers).take(pa.array(numbers[place])),
     )
 
 
@@ -111,9 +109,11 @@ class _Timeline:
     walks: Numbers
     ranks: Numbers
 
-    def value(self, name: str, place: int) -> str:
-        """Return the text of a column in one row."""
-        return str(self.packed.column(name)[int(self.order[place])].as_py())
+    def rows(self, places: Numbers, *names: str) -> "pa.Table":
+        """Return columns of some rows, which are given by their places in the timeline."""
+        import pyarrow as pa
+
+        return self.packed.select(names).take(pa.array(self.order[places]))
 
 
 def _timeline(packed: "pa.Table") -> _Timeline:
@@ -213,13 +213,12 @@ def _seconds(photo: Photo) -> float:
 def _burst_numbers(walks: Numbers, seconds: FloatArray, points_m: FloatArray) -> Numbers:
     """Return a number per photo, in timeline order; it goes up where a new burst starts."""
     quick = np.concatenate([[False], (np.diff(seconds) <= BURST_GAP_S) & (np.diff(walks) == 0)])
-    numbers = np.zeros(len(walks), dtype=np.int64)
-    first = 0
-    for row in range(1, len(walks)):
-        joins = quick[row] and np.linalg.norm(points_m[row] - points_m[first]) <= BURST_EXTENT_M
-        first = first if joins else row
-        numbers[row] = numbers[row - 1] + (not joins)
-    return numbers
+    starts = ~quick
+    first = -1
+    for row in np.flatnonzero(quick).tolist():
+        first = row - 1 if starts[row - 1] else first
+        starts[row] = math.dist(points_m[row], points_m[first]) > BURST_EXTENT_M
+    return np.cumsum(starts) - 1
 
 
 def _group_numbers(packed: "pa.Table", timeline: _Timeline, bursts: Numbers, points_m: FloatArray) -> Numbers:
@@ -227,9 +226,7 @@ def _group_numbers(packed: "pa.Table", timeline: _Timeline, bursts: Numbers, poi
     from scipy.sparse.csgraph import connected_components
 
     order, walks, size = timeline.order, timeline.walks, len(packed)
-    codes, words = codes_of(packed.column("phash"))
-    hashes = parse_hashes(words)[codes][order]
-    near = near_duplicate_pairs(hashes, walks, points_m)
+    near = near_duplicate_links(hashes_of(packed.column("phash"))[order], walks, points_m)
     edges = np.concatenate([_chain(bursts), _same_places(packed, timeline), near, pairs_by_name(packed, order)])
     graph = coo_matrix((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), shape=(size, size))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
@@ -254,43 +251,46 @@ def _chain(keys: Numbers) -> Pairs:
 
 
 def _walk_names(timeline: _Timeline) -> list[str]:
-    starts = np.unique(timeline.walks, return_index=True)[1].tolist()
-    names = [_walk_name(timeline, start, _DEVICE_CHARS) for start in starts]
+    starts = np.unique(timeline.walks, return_index=True)[1]
+    first = timeline.rows(starts, "device", "captured_at", "clock_local", "utc_offset_min").to_pylist()
+    kinds = [
+        (math.isnan(seconds), zoneless)
+        for seconds, zoneless in zip(timeline.seconds[starts].tolist(), timeline.zoneless[starts].tolist(), strict=True)
+    ]
+    names = [_walk_name(row, *kind, row["device"][:_DEVICE_CHARS]) for row, kind in zip(first, kinds, strict=True)]
     # Devices that share their first characters and the second in which they started are told apart by all of them.
     doubled = {name for name, count in Counter(names).items() if count > 1}
     return [
-        _walk_name(timeline, start, None) if name in doubled else name
-        for start, name in zip(starts, names, strict=True)
+        _walk_name(row, *kind, row["device"]) if name in doubled else name
+        for row, kind, name in zip(first, kinds, names, strict=True)
     ]
 
 
-def _walk_name(timeline: _Timeline, first: int, device_chars: int | None) -> str:
-    device = timeline.value("device", first)[:device_chars] or "unknown"
-    if math.isnan(timeline.seconds[first]):
+def _walk_name(first: Mapping[str, Any], untimed: bool, zoneless: bool, device: str) -> str:
+    device = device or "unknown"
+    if untimed:
         return f"untimed-{device}"
-    row = timeline.packed.slice(int(timeline.order[first]), 1)
-    [moment], [clock], [offset_min] = (
-        row.column(name).to_pylist() for name in ("captured_at", "clock_local", "utc_offset_min")
-    )
-    local = (datetime.fromisoformat(clock) if moment is None else moment) + timedelta(minutes=offset_min or 0)
-    name = f"{local:%Y%m%d-%H%M%S}-{device}"
-    return f"clock-{name}" if timeline.zoneless[first] else name
+    moment: datetime | None = first["captured_at"]
+    local = datetime.fromisoformat(first["clock_local"]) if moment is None else moment
+    name = f"{local + timedelta(minutes=first['utc_offset_min'] or 0):%Y%m%d-%H%M%S}-{device}"
+    return f"clock-{name}" if zoneless else name
 
 
-def _burst_names(timeline: _Timeline, bursts: Numbers, walk_names: list[str]) -> list[str | None]:
-    """Return the name of each burst by its number, None for one of a single photo."""
-    _, starts, counts = np.unique(bursts, return_index=True, return_counts=True)
-    return [
-        f"{walk_names[timeline.walks[start]]}-{timeline.value('id', start)[:_BURST_CHARS]}" if count > 1 else None
-        for start, count in zip(starts.tolist(), counts.tolist(), strict=True)
-    ]
-
-
-def _group_names(timeline: _Timeline, groups: Numbers) -> list[str]:
-    """Return the name of each group by its number."""
+def _burst_names(timeline: _Timeline, bursts: Numbers, walk_names: list[str]) -> "pa.Array":
+    """Return the name of each burst by its number, null for one of a single photo."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    _, starts, counts = np.unique(bursts, return_index=True, return_counts=True)
+    several = starts[counts > 1]
+    ids = timeline.rows(several, "id").column("id").combine_chunks()
+    walks = pa.array(walk_names, pa.string()).take(pa.array(timeline.walks[several]))
+    names = pc.binary_join_element_wise(walks, pc.utf8_slice_codeunits(ids, 0, _BURST_CHARS), "-")
+    return names.take(pa.array(np.cumsum(counts > 1) - 1, mask=counts == 1))
+
+
+def _group_names(timeline: _Timeline, groups: Numbers) -> "pa.Array":
+    """Return the name of each group by its number."""
     earliest_first = np.lexsort((timeline.ranks, np.nan_to_num(timeline.seconds, nan=np.inf)))
     _, starts = np.unique(groups[earliest_first], return_index=True)
-    rows = pa.array(timeline.order[earliest_first[starts]])
-    return [group_of_its_own(photo_id) for photo_id in timeline.packed.column("id").take(rows).to_pylist()]
+    return groups_of_their_own(timeline.rows(earliest_first[starts], "id").column("id")).combine_chunks()

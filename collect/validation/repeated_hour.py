@@ -31,8 +31,10 @@ def later_passes(rows: Sequence[Row], zone: ZoneInfo) -> tuple[set[int], set[int
     counts_up = all(before <= after for before, after in pairwise(certain))
     later = {row for row in repeated if _is_later_by_gps(rows[row], zone)}
     if counts_up:
+        places = {row: place for place, row in enumerate(order)}
         for chain in _chains(order, rows, repeated):
-            if not any(rows[row][2] for row in chain) and _is_later(chain, order, rows, zone, later, repeated):
+            ends = places[chain[0]], places[chain[-1]]
+            if not any(rows[row][2] for row in chain) and _is_later(ends, order, rows, zone, later, repeated):
                 later.update(chain)
     return later, repeated
 
@@ -75,10 +77,16 @@ def _chains(order: Sequence[int], rows: Sequence[Row], repeated: set[int]) -> li
 
 
 def _is_later(
-    chain: Sequence[int], order: Sequence[int], rows: Sequence[Row], zone: ZoneInfo, later: set[int], repeated: set[int]
+    ends: tuple[int, int],
+    order: Sequence[int],
+    rows: Sequence[Row],
+    zone: ZoneInfo,
+    later: set[int],
+    repeated: set[int],
 ) -> bool:
-    start, end = order.index(chain[0]), order.index(chain[-1])
-    begins = _utc(rows[chain[0]][1], zone, 0)
+    """Return whether a chain, by its first and last place in order, is of the second pass."""
+    start, end = ends
+    begins = _utc(rows[order[start]][1], zone, 0)
     if start > 0:
         before = order[start - 1]
         gap_s = (begins - _utc(rows[before][1], zone, int(before in later))).total_seconds()
@@ -87,6 +95,6 @@ def _is_later(
         if gap_s <= WALK_GAP_S:
             return False
     if end + 1 < len(order) and order[end + 1] not in repeated:
-        gap_s = (_utc(rows[order[end + 1]][1], zone, 0) - _utc(rows[chain[-1]][1], zone, 1)).total_seconds()
+        gap_s = (_utc(rows[order[end + 1]][1], zone, 0) - _utc(rows[order[end]][1], zone, 1)).total_seconds()
         return 0 <= gap_s <= WALK_GAP_S
     return False

@@ -34,7 +34,7 @@ PACKING: Packing[str, int] = Packing(
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("_RECENT", 4), ("_CHUNK", 16), ("_BLOCK", 3)):
+    for name, value in (("_RECENT", 4), ("_CHUNK", 16), ("_BLOCK", 3), ("_LATE", 16)):
         monkeypatch.setattr(packed_rows, name, value)
 
 

@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from collect.splits import near_duplicates
 from collect.splits.groups import assign_groups
-from collect.splits.near_duplicates import alike_pairs, near_duplicate_pairs, parse_hashes
+from collect.splits.near_duplicates import (
+    alike_pairs,
+    is_informative,
+    near_duplicate_links,
+    near_duplicate_pairs,
+    parse_hashes,
+)
 from img2gps.types import Photo
 from tests.datasets import NOON, line, make_photo, make_walk
 
@@ -148,6 +156,45 @@ def test_whatever_blocks_agree_the_pairs_are_those_of_comparing_all(seed: int, w
     expected = np.argwhere(np.triu(differ <= max_bits, k=1)).tolist()
     found = np.concatenate([*alike_pairs(hashes, max_bits=max_bits, whole=whole), np.empty((0, 2), dtype=np.int64)])
     assert sorted(found.tolist()) == expected
+
+
+@pytest.mark.parametrize("long_run", [1, 4, 64])
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10_000))
+def test_links_connect_what_all_pairs_connect_and_no_more_are_kept_than_that_takes(seed: int, long_run: int) -> None:
+    rng = np.random.default_rng(seed)
+    scenes = rng.integers(0, 1 << 63, 3, dtype=np.uint64)
+    one, hashes = np.uint64(1), scenes[rng.integers(0, 3, 150)]
+    for _ in range(int(rng.integers(1, 6))):
+        hashes = hashes ^ (one << rng.integers(0, 64, 150, dtype=np.uint64))
+    walks, points_m = rng.integers(0, 20, 150), rng.uniform(-40, 40, (150, 3)) + 4e6
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near_duplicates, "_LONG_RUN", long_run)
+        links = near_duplicate_links(hashes, walks, points_m)
+    assert components(150, links) == components(150, near_duplicate_pairs(hashes, walks, points_m))
+    assert len(links) == 150 - len(set(components(150, links)))
+
+
+def components(count: int, pairs: NDArray[np.int64]) -> list[int]:
+    """Return the least row that each row is connected with."""
+    least = list(range(count))
+    for _ in range(count):
+        before = list(least)
+        for first, second in pairs.tolist():
+            least[first] = least[second] = min(least[first], least[second])
+        if least == before:
+            break
+    return least
+
+
+def test_ten_thousand_photos_of_one_view_are_connected_without_comparing_all() -> None:
+    rng = np.random.default_rng(0)
+    one, hashes = np.uint64(1), np.full(10_000, 0x0123456789ABCDEF, dtype=np.uint64)
+    for _ in range(3):
+        hashes ^= one << rng.integers(0, 64, 10_000, dtype=np.uint64)
+    links = near_duplicate_links(hashes, np.arange(10_000), rng.uniform(0, 10, (10_000, 3)))
+    told = np.flatnonzero(is_informative(hashes))
+    assert len(links) == len(told) - 1
 
 
 def test_many_hashes_take_more_blocks_and_lose_no_pair() -> None:
