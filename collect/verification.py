@@ -13,7 +13,7 @@ from img2gps.basemap.file import basemap_of
 from img2gps.corrections import file_text, is_end_whole, read_corrections
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
-from img2gps.files import TEMPORARY_PREFIX, read_json_lines, sha256_file
+from img2gps.files import TEMPORARY_PREFIX, read_json_lines
 from img2gps.forgotten import read_forgotten
 from img2gps.manifest import ManifestInfo, inspect_table, is_info_intact, photos_of, rows_digest
 from img2gps.progress import track
@@ -234,14 +234,12 @@ def _rows(photos: Sequence[Photo]) -> Iterator[Problem]:
 
 
 def _working_copies(dataset: Dataset, photos: Sequence[Photo]) -> Iterator[Problem]:
-    for photo in track(photos, "Hashing working copies", len(photos)):
-        if not _ID.fullmatch(photo.id):
-            continue
-        path = dataset.photo_path(photo.id)
+    named = [photo for photo in photos if _ID.fullmatch(photo.id)]
+    digests = dataset.copies.digests([photo.id for photo in named])
+    for photo, digest in track(zip(named, digests, strict=True), "Hashing working copies", len(named)):
         where = f"photos/{photo.id[:2]}/{photo.id}.jpg"
-        try:
-            digest = sha256_file(path)
-        except OSError as error:
+        if isinstance(digest, OSError):
+            error = digest
             what = f"{error.strerror}: ingest {safe_text(photo.source_name)} with --rehash"
             yield Problem(where=where, what=what, remedy=f"ingest {safe_text(photo.source_name)} with --rehash")
             continue
@@ -254,7 +252,7 @@ def _working_copies(dataset: Dataset, photos: Sequence[Photo]) -> Iterator[Probl
 def _orphans(dataset: Dataset, photos: Sequence[Photo]) -> list[str]:
     """Return what a killed ingest left: copies without a row, temporary files, a polygon that waits."""
     named = {photo.file_name for photo in photos}
-    stored = [path.relative_to(dataset.root) for path in dataset.photos_path.glob("*/*")]
+    stored = [Path("photos", name) for name in dataset.copies.names()]
     loose = [path.relative_to(dataset.root) for path in dataset.root.glob(f"{TEMPORARY_PREFIX}*")]
     loose += [path.relative_to(dataset.root) for path in dataset.root.glob("site.next.geojson")]
     return [safe_path(path) for path in sorted([*stored, *loose]) if path.as_posix() not in named]

@@ -20,6 +20,7 @@ from img2gps.refined import read_refinement
 from img2gps.site import Site, read_site
 from img2gps.site_file import is_edited
 from img2gps.text import format_count, safe_path, shell_path
+from img2gps.working_copies import FolderCopies, WorkingCopies, copies_of
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -35,6 +36,11 @@ class Dataset:
     """A dataset folder (see docs/explanation/architecture.md for what each file is)."""
 
     root: Path
+    copies: WorkingCopies = dataclasses.field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Look where the working copies lie. Raises InvalidDatasetError where that is not told."""
+        object.__setattr__(self, "copies", copies_of(self.root))
 
     def __fspath__(self) -> str:
         """Return the folder: what takes a path takes this, too."""
@@ -84,8 +90,8 @@ class Dataset:
 
     @property
     def photos_path(self) -> Path:
-        """The working copies."""
-        return self.root / "photos"
+        """The folder of the working copies; empty or absent where they lie in an object store."""
+        return self.copies.root if isinstance(self.copies, FolderCopies) else self.root / "photos"
 
     @property
     def ingests_path(self) -> Path:
@@ -118,8 +124,12 @@ class Dataset:
         return self.root / "audit"
 
     def photo_path(self, photo_id: str) -> Path:
-        """Return where the working copy of a photo lies."""
-        return self.photos_path / photo_id[:2] / f"{photo_id}.jpg"
+        """Return where the working copy of a photo lies; one in an object store is fetched when it is opened."""
+        return self.copies.path(photo_id)
+
+    def photo_paths(self, ids: Iterable[str]) -> list[Path]:
+        """Return where the working copies of photos lie; from an object store many are fetched at once."""
+        return self.copies.paths(map(str, ids))
 
     def site(self) -> Site:
         """Return the site. Raises InvalidDatasetError where its file is damaged."""
@@ -153,7 +163,7 @@ class Dataset:
 
     def changed_copies(self, ids: Iterable[str], photo_sha256s: Iterable[str]) -> list[Path]:
         """Return the working copies whose bytes are not those of the manifest; missing ones are not among them."""
-        digests = {self.photo_path(str(one)): str(digest) for one, digest in zip(ids, photo_sha256s, strict=True)}
+        digests = dict(zip(self.photo_paths(ids), map(str, photo_sha256s), strict=True))
         return [path for path, digest in digests.items() if path.is_file() and sha256_file(path) != digest]
 
     def tell_changed_copies(self, ids: Iterable[str], photo_sha256s: Iterable[str]) -> None:

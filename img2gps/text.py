@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 import unicodedata
+from pathlib import PurePath
 
 __all__ = [
     *("escape_text", "format_count", "format_duration", "join_words", "safe_path", "safe_text", "shell_path"),
@@ -74,14 +75,19 @@ def _unescaped(found: re.Match[str]) -> str:
 
 def safe_path(path: "str | bytes | os.PathLike[str]", *, limit: int = 300) -> str:
     """Return a path as safe text; bytes that are not UTF-8 show as escapes."""
-    return safe_text(os.fsdecode(path), limit=limit)
+    return safe_text(_text_of(path), limit=limit)
 
 
 def shell_path(path: "str | bytes | os.PathLike[str]") -> str:
     """Return a path as a word of a command to type: quoted where a shell needs it, and safe text."""
-    name = os.fsdecode(path)
+    name = _text_of(path)
     # A name that begins with a sign would be taken for an option.
     return safe_path(shlex.quote(f"./{name}" if name.startswith((*_FORMULA_STARTS, "~")) else name))
+
+
+def _text_of(path: "str | bytes | os.PathLike[str]") -> str:
+    # the path of a stored photo is a file of this machine to `os`, and its address to people
+    return str(path) if isinstance(path, PurePath) else os.fsdecode(path)
 
 
 def _escape(char: str) -> str:

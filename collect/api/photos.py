@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from collect.api.arguments import DatasetOrPath, Paths, Places, as_paths, as_places, root_of
-from img2gps.address import Place
+from img2gps.address import Place, place_of
 from img2gps.errors import MissingSiteError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def ingest(
     gpx: Places = (),
     clock_offset_s: float | Literal["auto"] = 0.0,
     max_accuracy_m: float | None = None,
+    copies: str | Place | None = None,
     short_side_px: int | None = None,
     jobs: int = 1,
     timeout_s: float = 60.0,
@@ -41,11 +42,12 @@ def ingest(
     is a packaged name or a file with a polygon. A new dataset needs one; in an older one it changes the polygon.
     `allow_shrink` lets a new polygon leave over a tenth of the photos outside. `labels` and `gpx` are tables and tracks
     with positions. `clock_offset_s` is added to the camera's clock for tracks; ``"auto"`` finds it. `max_accuracy_m`
-    rejects positions with a worse reported accuracy. `short_side_px` is that of the working copies (512 in a new
-    dataset). `jobs` is the number of worker processes, `timeout_s` what one file may take. `cluster`
-    names other machines to read on, such as ``"tcp://10.0.0.1:8786"``. `rehash` also reads files that look unchanged;
-    `include_hidden` includes trash, thumbnails and unfinished files. `keep_positions` writes exact
-    positions off the site to rejected.csv. `dry_run` writes nothing. ingests.jsonl keeps `command` as what was run.
+    rejects positions with a worse reported accuracy. `copies` is where a new dataset keeps its working copies, if not
+    in its folder: another folder, or an object store (``s3://bucket/copies``). `short_side_px` is that of the working
+    copies (512 in a new dataset). `jobs` is the number of worker processes, `timeout_s` what one file may take.
+    `cluster` names other machines to read on, such as ``"tcp://10.0.0.1:8786"``. `rehash` also reads files that look
+    unchanged; `include_hidden` includes trash, thumbnails and unfinished files. `keep_positions` writes exact positions
+    off the site to rejected.csv. `dry_run` writes nothing. ingests.jsonl keeps `command` as what was run.
     Raises NotFoundError, UsageError, InvalidDatasetError, DatasetLockedError, and the OSError of a disk that is full.
 
         >>> from collect import ingest
@@ -61,6 +63,7 @@ def ingest(
     options = IngestOptions(
         clock_offset_s=clock_offset_s,
         max_accuracy_m=max_accuracy_m,
+        copies=place_of(copies) if copies is not None else None,
         short_side_px=short_side_px,
         jobs=jobs,
         timeout_s=timeout_s,

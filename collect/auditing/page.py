@@ -58,7 +58,7 @@ def write_report(audit: AuditResult, path: Path, *, redact: bool = False, paths:
     frame, site = audit.frame, audit.site
     pictures = Thumbnails(images=[None] * len(frame), note="Redacted: no thumbnails, positions by cell, times by hour.")
     if not redact:
-        pictures = make_thumbnails([audit.dataset.photo_path(str(photo_id)) for photo_id in frame["id"]])
+        pictures = make_thumbnails(audit.dataset.photo_paths(frame["id"]))
     data = report_data(audit, redact=redact, thumbnails=pictures.images)
     given = audit.buildings if audit.basemap is None else None  # the map shows its own
     data["site"] = backdrop(site, given, paths, basemap=audit.basemap)

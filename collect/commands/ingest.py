@@ -36,6 +36,13 @@ img2gps ingest s3://bucket/walks quad --cluster tcp://10.0.0.1:8786""",
 )
 @reading_options
 @cluster_option
+@click.option(
+    "--photos",
+    "copies",
+    type=PLACE,
+    metavar="FOLDER|ADDRESS",
+    help="Where a new dataset keeps its working copies: a shared folder or an object store [default: DATASET/photos].",
+)
 @click.option("--short-side", type=click.IntRange(min=64), help="Pixels of the working copies [default: 512].")
 @click.option("--rehash", is_flag=True, help="Read every file, including those that look unchanged.")
 @click.option("--allow-shrink", is_flag=True, help="Let a new --site leave over a tenth of the photos outside.")
@@ -60,6 +67,7 @@ def ingest(
     include_hidden: bool,
     jobs: int,
     cluster: str | None,
+    copies: Place | None,
     short_side: int | None,
     rehash: bool,
     allow_shrink: bool,
@@ -85,6 +93,7 @@ def ingest(
         gpx=gpx,
         clock_offset_s=clock_offset,
         max_accuracy_m=max_accuracy,
+        copies=copies,
         short_side_px=short_side,
         jobs=jobs,
         timeout_s=timeout,

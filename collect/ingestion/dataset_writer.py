@@ -48,6 +48,7 @@ from img2gps.rejected import RejectedFile, read_rejected, tell_changed, write_re
 from img2gps.site import Site
 from img2gps.tables import pieces_of
 from img2gps.types import Photo
+from img2gps.working_copies import StoredCopies
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -199,6 +200,13 @@ class DatasetWriter:
         """Put the working copy of a photo in its place."""
         if temporary is not None and self._copies is not None and self.dataset is not None:
             self._copies.place(temporary, self.dataset.photo_path(photo.id))
+
+    def take_back_copy(self, photo: Photo) -> None:
+        """Delete a working copy that was put into an object store for nothing, unless a row names its very bytes."""
+        known = self._photos.get(photo.id)
+        copies = self.dataset.copies if self.dataset is not None else None
+        if isinstance(copies, StoredCopies) and (known is None or known.photo_sha256 != photo.photo_sha256):
+            copies.delete(photo.id)
 
     def reject(self, row: RejectedFile) -> None:
         """Remember a file that was not accepted."""

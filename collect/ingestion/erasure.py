@@ -109,7 +109,7 @@ def erase(dataset: Dataset, hashes: Collection[str], names: Collection[str] = ()
     _erase_outside(dataset, wanted)
     _unlink(found.copies)
     for folder in {path.parent for path in found.copies}:
-        if not any(folder.iterdir()):
+        if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     sweep_temporary_files(dataset.root)
     if found.derived:  # a training may have made them again from the rows of before

@@ -95,6 +95,8 @@ class Intake:
         copy_taken = self._settle(task, reading)
         if reading.temporary is not None and not copy_taken:
             Path(reading.temporary).unlink(missing_ok=True)
+        if reading.uploaded and not copy_taken and isinstance(reading.outcome, Photo):
+            self._writer.take_back_copy(reading.outcome)
         self._remember(task, reading)
         self._writer.commit_if_due()
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from img2gps.address import Place
+
 __all__ = ["IngestOptions"]
 
 
@@ -16,6 +18,7 @@ class IngestOptions:
     or from the stops of the tracks.
     `site` is a packaged name or a GeoJSON file, needed for a new dataset and to change the polygon of an old one.
     `allow_shrink` lets a new polygon leave over a tenth of the photos outside.
+    `copies` is where the working copies of a new dataset lie, if not in its folder: a folder or an object store.
     `short_side_px` is the working copies' (None: the dataset's own). `jobs` of 0 reads in this process, where a file
     that crashes the decoder takes everything with it: for debugging. `cluster` names other machines to read on (see
     `img2gps.cluster`); `jobs` does not count then. `include_hidden` takes trash, unfinished files and thumbnails in,
@@ -27,6 +30,7 @@ class IngestOptions:
     gpx: Path | Sequence[Path] | None = None
     clock_offset_s: float | Literal["auto"] = 0.0
     max_accuracy_m: float | None = None
+    copies: Place | None = None
     short_side_px: int | None = None
     jobs: int = 1
     timeout_s: float = 60.0

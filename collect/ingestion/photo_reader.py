@@ -34,6 +34,7 @@ from img2gps.header import header_fault, open_photo
 from img2gps.imaging import load_scaled
 from img2gps.text import safe_text
 from img2gps.types import Photo, Rejection
+from img2gps.working_copies import FolderCopies, StoredCopies, WorkingCopies
 
 __all__ = ["FileTask", "ReadSettings", "Reading", "Skipped", "read_file", "read_files"]
 
@@ -62,7 +63,7 @@ class FileTask:
 class ReadSettings:
     """How every file of an ingest is read.
 
-    `pixels`: ``write`` puts working copies below `photos_path`, ``check`` decodes and forgets them, ``doubtful``
+    `pixels`: ``write`` puts working copies where `copies` says, ``check`` decodes and forgets them, ``doubtful``
     decodes only what the structure of the file does not vouch for. `forgotten` are the hashes of files that must not
     come back.
     """
@@ -70,7 +71,7 @@ class ReadSettings:
     rules: Rules
     short_side_px: int
     pixels: Literal["write", "check", "doubtful"]
-    photos_path: Path | None = None
+    copies: WorkingCopies | None = None
     forgotten: frozenset[str] = frozenset()
 
 
@@ -86,13 +87,14 @@ class Reading:
     """What became of one file. `sha256` is None where it was not read to its end.
 
     `notes` are about what lies beside the file. `temporary` is the unsynced working copy that the parent puts in its
-    place. None beside a photo means that the dataset already holds one of this id. `status` is (size, mtime_ns, inode)
-    of the file that was read.
+    place. None beside a photo means that the dataset already holds one of this id. `uploaded` says that this reading
+    put the copy into the object store itself. `status` is (size, mtime_ns, inode) of the file that was read.
     """
 
     outcome: Photo | Rejection | Skipped
     sha256: str | None = None
     temporary: str | None = None
+    uploaded: bool = False
     status: tuple[int, int, int] | None = None
     disagreement_m: float | None = None
     unplaced: Unplaced | None = None
@@ -116,7 +118,8 @@ class _Pixels:
 def read_file(task: FileTask, settings: ReadSettings) -> Reading:
     """Return the outcome of one file; every fault of the file is a value.
 
-    Raises OSError where the working copy cannot be written, MemoryError where the memory limit was reached.
+    Raises OSError where the working copy cannot be written or put into its store, MemoryError where the memory limit
+    was reached.
     """
     try:
         content = (
@@ -195,7 +198,8 @@ def _examine(task: FileTask, content: FileContent, settings: ReadSettings) -> Re
 
 
 def _with_copy(reading: Reading, photo: Photo, pixels: _Pixels, task: FileTask, settings: ReadSettings) -> Reading:
-    target = settings.photos_path / photo.id[:2] / f"{photo.id}.jpg" if settings.photos_path else None
+    copies = settings.copies
+    target = copies.path(photo.id) if isinstance(copies, FolderCopies) else None
     if target is not None and not task.again and target.exists():
         return dataclasses.replace(reading, outcome=_with_darkness(photo, is_dark_copy(target)))
     try:
@@ -208,6 +212,11 @@ def _with_copy(reading: Reading, photo: Photo, pixels: _Pixels, task: FileTask, 
         raise
     except Exception as error:  # noqa: BLE001  decoders raise anything on broken pixels
         return dataclasses.replace(reading, outcome=_decode_fault(task, error, pixels.structure))
+    if isinstance(copies, StoredCopies) and settings.pixels == "write":
+        uploaded = copies.put(photo.id, copy.data, again=task.again)
+        if uploaded is None:  # as one that lies in a folder: the row that names it stands, or it is written again
+            return dataclasses.replace(reading, outcome=_with_darkness(photo, copy.is_dark))
+        reading = dataclasses.replace(reading, uploaded=uploaded)
     photo = dataclasses.replace(photo, photo_sha256=copy.sha256, width=copy.width, height=copy.height, phash=copy.phash)
     photo = _with_darkness(photo, copy.is_dark)
     temporary = None if target is None or settings.pixels != "write" else _write_temporary(target, copy)

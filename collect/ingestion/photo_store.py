@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from img2gps.dataset import Dataset
 from img2gps.files import TEMPORARY_PREFIX, fsync_folder
 
 __all__ = ["CopyStore", "sweep_temporary_files"]
@@ -61,7 +62,7 @@ def _sync_and_rename(temporary: str, target: Path) -> None:
 
 def sweep_temporary_files(root: Path) -> int:
     """Delete what an ingest that was killed left behind, and return how many files that were."""
-    leftovers = [*root.glob(f"{TEMPORARY_PREFIX}*"), *(root / "photos").glob(f"*/{TEMPORARY_PREFIX}*")]
+    leftovers = [*root.glob(f"{TEMPORARY_PREFIX}*"), *Dataset(root=root).photos_path.glob(f"*/{TEMPORARY_PREFIX}*")]
     for path in leftovers:
         path.unlink(missing_ok=True)
     return len(leftovers)

@@ -13,7 +13,7 @@ from collect.ingestion.given_labels import read_given_labels
 from collect.ingestion.options import IngestOptions
 from collect.ingestion.outcomes import Outcomes
 from collect.ingestion.photo_reader import ReadSettings
-from collect.ingestion.prepare import is_fresh, make_dataset, mend_dataset, require_site
+from collect.ingestion.prepare import check_copies, is_fresh, make_dataset, mend_dataset, new_copies, require_site
 from collect.ingestion.site_change import confirm_site
 from collect.ingestion.take_in import take_in
 from collect.ingestion.workers import prepare_workers
@@ -27,6 +27,7 @@ from img2gps.errors import UsageError
 from img2gps.imaging import WORKING_SHORT_SIDE_PX
 from img2gps.site import Site, load_site
 from img2gps.types import Photo
+from img2gps.working_copies import WorkingCopies, copies_of
 
 __all__ = ["examine", "ingest", "tracks_for", "validate"]
 
@@ -45,7 +46,7 @@ def ingest(photos: Sequence[Place], root: Path, options: IngestOptions) -> Outco
     site = load_site(options.site) if options.site is not None else None
     labels = read_given_labels(options.label_paths)
     track, offset_notes = tracks_for(photos, site or _site_of(root), options)
-    with _opened(root, site, options) as writer:
+    with _opened(photos, root, site, options) as writer:
         site_moved = site is not None and site.sha256 != writer.info.site_sha256
         files = discover(photos, exclude=root, include_hidden=options.include_hidden)
         outcomes = Outcomes(notes=[*offset_notes, *writer.notes])
@@ -65,7 +66,7 @@ def ingest(photos: Sequence[Place], root: Path, options: IngestOptions) -> Outco
             rules=rules,
             short_side_px=writer.info.short_side_px,
             pixels="check" if writer.dataset is None else "write",
-            photos_path=root.absolute() / "photos" if root.exists() else None,
+            copies=_copies_for(root) if root.exists() else None,
             forgotten=writer.forgotten,
         )
         take_in(files, labels, writer, settings, outcomes, options)
@@ -126,13 +127,19 @@ def tracks_for(photos: Sequence[Place], site: Site | None, options: IngestOption
     return dataclasses.replace(tracks, clock_offset_s=offset.offset_s), [offset.text]
 
 
+def _copies_for(root: Path) -> WorkingCopies:
+    """Return where working copies go, as workers of another current folder find it."""
+    return copies_of(root.absolute())
+
+
 @contextlib.contextmanager
-def _opened(root: Path, site: Site | None, options: IngestOptions) -> Iterator[DatasetWriter]:
+def _opened(photos: Sequence[Place], root: Path, site: Site | None, options: IngestOptions) -> Iterator[DatasetWriter]:
     """Yield the writer of a dataset that is locked for writing; for a dry run, of one that nothing is written to."""
     new_site = require_site(root, site) if is_fresh(root) else None
     if new_site is not None and options.jobs and options.cluster is None:
         prepare_workers()  # every photo will be read
     short_side_px = options.short_side_px or WORKING_SHORT_SIDE_PX
+    copies = new_copies(options.copies, photos) if new_site is not None else None
     if options.dry_run:
         yield (
             DatasetWriter(site=new_site, info=empty_info(new_site, short_side_px))
@@ -140,7 +147,8 @@ def _opened(root: Path, site: Site | None, options: IngestOptions) -> Iterator[D
             else DatasetWriter.load(Dataset.open(root), read_only=True, keep_positions=options.keep_positions)
         )
         return
-    dataset = make_dataset(root, new_site, short_side_px) if new_site is not None else Dataset.open(root)
+    dataset = make_dataset(root, new_site, short_side_px, copies) if new_site is not None else Dataset.open(root)
+    check_copies(dataset, options.copies)
     with dataset.lock():
         mend_dataset(dataset)
         writer = DatasetWriter.load(dataset, keep_positions=options.keep_positions)

@@ -20,7 +20,6 @@ from collect.ingestion.prepare import check_free_space
 from collect.ingestion.shards import ShardSettings, read_by_cluster
 from collect.ingestion.workers import Failure, Settings, process_items
 from collect.reading.discover import FoundFile
-from collect.reading.stores import is_of_this_process
 from collect.validation.gpx import Tracks
 from collect.validation.labels import Labels
 from collect.validation.unplaced import track_notes
@@ -29,9 +28,11 @@ from img2gps.cluster import open_cluster
 from img2gps.console import say
 from img2gps.errors import UsageError
 from img2gps.interrupts import held_back
+from img2gps.object_store import is_of_this_process
 from img2gps.progress import Advance, bar
 from img2gps.text import format_count, safe_path
 from img2gps.types import Rejection
+from img2gps.working_copies import StoredCopies
 
 __all__ = ["take_in"]
 
@@ -53,7 +54,7 @@ def take_in(
     intake = Intake(writer=writer, rules=settings.rules, outcomes=outcomes, ingest=ingest_id(started), started=started)
     unread = intake.recognise(files, matched, rehash=options.rehash)
     if writer.dataset is not None:
-        check_free_space(writer.dataset.root, [file for file, _ in unread], settings.short_side_px)
+        check_free_space(writer.dataset, [file for file, _ in unread], settings.short_side_px)
     try:
         _read_all(unread, intake, settings, options)
     except KeyboardInterrupt:
@@ -101,10 +102,12 @@ def _readings(
     if not work:
         return
     chunks = chunks_of(work, again=again, hash_all=settings.pixels != "doubtful", jobs=options.jobs)
-    of_this_process = any(file.stored and is_of_this_process(file.stored) for file, _ in work)
+    of_this_process = any(file.stored and is_of_this_process(file.stored.store) for file, _ in work)
+    if isinstance(settings.copies, StoredCopies):
+        of_this_process |= is_of_this_process(settings.copies.objects.address.url)
     if options.cluster is not None:
         if of_this_process:
-            raise UsageError("Photos at memory:// are known to this process alone: leave --cluster out.")
+            raise UsageError("What lies at memory:// is known to this process alone: leave --cluster out.")
         shard_settings = ShardSettings(reading=settings, timeout_s=options.timeout_s, given_up=_given_up)
         with open_cluster(options.cluster) as cluster:
             yield from read_by_cluster(work, shard_settings, cluster, again=again)

@@ -76,8 +76,7 @@ class PageState:
         dataset = self.store.dataset
         if photo_id not in self.store.newest.ids:
             return None
-        root, path = dataset.photos_path.resolve(), dataset.photo_path(photo_id).resolve()
-        return path if path.is_relative_to(root) and path.is_file() else None
+        return dataset.copies.inside(photo_id)
 
 
 def _photo(

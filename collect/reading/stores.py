@@ -1,32 +1,25 @@
-"""Object stores, web servers and archives by fsspec: what lies below an address, and the bytes of one object.
+"""Object stores, web servers and archives by fsspec: what lies below an address, and the bytes of one object."""
 
-Credentials are those that the libraries find in the environment. Errors are told without what an address hides.
-"""
-
-import contextlib
 import hashlib
 import os
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
 from img2gps.address import Address, without_secrets
-from img2gps.errors import Img2GPSError, NotFoundError, UsageError
+from img2gps.errors import NotFoundError, UsageError
+from img2gps.object_store import opened, protocol_of, retried, told, words_of
 from img2gps.text import safe_text
 
-__all__ = ["Listed", "StoredObject", "is_of_this_process", "list_objects", "read_address", "read_object"]
+__all__ = ["Listed", "StoredObject", "list_objects", "read_address", "read_object"]
 
 # one request lists a thousand objects, whatever their folders
 _FLAT: Final = ("s3", "s3a", "gs", "gcs")
 _WEB: Final = ("http", "https")
 _VERSION: Final = (("ETag",), ("etag",), ("md5Hash",), ("Content-MD5",), ("Digest",), ("CRC", "date_time"))
 _MOMENT: Final = (("mtime",), ("LastModified",), ("updated",), ("Last-Modified",), ("created",), ("modified",))
-_ATTEMPTS: Final = 3
-_PAUSE_S: Final = 0.5
 _HEADS_AT_ONCE: Final = 16
 
 
@@ -76,9 +69,9 @@ def list_objects(address: Address) -> Iterator[Listed]:
     Raises NotFoundError where there is nothing, UsageError where the store cannot be asked.
     """
     store = _store_of(address)
-    with _told(address):
-        files, root = _opened(store)
-        protocol = _protocol(files)
+    with told(address):
+        files, root = opened(store)
+        protocol = protocol_of(files)
         entries = _web_entries(files, root) if protocol in _WEB else _entries(files, root, flat=protocol in _FLAT)
         found = False
         for info in entries:
@@ -101,20 +94,14 @@ def read_object(source: StoredObject, *, start: int = 0, end: int | None = None)
     Raises OSError with words that hide no credentials where it cannot be read whole.
     """
     end = source.size if end is None else end
-    for attempt in range(_ATTEMPTS):
-        try:
-            data = _bytes_of(source, start, end)
-            if end is not None and len(data) < end - start and not _has_shrunk(source, len(data)):
-                raise OSError(f"{len(data):,} of {end - start:,} bytes came")
-        except (FileNotFoundError, PermissionError, ImportError) as error:
-            raise OSError(_words(error)) from None
-        except Exception as error:  # noqa: BLE001  every library of a store has errors of its own
-            if attempt + 1 == _ATTEMPTS:
-                raise OSError(_words(error)) from None
-            time.sleep(_PAUSE_S * 4**attempt)
-        else:
-            return data
-    raise AssertionError
+
+    def read() -> bytes:
+        data = _bytes_of(source, start, end)
+        if end is not None and len(data) < end - start and not _has_shrunk(source, len(data)):
+            raise OSError(f"{len(data):,} of {end - start:,} bytes came")
+        return data
+
+    return retried(read)
 
 
 def read_address(address: Address, *, limit: int) -> bytes:
@@ -123,18 +110,13 @@ def read_address(address: Address, *, limit: int) -> bytes:
     Raises NotFoundError, or UsageError where it cannot be read.
     """
     store = _store_of(address)
-    with _told(address):
-        files, root = _opened(store)
+    with told(address):
+        files, root = opened(store)
         info = files.info(root)
         if info.get("type") == "directory":
             raise UsageError(f"{safe_text(str(address))} is a folder: give the address of a file.")
         source = StoredObject(store=store, key=str(info["name"]), size=info.get("size"))
         return read_object(source, end=min(source.size, limit + 1) if source.size is not None else None)
-
-
-def is_of_this_process(source: StoredObject) -> bool:
-    """Return whether other processes cannot read an object, as with ``memory://``."""
-    return source.store.lower().startswith("memory://") or "::memory://" in source.store.lower()
 
 
 def _store_of(address: Address) -> str:
@@ -143,20 +125,6 @@ def _store_of(address: Address) -> str:
     if url.lower().startswith("zip://") and "::" not in url:
         return f"zip://::file://{os.path.abspath(url[len('zip://') :])}"  # noqa: PTH100  of a worker, too
     return url
-
-
-@lru_cache(maxsize=16)
-def _opened(store: str) -> tuple[Any, str]:
-    """Return the file system that opens an address, and its path there; listings are not kept in memory."""
-    from fsspec.core import url_to_fs
-
-    options: dict[str, Any] = {} if "::" in store else {"use_listings_cache": False}
-    files, root = url_to_fs(store, **options)
-    return files, str(root)
-
-
-def _protocol(files: Any) -> str:
-    return str(files.protocol if isinstance(files.protocol, str) else files.protocol[0])
 
 
 def _entries(files: Any, root: str, *, flat: bool) -> Iterator[Mapping[str, Any]]:
@@ -176,7 +144,7 @@ def _entries(files: Any, root: str, *, flat: bool) -> Iterator[Mapping[str, Any]
         except Exception as error:
             if folder == root:
                 raise
-            yield {"name": folder, "fault": _words(error)}
+            yield {"name": folder, "fault": words_of(error)}
             continue
         pending += [entry["name"] for entry in entries if entry["type"] == "directory" and entry["name"] != folder]
         yield from _only_files(entries)
@@ -199,7 +167,7 @@ def _web_entries(files: Any, root: str) -> Iterator[Mapping[str, Any]]:
         except Exception as error:
             if not seen:
                 raise
-            faults.append({"name": folder.rstrip("/"), "fault": _words(error)})
+            faults.append({"name": folder.rstrip("/"), "fault": words_of(error)})
             continue
         seen.add(folder)
         below = sorted(link for link in set(links) if link.startswith(folder) and not {"?", "#"} & set(link))
@@ -214,7 +182,7 @@ def _web_info(files: Any, name: str) -> dict[str, Any]:
     try:
         return {**files.info(name), "name": name}
     except Exception as error:  # noqa: BLE001  told of this file alone
-        return {"name": name, "fault": _words(error)}
+        return {"name": name, "fault": words_of(error)}
 
 
 def _version(info: Mapping[str, Any]) -> str | None:
@@ -240,8 +208,8 @@ def _relative(key: str, root: str, address: Address, *, web: bool) -> str:
 def _bytes_of(source: StoredObject, start: int, end: int | None) -> bytes:
     if end is not None and end <= start:
         return b""
-    files, _ = _opened(source.store)
-    if _protocol(files) in _WEB and start == 0 and end == source.size:  # some servers know no ranges
+    files, _ = opened(source.store)
+    if protocol_of(files) in _WEB and start == 0 and end == source.size:  # some servers know no ranges
         return bytes(files.cat_file(source.key))
     data = bytes(files.cat_file(source.key, start=start, end=end))
     return data if end is None else data[: end - start]
@@ -249,32 +217,5 @@ def _bytes_of(source: StoredObject, start: int, end: int | None) -> bytes:
 
 def _has_shrunk(source: StoredObject, size: int) -> bool:
     """Return whether an object was replaced by a smaller one since the listing, which the next ingest sees."""
-    files, _ = _opened(source.store)
+    files, _ = opened(source.store)
     return bool(files.info(source.key).get("size") == size)
-
-
-@contextlib.contextmanager
-def _told(address: Address) -> Iterator[None]:
-    """Turn what the libraries raise into one sentence about the address."""
-    where = safe_text(str(address))
-    try:
-        yield
-    except Img2GPSError:
-        raise
-    except ImportError as error:
-        scheme = address.url.partition("://")[0].lower()
-        raise UsageError(f"{scheme}:// needs a library that is missing: pip install 'img2gps[cloud]'.") from error
-    except FileNotFoundError as error:
-        raise NotFoundError(f"Nothing at {where}: check the address.") from error
-    except PermissionError as error:
-        raise UsageError(f"No permission to read {where} ({_words(error)}): check the credentials.") from error
-    except Exception as error:  # noqa: BLE001  every library of a store has errors of its own
-        if "credentials" in f"{type(error).__name__} {error}".lower():
-            raise UsageError(f"No credentials for {where}: set them as its library expects them.") from None
-        raise UsageError(f"Cannot read {where} ({_words(error)}).") from None
-
-
-def _words(error: BaseException) -> str:
-    """Return what an error says, without the secrets of an address."""
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return safe_text(without_secrets(" ".join(str(said).split())) or type(error).__name__, limit=200)

@@ -74,14 +74,14 @@ class PhotoDataset(TorchDataset[tuple[Any, Tensor, str]]):
         self.transform = transform
         self.ids: list[str] = photos.ids.tolist()
         self.targets = _targets(photos, target)
-        self._paths = [str(source.dataset.photo_path(photo_id)) for photo_id in self.ids]
+        self._paths = source.dataset.photo_paths(self.ids)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> tuple[Any, Tensor, str]:
         """Return (image, target, id). Raises InvalidDatasetError where the working copy cannot be read."""
-        image = _read(Path(self._paths[index]))
+        image = _read(self._paths[index])
         pixels = _as_tensor(image) if self.transform is None else self.transform(image)
         return pixels, self.targets[index], self.ids[index]
 

@@ -130,7 +130,7 @@ def _decode(source: DatasetPhotos, spec: PixelSpec, into: Pixels) -> Pixels:
 
 def _decoded(source: DatasetPhotos, spec: PixelSpec) -> Iterator[Pixels]:
     """Yield the pixels of every photo. Raises InvalidDatasetError at the first that cannot be read."""
-    paths = [source.dataset.photo_path(photo_id) for photo_id in source.photos.ids]
+    paths = source.dataset.photo_paths(source.photos.ids)
     source.dataset.tell_changed_copies(source.photos.ids, source.photos.photo_sha256)
     # Pillow decodes outside the interpreter lock: threads are enough
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
@@ -153,7 +153,7 @@ def decoded_pixels(source: DatasetPhotos, spec: PixelSpec, *, at_once: int) -> I
 
     For photos too many for a file of their pixels. Raises InvalidDatasetError at the first that cannot be read.
     """
-    paths = [source.dataset.photo_path(photo_id) for photo_id in source.photos.ids]
+    paths = source.dataset.photo_paths(source.photos.ids)
     source.dataset.tell_changed_copies(source.photos.ids, source.photos.photo_sha256)
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         waiting = [pool.submit(_copy_pixels, path, spec) for path in paths[:_AHEAD]]

@@ -152,7 +152,7 @@ def _predictions(evaluation_set: EvaluationSet, device: str) -> "pd.DataFrame":
 
     localizer = load_localizer(evaluation_set.path, device=device)
     rows = evaluation_set.rows
-    paths = [evaluation_set.dataset.photo_path(photo_id) for photo_id in rows["id"]]
+    paths = evaluation_set.dataset.photo_paths(rows["id"])
     evaluation_set.dataset.tell_changed_copies(rows["id"], rows["photo_sha256"])
     alone, with_walks = locate_with_walks(
         localizer,
@@ -180,7 +180,7 @@ def _with_views(scores: "pd.DataFrame", evaluation_set: EvaluationSet) -> "pd.Da
     places, others = (np.stack(frame.to_local(table["lon"], table["lat"]), axis=1) for table in (rows, training))
     views = np.full((len(rows), 2), np.nan)
     if len(rows) <= THUMBNAIL_LIMIT:
-        views = brightness_and_sharpness([evaluation_set.dataset.photo_path(photo_id) for photo_id in rows["id"]])
+        views = brightness_and_sharpness(evaluation_set.dataset.photo_paths(rows["id"]))
     return scores.assign(
         luma=views[:, 0], sharpness=views[:, 1], same_view_m=same_view_m(rows, places, training, others)
     )
@@ -260,8 +260,8 @@ def _thumbnail_paths(evaluation_set: EvaluationSet) -> tuple[list[Path] | None, 
     if source is None or len(evaluation_set.rows) + len(evaluation_set.training) > THUMBNAIL_LIMIT:
         return None, None
     source.tell_changed_copies(evaluation_set.training["id"], evaluation_set.training["photo_sha256"])
-    training = [source.photo_path(photo_id) for photo_id in evaluation_set.training["id"]]
-    scored = [evaluation_set.dataset.photo_path(photo_id) for photo_id in evaluation_set.rows["id"]]
+    training = source.photo_paths(evaluation_set.training["id"])
+    scored = evaluation_set.dataset.photo_paths(evaluation_set.rows["id"])
     return (scored, training) if all(path.is_file() for path in (*scored, *training)) else (None, None)
 
 

@@ -272,7 +272,7 @@ def _with_folds(rows: Any, folds: "pd.Series[int]") -> Any:
 
 
 def _filled(rows: "gpd.GeoDataFrame", dataset: Dataset) -> "gpd.GeoDataFrame":
-    missing = [photo_id for photo_id in rows["id"] if not dataset.photo_path(photo_id).is_file()]
+    missing = [one for one, path in zip(rows["id"], dataset.photo_paths(rows["id"]), strict=True) if not path.is_file()]
     if missing:
         raise InvalidDatasetError(
             f"{safe_path(dataset.root)} lacks the working copies of {format_count(len(missing), 'photo')}, "

@@ -56,7 +56,7 @@ def write_report(path: Path, result: EvaluationResult, *, dataset: Dataset) -> N
     """
     table, info = read_table(dataset.manifest_path)
     names = dict(zip(table.column("id").to_pylist(), table.column("source_name").to_pylist(), strict=True))
-    pictures = make_thumbnails([dataset.photo_path(photo_id) for photo_id in result.scores["id"]])
+    pictures = make_thumbnails(dataset.photo_paths(result.scores["id"]))
     groups = _groups(result)
     basemap = usable_basemap(dataset)
     html = render_page(
@@ -259,7 +259,7 @@ class _WorstCard:
 def _worst(
     result: EvaluationResult, dataset: Dataset, names: Mapping[str, str], basemap: Basemap | None
 ) -> list[_WorstCard]:
-    paths = [dataset.photo_path(photo.id) for photo in result.worst]
+    paths = dataset.photo_paths(photo.id for photo in result.worst)
     pictures = make_thumbnails(paths, long_side_px=_WORST_LONG_SIDE_PX)
     answers = dict(zip(result.scores["id"], answers_in_words(result, basemap) or [], strict=False))
     return [

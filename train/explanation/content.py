@@ -114,7 +114,7 @@ def filled(image: Pixels, mask: NDArray[np.bool_], donors: Pixels) -> Pixels:
 
 def site_donors(dataset: Dataset, frame: "pd.DataFrame", localizer: Localizer, seed: int) -> Donors:
     """Return content of a dataset's photos, whose rows are `frame`, as a model sees them."""
-    paths = [dataset.photo_path(photo_id) for photo_id in frame["id"]]
+    paths = dataset.photo_paths(frame["id"])
     return Donors.of(paths, places_of(localizer, frame), localizer.pixels, seed=seed)
 
 

@@ -122,8 +122,9 @@ def _segmented(
         raise UsageError("Say what the photos show: --masks FOLDER or --segmenter FILE.")
     model = Segmenter.load(*segmenter)
     training = set(chosen.training["id"])
-    photos = [(one, chosen.dataset.photo_path(one)) for one in chosen.rows["id"].tolist()]
-    photos += [(one, source.photo_path(one)) for one in source.frame()["id"].tolist() if one in training]
+    scored, known = chosen.rows["id"].tolist(), [one for one in source.frame()["id"].tolist() if one in training]
+    photos = list(zip(scored, chosen.dataset.photo_paths(scored), strict=True))
+    photos += zip(known, source.photo_paths(known), strict=True)
     digest = sha256_file(segmenter[0])[:12] + sha256_file(segmenter[1])[:4]
     folder = unkept or chosen.run.root / "explanations" / f"masks-{digest}"
     write_segmented(model, photos, folder)
@@ -213,7 +214,7 @@ class _Training:
         localizer = load_localizer(self.chosen.path, device=self.device)
         donors = site_donors(self.source.dataset, self.source.dataset.frame(), localizer, self.seed)
         places, ids = places_of(localizer, rows), rows["id"].tolist()
-        answer = locate_files(localizer, [self.source.dataset.photo_path(one) for one in ids])
+        answer = locate_files(localizer, self.source.dataset.photo_paths(ids))
         before = np.hypot(answer.east_m - places[:, 0], answer.north_m - places[:, 1])
         clusters = clusters_of(rows)
         refits = refit_without(

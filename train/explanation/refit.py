@@ -97,6 +97,6 @@ def refit_without(
             run = RunFolder(root=Path(folder) / "run")
             run.root.mkdir()
             made = fit_model(config, select_split(altered), run, device=device)
-            answer = locate_files(made, [altered.dataset.photo_path(one) for one in scored_ids])
+            answer = locate_files(made, altered.dataset.photo_paths(scored_ids))
         apart = np.hypot(answer.east_m - scored[:, 0], answer.north_m - scored[:, 1])
         yield Refit(name=CLASSES[number], share=float(shares[number]), error_m=np.asarray(apart, dtype=np.float64))

@@ -82,7 +82,7 @@ def _whole_walks(photos: Photos) -> Photos:
 
 def _features(localizer: ProbeLocalizer, dataset: Dataset, photos: Photos) -> tuple[Features, NDArray[np.bool_]]:
     """Return the features of the photos that can be read, and which can."""
-    paths = [dataset.photo_path(photo_id) for photo_id in photos.ids]
+    paths = dataset.photo_paths(photos.ids)
     parts: list[Features] = []
     kept: list[bool] = []
     with bar("Measuring the changed model", len(paths)) as advance:

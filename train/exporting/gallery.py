@@ -48,7 +48,7 @@ def write_thumbnails(out: Path, run: Path, ids: list[str]) -> int:
     except Img2GPSError:
         return 0
     made = make_thumbnails(
-        [dataset.photo_path(photo_id) for photo_id in ids],
+        dataset.photo_paths(ids),
         long_side_px=_SIDE_PX,
         most=len(ids),
         budget_bytes=_MOST_BYTES,

@@ -139,7 +139,7 @@ def _pixels(run: Path, localizer: Localizer, count: int) -> tuple[NDArray[np.uin
         dataset, photos = Dataset.open(found.read_info_quietly().dataset), found.read_photos()
         chosen = photos.sort_values("role", ascending=False)["id"].tolist()  # val before train
         step = max(1, len(chosen) // count)
-        paths = [dataset.photo_path(photo_id) for photo_id in chosen[::step][:count]]
+        paths = dataset.photo_paths(chosen[::step][:count])
         pixels = dataset_pixels(localizer, paths)
     except Img2GPSError:
         pixels = None

@@ -242,7 +242,7 @@ def _predict(root: Path, run: RunFolder, config: TrainConfig, val: Photos) -> No
     localizer = load_localizer(run.root, device=config.device)
     ids = [str(photo_id) for photo_id in val.ids]
     dataset = read_photos(root).dataset
-    estimate = locate_files(localizer, [dataset.photo_path(photo_id) for photo_id in ids])
+    estimate = locate_files(localizer, dataset.photo_paths(ids))
     rows = predictions_frame(ids=ids, lon=val.lon, lat=val.lat, estimate=estimate, frame=localizer.frame)
     write_predictions(_predictions_path(run), rows)
 

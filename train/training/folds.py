@@ -44,7 +44,7 @@ def predict_fold(folder: RunFolder, data: TrainingData, localizer: Localizer) ->
     if photos is None:
         return
     ids = [str(photo_id) for photo_id in photos.ids]
-    paths = [data.source.dataset.photo_path(photo_id) for photo_id in ids]
+    paths = data.source.dataset.photo_paths(ids)
     data.source.dataset.tell_changed_copies(ids, photos.photo_sha256)
     alone, with_walks = locate_with_walks(
         localizer, paths, walks=photos.walk, seconds=photos.captured_s, labels=(photos.lon, photos.lat)

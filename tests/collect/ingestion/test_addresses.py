@@ -23,6 +23,7 @@ from collect.ingestion.log import portable_command
 from collect.reading import stores
 from collect.reading.discover import discover
 from collect.verification import verify_dataset
+from img2gps import object_store
 from img2gps.address import Address, place_of, without_secrets
 from img2gps.cli import run
 from img2gps.errors import NotFoundError, UsageError
@@ -165,8 +166,10 @@ def test_s3_by_workers_ends_as_a_folder_does(walk: Path, tmp_path: Path, monkeyp
         site = str(tmp_path / "square.geojson")
         # a process of its own: workers have the environment of the first that this one started
         command = [sys.executable, "-m", "img2gps", "ingest", f"{bucket}/walks", str(tmp_path / "s3"), "--site", site]
-        done = subprocess.run([*command, "--jobs", "2", "--json"], capture_output=True, text=True, check=True)
+        command += ["--photos", f"{bucket}/copies", "--jobs", "2", "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert json.loads(done.stdout)["new"] == 4
+        assert len(fsspec.filesystem("s3").find("bucket/copies")) == 4  # the workers put them there
         assert_equal_datasets(tmp_path / "s3", tmp_path / "folder")
         assert ingest(f"{bucket}/walks", tmp_path / "s3", jobs=0).unchanged == 4
         assert ingest(f"zip://::{bucket}/walk.zip", tmp_path / "s3", jobs=0).unchanged == 4
@@ -193,7 +196,7 @@ def test_a_broken_connection_costs_nothing_but_time(
         return data[: len(data) // 2] if asked[one.key] == 2 else data
 
     monkeypatch.setattr(stores, "_bytes_of", unsteady)
-    monkeypatch.setattr(stores, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(object_store, "_PAUSE_S", 0.0)
     run_ingest([Address(memory)], tmp_path / "store")
     assert_equal_datasets(tmp_path / "store", tmp_path / "folder")
 
@@ -212,7 +215,7 @@ def test_an_object_that_never_comes_is_tried_again_by_the_next_ingest(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stores, "_bytes_of", gone)
-        patch.setattr(stores, "_PAUSE_S", 0.0)
+        patch.setattr(object_store, "_PAUSE_S", 0.0)
         outcomes = run_ingest([Address(memory)], tmp_path / "store")
     assert outcomes.rejected == {"no_gps": 1, "unreadable": 1}
     (told,) = [row for row in outcomes.rejections if row.reason == "unreadable"]
@@ -245,7 +248,7 @@ def test_an_address_without_photos_is_told_in_a_sentence(given: str, error: type
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    stores._opened.cache_clear()
+    object_store.opened.cache_clear()
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(UsageError, match=r"^gs:// needs a library that is missing: pip install 'img2gps\[cloud\]'\.$"):
         discover([Address("gs://bucket/walks")])

@@ -1,0 +1,178 @@
+"""Object stores, web servers and archives by fsspec: opened, asked again where they stumble, told of in words.
+
+Credentials are those that the libraries find in the environment. Errors are told without what an address hides.
+"""
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+from img2gps.address import Address, without_secrets
+from img2gps.errors import Img2GPSError, NotFoundError, UsageError
+from img2gps.text import safe_text
+
+__all__ = ["Objects", "is_of_this_process", "opened", "protocol_of", "retried", "told", "words_of"]
+
+Result = TypeVar("Result")
+
+_ATTEMPTS: Final = 3
+_PAUSE_S: Final = 0.5
+_NOT_FIRST: Final = ("pre-condition", "precondition")
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """The objects below an address, by their names relative to it.
+
+    Every method tries three times where a store stumbles. Then it raises OSError with the address of the object:
+    FileNotFoundError where there is none, PermissionError where the credentials do not allow it.
+    """
+
+    address: Address
+
+    def read(self, name: str, *, end: bytes = b"") -> bytes:
+        """Return the bytes of an object. `end` is what it ends with if it came whole; else its size decides."""
+        files, key = self._key(name)
+
+        def get() -> bytes:
+            data = bytes(files.cat_file(key))
+            if not data.endswith(end) and len(data) < int(files.info(key).get("size") or 0):
+                raise OSError(f"only {len(data):,} bytes came")
+            return data
+
+        return self._tried(name, get)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put an object, whatever was there. A store shows the old bytes or the new, never half of one."""
+        files, key = self._key(name)
+        self._tried(name, lambda: files.pipe_file(key, data))
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Put an object where there is none, and return whether there was none; of several writers one succeeds.
+
+        A store may have kept the object although its answer was lost: then this is False, and it holds `data`.
+        """
+        files, key = self._key(name)
+
+        def put() -> bool:
+            try:
+                files.pipe_file(key, data, mode="create")
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if any(word in str(error).lower() for word in _NOT_FIRST):  # stores that do not say which it was
+                    return False
+                raise
+            return True
+
+        return self._tried(name, put)
+
+    def holds(self, name: str) -> bool:
+        """Return whether there is such an object."""
+        files, key = self._key(name)
+        try:
+            self._tried(name, lambda: files.info(key))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def delete(self, name: str) -> None:
+        """Delete an object, which may be gone already."""
+        files, key = self._key(name)
+        with contextlib.suppress(FileNotFoundError):
+            self._tried(name, lambda: files.rm_file(key))
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of all objects, in order."""
+        files, root = opened(self.address.url)
+        base = root.rstrip("/") + "/"
+        found = self._tried("", lambda: files.find(root))
+        yield from (str(key)[len(base) :] for key in sorted(found) if str(key).startswith(base))
+
+    def whole(self, name: str) -> str:
+        """Return the address of an object, for people."""
+        return f"{str(self.address).rstrip('/')}/{name}"
+
+    def _key(self, name: str) -> tuple[Any, str]:
+        files, root = opened(self.address.url)
+        return files, f"{root.rstrip('/')}/{name}"
+
+    def _tried(self, name: str, action: Callable[[], Result]) -> Result:
+        try:
+            return retried(action)
+        except OSError as error:
+            error.filename = self.whole(name)
+            raise
+
+
+def retried(action: Callable[[], Result]) -> Result:
+    """Return what an action returns that a store may fail at: after a pause it is tried again, twice.
+
+    Raises OSError with words that hide no credentials.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return action()
+        except FileNotFoundError as error:
+            raise FileNotFoundError(errno.ENOENT, words_of(error) or os.strerror(errno.ENOENT)) from None
+        except PermissionError as error:
+            raise PermissionError(errno.EACCES, words_of(error)) from None
+        except ImportError as error:
+            raise OSError(errno.ENOSYS, words_of(error)) from None
+        except Exception as error:  # noqa: BLE001  every library of a store has errors of its own
+            if attempt + 1 == _ATTEMPTS:
+                raise OSError(errno.EIO, words_of(error)) from None
+            time.sleep(_PAUSE_S * 4**attempt)
+    raise AssertionError
+
+
+@lru_cache(maxsize=16)
+def opened(store: str) -> tuple[Any, str]:
+    """Return the file system that opens an address, and its path there; listings are not kept in memory."""
+    from fsspec.core import url_to_fs
+
+    options: dict[str, Any] = {} if "::" in store else {"use_listings_cache": False}
+    files, root = url_to_fs(store, **options)
+    return files, str(root)
+
+
+def protocol_of(files: Any) -> str:
+    """Return the first name of a file system's protocol."""
+    return str(files.protocol if isinstance(files.protocol, str) else files.protocol[0])
+
+
+def is_of_this_process(store: str) -> bool:
+    """Return whether other processes cannot read what lies at an address, as with ``memory://``."""
+    return store.lower().startswith("memory://") or "::memory://" in store.lower()
+
+
+@contextlib.contextmanager
+def told(address: Address) -> Iterator[None]:
+    """Turn what the libraries raise into one sentence about the address."""
+    where = safe_text(str(address))
+    try:
+        yield
+    except Img2GPSError:
+        raise
+    except ImportError as error:
+        scheme = address.url.partition("://")[0].lower()
+        raise UsageError(f"{scheme}:// needs a library that is missing: pip install 'img2gps[cloud]'.") from error
+    except FileNotFoundError as error:
+        raise NotFoundError(f"Nothing at {where}: check the address.") from error
+    except PermissionError as error:
+        raise UsageError(f"No permission to read {where} ({words_of(error)}): check the credentials.") from error
+    except Exception as error:  # noqa: BLE001  every library of a store has errors of its own
+        if "credentials" in f"{type(error).__name__} {error}".lower():
+            raise UsageError(f"No credentials for {where}: set them as its library expects them.") from None
+        raise UsageError(f"Cannot read {where} ({words_of(error)}).") from None
+
+
+def words_of(error: BaseException) -> str:
+    """Return what an error says, without the secrets of an address."""
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return safe_text(without_secrets(" ".join(str(said).split())) or type(error).__name__, limit=200)
