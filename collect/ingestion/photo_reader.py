@@ -63,7 +63,7 @@ class FileTask:
 class ReadSettings:
     """How every file of an ingest is read.
 
-    `pixels`: ``write`` puts working copies where `copies` says, ``check`` decodes and forgets them, ``doubtful``
+    `pixels`: ``write`` puts working copies into `copies`, ``check`` decodes and forgets them, ``doubtful``
     decodes only what the structure of the file does not vouch for. `forgotten` are the hashes of files that must not
     come back.
     """
