@@ -51,19 +51,38 @@ class Cluster:
         """How many tasks run at once now; 1 where no worker has come yet."""
         return max(1, int(sum(self._client.nthreads().values())))
 
+    def ask(self, function: Callable[[Item, Any], Result], item: Item, argument: object) -> list[Result]:
+        """Return ``function(item, argument)`` of each worker that is here now, however busy it is.
+
+        Raises what the function raises on one of them. A worker that is lost meanwhile is left out.
+        """
+        with self._told():
+            answers = self._client.run(_checked, function, item, argument, __version__, on_error="return").values()
+            for answer in answers:
+                if isinstance(answer, Exception) and not isinstance(answer, OSError):
+                    raise answer
+        return [answer for answer in answers if not isinstance(answer, Exception)]
+
     def spread(
-        self, function: Callable[[Item, Any], Result], items: Iterable[Item], argument: object
+        self,
+        function: Callable[[Item, Any], Result],
+        items: Iterable[Item],
+        argument: object,
+        *,
+        on_done: Callable[[Item], object] = lambda _: None,
     ) -> Iterator[tuple[Item, Result | LostWork[Item]]]:
         """Yield each item with ``function(item, argument)``, in order; few more are on their way than workers can do.
 
-        A worker that is lost costs its tasks' time: others do them anew. What the function raises is raised here, after
-        it was tried three times. Raises OSError where the cluster itself is lost.
+        `on_done` is told of each as soon as it is done, in any order. A worker that is lost costs its tasks' time:
+        others do them anew. What the function raises is raised here, after it was tried three times. Raises OSError
+        where the cluster itself is lost.
         """
         shared = self._client.submit(_same, argument, pure=False)  # a task: it can be made anew wherever it is lost
         waiting: deque[tuple[Item, Any]] = deque()
         try:
             for item in items:
                 task = self._client.submit(_checked, function, item, shared, __version__, pure=False, retries=_RETRIES)
+                task.add_done_callback(lambda _, item=item: on_done(item))
                 waiting.append((item, task))
                 while len(waiting) >= _AHEAD * self.slots + 1:
                     yield self._done(*waiting.popleft())
@@ -74,16 +93,24 @@ class Cluster:
                 self._client.cancel([task for _, task in waiting])
 
     def _done(self, item: Item, task: Any) -> tuple[Item, Any]:
+        from distributed import KilledWorker
+
+        try:
+            with self._told():
+                return item, task.result()
+        except KilledWorker:
+            return item, LostWork(item)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say what it means where the cluster is lost, or its workers lack what they need."""
         from asyncio import CancelledError
         from concurrent.futures import CancelledError as CancelledFuture
 
-        from distributed import KilledWorker
         from distributed.comm.core import CommClosedError
 
         try:
-            return item, task.result()
-        except KilledWorker:
-            return item, LostWork(item)
+            yield
         except (CancelledError, CancelledFuture, CommClosedError):
             raise OSError(errno.ECONNABORTED, "The cluster is lost") from None
         except ModuleNotFoundError as error:
@@ -149,7 +176,7 @@ def _local(workers: int) -> Iterator[Any]:
     from distributed import LocalCluster
 
     start: Any = LocalCluster
-    with children_deaf(_DEAF_TO), without_main_file():
+    with _kept_environment(), children_deaf(_DEAF_TO), without_main_file():
         cluster = start(
             n_workers=workers,
             threads_per_worker=1,
@@ -160,6 +187,22 @@ def _local(workers: int) -> Iterator[Any]:
         )
     with cluster:
         yield cluster
+
+
+@contextlib.contextmanager
+def _kept_environment() -> Iterator[None]:
+    """Take back what Dask sets in the environment of this process where it starts workers: one thread, among others."""
+    import dask
+
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in ("PYTHONHASHSEED", *dask.config.get("distributed.nanny.pre-spawn-environ")):
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                os.environ.pop(name, None)
 
 
 def spec_of_file(path: Path, *, default: str | None = None) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def cluster_option(function: Function) -> Function:
     return click.option(
         "--cluster",
         metavar="ADDRESS|local:N|slurm:FILE|FILE.yaml",
-        help="Dask workers to use instead of --jobs; they need the same version and the same paths.",
+        help="Dask workers that do the work; they need the same version and the same paths.",
     )(function)
 
 

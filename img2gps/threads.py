@@ -9,14 +9,15 @@ import os
 from pathlib import Path
 from typing import Final
 
-__all__ = ["settle_threads", "usable_processors"]
+__all__ = ["THREAD_COUNTS", "settle_threads", "usable_processors"]
 
 _SLEEPING: Final = {
     "OMP_WAIT_POLICY": "passive",  # OpenMP 5.2, section 21.7: torch on Linux
     "KMP_BLOCKTIME": "0",  # the OpenMP of LLVM and Intel: torch on macOS, MKL
     "OPENBLAS_THREAD_TIMEOUT": "4",  # 2^4 turns instead of 2^26: numpy, scipy
 }
-_COUNTS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREAD_COUNTS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""The variables that say how many threads the libraries start."""
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
@@ -26,7 +27,7 @@ def settle_threads() -> None:
         os.environ.setdefault(name, value)
     usable = usable_processors()
     if usable < _affinity():  # the libraries see the affinity by themselves, but no quota
-        for name in _COUNTS:
+        for name in THREAD_COUNTS:
             os.environ.setdefault(name, str(usable))
 
 

@@ -47,6 +47,7 @@ def train(
     folds: bool = False,
     name: str | None = None,
     runs: str | Path = "runs",
+    cluster: str | None = None,
     **fields: object,
 ) -> "RunFolder":
     """Train a model on a dataset and return its run, a new folder in `runs`: what ``img2gps train`` does.
@@ -54,8 +55,8 @@ def train(
     `config` is a whole config, or a TOML file of one, such as the config.toml of a run. It may name the dataset and ask
     for folds. Without it `preset` names one, as ``--preset`` does. `fields` set further fields by name, such as
     ``epochs=5`` or ``device="cpu"``. `folds` trains one model per fold of the dataset. `name` is the name of the run
-    (without it: the preset with a number). Raises UsageError, NotFoundError, InvalidDatasetError,
-    InvalidCheckpointError, DeviceError, RunLockedError.
+    (without it: the preset with a number). `cluster` names Dask workers that train a fold each, as ``--cluster`` does.
+    Raises UsageError, NotFoundError, InvalidDatasetError, InvalidCheckpointError, DeviceError, RunLockedError.
 
         >>> from train import train
         >>> run = train("quad", preset="quick", epochs=5, name="five")
@@ -65,7 +66,7 @@ def train(
     from train.training.session import start_run
 
     root, chosen, by_fold = _chosen(dataset, config, preset, fields)
-    return start_run(root, chosen, folds=folds or by_fold, name=name, runs=Path(runs))
+    return start_run(root, chosen, folds=folds or by_fold, name=name, runs=Path(runs), cluster=cluster)
 
 
 def plan_train(
@@ -93,10 +94,11 @@ def plan_train(
     return plan(root, chosen, folds=folds or by_fold, name=name, runs=Path(runs))
 
 
-def resume(run: str | PathLike[str], *, epochs: int | None = None) -> "RunFolder":
+def resume(run: str | PathLike[str], *, epochs: int | None = None, cluster: str | None = None) -> "RunFolder":
     """Go on with a run where it was cut off, or for longer with `epochs`: what ``img2gps train --resume`` does.
 
-    `run` may be a checkpoint of the run, such as ``runs/quick-001/previous``. Raises NotFoundError,
+    `run` may be a checkpoint of the run, such as ``runs/quick-001/previous``. `cluster` names Dask workers that go on
+    with a fold each. Raises NotFoundError,
     InvalidCheckpointError naming the damaged file, and InvalidDatasetError if the training photos have changed.
     Raises UsageError if more than `epochs` are done, and RunLockedError if another process trains it.
 
@@ -106,7 +108,7 @@ def resume(run: str | PathLike[str], *, epochs: int | None = None) -> "RunFolder
     """
     from train.training.session import resume_run
 
-    return resume_run(Path(run), epochs=epochs)
+    return resume_run(Path(run), epochs=epochs, cluster=cluster)
 
 
 def plan_resume(run: str | PathLike[str], *, epochs: int | None = None) -> Mapping[str, Any]:

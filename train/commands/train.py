@@ -8,6 +8,7 @@ from click.core import ParameterSource
 from img2gps.console import (
     PATH,
     FiniteRange,
+    cluster_option,
     command,
     dry_run_option,
     environment_sources,
@@ -24,7 +25,8 @@ __all__ = ["train"]
 
 @command(
     "train",
-    example="img2gps train quad --preset published --epochs 15\nimg2gps train --resume runs/published-001",
+    example="img2gps train quad --preset published --epochs 15\nimg2gps train --resume runs/published-001\n"
+    "img2gps train quad --folds --cluster tcp://10.0.0.1:8786",
 )
 @click.argument("dataset", type=PATH, required=False)
 @click.option(
@@ -47,6 +49,7 @@ __all__ = ["train"]
 @click.option(
     "--folds", is_flag=True, help="Train one model per fold, which does not see that fold and then locates it."
 )
+@cluster_option
 @click.option("--config", "config_path", type=PATH, help="A TOML file of these options, or a run's config.toml.")
 @click.option("--resume", type=PATH, metavar="RUN", help="Go on with a run; with --epochs, for longer.")
 @dry_run_option
@@ -58,6 +61,7 @@ def train(
     assignments: tuple[str, ...],
     name: str | None,
     folds: bool,
+    cluster: str | None,
     config_path: Path | None,
     resume: Path | None,
     dry_run: bool,
@@ -67,7 +71,7 @@ def train(
     """Train a model on DATASET. The run is a new folder in runs/.
 
     Without a split every photo trains and the last epoch is the model. Ctrl-C keeps every finished epoch; --resume goes
-    on from there.
+    on from there. With --folds, --cluster trains the folds on several machines; the run is the same.
     """
     from img2gps.interrupts import interruptible
     from train import api
@@ -79,15 +83,17 @@ def train(
     with interruptible():
         if resume is not None:
             typed = _typed_options()
-            if typed - {"resume", "epochs", "dry_run", "as_json"}:
-                raise UsageError("--resume goes on with a run as it was begun: only --epochs may be given with it.")
+            if typed - {"resume", "epochs", "cluster", "dry_run", "as_json"}:
+                raise UsageError(
+                    "--resume goes on with a run as it was begun: only --epochs and --cluster may be given with it."
+                )
             epochs = options["epochs"] if "epochs" in typed else None
             longer = None if epochs is None else int(epochs)
             if dry_run:
                 if leads():
                     print_json(api.plan_resume(resume, epochs=longer))
                 return
-            run = api.resume(resume, epochs=longer)
+            run = api.resume(resume, epochs=longer, cluster=cluster)
         else:
             config, file_dataset, file_folds = resolve(
                 preset_name=preset_name,
@@ -103,7 +109,7 @@ def train(
                 if leads():
                     print_json(api.plan_train(root, config, folds=folds or file_folds, name=name))
                 return
-            run = api.train(root, config, folds=folds or file_folds, name=name)
+            run = api.train(root, config, folds=folds or file_folds, name=name, cluster=cluster)
     if not leads():
         return
     if as_json:

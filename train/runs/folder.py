@@ -101,6 +101,10 @@ class RunFolder:
         with hold(self.root / _LOCK, otherwise=RunLockedError(busy), wait_s=_LOOKED_AT_S):
             yield
 
+    def drop_lock(self) -> None:
+        """Remove the file of a lock that nobody holds any more."""
+        (self.root / _LOCK).unlink(missing_ok=True)
+
     @property
     def is_training(self) -> bool:
         """Whether a process holds the run for writing now."""
