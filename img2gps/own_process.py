@@ -191,5 +191,6 @@ def _packed(answer: Answer[Any]) -> bytes:
             pickle.loads(data)  # noqa: S301  made here
     except Exception:  # noqa: BLE001  whatever a library's own error does
         error = RuntimeError(f"{type(answer.error).__name__}: {answer.error}")
-        return pickle.dumps(Answer[Any](error=error, said=answer.said))
+        told: Answer[Any] = Answer(error=error, said=answer.said)
+        return pickle.dumps(told)
     return data

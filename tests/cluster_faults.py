@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,17 @@ def act(item: str, folder: str) -> str:
         os.kill(os.getpid(), signal.SIGKILL)
     if item == "full":
         raise OSError(28, "No space left on device")
+    if item == "lose worker once" and not (marker := Path(folder) / "lost").exists():
+        marker.touch()
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
     return item * 2
+
+
+def do(item: str) -> str:
+    """Act in a process of its own, whose folder is the place to remember things in, and say so on stderr."""
+    sys.stderr.write(f"doing {item}\n")
+    return act(item, str(Path.cwd()))
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ def plan_train(
     folds: bool = False,
     name: str | None = None,
     runs: str | Path = "runs",
+    cluster: str | None = None,
     **fields: object,
 ) -> Mapping[str, Any]:
     """Return what `train` would do, having checked all of it, and write nothing: ``img2gps train --dry-run``.
@@ -91,7 +92,7 @@ def plan_train(
     from train.training.plan import plan
 
     root, chosen, by_fold = _chosen(dataset, config, preset, fields)
-    return plan(root, chosen, folds=folds or by_fold, name=name, runs=Path(runs))
+    return plan(root, chosen, folds=folds or by_fold, name=name, runs=Path(runs), cluster=cluster)
 
 
 def resume(run: str | PathLike[str], *, epochs: int | None = None, cluster: str | None = None) -> "RunFolder":
@@ -111,7 +112,9 @@ def resume(run: str | PathLike[str], *, epochs: int | None = None, cluster: str 
     return resume_run(Path(run), epochs=epochs, cluster=cluster)
 
 
-def plan_resume(run: str | PathLike[str], *, epochs: int | None = None) -> Mapping[str, Any]:
+def plan_resume(
+    run: str | PathLike[str], *, epochs: int | None = None, cluster: str | None = None
+) -> Mapping[str, Any]:
     """Return what `resume` would do, and write nothing: ``img2gps train --resume RUN --dry-run``.
 
     The keys are those of `plan_train`, with the epochs that each model has behind it.
@@ -122,7 +125,7 @@ def plan_resume(run: str | PathLike[str], *, epochs: int | None = None) -> Mappi
     """
     from train.training.plan import resume_plan
 
-    return resume_plan(Path(run), epochs=epochs)
+    return resume_plan(Path(run), epochs=epochs, cluster=cluster)
 
 
 def evaluate(

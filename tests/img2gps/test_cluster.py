@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster_faults import Workers, act, two_workers
+from cluster_faults import Workers, act, do, two_workers
 from dask_jobqueue.slurm import SLURMJob
 
 from img2gps.cluster import LostWork, open_cluster, spec_of_file
+from img2gps.cluster_jobs import SharedFile, open_jobs
 from img2gps.errors import Img2GPSError, NotFoundError, UsageError
 
 
@@ -51,6 +52,35 @@ def test_workers_of_another_version_are_refused(
         pytest.raises(UsageError, match=r"^A worker has img2gps .*, this machine 99\.0: install the same there\.$"),
     ):
         list(cluster.spread(act, ["a"], str(tmp_path)))
+
+
+@pytest.mark.slow
+def test_jobs_end_as_they_do_here_though_a_worker_and_a_process_are_lost(
+    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    items = ["a", "lose worker once", "b", "die once", "c"]
+    with open_jobs(workers.address) as cluster:
+        assert list(cluster.do(do, items, doing="Acting")) == [(item, item * 2) for item in items]
+        assert capsys.readouterr().err == "".join(f"doing {item}\n" for item in items)
+        with pytest.raises(OSError, match="No space left"):
+            list(cluster.do(do, ["a", "full", "b"], doing="Acting"))
+    assert (tmp_path / "lost").exists()
+    assert (tmp_path / "died").exists()
+
+
+@pytest.mark.slow
+def test_a_file_that_workers_do_not_share_is_told_before_anything_begins(workers: Workers, tmp_path: Path) -> None:
+    file = tmp_path / "shared.txt"
+    file.write_text("shared")
+    shared = SharedFile.of(file)
+    with open_jobs(workers.address) as cluster:
+        cluster.check_shared([shared])
+        file.write_text("a file of this machine")
+        with pytest.raises(
+            UsageError, match=r"^A worker on .* does not find .*shared\.txt as it is here: --cluster needs"
+        ):
+            cluster.check_shared([shared])
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def train(
             longer = None if epochs is None else int(epochs)
             if dry_run:
                 if leads():
-                    print_json(api.plan_resume(resume, epochs=longer))
+                    print_json(api.plan_resume(resume, epochs=longer, cluster=cluster))
                 return
             run = api.resume(resume, epochs=longer, cluster=cluster)
         else:
@@ -107,7 +107,7 @@ def train(
                 raise UsageError("No dataset: give the folder that `img2gps ingest` made, or --resume RUN.")
             if dry_run:
                 if leads():
-                    print_json(api.plan_train(root, config, folds=folds or file_folds, name=name))
+                    print_json(api.plan_train(root, config, folds=folds or file_folds, name=name, cluster=cluster))
                 return
             run = api.train(root, config, folds=folds or file_folds, name=name, cluster=cluster)
     if not leads():

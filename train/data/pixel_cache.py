@@ -21,6 +21,7 @@ from img2gps.files import TEMPORARY_PREFIX, canonical_json, fsync_folder, sha256
 from img2gps.pixels import PREPROCESSING_VERSION, Pixels, PixelSpec, UnreadableImageError, read_pixels
 from img2gps.progress import stderr, track
 from img2gps.text import safe_path
+from train.data.made_once import made_once
 from train.data.training_data import DatasetPhotos
 
 __all__ = ["PixelRows", "cache_path", "cached_pixels", "check_pixels", "decoded_pixels"]
@@ -46,12 +47,16 @@ def cached_pixels(source: DatasetPhotos, spec: PixelSpec, *, may_write: bool = T
         return pixels
     if not may_write:
         return _decode(source, spec, np.empty(_shape(source, spec), dtype=np.uint8))
-    try:
-        _write(path, source, spec)
-    except OSError as error:
-        stderr().print(f"No cache beside the dataset ({error.strerror}); the photos are decoded into memory.")
-        return _decode(source, spec, np.empty(_shape(source, spec), dtype=np.uint8))
-    written = _open(path, _shape(source, spec))
+    with made_once(path):
+        pixels = _open(path, _shape(source, spec))
+        if pixels is not None:
+            return pixels
+        try:
+            _write(path, source, spec)
+        except OSError as error:
+            stderr().print(f"No cache beside the dataset ({error.strerror}); the photos are decoded into memory.")
+            return _decode(source, spec, np.empty(_shape(source, spec), dtype=np.uint8))
+        written = _open(path, _shape(source, spec))
     assert written is not None
     return written
 

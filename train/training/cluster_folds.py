@@ -24,7 +24,7 @@ from train.training.folds import predictions_path
 from train.training.model import fit_part
 from train.training.parts import continuation
 
-__all__ = ["FoldJob", "fit_fold", "fit_folds", "folds_cluster"]
+__all__ = ["FoldJob", "check_folds_shared", "fit_fold", "fit_folds", "folds_cluster"]
 
 _ARRIVAL_S: Final = 90.0  # a network file system may show a new file up to a minute late
 
@@ -54,15 +54,24 @@ def folds_cluster(word: str | None, *, folds: bool) -> Iterator[JobCluster | Non
         yield cluster
 
 
+def check_folds_shared(
+    parts: Sequence[TrainingData], cluster: JobCluster, run: RunFolder | None = None
+) -> list[SharedFile]:
+    """Return the files that workers need. Raises UsageError where one that is here does not find the same."""
+    paths = [parts[0].source.dataset.manifest_path, *([] if run is None else [run.config_path])]
+    needs = [SharedFile.of(path) for path in paths]
+    cluster.check_shared(needs)
+    return needs
+
+
 def fit_folds(
     run: RunFolder, waiting: Sequence[TrainingData], parts: Sequence[TrainingData], cluster: JobCluster
 ) -> None:
     """Train the folds `waiting` of all `parts` of a run. Raises what a fold raises and what `JobCluster.do` says."""
     numbers = {data.fold: number for number, data in enumerate(parts, start=1)}
     folds = [data.fold for data in waiting if data.fold is not None]
-    needs = [SharedFile.of(path) for path in (parts[0].source.dataset.manifest_path, run.config_path)]
+    needs = check_folds_shared(parts, cluster, run)
     jobs = [FoldJob(run=run.root.resolve(), fold=fold) for fold in folds]
-    cluster.check_shared(needs)
     for job, _ in cluster.do(fit_fold, jobs, needs=needs, doing="Training folds"):
         _await(predictions_path(run.fold(job.fold)))
         photos = format_count(len(parts[numbers[job.fold] - 1].train), "photo")

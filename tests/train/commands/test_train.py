@@ -9,7 +9,7 @@ import pytest
 from img2gps.cli import run as img2gps
 from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
 from train.runs.folder import RunFolder
-from train.training import session
+from train.training import model
 from train.training.session import start_run
 
 
@@ -105,13 +105,13 @@ def test_a_run_with_folds_is_held_while_each_is_trained(
 ) -> None:
     without_curves(monkeypatch)
     held: list[bool] = []
-    real = session.predict_fold
+    real = model.predict_fold
 
     def looked_at(folder: RunFolder, *given: Any) -> None:
         held.append(RunFolder(root=folder.root.parent.parent).is_training)
         real(folder, *given)
 
-    monkeypatch.setattr(session, "predict_fold", looked_at)
+    monkeypatch.setattr(model, "predict_fold", looked_at)
     root = colour_dataset(tmp_path / "ds", 12, split=False, folds=2).root
     finished = start_run(root, tiny_config(epochs=1), folds=True, runs=tmp_path / "runs")
     assert held == [True, True]
@@ -137,6 +137,8 @@ _PROBE = ["--preset", "quick", "--weights", "none", "--size", "48", "--device", 
         ([*_TINY, "--name", "taken"], 2, "runs/taken exists"),
         ([*_TINY, "--name", "a/b"], 2, "no name for a run"),
         ([*_TINY, "--folds"], 4, "has no folds"),
+        ([*_TINY, "--cluster", "local:2"], 2, "give --folds, too"),
+        ([*_TINY, "--folds", "--cluster", "nonsense"], 2, "is none of local:N"),
         ([*_TINY, "--model", "densenet121", "--size", "16"], 2, "takes no input"),
         ([*_PROBE, "--model", TINY, "--set", "heads=foo"], 2, "No head 'foo'"),
         ([*_PROBE, "--model", f"{TINY}@4096"], 2, "more than the 48 pixels"),

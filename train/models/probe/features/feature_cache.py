@@ -8,6 +8,7 @@ from torch import Tensor
 
 from img2gps.progress import bar, stderr
 from train.config.schema import ProbeConfig
+from train.data.made_once import made_once
 from train.data.pixel_cache import cached_pixels, decoded_pixels
 from train.data.training_data import DatasetPhotos
 from train.models.probe.features.extractor import CHUNK, FEATURES_VERSION, FeatureExtractor, Features
@@ -67,12 +68,16 @@ def _kept(path: Path, count: int) -> TensorFile | None:
 
 def _stored(path: Path, source: DatasetPhotos, config: ProbeConfig, extractor: FeatureExtractor) -> TensorFile:
     count = len(source.photos)
-    try:
-        file = TensorFile.write(path, count, _streamed(source, config, extractor))
-    except OSError as error:
-        stderr().print(f"No features kept beside the dataset ({error.strerror}); they go to a temporary file.")
-        return TensorFile.nameless(count, _streamed(source, config, extractor))
-    drop_stale(path)
+    with made_once(path):
+        made = _kept(path, count)
+        if made is not None:
+            return made
+        try:
+            file = TensorFile.write(path, count, _streamed(source, config, extractor))
+        except OSError as error:
+            stderr().print(f"No features kept beside the dataset ({error.strerror}); they go to a temporary file.")
+            return TensorFile.nameless(count, _streamed(source, config, extractor))
+        drop_stale(path)
     return file
 
 

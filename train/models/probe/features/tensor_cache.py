@@ -18,6 +18,7 @@ from img2gps.files import canonical_json, sha256_bytes, sha256_file, write_atomi
 from img2gps.pixels import PREPROCESSING_VERSION
 from img2gps.progress import stderr
 from train.config.schema import ProbeConfig
+from train.data.made_once import made_once
 from train.data.training_data import DatasetPhotos
 
 __all__ = ["cached_tensors", "drop_stale", "extraction_settings", "is_intact", "photos_of", "tensors_path"]
@@ -33,11 +34,15 @@ def cached_tensors(path: Path, count: int, compute: Callable[[], Mapping[str, Te
 
     A dataset that cannot be written costs the next run the same time again, and nothing else.
     """
-    kept = _read(path)
-    if kept is not None and {len(tensor) for tensor in kept.values()} == {count}:
+    kept = _kept(path, count)
+    if kept is not None:
         return kept
-    tensors = compute()
-    _write(path, tensors)
+    with made_once(path):
+        kept = _kept(path, count)
+        if kept is not None:
+            return kept
+        tensors = compute()
+        _write(path, tensors)
     return tensors
 
 
@@ -66,6 +71,11 @@ def extraction_settings(config: ProbeConfig, device: torch.device, *, version: i
         sha256_file(weights) if weights.is_file() else "",
         [spec.height, spec.width, spec.fit, config.own_statistics],
     ]
+
+
+def _kept(path: Path, count: int) -> Mapping[str, Tensor] | None:
+    kept = _read(path)
+    return kept if kept is not None and {len(tensor) for tensor in kept.values()} == {count} else None
 
 
 def _read(path: Path) -> dict[str, Tensor] | None:
