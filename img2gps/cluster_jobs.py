@@ -90,8 +90,8 @@ class JobCluster:
 
         `function` must be importable by name. A worker that is lost costs the time of its job, which another begins
         anew. Its process serves the next job, too: what it loads is loaded once. `steps` is what an item counts on the
-        bar `doing`. Raises what the function raises, at the turn of its item, OSError where each worker that took a job
-        was lost, and UsageError where one does not find a file of `needs`.
+        bar `doing`. Raises what the function raises, at the turn of its item. Raises OSError where each worker that
+        took a job was lost, and UsageError where one does not find a file of `needs`.
         """
         terms = _Terms(threads=self._threads, folder=str(Path.cwd()), needs=tuple(needs))
         jobs = [_Job(number=number, content=packed_job(function, item)) for number, item in enumerate(items)]
