@@ -121,7 +121,7 @@ def _check_here(needs: Sequence[SharedFile], _: None) -> None:
         if not file.is_here():
             raise UsageError(
                 f"A worker on {safe_text(socket.gethostname())} does not find {safe_path(file.path)} as it is here: "
-                "--cluster needs it in a folder that all machines share, at the same path."
+                "--cluster needs a folder that all machines share, at the same path."
             )
 
 
