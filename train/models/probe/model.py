@@ -25,6 +25,7 @@ from train.models.probe.finetune.extractor import FinetunedExtractor
 from train.models.probe.heads.ensemble import Ensemble
 from train.models.probe.heads.neighbours import Neighbours
 from train.models.walks import WalkSmoother
+from train.runtime.parts import in_parallel
 
 __all__ = ["ProbeLocalizer", "make_extractor", "points_of"]
 
@@ -66,7 +67,8 @@ class ProbeLocalizer:
     def evidence_of(self, features: AnyFeatures) -> Evidence:
         """Return what photos show whose features are known."""
         count = len(features)
-        filled = [self.ensemble.evidence(features.take(rows)) for rows, _ in _chunks(count)]
+        chunks = [rows for rows, _ in _chunks(count)]
+        filled = in_parallel(lambda rows: self.ensemble.evidence(features.take(rows)), chunks, self.device, small=True)
         if not filled:
             nothing = torch.empty(0, len(self.ensemble.cells), device=self.device)
             return Evidence(log_probs=nothing, similarity=nothing[:, 0])
@@ -116,10 +118,11 @@ class ProbeLocalizer:
         return [tuple(int(number) for number in row) for row in found.tolist()]
 
     def _estimate(self, log_probs: Tensor, calibration: Calibration) -> Estimate:
-        parts = [
-            self._columns(log_probs[filled.to(log_probs.device)], calibration)[:count]
-            for filled, count in _chunks(len(log_probs))
-        ]
+        def estimated(chunk: tuple[Tensor, int]) -> Tensor:
+            filled, count = chunk
+            return self._columns(log_probs[filled.to(log_probs.device)], calibration)[:count]
+
+        parts = in_parallel(estimated, list(_chunks(len(log_probs))), log_probs.device, small=True)
         columns = torch.cat(parts).cpu().double().numpy() if parts else np.empty((0, len(_COLUMNS)))
         return Estimate(**{name: columns[:, k] for k, name in enumerate(_COLUMNS)})
 

@@ -1,6 +1,7 @@
 """What a frozen backbone says about a photo: pooled vectors of several depths, and a grid of local ones."""
 
 import dataclasses
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Self
 
@@ -18,6 +19,7 @@ from train.models.probe.features.brightness import brightness_of
 from train.models.probe.features.folding import Folded
 from train.models.probe.features.maps import attends, channels_first, composite_stages, has_tokens, with_token_maps
 from train.models.weights.matching import resampled
+from train.runtime.parts import in_parallel
 
 __all__ = [
     "CHUNK",
@@ -161,14 +163,22 @@ class FeatureExtractor(nn.Module):
             assert isinstance(backbone_extractor, BackboneExtractor)
             yield backbone_extractor
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.parameters()).device
+
     @torch.inference_mode()
     def forward(self, images: Tensor) -> Features:
         """Return the features of a batch, computed in passes of `CHUNK` photos on the module's device."""
-        parts: list[Features] = []
-        for chunk in torch.split(images, CHUNK):
-            filled = F.pad(chunk, (0, 0, 0, 0, 0, 0, 0, CHUNK - len(chunk)))
-            parts.append(self._pass(filled).take(torch.arange(len(chunk))))
-        return Features.concatenate(parts)
+        chunks = torch.split(images, CHUNK)
+        if len(chunks) > 1 and all(one.is_even(images[:1]) for one in self._extractors()):
+            return Features.concatenate(in_parallel(self._passed, chunks, self.device))
+        return Features.concatenate(list(map(self._passed, chunks)))
+
+    def _passed(self, chunk: Tensor) -> Features:
+        filled = F.pad(chunk, (0, 0, 0, 0, 0, 0, 0, CHUNK - len(chunk)))
+        return self._pass(filled).take(torch.arange(len(chunk)))
 
     def _pass(self, images: Tensor) -> Features:
         pooled: list[Tensor] = []
@@ -183,6 +193,15 @@ class FeatureExtractor(nn.Module):
             brightness=brightness_of(images).to(pooled[0].device),
             pyramids=tuple(map(nested_grids, pyramids.values())),
         )
+
+
+class _Passing(threading.local):
+    """The maps of the pass that a thread is in; each thread passes photos of its own."""
+
+    maps: list[Tensor] | None = None
+
+
+_passing = _Passing()
 
 
 class BackboneExtractor(nn.Module):
@@ -204,7 +223,6 @@ class BackboneExtractor(nn.Module):
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) * 255.0 for values in (backbone.mean, backbone.std))
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
-        self._maps: list[Tensor] = []
         self._folded: Folded | None = None
         self._may_give_tokens = tokens and has_tokens(self.backbone)
         self.stages = composite_stages(self.backbone)
@@ -213,8 +231,8 @@ class BackboneExtractor(nn.Module):
             stage.register_forward_hook(self._remember)
 
     def _remember(self, _module: nn.Module, _inputs: object, output: object) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4:
-            self._maps.append(output)
+        if _passing.maps is not None and isinstance(output, Tensor) and output.ndim == 4:
+            _passing.maps.append(output)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return pooled vectors (N, D) and the last feature map (N, rows, columns, channels), if there is one.
@@ -239,6 +257,12 @@ class BackboneExtractor(nn.Module):
             pixels = F.interpolate(pixels, size=size, mode="bilinear", antialias=True)
         return (pixels - self.mean) / self.std
 
+    @torch.inference_mode()
+    def is_even(self, image: Tensor) -> bool:
+        """Return whether features are the same, to the bit, on any number of threads; `image` is one, (1, 3, H, W)."""
+        self._network(self.normalised(image))
+        return self._folded is not None and self._folded.is_even
+
     def _network(self, inputs: Tensor) -> nn.Module:
         """Return what stands for the backbone where nothing is learnt, made anew when the backbone has changed."""
         if self.gives_tokens:
@@ -254,9 +278,13 @@ class BackboneExtractor(nn.Module):
         """
         if self.gives_tokens:
             return with_token_maps(self.backbone, inputs)
-        self._maps = []
-        final = (network or self.backbone)(inputs).flatten(1)
-        maps, self._maps = [channels_first(found) for found in self._maps], []
+        found: list[Tensor] = []
+        _passing.maps = found
+        try:
+            final = (network or self.backbone)(inputs).flatten(1)
+        finally:
+            _passing.maps = None
+        maps = list(map(channels_first, found))
         if not maps and self._may_give_tokens:  # its stages turned out to give no maps: from now on it is known
             self.gives_tokens = True
             return with_token_maps(self.backbone, inputs)

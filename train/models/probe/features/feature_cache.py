@@ -22,6 +22,7 @@ from train.models.probe.features.tensor_cache import (
     tensors_path,
 )
 from train.models.probe.features.tensor_file import TensorFile
+from train.runtime.parts import parts_at_once
 
 __all__ = ["cached_features", "features_path"]
 
@@ -50,7 +51,7 @@ def _extracted(source: DatasetPhotos, config: ProbeConfig, extractor: FeatureExt
     pixels = torch.from_numpy(cached_pixels(source, config.pixels))
     parts: list[Features] = []
     with bar("Looking at photos", len(pixels)) as advance:
-        for images in torch.split(pixels, CHUNK):
+        for images in torch.split(pixels, CHUNK * parts_at_once(extractor.device)):
             parts.append(extractor(images).to(torch.device("cpu")))
             advance(len(images))
     return named_tensors(Features.concatenate(parts))
@@ -83,6 +84,6 @@ def _stored(path: Path, source: DatasetPhotos, config: ProbeConfig, extractor: F
 
 def _streamed(source: DatasetPhotos, config: ProbeConfig, extractor: FeatureExtractor) -> Iterator[dict[str, Tensor]]:
     with bar("Looking at photos", len(source.photos)) as advance:
-        for images in decoded_pixels(source, config.pixels, at_once=CHUNK):
+        for images in decoded_pixels(source, config.pixels, at_once=CHUNK * parts_at_once(extractor.device)):
             yield named_tensors(extractor(torch.from_numpy(images)).to(torch.device("cpu")))
             advance(len(images))

@@ -2,14 +2,18 @@
 
 import copy
 import dataclasses
+import functools
 from collections import Counter
 from typing import Any, Final, Self
 
 import torch
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from train.models.probe.features.batch_statistics import LeaningNorm, leaning_layers
+from train.models.probe.features.maps import attends
+from train.models.probe.features.packed_convolution import PackedConvolution, can_be_fused, can_be_packed
 
 __all__ = ["Folded", "folded"]
 
@@ -17,7 +21,7 @@ _ROUNDING: Final = 1e-3  # of the largest output: what folding may change
 _TRIAL_STEP: Final = 0.37  # radians from pixel to pixel of the picture that folding is tried on
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Folded:
     """A `network` that stands for a backbone, and the tensors it was made of, as they were then."""
 
@@ -31,6 +35,14 @@ class Folded:
         tensors = (*backbone.parameters(), *backbone.buffers())
         network = folded(backbone, _trial_input(like), share=share, owner=owner)
         return cls(network=network, tensors=tensors, mark=_mark(tensors))
+
+    @functools.cached_property
+    def is_even(self) -> bool:
+        """Whether its maps are the same, to the bit, on any number of threads: oneDNN has all of its products."""
+        layers = list(self.network.modules())
+        packed = {id(layer.convolution) for layer in layers if isinstance(layer, PackedConvolution)}
+        products = [layer for layer in layers if isinstance(layer, (_ConvNd, nn.Linear))]
+        return not attends(self.network) and all(id(layer) in packed for layer in products)
 
     @property
     def is_current(self) -> bool:
@@ -59,9 +71,23 @@ def folded(backbone: nn.Module, inputs: Tensor, *, share: float, owner: nn.Modul
     for layer in leaning:
         layer._forward_pre_hooks.clear()
         turned.set_submodule(names[id(layer)], LeaningNorm(layer, share))
+    _pack(turned, names, pairs)
     expected, found = backbone(inputs), turned(inputs)
     near = float((found - expected).abs().max()) <= _ROUNDING * float(expected.abs().max())
     return turned.requires_grad_(requires_grad=False) if near else backbone
+
+
+def _pack(network: nn.Module, names: dict[int, str], pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]]) -> None:
+    """Let oneDNN have the convolutions of a folded network, with the activations that follow them."""
+    norms = {id(convolution): norm for convolution, norm in pairs}
+    for convolution in [module for module in network.modules() if isinstance(module, nn.Conv2d)]:
+        if not can_be_packed(convolution):
+            continue
+        norm, activation = norms.get(id(convolution)), None
+        if isinstance(norm, BatchNormAct2d) and can_be_fused(norm.act):
+            activation = norm.act
+            network.set_submodule(names[id(norm)], nn.Identity())
+        network.set_submodule(names[id(convolution)], PackedConvolution(convolution, activation))
 
 
 def _trial_input(like: Tensor) -> Tensor:

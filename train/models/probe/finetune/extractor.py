@@ -85,6 +85,10 @@ class FinetunedExtractor(BackboneExtractor):
         """Return the vectors (N, D) of images; no head takes its maps."""
         return self._vectors(self.normalised(images)), None
 
+    def is_even(self, image: Tensor) -> bool:
+        """Return that features depend on the number of threads, in their last digits: nothing is folded or packed."""
+        return False
+
     def _vectors(self, inputs: Tensor, at_cut: Tensor | None = None) -> Tensor:
         plain = self._plain(inputs, at_cut)
         return torch.cat([plain, F.normalize(self.embed(self.scale * plain), dim=1)], dim=1)

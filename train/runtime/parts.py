@@ -1,0 +1,53 @@
+"""Parts of a batch, one beside another: each processor has photos of its own."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+import torch
+
+__all__ = ["in_parallel", "parts_at_once"]
+
+_MOST_WORKERS: Final = 4
+"""Each holds the maps of its own photos, hundreds of megabytes for a large backbone."""
+
+_Part = TypeVar("_Part")
+_Result = TypeVar("_Result")
+
+
+def parts_at_once(device: torch.device) -> int:
+    """Return how many parts `in_parallel` works on at once."""
+    return min(torch.get_num_threads(), _MOST_WORKERS) if device.type == "cpu" else 1
+
+
+def in_parallel(
+    work: Callable[[_Part], _Result], parts: Sequence[_Part], device: torch.device, *, small: bool = False
+) -> list[_Result]:
+    """Return what `work` makes of each part, in order.
+
+    On a processor, the parts share torch's threads. Within one part the threads meet after every operation: that costs
+    a third of the time where the operations are small, and more where other programs run. `small` is true where an
+    operation is never worth a second thread. The result must not depend on the number of threads within a part.
+    """
+    threads = torch.get_num_threads()
+    workers = min(len(parts), parts_at_once(device))
+    within = 1 if small or not workers else threads // workers
+    if device.type != "cpu" or (workers <= 1 and within == threads):
+        return [work(part) for part in parts]
+    inference, gradients = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+
+    def settled() -> None:
+        torch.set_num_threads(within)  # of this worker's operations; of some libraries, of the whole process's
+
+    def worked(part: _Part) -> _Result:
+        with torch.inference_mode(inference), torch.set_grad_enabled(gradients):
+            return work(part)
+
+    try:
+        if workers <= 1:
+            settled()
+            return [work(part) for part in parts]
+        with ThreadPoolExecutor(workers, initializer=settled) as pool:
+            return list(pool.map(worked, parts))
+    finally:
+        torch.set_num_threads(threads)
