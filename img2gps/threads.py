@@ -5,7 +5,10 @@ other work on it, a training took 181 s that way and 50 s with threads that slee
 when they are loaded, and worker processes inherit them. What the user set stands.
 """
 
+import contextlib
+import ctypes
 import os
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -18,17 +21,30 @@ _SLEEPING: Final = {
 }
 THREAD_COUNTS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """The variables that say how many threads the libraries start."""
+_ARENA_MAX: Final = -8  # malloc.h of the GNU C library
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
 def settle_threads() -> None:
-    """Let threads sleep while they wait, and start no more of them than the process may use."""
+    """Let threads sleep while they wait, share one heap, and start no more of them than the process may use."""
+    _share_one_heap()
     for name, value in _SLEEPING.items():
         os.environ.setdefault(name, value)
     usable = usable_processors()
     if usable < _affinity():  # the libraries see the affinity by themselves, but no quota
         for name in THREAD_COUNTS:
             os.environ.setdefault(name, str(usable))
+
+
+def _share_one_heap() -> None:
+    """Let the threads to come take memory from the heap that `train.runtime.memory` keeps (GNU C library alone).
+
+    A heap of its own gives a thread no buffer of more than 64 MiB: larger ones are mapped anew each time. The library
+    counts its heaps when the second thread starts, and asks for the limit no more.
+    """
+    if sys.platform == "linux" and "MALLOC_ARENA_MAX" not in os.environ:
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def usable_processors() -> int:

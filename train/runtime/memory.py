@@ -8,7 +8,7 @@ from typing import Final
 __all__ = ["keep_freed_memory"]
 
 # malloc.h of the GNU C library
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _KEPT_BYTES: Final = 512 << 20
 _LARGEST_BYTES: Final = (256 << 20, 32 << 20)  # before version 2.35, more than 32 MiB is refused
 _PAD_BYTES: Final = 32 << 20
@@ -30,5 +30,4 @@ def keep_freed_memory() -> bool:
         return False
     kept = [mallopt(_TRIM_THRESHOLD, _KEPT_BYTES), mallopt(_TOP_PAD, _PAD_BYTES)]
     mapped = any(mallopt(_MMAP_THRESHOLD, size) == 1 for size in _LARGEST_BYTES)
-    mallopt(_ARENA_MAX, 1)  # the arenas of other threads hold no buffer of more than 64 MiB
     return mapped and kept == [1, 1]

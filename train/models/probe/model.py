@@ -25,7 +25,7 @@ from train.models.probe.finetune.extractor import FinetunedExtractor
 from train.models.probe.heads.ensemble import Ensemble
 from train.models.probe.heads.neighbours import Neighbours
 from train.models.walks import WalkSmoother
-from train.runtime.parts import in_parallel
+from train.runtime.parts import in_parallel, threads_within
 
 __all__ = ["ProbeLocalizer", "make_extractor", "points_of"]
 
@@ -58,11 +58,12 @@ class ProbeLocalizer:
 
     def locate(self, images: Tensor) -> Estimate:
         """Return the positions of a uint8 RGB batch of shape (N, 3, height, width)."""
-        return self.estimate(self.evidence(images))
+        each = self.extractor.each_pass(images, lambda features: self.estimate(self.evidence_of(features)))
+        return Estimate.concatenate(each)
 
     def evidence(self, images: Tensor) -> Evidence:
         """Return what a uint8 RGB batch of N photos shows, over the model's cells."""
-        return self.evidence_of(self.extractor(images))
+        return Evidence.cat(self.extractor.each_pass(images, self.evidence_of))
 
     def evidence_of(self, features: AnyFeatures) -> Evidence:
         """Return what photos show whose features are known."""
@@ -118,11 +119,11 @@ class ProbeLocalizer:
         return [tuple(int(number) for number in row) for row in found.tolist()]
 
     def _estimate(self, log_probs: Tensor, calibration: Calibration) -> Estimate:
-        def estimated(chunk: tuple[Tensor, int]) -> Tensor:
-            filled, count = chunk
-            return self._columns(log_probs[filled.to(log_probs.device)], calibration)[:count]
-
-        parts = in_parallel(estimated, list(_chunks(len(log_probs))), log_probs.device, small=True)
+        with threads_within(1):  # operations so small that a second thread costs more than it does
+            parts = [
+                self._columns(log_probs[filled.to(log_probs.device)], calibration)[:count]
+                for filled, count in _chunks(len(log_probs))
+            ]
         columns = torch.cat(parts).cpu().double().numpy() if parts else np.empty((0, len(_COLUMNS)))
         return Estimate(**{name: columns[:, k] for k, name in enumerate(_COLUMNS)})
 

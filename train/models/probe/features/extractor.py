@@ -3,7 +3,7 @@
 import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,8 @@ FEATURES_VERSION: Final = 7
 
 CHUNK: Final = 8
 """Photos per pass. Always the same, the last pass filled up, so that no photo's features depend on its neighbours."""
+
+_Result = TypeVar("_Result")
 
 _POOLED_ROWS, _POOLED_COLUMNS = 3, 2
 _SMALLEST, _LARGEST = 16, 4096
@@ -171,11 +173,20 @@ class FeatureExtractor(nn.Module):
     @torch.inference_mode()
     def forward(self, images: Tensor) -> Features:
         """Return the features of a batch, computed in passes of `CHUNK` photos on the module's device."""
-        chunks = torch.split(images, CHUNK)
-        if len(chunks) > 1 and all(one.is_even(images[:1]) for one in self._extractors()):
-            return Features.concatenate(in_parallel(self._passed, chunks, self.device))
-        return Features.concatenate(list(map(self._passed, chunks)))
+        return Features.concatenate(self.each_pass(images, lambda features: features))
 
+    def each_pass(self, images: Tensor, work: Callable[[Features], _Result]) -> list[_Result]:
+        """Return what `work` makes of the features of every `CHUNK` photos, beside one another where that is exact."""
+        chunks = torch.split(images, CHUNK)
+
+        def worked(chunk: Tensor) -> _Result:
+            return work(self._passed(chunk))
+
+        if len(chunks) > 1 and all(one.is_even(images[:1]) for one in self._extractors()):
+            return in_parallel(worked, chunks, self.device)
+        return list(map(worked, chunks))
+
+    @torch.inference_mode()
     def _passed(self, chunk: Tensor) -> Features:
         filled = F.pad(chunk, (0, 0, 0, 0, 0, 0, 0, CHUNK - len(chunk)))
         return self._pass(filled).take(torch.arange(len(chunk)))
