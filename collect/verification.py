@@ -23,6 +23,7 @@ from img2gps.refined import refinement_problems
 from img2gps.rejected import is_changed, read_rejected
 from img2gps.site import Site
 from img2gps.site_file import is_edited
+from img2gps.stored_dataset import refresh, stored_orphans
 from img2gps.text import format_count, safe_path, safe_text
 from img2gps.types import GpsSource, HeadingRef, Photo, SplitName, TimeSource
 from img2gps.verification import Problem
@@ -78,6 +79,7 @@ class Verification:
 
 def is_dataset(root: Path) -> bool:
     """Return whether a folder is a dataset, or what is left of one."""
+    refresh(root)
     dataset = Dataset(root=root)
     return dataset.manifest_path.exists() or dataset.site_path.exists()
 
@@ -255,6 +257,7 @@ def _orphans(dataset: Dataset, photos: Sequence[Photo]) -> list[str]:
     stored = [Path("photos", name) for name in dataset.copies.names()]
     loose = [path.relative_to(dataset.root) for path in dataset.root.glob(f"{TEMPORARY_PREFIX}*")]
     loose += [path.relative_to(dataset.root) for path in dataset.root.glob("site.next.geojson")]
+    loose += map(Path, stored_orphans(dataset.root))
     return [safe_path(path) for path in sorted([*stored, *loose]) if path.as_posix() not in named]
 
 

@@ -22,11 +22,12 @@ from rich.markup import escape
 from img2gps.address import Address, Place, place_of
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.progress import stderr
+from img2gps.stored_dataset import local_root
 from img2gps.text import safe_path
 from img2gps.text_table import text_tables, wrapped
 
 __all__ = [
-    "FOLDER",
+    "DATASET",
     "PATH",
     "PLACE",
     "WORDS",
@@ -51,8 +52,6 @@ __all__ = [
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Existence is checked by the functions that open the path: a path that does not exist is exit 3, not Click's 2.
-PATH = click.Path(path_type=Path)
 # Where the root context keeps the words that it was called with.
 WORDS = "img2gps.words"
 
@@ -67,19 +66,29 @@ class _Place(click.ParamType[Place]):
         return place_of(value)
 
 
-class _Folder(_Place):
-    """A folder that is written to: an address is a usage error."""
+class _LocalPath(click.Path):
+    """A path of this machine: an address is a usage error."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        place = place_of(value) if isinstance(value, str) else value
+        if isinstance(place, Address):
+            self.fail(f"{place} is no path of this machine: here, this command takes nothing else.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class _DatasetFolder(_Place):
+    """The folder of a dataset; of one at an address, the folder of this machine that stands for it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
-        """Return the path."""
-        place = place_of(value)
-        if isinstance(place, Address):
-            self.fail(f"{place} is no folder of this machine: give one, or one of a shared drive.", param, ctx)
-        return place
+        """Return the folder."""
+        return local_root(value)
 
 
+# Existence is checked by the functions that open the path: a path that does not exist is exit 3, not Click's 2.
+PATH = _LocalPath(path_type=Path)
 PLACE = _Place()
-FOLDER = _Folder()
+DATASET = _DatasetFolder()
 
 
 class FiniteRange(click.FloatRange):

@@ -19,7 +19,8 @@ from img2gps.progress import stderr
 from img2gps.refined import read_refinement
 from img2gps.site import Site, read_site
 from img2gps.site_file import is_edited
-from img2gps.text import format_count, safe_path, shell_path
+from img2gps.stored_dataset import address_of, local_root, publish, refresh
+from img2gps.text import format_count, safe_path, safe_text, shell_path
 from img2gps.working_copies import FolderCopies, WorkingCopies, copies_of
 
 if TYPE_CHECKING:
@@ -48,12 +49,17 @@ class Dataset:
 
     @classmethod
     def open(cls, root: str | Path) -> "Dataset":
-        """Return an existing dataset. Raises NotFoundError or InvalidDatasetError."""
-        root = Path(root)
-        if not root.exists():
-            raise NotFoundError(
-                f"No dataset at {safe_path(root)}: make one with `img2gps ingest PHOTOS {shell_path(root)}`."
-            )
+        """Return an existing dataset: a folder, or an address such as ``s3://bucket/quad``.
+
+        Raises NotFoundError, InvalidDatasetError, or UsageError where a store cannot be read.
+        """
+        root = local_root(root)
+        refresh(root)
+        address = address_of(root)
+        if not root.exists() or (address is not None and not (root / "manifest.parquet").exists()):
+            where = safe_text(str(address)) if address else safe_path(root)
+            words = where if address else shell_path(root)
+            raise NotFoundError(f"No dataset at {where}: make one with `img2gps ingest PHOTOS {words}`.")
         dataset = cls(root=root)
         for path in (dataset.site_path, dataset.manifest_path):
             if not path.is_file():
@@ -176,10 +182,23 @@ class Dataset:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the dataset for writing. Raises DatasetLockedError at once where another process holds it."""
-        busy = f"{safe_path(self.root)} is being written by another process: wait until it has finished."
-        with hold(self.root / ".lock", otherwise=DatasetLockedError(busy)):
+        """Hold the dataset for writing. Raises DatasetLockedError at once where another process holds it.
+
+        A dataset in an object store is brought up to date first. What was written is committed there at the end. That
+        raises DatasetLockedError where another machine was faster.
+        """
+        with self._held():
+            refresh(self.root, locked=True)
             yield
+            self.publish()
+
+    def publish(self) -> None:
+        """Commit what was written to a dataset in an object store; the caller holds the lock. Raises as `lock` does."""
+        publish(self.root)
+
+    def _held(self) -> contextlib.AbstractContextManager[None]:
+        busy = f"{safe_path(self.root)} is being written by another process: wait until it has finished."
+        return hold(self.root / ".lock", otherwise=DatasetLockedError(busy))
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
@@ -187,7 +206,7 @@ class Dataset:
         with contextlib.ExitStack() as stack:
             if (self.root / ".lock").exists():
                 with contextlib.suppress(OSError):  # read-only media: nobody writes there
-                    stack.enter_context(self.lock())
+                    stack.enter_context(self._held())
             yield
 
     def frame(self, *, labels: Literal["gps", "refined"] = "gps") -> "gpd.GeoDataFrame":

@@ -10,18 +10,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from img2gps.address import Address, without_secrets
 from img2gps.errors import Img2GPSError, NotFoundError, UsageError
 from img2gps.text import safe_text
 
-__all__ = ["Objects", "is_of_this_process", "opened", "protocol_of", "retried", "told", "words_of"]
+__all__ = ["Objects", "is_of_this_process", "opened", "protocol_of", "retried", "told", "words_of", "writable_objects"]
 
 Result = TypeVar("Result")
 
 _ATTEMPTS: Final = 3
 _PAUSE_S: Final = 0.5
+_READ_ONLY: Final = ("http", "https", "zip", "file")
 _NOT_FIRST: Final = ("pre-condition", "precondition")
 
 
@@ -81,6 +83,15 @@ class Objects:
             return False
         return True
 
+    def upload(self, name: str, path: Path) -> None:
+        """Put a file of this machine as an object, in parts where it is large."""
+        files, key = self._key(name)
+        self._tried(name, lambda: files.put_file(str(path), key))
+
+    def below(self, name: str) -> "Objects":
+        """Return the objects whose names begin with a folder's."""
+        return Objects(Address(f"{self.address.url.rstrip('/')}/{name}"))
+
     def delete(self, name: str) -> None:
         """Delete an object, which may be gone already."""
         files, key = self._key(name)
@@ -108,6 +119,16 @@ class Objects:
         except OSError as error:
             error.filename = self.whole(name)
             raise
+
+
+def writable_objects(address: Address) -> Objects:
+    """Return the objects below an address that a dataset keeps. Raises UsageError where nothing can be written."""
+    where, scheme = safe_text(str(address)), address.url.partition("://")[0].lower()
+    if "::" in address.url or scheme in _READ_ONLY:
+        raise UsageError(f"{where} cannot be written to: give a folder or an object store, such as s3://bucket/x.")
+    if without_secrets(address.url) != address.url:
+        raise UsageError(f"A dataset keeps the address {where}: give its user and password in the environment.")
+    return Objects(Address(address.url.rstrip("/")))
 
 
 def retried(action: Callable[[], Result]) -> Result:

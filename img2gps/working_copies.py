@@ -14,12 +14,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from img2gps.address import Address, Place, place_of, without_secrets
+from img2gps.address import Place, place_of
 from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.files import canonical_json, sha256_bytes, sha256_file
 from img2gps.object_cache import cached_object, forget_cached, is_cached, room_for
-from img2gps.object_store import Objects
-from img2gps.text import safe_path, safe_text
+from img2gps.object_store import Objects, writable_objects
+from img2gps.text import safe_path
 
 if TYPE_CHECKING:
     _Path = Path
@@ -32,7 +32,6 @@ PLACE_FILE: Final = "photos.json"
 _AT_ONCE: Final = 16
 _BATCH: Final = 1024
 _COPY_BYTES: Final = 120_000
-_READ_ONLY: Final = ("http", "https", "zip", "file")
 _JPEG_END: Final = b"\xff\xd9"
 
 
@@ -217,12 +216,7 @@ def copies_at(place: Place) -> WorkingCopies:
     """Return the working copies at a place. Raises UsageError where none can lie there."""
     if isinstance(place, Path):
         return FolderCopies(place)
-    where, scheme = safe_text(str(place)), place.url.partition("://")[0].lower()
-    if "::" in place.url or scheme in _READ_ONLY:
-        raise UsageError(f"{where} takes no working copies: give a folder or an object store, such as s3://bucket/x.")
-    if without_secrets(place.url) != place.url:
-        raise UsageError(f"The dataset keeps the address {where}: give its user and password in the environment.")
-    return StoredCopies(Objects(Address(place.url.rstrip("/"))))
+    return StoredCopies(writable_objects(place))
 
 
 def place_bytes(copies: WorkingCopies) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
+from img2gps.stored_dataset import local_root
 
 if TYPE_CHECKING:
     from img2gps.serving.backend import Backend
@@ -406,7 +407,7 @@ def check_export(
 
 
 def _root(dataset: Dataset | str | Path) -> Path:
-    return dataset.root if isinstance(dataset, Dataset) else Path(dataset)
+    return dataset.root if isinstance(dataset, Dataset) else local_root(dataset)
 
 
 def _chosen(

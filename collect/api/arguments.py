@@ -5,6 +5,7 @@ from pathlib import Path
 
 from img2gps.address import Address, Place, place_of
 from img2gps.dataset import Dataset
+from img2gps.stored_dataset import local_root
 
 __all__ = ["DatasetOrPath", "Paths", "Places", "as_path", "as_paths", "as_places", "opened", "root_of"]
 
@@ -15,12 +16,12 @@ Places = str | Place | Sequence[str | Place]
 
 def opened(dataset: DatasetOrPath) -> Dataset:
     """Return the dataset. Raises NotFoundError or InvalidDatasetError where the folder is none."""
-    return dataset if isinstance(dataset, Dataset) else Dataset.open(Path(dataset))
+    return dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
 
 
 def root_of(dataset: DatasetOrPath) -> Path:
-    """Return the folder of a dataset that may not be there yet."""
-    return dataset.root if isinstance(dataset, Dataset) else Path(dataset)
+    """Return the folder of a dataset that may not be there yet, or the one that stands for an address."""
+    return dataset.root if isinstance(dataset, Dataset) else local_root(dataset)
 
 
 def as_path(path: str | Path | None) -> Path | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import rich_click as click
 
 from img2gps.console import (
+    DATASET,
     PATH,
     FiniteRange,
     command,
@@ -30,7 +31,7 @@ _READ_ONLY: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @command("audit", example="img2gps audit quad --fail-under coverage=0.6,leakage_5m=0.05")
-@click.argument("dataset", type=PATH)
+@click.argument("dataset", type=DATASET)
 @click.option(
     "--cell", "cell_m", type=FiniteRange(1, 100_000), default=10.0, metavar="METRES", help="The side of a cell."
 )

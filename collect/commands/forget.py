@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from img2gps.console import (
+    DATASET,
     PATH,
     command,
     config_option,
@@ -34,7 +35,7 @@ img2gps forget quad 3f2a9c04b1 --runs ~/old/runs
 img2gps forget quad --walk 20251222-094711-a1b2c3
 img2gps forget quad --similar portrait.jpg --source-name 'tuesday/IMG_01*.jpg'""",
 )
-@click.argument("dataset", type=PATH)
+@click.argument("dataset", type=DATASET)
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--device", "devices", multiple=True, help="All photos of a device: its hash, or its model's name.")
 @click.option("--walk", "walks", multiple=True, help="All photos of a walk, by its name.")

@@ -8,7 +8,7 @@ import rich_click as click
 from collect.commands.reading_options import reading_options, strict_option
 from img2gps.address import Place
 from img2gps.console import (
-    FOLDER,
+    DATASET,
     PLACE,
     cluster_option,
     command,
@@ -29,7 +29,7 @@ img2gps ingest images campus --site campus.geojson --labels labels.csv
 img2gps ingest s3://bucket/walks quad --cluster tcp://10.0.0.1:8786""",
 )
 @click.argument("photos", nargs=-1, required=True, type=PLACE)
-@click.argument("dataset", type=FOLDER)
+@click.argument("dataset", type=DATASET)
 @click.option(
     "--site",
     help="A packaged site or polygon (GeoJSON, KML, GeoPackage), for a new dataset or to change an old one's.",
@@ -78,7 +78,8 @@ def ingest(
 ) -> None:
     """Add PHOTOS (files or folders) to DATASET; unusable photos are rejected with a reason.
 
-    PHOTOS can be in object stores, on web servers and in archives: s3://, gs://, https://, zip://.
+    PHOTOS can be in object stores, on web servers and in archives: s3://, gs://, https://, zip://. DATASET is a folder,
+    or lies in an object store.
 
     The originals are never changed. Ingesting the same photos again changes nothing.
     """

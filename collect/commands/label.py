@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from img2gps.console import (
+    DATASET,
     PATH,
     command,
     config_option,
@@ -39,7 +40,7 @@ _SHOWN = 40
         "img2gps label quad --refine runs/quick-001\nimg2gps label quad --marks masks"
     ),
 )
-@click.argument("dataset", type=PATH)
+@click.argument("dataset", type=DATASET)
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, help="Port of the page; 0 for any free one.")
 @click.option("--host", default="127.0.0.1", help="Address to listen on; any but this machine's own needs a token.")
 @click.option("--no-open", is_flag=True, help="Do not open the browser.")

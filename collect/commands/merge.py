@@ -5,6 +5,7 @@ from pathlib import Path
 import rich_click as click
 
 from img2gps.console import (
+    DATASET,
     PATH,
     command,
     config_option,
@@ -24,8 +25,8 @@ _SHOWN = 20
 
 
 @command("merge", example="img2gps merge quad /media/stick/quad --into both --dry-run\nimg2gps merge a b --into both")
-@click.argument("first", type=PATH)
-@click.argument("second", type=PATH)
+@click.argument("first", type=DATASET)
+@click.argument("second", type=DATASET)
 @click.option("--into", type=PATH, required=True, help="The new folder of the merged dataset.")
 @dry_run_option
 @config_option

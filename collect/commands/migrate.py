@@ -5,7 +5,7 @@ from pathlib import Path
 import rich_click as click
 
 from img2gps.console import (
-    PATH,
+    DATASET,
     command,
     config_option,
     dry_run_option,
@@ -20,7 +20,7 @@ __all__ = ["migrate"]
 
 
 @command("migrate", example="img2gps migrate quad --dry-run\nimg2gps migrate quad")
-@click.argument("dataset", type=PATH)
+@click.argument("dataset", type=DATASET)
 @dry_run_option
 @config_option
 @json_option

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import rich_click as click
 
 from img2gps.console import (
+    DATASET,
     PATH,
     FiniteRange,
     command,
@@ -81,7 +82,7 @@ _LOOKING: Final = ("redact_people", "detectors", "boxes", "hide_from")
         "img2gps publish quad quad-hub --license cc-by-4.0 --push our-lab/quad --dry-run"
     ),
 )
-@click.argument("dataset", type=PATH)
+@click.argument("dataset", type=DATASET)
 @click.argument("out", type=PATH)
 @_word_options
 @_privacy_options

@@ -6,7 +6,7 @@ from typing import Literal
 import rich_click as click
 
 from img2gps.console import (
-    PATH,
+    DATASET,
     command,
     config_option,
     dry_run_option,
@@ -25,7 +25,7 @@ _MANY_FOLDS = 40
 
 
 @command("split", example="img2gps split quad --by walk --val 60 --test 60\nimg2gps split quad --folds walk")
-@click.argument("dataset", type=PATH)
+@click.argument("dataset", type=DATASET)
 @click.option("--by", type=click.Choice(["walk", "cell", "random"]), default="walk", help="What is held out together.")
 @click.option("--val", type=click.IntRange(min=0), default=60, help="Photos for validation; 0 for none.")
 @click.option("--test", type=click.IntRange(min=0), default=60, help="Photos for testing; 0 for none.")

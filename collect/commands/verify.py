@@ -4,11 +4,11 @@ from pathlib import Path
 
 import rich_click as click
 
-from img2gps.console import PATH, command, config_option, json_option, print_json, print_table, print_text
+from img2gps.console import DATASET, command, config_option, json_option, print_json, print_table, print_text
 
 
 @command("verify", example="img2gps verify quad\nimg2gps verify runs/default-001")
-@click.argument("folder", type=PATH, metavar="DATASET|RUN")
+@click.argument("folder", type=DATASET, metavar="DATASET|RUN")
 @config_option
 @json_option
 def verify(folder: Path, as_json: bool) -> None:

@@ -283,6 +283,7 @@ class DatasetWriter:
         if self._outside != self._written_outside:  # also what a kill left there beside the manifest
             write_outside(self.dataset, self._outside, self.info)
             self._written_outside = dict(self._outside)
+        self.dataset.publish()
         self._uncommitted = 0
 
     def close(self) -> None:

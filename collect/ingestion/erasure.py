@@ -107,6 +107,7 @@ def erase(dataset: Dataset, hashes: Collection[str], names: Collection[str] = ()
     if found.photos or found.splits:
         _erase_rows(dataset, wanted)
     _erase_outside(dataset, wanted)
+    dataset.publish()  # in a store, too, rows go before copies
     _unlink(found.copies)
     for folder in {path.parent for path in found.copies}:
         if folder.is_dir() and not any(folder.iterdir()):

@@ -26,6 +26,7 @@ from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
 from img2gps.imaging import WORKING_SHORT_SIDE_PX
 from img2gps.site import Site, load_site
+from img2gps.stored_dataset import refresh
 from img2gps.types import Photo
 from img2gps.working_copies import WorkingCopies, copies_of
 
@@ -43,6 +44,7 @@ def ingest(photos: Sequence[Place], root: Path, options: IngestOptions) -> Outco
     # read when pyarrow is first imported, which is later: its own allocators would keep the tables of every commit
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     check_inputs(photos)
+    refresh(root)
     site = load_site(options.site) if options.site is not None else None
     labels = read_given_labels(options.label_paths)
     track, offset_notes = tracks_for(photos, site or _site_of(root), options)
@@ -139,7 +141,7 @@ def _opened(photos: Sequence[Place], root: Path, site: Site | None, options: Ing
     if new_site is not None and options.jobs and options.cluster is None:
         prepare_workers()  # every photo will be read
     short_side_px = options.short_side_px or WORKING_SHORT_SIDE_PX
-    copies = new_copies(options.copies, photos) if new_site is not None else None
+    copies = new_copies(options.copies, photos, root) if new_site is not None else None
     if options.dry_run:
         yield (
             DatasetWriter(site=new_site, info=empty_info(new_site, short_side_px))

@@ -22,6 +22,7 @@ from img2gps.manifest import read_table, write_manifest
 from img2gps.object_store import told
 from img2gps.site import Site, packaged_sites
 from img2gps.site_file import site_bytes
+from img2gps.stored_dataset import RECORD, address_of
 from img2gps.text import safe_path, safe_text
 from img2gps.working_copies import PLACE_FILE, StoredCopies, WorkingCopies, copies_at, place_bytes
 
@@ -48,7 +49,8 @@ def is_fresh(root: Path) -> bool:
         return True
     if not root.is_dir():
         raise UsageError(f"{safe_path(root)} is a file: give the folder of a dataset, or a new one.")
-    names = {entry.name for entry in root.iterdir() if not entry.name.startswith((TEMPORARY_PREFIX, ".lock"))}
+    others = (TEMPORARY_PREFIX, ".lock", RECORD)
+    names = {entry.name for entry in root.iterdir() if not entry.name.startswith(others)}
     if {"site.geojson", "manifest.parquet"} <= names:
         return False
     if names <= {"manifest.parquet", PLACE_FILE}:  # empty, or killed while it was made
@@ -102,11 +104,15 @@ def _fill(root: Path, site: Site, short_side_px: int, copies: WorkingCopies | No
     write_atomic(dataset.site_path, site_bytes(site))
 
 
-def new_copies(place: Place | None, photos: Sequence[Place]) -> WorkingCopies | None:
+def new_copies(place: Place | None, photos: Sequence[Place], root: Path) -> WorkingCopies | None:
     """Return the place of the working copies of a new dataset, None where that is its folder.
 
-    Raises UsageError where nothing can lie there, where something does, or where it is one of the photos' folders.
+    Those of a dataset in a store lie below its address, unless `place` is another. Raises UsageError where nothing can
+    lie there, where something does, or where it is one of the photos' folders.
     """
+    stored = address_of(root)
+    own = Address(f"{stored.url}/photos") if stored and place is None else None
+    place = place or own
     if place is None:
         return None
     copies = copies_at(place.absolute() if isinstance(place, Path) else place)
@@ -118,7 +124,8 @@ def new_copies(place: Place | None, photos: Sequence[Place]) -> WorkingCopies | 
                 f"The working copies may not lie among the photos, at {where}: give --photos another place."
             )
     with told(place) if isinstance(place, Address) else contextlib.nullcontext():
-        if next(copies.names(), None) is not None:
+        # an ingest on another machine may have left copies there, and was killed before its first commit
+        if own is None and next(copies.names(), None) is not None:
             raise UsageError(f"{where} holds files already: give --photos a new place for each dataset.")
     return copies
 

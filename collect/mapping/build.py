@@ -19,6 +19,7 @@ from img2gps.basemap.tags import class_of, height_of, name_of
 from img2gps.dataset import Dataset
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.site import Site, load_site, packaged_sites
+from img2gps.stored_dataset import local_root
 from img2gps.text import format_count, safe_path, safe_text
 
 __all__ = ["DEFAULT_MARGIN_M", "BasemapReport", "MapRequest", "area_of", "basemap_from", "make_basemap"]
@@ -93,7 +94,7 @@ def make_basemap(
     ``basemap.parquet`` in the working folder). Raises UsageError, NotFoundError, InvalidDatasetError,
     DatasetLockedError.
     """
-    root = Path(target)
+    root = local_root(target)
     dataset = Dataset.open(root) if root.is_dir() else None
     if dataset is None and str(target) not in packaged_sites() and not root.exists():
         raise NotFoundError(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from img2gps.console import (
+    DATASET,
     PATH,
     command,
     config_option,
@@ -32,7 +33,7 @@ __all__ = ["ablate"]
     example="img2gps ablate quad --preset published --lr 1e-3,3e-3 --batch-size 8,16,32 --seeds 3\n"
     "img2gps ablate quad --model resnet18,resnet50 --set loss=mse,huber",
 )
-@click.argument("dataset", type=PATH)
+@click.argument("dataset", type=DATASET)
 @click.option(
     "--preset", "preset_name", help="What all runs share.  [default: default; finetune with a --model of your own]"
 )

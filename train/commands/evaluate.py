@@ -6,6 +6,7 @@ from typing import Literal
 import rich_click as click
 
 from img2gps.console import (
+    DATASET,
     PATH,
     FiniteRange,
     command,
@@ -30,7 +31,7 @@ img2gps evaluate runs/default-001 runs/quick-001
 @command("evaluate", example=_EXAMPLE, short_help="Errors of a run in metres, beside what needs no model.")
 @click.argument("runs", metavar="RUN...", type=PATH, nargs=-1, required=True)
 @click.option(
-    "--on", metavar="DATASET", type=PATH, help="Score the photos of this dataset; those of training are left out."
+    "--on", metavar="DATASET", type=DATASET, help="Score the photos of this dataset; those of training are left out."
 )
 @click.option(
     "--split",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from img2gps.console import (
+    DATASET,
     PATH,
     command,
     config_option,
@@ -48,7 +49,7 @@ img2gps explain runs/quick-001 --split test --masks practice/masks
     is_flag=True,
     help="With --masks: also fit models anew without each class; for networks, full trainings.",
 )
-@click.option("--on", metavar="DATASET", type=PATH, help="A dataset other than the run's own.")
+@click.option("--on", metavar="DATASET", type=DATASET, help="A dataset other than the run's own.")
 @click.option("--out", metavar="FOLDER", type=PATH, help="Where pictures go.", show_default="RUN/explanations/photos")
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
 @seed_option

@@ -6,6 +6,7 @@ import rich_click as click
 from click.core import ParameterSource
 
 from img2gps.console import (
+    DATASET,
     PATH,
     FiniteRange,
     cluster_option,
@@ -28,7 +29,7 @@ __all__ = ["train"]
     example="img2gps train quad --preset published --epochs 15\nimg2gps train --resume runs/published-001\n"
     "img2gps train quad --folds --cluster tcp://10.0.0.1:8786",
 )
-@click.argument("dataset", type=PATH, required=False)
+@click.argument("dataset", type=DATASET, required=False)
 @click.option(
     "--preset",
     "preset_name",

@@ -25,7 +25,6 @@ from collect.reading.discover import discover
 from collect.verification import verify_dataset
 from img2gps import object_store
 from img2gps.address import Address, place_of, without_secrets
-from img2gps.cli import run
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.rejected import read_rejected
 from img2gps.types import Photo
@@ -259,11 +258,6 @@ def test_a_dataset_in_a_store_is_no_folder_of_photos(walk: Path, memory: str, tm
     fill(memory, tmp_path / "ds")
     with pytest.raises(UsageError, match="memory://walks is a dataset that img2gps made"):
         discover([Address(memory)])
-
-
-def test_the_dataset_itself_is_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["ingest", "memory://walks", "s3://bucket/quad"]) == 2
-    assert "s3://bucket/quad is no folder of this machine" in " ".join(capsys.readouterr().err.split())
 
 
 def test_an_address_hides_what_is_secret() -> None:
