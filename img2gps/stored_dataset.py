@@ -1,8 +1,8 @@
 """A dataset in an object store, and the folder of this machine that stands for it.
 
-Below its address lie working copies (``photos/``), the dataset's other files as objects that never change
-(``files/``), and numbered commits (``commits/00000001.json``), each with the names of all files of a version. The
-newest commit is the dataset. It is put on condition that there is none of its number, so of two writers one fails.
+Below its address lie working copies (``photos/``) and the dataset's other files as objects that never change
+(``files/``). Numbered commits (``commits/00000001.json``) name all files of a version each. The newest commit is the
+dataset. It is put on condition that there is none of its number, so of two writers one fails.
 
 Commands work in a folder of this machine's cache, which a file ``.store.json`` marks. It is brought up to date when
 the dataset is opened or locked. What changed in it is committed when the lock is released.

@@ -220,8 +220,8 @@ def test_a_forgotten_photo_is_gone_from_store_and_cache(walk: Path, memory: str,
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        ("https://host/copies", "https://host/copies takes no working copies"),
-        ("zip://copies.zip", "takes no working copies"),
+        ("https://host/copies", "https://host/copies cannot be written to"),
+        ("zip://copies.zip", "cannot be written to"),
         (f"s3://me:{SECRET}@host/copies", "give its user and password in the environment"),
         ("memory://walks/copies", "may not lie among the photos"),
         ("memory://full", "memory://full holds files already"),
