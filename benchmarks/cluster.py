@@ -40,7 +40,8 @@ from collect.ingestion.prepare import make_dataset  # noqa: E402
 from collect.ingestion.shards import ShardSettings, read_by_cluster  # noqa: E402
 from collect.ingestion.take_in import _given_up  # noqa: E402
 from collect.ingestion.workers import Settings, process_items  # noqa: E402
-from collect.reading.discover import FoundFile, discover  # noqa: E402
+from collect.reading.discover import discover  # noqa: E402
+from collect.reading.found_files import FoundFile, FoundFiles  # noqa: E402
 from collect.validation.rules import Rules  # noqa: E402
 from img2gps.cluster import open_cluster  # noqa: E402
 from img2gps.site import load_site  # noqa: E402
@@ -95,7 +96,9 @@ def coordinate(count: int) -> dict[str, Any]:
         sample = _sample(folder, rules)
         dataset = make_dataset(folder / "ds", site, 64)
         writer = DatasetWriter.load(dataset)
-        files = [FoundFile(path=b"/walks/%08d.jpg" % n, name=f"{n:08d}.jpg", size=9, mtime_ns=1) for n in range(count)]
+        files = FoundFiles.gather(
+            FoundFile(path=b"/walks/%08d.jpg" % n, name=f"{n:08d}.jpg", size=9, mtime_ns=1) for n in range(count)
+        )
         intake = Intake(writer=writer, rules=rules, outcomes=Outcomes(), ingest="i", started=FIRST_PHOTO_AT)
         before = psutil.Process().memory_info().rss
         made_s = 0.0

@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Final
 
-from collect.ingestion.intake import Labelled
+from collect.ingestion.labelled import Labelled
 from collect.ingestion.photo_reader import FileTask
-from collect.reading.discover import FoundFile
 from collect.reading.file_content import READ_FLAGS
+from collect.reading.found_files import FoundFile
 from collect.validation.labels import LabelRow
 
 __all__ = ["chunks_of", "shards_of"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from collect.ingestion.outcomes import Outcomes
-from collect.reading.discover import FoundFile
+from collect.reading.found_files import FoundFile
 from collect.validation.labels import LabelRow, Labels, NamedFile, capitalised, merge_labels, read_labels
 from img2gps.text import safe_text
 

@@ -1,5 +1,6 @@
 """From readings to outcomes: which file is new, which is known, which bytes came twice, what stands in a conflict."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,10 +11,11 @@ import numpy as np
 
 from collect.ingestion.dataset_writer import DatasetWriter
 from collect.ingestion.digest_set import DigestSet
+from collect.ingestion.labelled import Labelled, LabelledFiles
 from collect.ingestion.outcomes import Outcomes
 from collect.ingestion.photo_reader import FileTask, Reading, Skipped
 from collect.ingestion.sources import SeenSource
-from collect.reading.discover import FoundFile
+from collect.reading.found_files import FoundFile, FoundFiles
 from collect.validation.labels import LabelRow
 from collect.validation.rules import Rules
 from img2gps.geo import geodesic_m
@@ -26,9 +28,7 @@ from img2gps.types import Photo, Rejection
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Intake", "Labelled"]
-
-Labelled = tuple[FoundFile, LabelRow | None]
+__all__ = ["Intake"]
 
 _SAME_M: Final = 0.1
 
@@ -50,15 +50,13 @@ class Intake:
         self._lost_rows: list[Labelled] = []
         self._labels_differ = 0
 
-    def recognise(
-        self, files: Sequence[FoundFile], labels: Sequence[LabelRow | None], *, rehash: bool
-    ) -> list[Labelled]:
+    def recognise(self, files: FoundFiles, labels: Sequence[LabelRow | None], *, rehash: bool) -> Sequence[Labelled]:
         """Settle the files that need not be read, and return the others."""
-        unread: list[Labelled] = []
+        unread = array("q")
         self._forget_folders(files)
         beside = {sidecar.path for file in files for sidecar in file.sidecars}
         self._outcomes.sidecars = sum(file.path in beside for file in files) if beside else 0
-        for file, label in zip(files, labels, strict=True):
+        for row, (file, label) in enumerate(zip(files, labels, strict=True)):
             seen = None if rehash else self._writer.known_source(file.path)
             if file.left_out is not None:
                 self._outcomes.leave_out(file.name, file.left_out)
@@ -67,13 +65,13 @@ class Intake:
             elif file.unlistable is not None:
                 self._reject(Rejection(path=file.name, reason="unreadable", detail=file.unlistable), None)
             elif seen is None or seen.status != file.status or not self._settle_known(file, seen, label):
-                unread.append((file, label))
+                unread.append(row)
             elif len(name := file.name.encode()) > len(seen.path) and name.endswith(b"/" + seen.path):
                 # an earlier version's, or found in a folder of it
                 self._writer.remember_source(file.path, replace(seen, path=name))
-        return unread
+        return LabelledFiles(files, labels, np.array(unread, dtype=np.int64))
 
-    def _forget_folders(self, files: Sequence[FoundFile]) -> None:
+    def _forget_folders(self, files: FoundFiles) -> None:
         """Forget that a folder could not be listed: something was found below it."""
         unlisted = {key for key, row in self._writer.rejected.items() if key.startswith("name:") and row.detail}
         if not unlisted:

@@ -4,14 +4,14 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from collect.ingestion.dataset_writer import empty_info
 from collect.ingestion.erasure import Traces, erase
 from collect.ingestion.photo_store import sweep_temporary_files
 from collect.ingestion.site_change import finish_site_change
-from collect.reading.discover import FoundFile
+from collect.reading.found_files import FoundFile
 from img2gps.address import Address, Place
 from img2gps.dataset import Dataset
 from img2gps.drafts import draft_of, sweep_drafts
@@ -152,7 +152,7 @@ def mend_dataset(dataset: Dataset) -> Traces:
     return erase(dataset, read_forgotten(dataset.forgotten_path))
 
 
-def check_free_space(dataset: Dataset, files: Sequence[FoundFile], short_side_px: int) -> None:
+def check_free_space(dataset: Dataset, files: Iterable[FoundFile], short_side_px: int) -> None:
     """Raise OSError (ENOSPC) where the working copies of `files` would not fit, before any work is done."""
     copy_bytes = _COPY_BYTES_AT_512_PX * (short_side_px / 512) ** 2
     needed = sum(min(file.size, copy_bytes) for file in files)

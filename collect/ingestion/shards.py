@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from collect.ingestion.chunks import shards_of
-from collect.ingestion.intake import Labelled
+from collect.ingestion.labelled import Labelled
 from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings, read_files
 from collect.ingestion.workers import Failure, Settings, process_items
 from img2gps.cluster import Cluster, LostWork

@@ -10,7 +10,8 @@ import PIL
 from collect.ingestion.chunks import chunks_of
 from collect.ingestion.dataset_writer import DatasetWriter
 from collect.ingestion.given_labels import match_labels
-from collect.ingestion.intake import Intake, Labelled
+from collect.ingestion.intake import Intake
+from collect.ingestion.labelled import Labelled
 from collect.ingestion.log import log_ingest
 from collect.ingestion.options import IngestOptions
 from collect.ingestion.outcomes import Outcomes
@@ -19,7 +20,7 @@ from collect.ingestion.photo_store import sweep_temporary_files
 from collect.ingestion.prepare import check_free_space
 from collect.ingestion.shards import ShardSettings, read_by_cluster
 from collect.ingestion.workers import Failure, Settings, process_items
-from collect.reading.discover import FoundFile
+from collect.reading.found_files import FoundFiles
 from collect.validation.gpx import Tracks
 from collect.validation.labels import Labels
 from collect.validation.unplaced import track_notes
@@ -38,7 +39,7 @@ __all__ = ["take_in"]
 
 
 def take_in(
-    files: Sequence[FoundFile],
+    files: FoundFiles,
     labels: Sequence[Labels],
     writer: DatasetWriter,
     settings: ReadSettings,
@@ -54,7 +55,7 @@ def take_in(
     intake = Intake(writer=writer, rules=settings.rules, outcomes=outcomes, ingest=ingest_id(started), started=started)
     unread = intake.recognise(files, matched, rehash=options.rehash)
     if writer.dataset is not None:
-        check_free_space(writer.dataset, [file for file, _ in unread], settings.short_side_px)
+        check_free_space(writer.dataset, (file for file, _ in unread), settings.short_side_px)
     try:
         _read_all(unread, intake, settings, options)
     except KeyboardInterrupt:

@@ -8,62 +8,39 @@ import dataclasses
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
+from collect.reading.found_files import FoundFile, FoundFiles
 from collect.reading.left_out import left_out_as
-from collect.reading.sidecars import Sidecar, find_sidecars
-from collect.reading.stores import Listed, StoredObject, list_objects
+from collect.reading.sidecars import find_sidecars
+from collect.reading.stores import Listed, list_objects
 from img2gps.address import Address, Place
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.text import safe_path, safe_text, shell_path
 
-__all__ = ["FoundFile", "check_inputs", "discover", "portable_name"]
+__all__ = ["check_inputs", "discover", "portable_name"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class FoundFile:
-    """One name found below the inputs.
-
-    `path` is absolute; `name` is relative to the argument it was found under, with slashes. `obstacle` says why the
-    file must not be opened (a link, a FIFO, a device ...). `unlistable` says that it is a folder that could not be
-    read. `left_out` says why it is no photo of the walk (a code of `collect.reading.left_out.LEFT_OUT`). `sidecars` are
-    the files beside it that may say where it was taken. `stored` is the object of a store that stands for a file of
-    this machine: `path` is then its whole address.
-    """
-
-    path: bytes
-    name: str
-    size: int = 0
-    mtime_ns: int = 0
-    inode: int = 0
-    obstacle: str | None = None
-    unlistable: str | None = None
-    left_out: str | None = None
-    sidecars: tuple[Sidecar, ...] = ()
-    stored: StoredObject | None = None
-
-    @property
-    def status(self) -> tuple[int, int, int]:
-        """What tells an unchanged file without reading it: size, mtime_ns, inode."""
-        return self.size, self.mtime_ns, self.inode
-
-
-def discover(inputs: Sequence[Place], *, exclude: Path | None = None, include_hidden: bool = False) -> list[FoundFile]:
+def discover(inputs: Sequence[Place], *, exclude: Path | None = None, include_hidden: bool = False) -> FoundFiles:
     """Return every file below `inputs` once, ordered by file name, then path; `exclude` is never entered.
 
     What is no photo of the walk (trash, thumbnails) says so, unless `include_hidden`; what is named itself is meant.
     Raises what `check_inputs` raises.
     """
     check_inputs(inputs)
+    files = FoundFiles.gather(_entries(inputs, exclude, include_hidden=include_hidden))
+    return files.with_sidecars(find_sidecars(files))
+
+
+def _entries(inputs: Sequence[Place], exclude: Path | None, *, include_hidden: bool) -> Iterator[FoundFile]:
     excluded = _identity(os.fsencode(exclude)) if exclude is not None else None
     entered = {excluded} if excluded else set[tuple[int, int]]()
-    found: dict[bytes, FoundFile] = {}
     for argument in inputs:
         folder, entries = _stored(argument) if isinstance(argument, Address) else _local(argument, entered)
         for entry in entries:
             code = left_out_as(entry.name) if folder and not include_hidden else None
-            found.setdefault(entry.path, dataclasses.replace(entry, left_out=code) if code else entry)
-    return _with_sidecars(sorted(found.values(), key=lambda entry: (_base(entry.path), entry.path)))
+            yield dataclasses.replace(entry, left_out=code) if code else entry
 
 
 def _local(argument: Path, entered: set[tuple[int, int]]) -> tuple[bool, Iterable[FoundFile]]:
@@ -73,11 +50,20 @@ def _local(argument: Path, entered: set[tuple[int, int]]) -> tuple[bool, Iterabl
 
 
 def _stored(address: Address) -> tuple[bool, Iterable[FoundFile]]:
-    """Return whether an address is a folder, and its objects. Raises UsageError where it is a dataset."""
-    listed = list(list_objects(address))
-    if {"manifest.parquet", "site.geojson"} <= {one.name for one in listed}:
-        raise UsageError(f"{safe_text(str(address))} is a dataset that img2gps made, not a folder of raw photos.")
-    return len(listed) > 1 or listed[0].name != listed[0].whole.rpartition("/")[2], map(_stored_entry, listed)
+    """Return whether an address is a folder, and its objects, which raise UsageError where it is a dataset."""
+    listed = list_objects(address)
+    first = list(islice(listed, 2))
+    folder = len(first) > 1 or first[0].name != first[0].whole.rpartition("/")[2]
+    return folder, map(_stored_entry, _of_no_dataset(address, chain(first, listed)))
+
+
+def _of_no_dataset(address: Address, listed: Iterable[Listed]) -> Iterator[Listed]:
+    missing = {"manifest.parquet", "site.geojson"}
+    for one in listed:
+        missing.discard(one.name)
+        if not missing:
+            raise UsageError(f"{safe_text(str(address))} is a dataset that img2gps made, not a folder of raw photos.")
+        yield one
 
 
 def _stored_entry(one: Listed) -> FoundFile:
@@ -91,15 +77,6 @@ def _stored_entry(one: Listed) -> FoundFile:
         unlistable=one.fault,
         stored=one.object,
     )
-
-
-def _with_sidecars(files: list[FoundFile]) -> list[FoundFile]:
-    wanted = [file for file in files if file.obstacle is None and file.left_out is None]
-    stored = {file.path: file.stored for file in files if file.stored is not None}
-    sidecars = find_sidecars([file.path for file in wanted], stored=stored)
-    return [
-        dataclasses.replace(file, sidecars=sidecars[file.path]) if file.path in sidecars else file for file in files
-    ]
 
 
 def check_inputs(inputs: Sequence[Place]) -> None:

@@ -10,10 +10,13 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Literal
 
 from collect.reading.stores import StoredObject
+
+if TYPE_CHECKING:
+    from collect.reading.found_files import FoundFile
 
 __all__ = ["EDITED", "Sidecar", "find_sidecars"]
 
@@ -42,29 +45,35 @@ class Sidecar:
     stored: StoredObject | None = None
 
 
-def find_sidecars(
-    paths: Sequence[bytes], *, stored: Mapping[bytes, StoredObject] | None = None
-) -> dict[bytes, tuple[Sidecar, ...]]:
-    """Return the sidecars of the files that have any, XMP first; each folder is listed once.
+def find_sidecars(files: "Iterable[FoundFile]") -> dict[bytes, tuple[Sidecar, ...]]:
+    """Return the sidecars of the files that have any, by path, XMP first; each folder is listed once.
 
-    `stored` are the objects among the files, by their addresses: what lies beside these is among them, too.
+    What lies beside an object of a store is among the files; these are gone through twice.
     """
+    folders: dict[bytes, _Beside | None] = {}
     objects: dict[bytes, dict[bytes, StoredObject]] = defaultdict(dict)
-    for path, one in (stored or {}).items():
-        folder, _, name = path.rpartition(b"/")
-        objects[folder][name] = one
-    folders: dict[bytes, list[bytes]] = defaultdict(list)
-    for path in paths:
-        folder, _, name = path.rpartition(b"/")
-        folders[folder].append(name)
+    for file in files:
+        folder, _, name = file.path.rpartition(b"/")
+        if file.stored is not None and name.lower().endswith(_ENDINGS):
+            objects[folder][name] = file.stored
+        elif file.stored is None and _is_wanted(file) and folder not in folders:
+            folders[folder] = _Beside.of(folder)
+    folders |= {folder: _Beside(folder, sorted(stored), stored) for folder, stored in objects.items()}
+    if not any(folders.values()):
+        return {}
     found = {}
-    for folder, names in folders.items():
-        beside = _Beside.among(folder, objects[folder]) if folder in objects else _Beside.of(folder)
-        if beside is not None:
-            for name in names:
-                if not name.lower().endswith(_ENDINGS) and (sidecars := tuple(beside.sidecars(name))):
-                    found[folder + b"/" + name] = sidecars
+    for file in files:
+        folder, _, name = file.path.rpartition(b"/")
+        beside = folders.get(folder)
+        if beside is not None and _is_wanted(file) and not name.lower().endswith(_ENDINGS):
+            sidecars = tuple(beside.sidecars(name))
+            if sidecars:
+                found[file.path] = sidecars
     return found
+
+
+def _is_wanted(file: "FoundFile") -> bool:
+    return file.obstacle is None and file.left_out is None
 
 
 class _Beside:
@@ -94,12 +103,6 @@ class _Beside:
         except OSError:
             return None
         return cls(folder, names) if names else None
-
-    @classmethod
-    def among(cls, folder: bytes, stored: Mapping[bytes, StoredObject]) -> "_Beside | None":
-        """Return the sidecars among the objects of a folder, None where it has none."""
-        names = sorted(name for name in stored if name.lower().endswith(_ENDINGS))
-        return cls(folder, names, stored) if names else None
 
     def sidecars(self, name: bytes) -> Iterator[Sidecar]:
         """Yield what may belong to a photo, the nearest first."""

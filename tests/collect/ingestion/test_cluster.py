@@ -19,7 +19,7 @@ from collect.ingestion.chunks import shards_of
 from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings
 from collect.ingestion.shards import ShardSettings, read_shard
 from collect.ingestion.workers import Failure
-from collect.reading.discover import FoundFile
+from collect.reading.found_files import FoundFile
 from collect.validation.rules import Rules
 from collect.verification import verify_dataset
 from img2gps.errors import UsageError

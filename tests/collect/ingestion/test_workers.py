@@ -19,7 +19,7 @@ from worker_faults import environment, misbehave, modules
 from collect.ingestion.chunks import chunks_of
 from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings
 from collect.ingestion.workers import Failure, Settings, process_items
-from collect.reading.discover import FoundFile
+from collect.reading.found_files import FoundFile
 from collect.verification import verify_dataset
 
 

@@ -65,7 +65,7 @@ def test_the_excluded_folder_is_recognised_under_any_name(tmp_path: Path) -> Non
     (tmp_path / "in/ds").mkdir(parents=True)
     (tmp_path / "in/ds/x.jpg").write_bytes(b"")
     (tmp_path / "alias").symlink_to(tmp_path / "in/ds")
-    assert discover([tmp_path / "in"], exclude=tmp_path / "alias") == []
+    assert not discover([tmp_path / "in"], exclude=tmp_path / "alias")
 
 
 def test_deep_folders_do_not_exhaust_the_stack(tmp_path: Path) -> None:
