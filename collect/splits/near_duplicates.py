@@ -11,6 +11,7 @@ of one place are compared. And what is connected already is not compared again: 
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations, count, pairwise, product
+from math import comb
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -45,6 +46,7 @@ _MOST_WHOLE: Final = 4  # 210 choices of blocks, of 25 bits each: enough for ten
 _MIN_BITS_SET, _MAX_BITS_SET, _MAX_SHARING = 16, 48, 200
 _LONG_RUN: Final = 64
 _PENDING: Final = 1 << 16
+_SORTING: Final = 8.0  # what sorting a photo costs, in comparisons of two
 
 Hashes = NDArray[np.uint64]
 Pairs = NDArray[np.int64]
@@ -86,7 +88,7 @@ def near_duplicate_links(hashes: Hashes, walks: NDArray[np.int64], points_m: Flo
     rows = np.flatnonzero(is_informative(hashes))
     links = _Links(hashes[rows], walks[rows], points_m[rows])
     crowded = np.zeros(len(rows), dtype=np.bool_)
-    for mask in _masks(len(rows)):
+    for mask in _masks(_whole_blocks(len(rows))):
         keys = links.hashes & mask
         order = np.argsort(keys)
         runs, lengths = _runs(keys[order])
@@ -95,7 +97,7 @@ def near_duplicate_links(hashes: Hashes, walks: NDArray[np.int64], points_m: Flo
         links.compare(order[~is_long], runs[~is_long])
     some = np.flatnonzero(crowded)
     for places in (links.walks[some], *_cells(links.points_m[some])) if len(some) else ():
-        for mask in _masks(int(np.unique(places, return_counts=True)[1].max())):
+        for mask in _masks(_cheapest_blocks(np.unique(places, return_counts=True)[1])):
             keys = links.hashes[some] & mask
             order = np.lexsort((keys, places))
             links.compare(some[order], _runs(keys[order], places[order])[0])
@@ -235,9 +237,18 @@ def _shared_bits(whole: int) -> int:
     return _HASH_BITS * whole // (MAX_BITS + whole)
 
 
-def _masks(photos: int) -> list[np.uint64]:
-    """Return the bits of each choice of blocks, for so many photos."""
-    whole = _whole_blocks(photos)
+def _cheapest_blocks(counts: NDArray[np.int64]) -> int:
+    """Return how many blocks must agree, for so many photos in each place, by what sorting and comparing then cost."""
+
+    def cost(whole: int) -> float:
+        compared = float(np.sum(counts.astype(np.float64) ** 2)) / (1 << _shared_bits(whole))
+        return comb(MAX_BITS + whole, whole) * (_SORTING * float(np.sum(counts)) + compared)
+
+    return min(range(1, _MOST_WHOLE + 1), key=cost)
+
+
+def _masks(whole: int) -> list[np.uint64]:
+    """Return the bits of each choice of so many blocks."""
     blocks = _block_masks(MAX_BITS + whole)
     return [np.bitwise_or.reduce(blocks[list(choice)]) for choice in combinations(range(len(blocks)), whole)]
 
