@@ -2,27 +2,31 @@
 
 import contextlib
 import errno
+import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from img2gps.cluster import Cluster, LostWork, open_cluster
 from img2gps.errors import UsageError
 from img2gps.files import sha256_bytes
-from img2gps.own_process import OwnProcess, packed_job, thread_counts, unpacked_answer
+from img2gps.own_process import Answer, OwnProcess, packed_answer, packed_job, thread_counts, unpacked_answer
 from img2gps.progress import bar, stderr
 from img2gps.text import safe_path, safe_text
 
-__all__ = ["JobCluster", "SharedFile", "open_jobs"]
+__all__ = ["JobCluster", "SharedFile", "await_file", "open_jobs", "tell"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _END_BYTES: Final = 1 << 16
 _KEPT_S: Final = 30.0
+_TRIES: Final = 3
+_ARRIVAL_S: Final = 90.0  # a network file system may show a new file up to a minute late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,19 +97,32 @@ class JobCluster:
         bar `doing`. Raises what the function raises, at the turn of its item. Raises OSError where each worker that
         took a job was lost, and UsageError where one does not find a file of `needs`.
         """
+        for item, answer in self.answers(function, items, doing=doing, needs=needs, steps=steps):
+            tell(answer)
+            if answer.error is not None:
+                raise answer.error
+            yield item, cast("Result", answer.result)
+
+    def answers(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        *,
+        doing: str,
+        needs: Sequence[SharedFile] = (),
+        steps: Callable[[Item], int] = lambda _: 1,
+    ) -> Iterator[tuple[Item, Answer[Result]]]:
+        """Yield each item with what became of ``function(item)``, in order; one that fails does not end the others.
+
+        `do` says more. Raises OSError where the cluster is lost, and UsageError where a worker does not find a file of
+        `needs`.
+        """
         terms = _Terms(threads=self._threads, folder=str(Path.cwd()), needs=tuple(needs))
         jobs = [_Job(number=number, content=packed_job(function, item)) for number, item in enumerate(items)]
         with bar(doing, sum(map(steps, items))) as advance:
             done = self._cluster.spread(_work, jobs, terms, on_done=lambda job: advance(steps(items[job.number])))
             for job, data in done:
-                if isinstance(data, LostWork):
-                    raise OSError(errno.ECONNABORTED, f"Every worker that took this was lost ({doing})")
-                answer = unpacked_answer(data)
-                if answer.said:
-                    stderr().print(answer.said, markup=False, end="")
-                if answer.error is not None:
-                    raise answer.error
-                yield items[job.number], cast("Result", answer.result)
+                yield items[job.number], _lost() if isinstance(data, LostWork) else unpacked_answer(data)
 
 
 @contextlib.contextmanager
@@ -114,6 +131,21 @@ def open_jobs(word: str, *, threads: int | None = None) -> Iterator[JobCluster]:
     counts = thread_counts(threads)  # first: Dask changes the environment of this process
     with open_cluster(word) as cluster:
         yield JobCluster(cluster, counts)
+
+
+def tell(answer: Answer[Any]) -> None:
+    """Say here what a function said on stderr where it ran."""
+    if answer.said:
+        stderr().print(answer.said, markup=False, end="")
+
+
+def await_file(path: Path) -> None:
+    """Return once a file that another machine wrote is seen here. Raises FileNotFoundError where that never comes."""
+    until = time.monotonic() + _ARRIVAL_S
+    while path not in path.parent.iterdir():  # asking for the file itself might be answered from memory
+        if time.monotonic() > until:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        time.sleep(0.5)
 
 
 def _check_here(needs: Sequence[SharedFile], _: None) -> None:
@@ -126,10 +158,20 @@ def _check_here(needs: Sequence[SharedFile], _: None) -> None:
 
 
 def _work(job: _Job, terms: _Terms) -> bytes:
-    """Do a job; called on a worker of the cluster. Raises ChildProcessError where its process ended."""
+    """Do a job; called on a worker of the cluster. One whose process ends is tried again."""
     _check_here(terms.needs, None)
-    with _process(terms.threads) as process:
-        return process.ask(job.content, folder=terms.folder, is_wanted=_still_wanted())
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            with _process(terms.threads) as process:
+                return process.ask(job.content, folder=terms.folder, is_wanted=_still_wanted())
+        except ChildProcessError as error:
+            if not tries_left:
+                return packed_answer(Answer(error=error))
+    raise AssertionError
+
+
+def _lost() -> Answer[Any]:
+    return Answer(error=OSError(errno.ECONNABORTED, "Every worker that took this job was lost"))
 
 
 def _still_wanted() -> Callable[[], bool]:

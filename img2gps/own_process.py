@@ -22,7 +22,16 @@ from typing import IO, Any, Final, Generic, Self, TypeVar
 from img2gps.text import safe_text
 from img2gps.threads import THREAD_COUNTS, usable_processors
 
-__all__ = ["Answer", "OwnProcess", "StoppedError", "packed_job", "serve", "thread_counts", "unpacked_answer"]
+__all__ = [
+    "Answer",
+    "OwnProcess",
+    "StoppedError",
+    "packed_answer",
+    "packed_job",
+    "serve",
+    "thread_counts",
+    "unpacked_answer",
+]
 
 Result = TypeVar("Result")
 
@@ -169,7 +178,7 @@ def serve() -> None:
     while True:
         with contextlib.suppress(OSError):  # a folder of another machine
             os.chdir(waiting.get().decode())
-        _send(answers, _packed(_answered(waiting.get())))
+        _send(answers, packed_answer(_answered(waiting.get())))
 
 
 def _answered(job: bytes) -> Answer[Any]:
@@ -183,7 +192,7 @@ def _answered(job: bytes) -> Answer[Any]:
     return Answer(result=answer.result, error=answer.error, said=said.getvalue())
 
 
-def _packed(answer: Answer[Any]) -> bytes:
+def packed_answer(answer: Answer[Any]) -> bytes:
     """Return an answer as bytes; an error that cannot travel becomes its words."""
     try:
         data = pickle.dumps(answer)

@@ -256,14 +256,16 @@ def ablate(
     scale_lr: Literal["none", "linear", "sqrt"] = "none",
     name: str | None = None,
     runs: str | Path = "runs",
+    cluster: str | None = None,
     **fields: object,
 ) -> "StudyResult":
     """Train a grid of runs and say which differences exceed the noise: what ``img2gps ablate`` does.
 
     `axes` are fields of the config with the values to compare, such as ``{"lr": [1e-3, 3e-3]}``. `fields` are the same
     for all runs, such as ``device="cpu"``. `seeds` is the number of runs per setting. `scale_lr` scales the learning
-    rate with the batch; the given rates are for batch 32. A study goes on where it was interrupted. Raises UsageError,
-    NotFoundError, InvalidDatasetError, RunLockedError, and the error of the first run where every run failed.
+    rate with the batch; the given rates are for batch 32. A study goes on where it was interrupted. `cluster` names
+    Dask workers that train a run each. Raises UsageError, NotFoundError, InvalidDatasetError, RunLockedError, and the
+    error of the first run where every run failed.
 
         >>> from train import ablate
         >>> tiny = {"model": ["timm/test_efficientnet"], "size": [32]}
@@ -276,7 +278,7 @@ def ablate(
 
     root, cells = _root(dataset), _cells(axes, preset, fields, seeds=seeds, scale_lr=scale_lr)
     folder = study_folder(Path(runs), root, name=name)
-    study = make_study(root, cells, folder)
+    study = make_study(root, cells, folder, cluster=cluster)
     if study.failure is not None:
         raise study.failure
     return study.result
@@ -291,6 +293,7 @@ def plan_ablate(
     scale_lr: Literal["none", "linear", "sqrt"] = "none",
     name: str | None = None,
     runs: str | Path = "runs",
+    cluster: str | None = None,
     **fields: object,
 ) -> "list[RunFolder]":
     """Return the run of each setting and seed, having checked all, and train none: ``img2gps ablate --dry-run``.
@@ -304,7 +307,7 @@ def plan_ablate(
 
     root, cells = _root(dataset), _cells(axes, preset, fields, seeds=seeds, scale_lr=scale_lr)
     folder = study_folder(Path(runs), root, name=name)
-    return plan_study(root, cells, folder)
+    return plan_study(root, cells, folder, cluster=cluster)
 
 
 def export(

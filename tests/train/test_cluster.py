@@ -12,7 +12,9 @@ from cluster_faults import Workers, two_workers
 from img2gps.cluster_jobs import SharedFile
 from img2gps.errors import UsageError
 from img2gps.files import SUMS, sha256_bytes
-from tests.train.colours import colour_dataset, tiny_config, without_curves
+from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
+from train.study.grid import study_cells
+from train.study.runs import run_study
 from train.training.session import resume_run, start_run
 
 _SECONDS = {"images_per_s", "seconds"}
@@ -32,7 +34,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def digests(root: Path) -> dict[str, str]:
     """Return a digest of each file of a run, without the times that training took."""
     found = {}
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+    for path in sorted(path for path in root.rglob("*") if path.is_file() and path.parent.name != "plots"):
         data = path.read_bytes()
         if path.suffix in (".json", ".jsonl"):
             data = json.dumps([_timeless(json.loads(line)) for line in _documents(path)]).encode()
@@ -64,6 +66,18 @@ def test_folds_of_a_cluster_are_those_of_one_process(workers: Workers, tmp_path:
     resume_run(alone.root, epochs=2)
     resume_run(spread.root, epochs=2, cluster=workers.address)
     assert digests(spread.root) == digests(alone.root)
+
+
+@pytest.mark.slow
+def test_a_study_of_a_cluster_is_that_of_one_process_with_its_failures(workers: Workers, tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 12).root
+    cells = study_cells(tiny_config(epochs=2), {"model": (TINY, "timm/none")}, seeds=1)
+    alone = run_study(root, cells, tmp_path / "alone")
+    spread = run_study(root, cells, tmp_path / "spread", cluster=workers.address)
+    assert [one.run.root.name for one in spread] == [one.run.root.name for one in alone]
+    assert [one.failure for one in spread] == [one.failure for one in alone]
+    assert [one.failure is None for one in spread] == [True, False]
+    assert digests(tmp_path / "spread") == digests(tmp_path / "alone")
 
 
 @pytest.mark.slow

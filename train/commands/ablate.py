@@ -8,6 +8,7 @@ import rich_click as click
 from img2gps.console import (
     DATASET,
     PATH,
+    cluster_option,
     command,
     config_option,
     dry_run_option,
@@ -57,6 +58,7 @@ __all__ = ["ablate"]
 @click.option("--name", help="Name of the study.  [default: the same for the same photos and labels]")
 @click.option("--device", help="auto, cpu, cuda, cuda:1 or mps.  [default: auto]")
 @click.option("--threads", type=click.IntRange(min=0), help="CPU threads; 0 for torch's choice.")
+@cluster_option
 @config_option
 @dry_run_option
 @json_option
@@ -71,6 +73,7 @@ def ablate(
     name: str | None,
     device: str | None,
     threads: int | None,
+    cluster: str | None,
     dry_run: bool,
     as_json: bool,
     **axes: str | None,
@@ -78,7 +81,7 @@ def ablate(
     """Train a grid of runs on DATASET and say which differences exceed the noise.
 
     The same command goes on after an interruption. Finished runs are not run again; failed ones are. More values or
-    seeds add runs.
+    seeds add runs. With --cluster each run is trained by one of its workers; the study is the same.
     """
     from img2gps.interrupts import interruptible
     from train.config.options import study_base
@@ -94,10 +97,15 @@ def ablate(
     cells = study_cells(base, grid, seeds=seeds, scale_lr=scale_lr)
     folder = study_folder(RUNS, dataset, name=name)
     if dry_run:
-        print_json({"study": str(folder), "runs": [run.root.name for run in plan_study(dataset, cells, folder)]})
+        print_json(
+            {
+                "study": str(folder),
+                "runs": [run.root.name for run in plan_study(dataset, cells, folder, cluster=cluster)],
+            }
+        )
         return
     with interruptible():
-        study = make_study(dataset, cells, folder)
+        study = make_study(dataset, cells, folder, cluster=cluster)
         looks = None if masks is None else _looks(study, masks, device or "auto")
     result = study.result
     if as_json:

@@ -1,17 +1,14 @@
 """Training every run of a study that is not finished yet; one that fails is recorded and the next one begins."""
 
 import contextlib
-import dataclasses
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from img2gps.cluster_jobs import JobCluster
 from img2gps.errors import (
-    DeviceError,
     Img2GPSError,
     InvalidCheckpointError,
     InvalidDatasetError,
@@ -21,46 +18,21 @@ from img2gps.errors import (
 from img2gps.files import canonical_json, sha256_bytes
 from img2gps.locks import hold, is_held
 from img2gps.progress import stderr
-from img2gps.text import format_duration, safe_path, safe_text, shell_path
+from img2gps.text import format_duration, safe_path, shell_path
 from train.config.schema import TrainConfig
 from train.config.values import changed, config_of
 from train.data.training_data import DatasetPhotos, Photos, TrainingData, read_photos, select_split
-from train.inference.load import load_localizer
-from train.inference.locate import locate_files
-from train.inference.predictions import predictions_frame, read_predictions, write_predictions
 from train.models.registry import check_model
 from train.runs.checkpoint import STATE, read_checkpoint
 from train.runs.folder import RunFolder
 from train.runs.info import RunInfo
 from train.runtime.devices import pick_device, use_threads
 from train.runtime.distributed import started_processes
+from train.study.attempt import StudyRun, attempt, predictions_path
+from train.study.cluster_runs import check_study_shared, study_cluster, train_cells
 from train.study.grid import Cell
-from train.training.session import resume_run, start_run
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["StudyRun", "plan_study", "run_study", "study_folder", "whole_failure"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class StudyRun:
-    """A cell that was trained: its folder, and what went wrong where it failed."""
-
-    cell: Cell
-    run: RunFolder
-    error: Img2GPSError | OSError | None = None
-
-    @property
-    def failure(self) -> str | None:
-        """The sentence that says why it failed."""
-        if self.error is None or isinstance(self.error, Img2GPSError):
-            return None if self.error is None else str(self.error)
-        return safe_text(f"{type(self.error).__name__}: {self.error}")
-
-    def predictions(self) -> "pd.DataFrame":
-        """Return the predictions of its model on the validation photos."""
-        return read_predictions(_predictions_path(self.run))
 
 
 def study_folder(runs: Path, root: Path, *, name: str | None = None) -> Path:
@@ -74,16 +46,18 @@ def study_folder(runs: Path, root: Path, *, name: str | None = None) -> Path:
     return runs / f"study-{sha256_bytes(canonical_json([hashes.ids, hashes.labels]))[:8]}"
 
 
-def run_study(root: Path, cells: Sequence[Cell], folder: Path) -> list[StudyRun]:
+def run_study(root: Path, cells: Sequence[Cell], folder: Path, *, cluster: str | None = None) -> list[StudyRun]:
     """Train the cells into `folder` on the dataset at `root`, and predict its validation photos with each.
 
-    A run of `folder` serves a cell whose config it was made from. Raises InvalidDatasetError if the split has no
-    validation photos to compare on. Raises UsageError if such a run saw other photos or labels than the dataset has
-    today, or if torchrun started several processes. Raises RunLockedError if another process trains the study.
+    The workers of `cluster` (`img2gps.cluster`) take a run each. A run of `folder` serves a cell whose config it was
+    made from. Raises InvalidDatasetError if the split has no validation photos to compare on. Raises UsageError if such
+    a run saw other photos or labels than the dataset has today, or if torchrun started several processes. Raises
+    RunLockedError if another process trains the study, and what `study_cluster` and `train_cells` raise.
     """
-    data, val = _compared(root)
-    with held_study(folder):
-        return _finished(root, cells, _runs_of(cells, folder, data.source), val)
+    with study_cluster(cluster) as workers:
+        data, val = _compared(root)
+        with held_study(folder):
+            return _finished(root, cells, _runs_of(cells, folder, data.source), val, folder, workers)
 
 
 @contextlib.contextmanager
@@ -95,31 +69,45 @@ def held_study(folder: Path) -> Iterator[None]:
         yield
 
 
-def _finished(root: Path, cells: Sequence[Cell], runs: Mapping[Cell, RunFolder], val: Photos) -> list[StudyRun]:
+def _finished(
+    root: Path,
+    cells: Sequence[Cell],
+    runs: Mapping[Cell, RunFolder],
+    val: Photos,
+    folder: Path,
+    workers: JobCluster | None,
+) -> list[StudyRun]:
     """Train and predict what is not finished yet and return the run of every cell."""
-    finished: list[StudyRun] = []
     waiting = [cell for cell in cells if not _is_finished(runs[cell], cell.config)]
     if len(waiting) < len(cells):
         _say(f"{len(cells) - len(waiting)} of {len(cells)} runs are finished already.")
+    if workers is None or not waiting:
+        trained = _trained(root, waiting, runs, val)
+    else:
+        trained = train_cells(root, waiting, runs, folder, workers)
+    done = dict(zip(waiting, trained, strict=True))
+    return [done.get(cell, StudyRun(cell=cell, run=runs[cell])) for cell in cells]
+
+
+def _trained(root: Path, waiting: Sequence[Cell], runs: Mapping[Cell, RunFolder], val: Photos) -> Iterator[StudyRun]:
+    """Yield the run of each cell, trained in this process."""
     started = time.perf_counter()
-    for cell in cells:
-        if cell not in waiting:
-            finished.append(StudyRun(cell=cell, run=runs[cell]))
-            continue
-        done = waiting.index(cell)
+    for done, cell in enumerate(waiting):
         left = (time.perf_counter() - started) / done * (len(waiting) - done) if done else None
         about = f", about {format_duration(left)} left" if left is not None else ""
         _say(f"Run {done + 1} of {len(waiting)}{about}: {cell.setting}, seed {cell.seed}")
-        finished.append(_attempt(root, cell, runs[cell], val))
-    return finished
+        yield attempt(root, cell, runs[cell], val)
 
 
-def plan_study(root: Path, cells: Sequence[Cell], folder: Path) -> list[RunFolder]:
+def plan_study(root: Path, cells: Sequence[Cell], folder: Path, *, cluster: str | None = None) -> list[RunFolder]:
     """Return the run of each cell, having done all that `run_study` does but train; nothing is written.
 
     Raises what `run_study` would, and what the first run that cannot begin would.
     """
-    data, _ = _compared(root)
+    with study_cluster(cluster) as workers:
+        data, _ = _compared(root)
+        if workers is not None:
+            check_study_shared(root, workers)
     with held_study(folder) if is_held(folder / ".lock") else contextlib.nullcontext():  # raises
         runs = _runs_of(cells, folder, data.source)
     for config in dict.fromkeys(changed(cell.config, {"seed": 0}) for cell in cells):
@@ -176,7 +164,7 @@ def _free_folder(folder: Path, name: str) -> RunFolder:
 def _is_finished(run: RunFolder, config: TrainConfig) -> bool:
     """Return whether a run is trained to its end and its best model's predictions are there."""
     try:
-        written = _predictions_path(run).stat().st_mtime_ns
+        written = predictions_path(run).stat().st_mtime_ns
         best, last = (run.best / STATE).stat().st_mtime_ns, read_checkpoint(run.last)
         trained = config_of(last.state.get("config", {})) == config
         return written >= best and trained and (config.method == "probe" or last.epochs_done == config.epochs)
@@ -211,44 +199,6 @@ def mean_position_errors(root: Path) -> Mapping[str, float]:
     lon, lat = data.source.frame.to_lonlat(data.train.east_m.mean(), data.train.north_m.mean())
     errors = geodesic_m(data.val.lon, data.val.lat, lon, lat)
     return dict(zip(data.val.ids.tolist(), errors.tolist(), strict=True))
-
-
-def _attempt(root: Path, cell: Cell, run: RunFolder, val: Photos) -> StudyRun:
-    error: Img2GPSError | OSError
-    try:
-        _train(root, cell.config, run)
-        _predict(root, run, cell.config, val)
-    except (Img2GPSError, OSError) as caught:
-        error = caught
-    except (RuntimeError, ValueError) as caught:  # torch's own: an input too small for the network
-        error = DeviceError(safe_text(f"{type(caught).__name__}: {caught}"))
-    else:
-        return StudyRun(cell=cell, run=run)
-    failed = StudyRun(cell=cell, run=run, error=error)
-    _say(f"Failed, the study goes on: {failed.failure}")
-    return failed
-
-
-def _train(root: Path, config: TrainConfig, run: RunFolder) -> None:
-    if run.config_path.is_file():
-        resume_run(run.root)
-        return
-    if run.root.exists():  # killed before it wrote its first file
-        shutil.rmtree(run.root)
-    start_run(root, config, name=run.root.name, runs=run.root.parent)
-
-
-def _predict(root: Path, run: RunFolder, config: TrainConfig, val: Photos) -> None:
-    localizer = load_localizer(run.root, device=config.device)
-    ids = [str(photo_id) for photo_id in val.ids]
-    dataset = read_photos(root).dataset
-    estimate = locate_files(localizer, dataset.photo_paths(ids))
-    rows = predictions_frame(ids=ids, lon=val.lon, lat=val.lat, estimate=estimate, frame=localizer.frame)
-    write_predictions(_predictions_path(run), rows)
-
-
-def _predictions_path(run: RunFolder) -> Path:
-    return run.root / "validation.parquet"
 
 
 def _say(text: str) -> None:

@@ -24,9 +24,9 @@ class Study:
     failure: Img2GPSError | OSError | None
 
 
-def make_study(root: Path, cells: Sequence[Cell], folder: Path) -> Study:
+def make_study(root: Path, cells: Sequence[Cell], folder: Path, *, cluster: str | None = None) -> Study:
     """Train the cells on the dataset at `root`, compare them and write the report; raises what `run_study` raises."""
-    runs = run_study(root, cells, folder)
+    runs = run_study(root, cells, folder, cluster=cluster)
     result = study_result(root, runs)
     report = write_study(folder, root, runs, result)
     failure = whole_failure(folder, runs) if result.best is None else None

@@ -2,16 +2,12 @@
 
 import contextlib
 import dataclasses
-import errno
-import os
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
 import torch
 
-from img2gps.cluster_jobs import JobCluster, SharedFile, open_jobs
+from img2gps.cluster_jobs import JobCluster, SharedFile, await_file, open_jobs
 from img2gps.errors import UsageError
 from img2gps.progress import stderr
 from img2gps.text import format_count
@@ -25,8 +21,6 @@ from train.training.model import fit_part
 from train.training.parts import continuation
 
 __all__ = ["FoldJob", "check_folds_shared", "fit_fold", "fit_folds", "folds_cluster"]
-
-_ARRIVAL_S: Final = 90.0  # a network file system may show a new file up to a minute late
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +67,7 @@ def fit_folds(
     needs = check_folds_shared(parts, cluster, run)
     jobs = [FoldJob(run=run.root.resolve(), fold=fold) for fold in folds]
     for job, _ in cluster.do(fit_fold, jobs, needs=needs, doing="Training folds"):
-        _await(predictions_path(run.fold(job.fold)))
+        await_file(predictions_path(run.fold(job.fold)))
         photos = format_count(len(parts[numbers[job.fold] - 1].train), "photo")
         stderr().print(f"Fold {numbers[job.fold]} of {len(parts)}: trained on {photos}.")
 
@@ -94,12 +88,3 @@ def fit_fold(job: FoldJob) -> None:
         device, resume = pick_device(config.device), read_resumable(folder)
         fit_part(config, data, folder, device=device, world=World(), resume=resume)
     folder.drop_lock()
-
-
-def _await(path: Path) -> None:
-    """Return once a file that another machine wrote is seen here. Raises FileNotFoundError where that never comes."""
-    until = time.monotonic() + _ARRIVAL_S
-    while path not in path.parent.iterdir():  # asking for the file itself might be answered from memory
-        if time.monotonic() > until:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        time.sleep(0.5)

@@ -17,7 +17,7 @@ from train.config.presets import preset
 from train.data.training_data import read_photos, select_split
 from train.inference.predictions import PREDICTION_COLUMNS
 from train.runs.folder import RunFolder
-from train.study import runs as study_runs
+from train.study import attempt as study_attempt
 from train.study.grid import Cell, parse_axes, study_cells
 from train.study.report import write_study
 from train.study.results import study_result
@@ -80,7 +80,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(name)
         return real(root, config, name=name, runs=runs)
 
-    monkeypatch.setattr(study_runs, "start_run", recorded)
+    monkeypatch.setattr(study_attempt, "start_run", recorded)
     return names
 
 
@@ -161,7 +161,7 @@ def test_a_study_goes_on_after_an_interrupt_and_past_a_failure(tmp_path: Path, m
             raise KeyboardInterrupt
         return real(root, config, name=name, runs=runs)
 
-    monkeypatch.setattr(study_runs, "start_run", recorded)
+    monkeypatch.setattr(study_attempt, "start_run", recorded)
     with pytest.raises(KeyboardInterrupt):
         run_study(root, cells, tmp_path / "study")
     finished = run_study(root, cells, tmp_path / "study")
