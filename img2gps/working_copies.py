@@ -19,6 +19,7 @@ from img2gps.errors import InvalidDatasetError, UsageError
 from img2gps.files import canonical_json, sha256_bytes, sha256_file
 from img2gps.object_cache import cached_object, forget_cached, is_cached, room_for
 from img2gps.object_store import Objects, writable_objects
+from img2gps.progress import track
 from img2gps.text import safe_path
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ class StoredCopies:
         missing = [one for one in wanted if not is_cached(self.objects.address.url, self.name(one))]
         del missing[room_for(_COPY_BYTES) :]
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="img2gps-fetch") as threads:
-            for _ in threads.map(self._fetch_quietly, missing):
+            fetched = threads.map(self._fetch_quietly, missing)
+            for _ in track(fetched, "Fetching photos", len(missing)) if missing else ():
                 pass
         return [self.path(photo_id) for photo_id in wanted]
 

@@ -203,8 +203,11 @@ def _copy_of(photo: Photo, sides: Sequence[Side]) -> bytes:
 
 def _size_of_copies(rows: MergedRows, sides: Sequence[Side]) -> int:
     photos = {**rows.photos, **rows.outside}
-    paths = (side.dataset.photo_path(key) for side in sides for key in {**side.photos, **side.outside} if key in photos)
-    return sum(path.stat().st_size for path in paths if path.is_file())
+    sizes = 0
+    for side in sides:
+        paths = side.dataset.photo_paths(key for key in {**side.photos, **side.outside} if key in photos)
+        sizes += sum(path.stat().st_size for path in paths if path.is_file())
+    return sizes
 
 
 def _log(first: Side, second: Side, photos: int) -> list[Mapping[str, Any]]:

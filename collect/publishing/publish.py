@@ -161,8 +161,8 @@ def review_desk(dataset: Dataset, redaction: Redaction | None) -> ReviewDesk:
 def _sizes(dataset: Dataset, rows: PublishedRows) -> dict[str, int]:
     """Return the bytes of the working copies. Raises InvalidDatasetError where one is missing."""
     sizes = {}
-    for photo in rows.photos:
-        path = dataset.photo_path(photo.id)
+    paths = dataset.photo_paths(photo.id for photo in rows.photos)
+    for photo, path in zip(rows.photos, paths, strict=True):
         try:
             sizes[photo.id] = path.stat().st_size
         except FileNotFoundError as error:

@@ -80,8 +80,9 @@ def without_class(
     made = Dataset(root=folder)
     digests = []
     with bar(f"Filling {CLASSES[classes[0]]}", len(source.photos)) as advance:
+        paths = source.dataset.photo_paths(source.photos.ids)
         for row, photo_id in enumerate(source.photos.ids.tolist()):
-            image = read_pixels(source.dataset.photo_path(photo_id), spec)
+            image = read_pixels(paths[row], spec)
             if photo_id in masks.paths:
                 own = np.isin(masks.of_photo(photo_id, spec), classes)
                 place = (float(source.photos.east_m[row]), float(source.photos.north_m[row]))
