@@ -169,8 +169,11 @@ class Dataset:
 
     def changed_copies(self, ids: Iterable[str], photo_sha256s: Iterable[str]) -> list[Path]:
         """Return the working copies whose bytes are not those of the manifest; missing ones are not among them."""
-        digests = dict(zip(self.photo_paths(ids), map(str, photo_sha256s), strict=True))
-        return [path for path, digest in digests.items() if path.is_file() and sha256_file(path) != digest]
+        wanted = dict(zip(map(str, ids), map(str, photo_sha256s), strict=True))
+        paths = dict(zip(wanted, self.photo_paths(wanted), strict=True))
+        changed = [one for one, path in paths.items() if path.is_file() and sha256_file(path) != wanted[one]]
+        # what a cache holds may be older than what the store does
+        return [paths[one] for one in changed if sha256_file(self.copies.renewed(one)) != wanted[one]]
 
     def tell_changed_copies(self, ids: Iterable[str], photo_sha256s: Iterable[str]) -> None:
         """Say on stderr how many working copies have changed since the ingest."""

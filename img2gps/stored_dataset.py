@@ -23,9 +23,9 @@ from img2gps.files import TEMPORARY_PREFIX, canonical_json, sha256_bytes, sha256
 from img2gps.locks import hold
 from img2gps.object_cache import cache_folder
 from img2gps.object_store import Objects, told, writable_objects
-from img2gps.text import safe_path, safe_text
+from img2gps.text import safe_path, safe_text, shell_path
 
-__all__ = ["RECORD", "address_of", "local_root", "publish", "refresh", "stored_orphans"]
+__all__ = ["RECORD", "address_of", "local_root", "publish", "refresh", "shown", "stored_orphans"]
 
 RECORD: Final = ".store.json"
 _LOCAL: Final = (".lock", RECORD)
@@ -78,6 +78,12 @@ def address_of(root: Path) -> Address | None:
     """Return the address of the dataset that a folder stands for, None where it is a dataset itself."""
     record = _record(root)
     return Address(record.address) if record else None
+
+
+def shown(root: Path) -> str:
+    """Return what a person calls a dataset: its address, or its folder; for a shell, as a word of a command."""
+    address = address_of(root)
+    return shell_path(str(address) if address else root)
 
 
 def refresh(root: Path, *, locked: bool = False) -> None:

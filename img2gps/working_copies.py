@@ -64,6 +64,10 @@ class FolderCopies:
         except OSError as error:
             return error
 
+    def renewed(self, photo_id: str) -> Path:
+        """Return where a copy lies, read anew where it is kept in a cache."""
+        return self.path(photo_id)
+
     def names(self) -> Iterator[str]:
         """Yield the names of all files there, such as ``ab/ab12.jpg``."""
         yield from (path.relative_to(self.root).as_posix() for path in self.root.glob("*/*"))
@@ -111,6 +115,11 @@ class StoredCopies:
             return sha256_bytes(self.objects.read(self.name(photo_id)))
         except FileNotFoundError as error:  # a store that does not answer says nothing of its copies
             return error
+
+    def renewed(self, photo_id: str) -> Path:
+        """Return the path of a copy, which is not in the cache now."""
+        forget_cached(self.objects.address.url, self.name(photo_id))
+        return self.path(photo_id)
 
     def names(self) -> Iterator[str]:
         """Yield the names of all objects there."""

@@ -18,7 +18,8 @@ from img2gps.console import (
     say,
 )
 from img2gps.errors import UsageError
-from img2gps.text import format_count, safe_path, safe_text, shell_path
+from img2gps.stored_dataset import shown
+from img2gps.text import format_count, safe_path, safe_text
 
 if TYPE_CHECKING:
     from collect.forgetting.forget import ForgetResult
@@ -71,7 +72,7 @@ def forget(
     else:
         say(
             f"The originals are untouched, and so are published copies. "
-            f"`img2gps audit {shell_path(dataset)}` makes a new report."
+            f"`img2gps audit {shown(dataset)}` makes a new report."
         )
 
 

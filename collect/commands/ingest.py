@@ -18,7 +18,7 @@ from img2gps.console import (
     json_option,
     say,
 )
-from img2gps.text import shell_path
+from img2gps.stored_dataset import address_of, shown
 
 
 @command(
@@ -106,8 +106,9 @@ def ingest(
         dry_run=dry_run,
         command=command_line(),
     )
-    title = f"{dataset} (dry run: nothing was written)" if dry_run else f"{dataset}"
+    name = address_of(dataset) or dataset
+    title = f"{name} (dry run: nothing was written)" if dry_run else f"{name}"
     close(outcomes, title=title, as_json=as_json, strict=strict)
     if outcomes.new + outcomes.unchanged and not (dry_run or as_json):
-        words = shell_path(dataset)
+        words = shown(dataset)
         say(f"Next: `img2gps audit {words}` shows what they cover, `img2gps split {words}` comes before training.")

@@ -17,7 +17,7 @@ from img2gps.console import (
     say,
     seed_option,
 )
-from img2gps.text import shell_path
+from img2gps.stored_dataset import shown
 
 __all__ = ["split"]
 
@@ -67,5 +67,5 @@ def split(
     if dry_run:
         say("Dry run: nothing was written.")
         return
-    words = shell_path(dataset)
+    words = shown(dataset)
     say(f"Next: `img2gps train {words}{' --folds' if folds else ''}` trains a model.")

@@ -70,6 +70,7 @@ def assert_as_local(root: Path, url: str, walk: Path) -> None:
     assert (checked.problems, checked.orphans) == ((), ())
 
 
+@pytest.mark.slow
 def test_a_store_holds_what_a_folder_would(walk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with fake_s3(monkeypatch) as bucket:
         url = f"{bucket}/copies"
@@ -86,6 +87,7 @@ def test_a_store_holds_what_a_folder_would(walk: Path, tmp_path: Path, monkeypat
     assert SECRET not in "".join(path.read_text(errors="replace") for path in (tmp_path / "ds").glob("*.json*"))
 
 
+@pytest.mark.slow
 def test_a_store_that_stumbles_costs_nothing_but_time(
     walk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +115,7 @@ def test_a_store_that_stumbles_costs_nothing_but_time(
     assert max(asked.values()) >= 3
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses_ends_the_ingest(walk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was committed stays; the rest follows once the store answers again."""
     refuses = True
@@ -203,6 +206,22 @@ def test_commands_read_stored_copies_as_local_ones(walk: Path, memory: str, tmp_
     merge(tmp_path / "ds", tmp_path / "second", into=tmp_path / "both")
     assert verify(tmp_path / "both").problems == ()
     assert verify(tmp_path / "both").photos == PHOTOS + 2
+
+
+def test_a_cache_that_is_older_than_the_store_is_read_anew(
+    walk: Path, memory: str, tmp_path: Path, cache: Path
+) -> None:
+    run_ingest(walk, tmp_path / "ds", copies=Address(memory))
+    dataset, photos = Dataset.open(tmp_path / "ds"), list(rows(tmp_path / "ds").values())
+    ids, digests = [photo.id for photo in photos], [photo.photo_sha256 for photo in photos]
+    assert dataset.changed_copies(ids, digests) == []
+    (kept,) = cache.rglob(f"{ids[0]}.jpg")
+    kept.write_bytes(photo_bytes(size=(16, 12)))
+    assert dataset.changed_copies(ids, digests) == []
+    assert sha256_bytes(kept.read_bytes()) == digests[0]
+    fsspec.filesystem("memory").pipe_file(f"/copies/{ids[1][:2]}/{ids[1]}.jpg", photo_bytes(size=(16, 12)))
+    next(cache.rglob(f"{ids[1]}.jpg")).unlink()
+    assert dataset.changed_copies(ids, digests) == [dataset.photo_path(ids[1])]
 
 
 def test_a_forgotten_photo_is_gone_from_store_and_cache(walk: Path, memory: str, tmp_path: Path, cache: Path) -> None:

@@ -73,6 +73,7 @@ def names_in(url: str) -> list[str]:
     return list(Objects(stored_dataset.Address(url)).names())
 
 
+@pytest.mark.slow
 def test_another_machine_reads_what_one_wrote_to_s3(
     walk: Path, tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
