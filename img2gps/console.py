@@ -73,7 +73,7 @@ class _LocalPath(click.Path):
         """Return the path."""
         place = place_of(value) if isinstance(value, str) else value
         if isinstance(place, Address):
-            self.fail(f"{place} is no path of this machine: here, this command takes nothing else.", param, ctx)
+            self.fail(f"{place} is an address: here, this command takes a path of this machine alone.", param, ctx)
         return super().convert(value, param, ctx)
 
 

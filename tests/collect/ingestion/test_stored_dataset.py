@@ -268,7 +268,7 @@ def test_commands_for_folders_say_so(capsys: pytest.CaptureFixture[str], machine
         ["simulate", "s3://bucket/campus"],
     ):
         assert run(words) == 2
-        assert "is no path of this machine" in " ".join(capsys.readouterr().err.split())
+        assert "takes a path of this machine alone" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_record_of_a_cache_that_was_damaged_is_told(walk: Path, quad: str, machine: Machine) -> None:
