@@ -10,6 +10,7 @@ from collect.ingestion.outside import read_outside
 from collect.ingestion.site_change import pending_site
 from collect.ingestion.sources import read_sources
 from img2gps.basemap.file import basemap_of
+from img2gps.cluster_jobs import JobCluster, SharedFile, jobs_of, shards
 from img2gps.corrections import file_text, is_end_whole, read_corrections
 from img2gps.dataset import Dataset
 from img2gps.errors import InvalidDatasetError
@@ -27,6 +28,7 @@ from img2gps.stored_dataset import refresh, stored_orphans
 from img2gps.text import format_count, safe_path, safe_text
 from img2gps.types import GpsSource, HeadingRef, Photo, SplitName, TimeSource
 from img2gps.verification import Problem
+from img2gps.working_copies import CopiesJob, copies_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,12 +86,17 @@ def is_dataset(root: Path) -> bool:
     return dataset.manifest_path.exists() or dataset.site_path.exists()
 
 
-def verify_dataset(root: Path) -> Verification:
+def verify_dataset(root: Path, *, cluster: str | None = None) -> Verification:
     """Check a dataset completely and return what is wrong with it.
 
-    Raises NotFoundError where there is none, InvalidDatasetError where the folder is no dataset.
+    The workers of `cluster` (`img2gps.cluster`) hash the working copies. Raises NotFoundError where there is none,
+    InvalidDatasetError where the folder is no dataset, and what `open_jobs` and `JobCluster.do` raise.
     """
-    dataset = Dataset.open(root)
+    with jobs_of(cluster) as workers:
+        return _verified(Dataset.open(root), workers)
+
+
+def _verified(dataset: Dataset, workers: JobCluster | None) -> Verification:
     problems = list(_side_files(dataset))
     try:
         table, info, intact = inspect_table(dataset.manifest_path)
@@ -121,7 +128,7 @@ def verify_dataset(root: Path) -> Verification:
         problems += _misplaced(photos, site)
     problems += _rows(photos)
     kept = [*photos, *_outside(dataset)]
-    problems += _working_copies(dataset, kept)
+    problems += _working_copies(dataset, kept, workers)
     forgotten = _forgotten(dataset)
     return Verification(
         photos=len(photos),
@@ -235,10 +242,9 @@ def _rows(photos: Sequence[Photo]) -> Iterator[Problem]:
             yield Problem(where=_row(photo), what=f"the flag {safe_text(unknown[0])} does not exist")
 
 
-def _working_copies(dataset: Dataset, photos: Sequence[Photo]) -> Iterator[Problem]:
+def _working_copies(dataset: Dataset, photos: Sequence[Photo], workers: JobCluster | None) -> Iterator[Problem]:
     named = [photo for photo in photos if _ID.fullmatch(photo.id)]
-    digests = dataset.copies.digests([photo.id for photo in named])
-    for photo, digest in track(zip(named, digests, strict=True), "Hashing working copies", len(named)):
+    for photo, digest in zip(named, _digests(dataset, [photo.id for photo in named], workers), strict=True):
         where = f"photos/{photo.id[:2]}/{photo.id}.jpg"
         if isinstance(digest, OSError):
             error = digest
@@ -249,6 +255,24 @@ def _working_copies(dataset: Dataset, photos: Sequence[Photo]) -> Iterator[Probl
             what = f"its bytes were changed: delete it and ingest {safe_text(photo.source_name)} with --rehash"
             remedy = f"delete it and ingest {safe_text(photo.source_name)} with --rehash"
             yield Problem(where=where, what=what, remedy=remedy)
+
+
+def _digests(dataset: Dataset, ids: Sequence[str], workers: JobCluster | None) -> Iterator[str | OSError]:
+    """Yield the digest of each working copy, or why it cannot be read."""
+    doing = "Hashing working copies"
+    if workers is None:
+        yield from track(dataset.copies.digests(ids), doing, len(ids))
+        return
+    root, needs = dataset.root.resolve(), [SharedFile.of(dataset.manifest_path)]
+    workers.check_shared(needs)
+    jobs = [CopiesJob(root=root, ids=tuple(some)) for some in shards(ids, workers.slots)]
+    for _, digests in workers.do(hash_copies, jobs, doing=doing, needs=needs, steps=lambda job: len(job.ids)):
+        yield from digests
+
+
+def hash_copies(job: CopiesJob) -> list[str | OSError]:
+    """Return what `WorkingCopies.digests` yields; called on a worker of a cluster."""
+    return list(copies_of(job.root).digests(job.ids))
 
 
 def _orphans(dataset: Dataset, photos: Sequence[Photo]) -> list[str]:

@@ -18,7 +18,7 @@ from img2gps.own_process import Answer, OwnProcess, packed_answer, packed_job, t
 from img2gps.progress import bar, stderr
 from img2gps.text import safe_path, safe_text
 
-__all__ = ["JobCluster", "SharedFile", "await_file", "open_jobs", "tell"]
+__all__ = ["JobCluster", "SharedFile", "await_file", "jobs_of", "open_jobs", "shards", "tell", "unshared"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,6 +26,8 @@ Result = TypeVar("Result")
 _END_BYTES: Final = 1 << 16
 _KEPT_S: Final = 30.0
 _TRIES: Final = 3
+_SHARDS_PER_SLOT: Final = 4
+_MOST_ITEMS: Final = 1024
 _ARRIVAL_S: Final = 90.0  # a network file system may show a new file up to a minute late
 
 
@@ -133,6 +135,23 @@ def open_jobs(word: str, *, threads: int | None = None) -> Iterator[JobCluster]:
         yield JobCluster(cluster, counts)
 
 
+@contextlib.contextmanager
+def jobs_of(word: str | None, *, threads: int | None = None) -> Iterator[JobCluster | None]:
+    """Yield what `open_jobs` yields; None without a word."""
+    if word is None:
+        yield None
+        return
+    with open_jobs(word, threads=threads) as cluster:
+        yield cluster
+
+
+def shards(items: Sequence[Item], slots: int, *, multiple: int = 1) -> list[Sequence[Item]]:
+    """Return the items in runs of `multiple` or a multiple of it: some for each of `slots`, and 1,000 or so at most."""
+    each = -(-len(items) // (_SHARDS_PER_SLOT * slots * multiple)) * multiple
+    each = max(multiple, min(each, _MOST_ITEMS // multiple * multiple))
+    return [items[start : start + each] for start in range(0, len(items), each)]
+
+
 def tell(answer: Answer[Any]) -> None:
     """Say here what a function said on stderr where it ran."""
     if answer.said:
@@ -148,13 +167,18 @@ def await_file(path: Path) -> None:
         time.sleep(0.5)
 
 
+def unshared(path: Path) -> UsageError:
+    """Return what is wrong where a worker of a cluster does not find what the machine that asked for it has."""
+    return UsageError(
+        f"A worker on {safe_text(socket.gethostname())} does not find {safe_path(path)} as it is here: "
+        "--cluster needs a folder that all machines share, at the same path."
+    )
+
+
 def _check_here(needs: Sequence[SharedFile], _: None) -> None:
     for file in needs:
         if not file.is_here():
-            raise UsageError(
-                f"A worker on {safe_text(socket.gethostname())} does not find {safe_path(file.path)} as it is here: "
-                "--cluster needs a folder that all machines share, at the same path."
-            )
+            raise unshared(file.path)
 
 
 def _work(job: _Job, terms: _Terms) -> bytes:

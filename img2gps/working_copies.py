@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 else:
     _Path = type(Path())  # the class of this system's paths, which Python 3.11 wants as a base
 
-__all__ = ["PLACE_FILE", "FolderCopies", "StoredCopies", "WorkingCopies", "copies_at", "copies_of", "place_bytes"]
+__all__ = [
+    "PLACE_FILE",
+    "CopiesJob",
+    "FolderCopies",
+    "StoredCopies",
+    "WorkingCopies",
+    "copies_at",
+    "copies_of",
+    "place_bytes",
+]
 
 PLACE_FILE: Final = "photos.json"
 _AT_ONCE: Final = 16
@@ -203,6 +212,14 @@ def _stored(copies: StoredCopies, photo_id: str) -> Path:
     path = _StoredCopy(copies.objects.whole(copies.name(photo_id)))
     path._copies, path._photo_id = copies, photo_id
     return path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiesJob:
+    """Working copies of the dataset at `root` that a worker of a cluster looks at."""
+
+    root: Path
+    ids: tuple[str, ...]
 
 
 def copies_of(root: Path) -> WorkingCopies:

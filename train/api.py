@@ -187,25 +187,31 @@ def compare(evaluations: "Sequence[EvaluationResult]", *, write: bool = False) -
 
 
 def predict(
-    run: str | PathLike[str], photos: str | Path | Sequence[str | Path], *, walks: bool = False, device: str = "auto"
+    run: str | PathLike[str],
+    photos: str | Path | Sequence[str | Path],
+    *,
+    walks: bool = False,
+    device: str = "auto",
+    cluster: str | None = None,
 ) -> "list[Prediction]":
     """Return where photos were taken, those of folders included: what ``img2gps predict`` does.
 
     A prediction has lon and lat in degrees, `radius_50_m` and `radius_90_m` in metres, and `error` if a file cannot be
     read. `predictions_csv` and `predictions_geojson` write predictions. `walks` locates photos of one walk together.
-    Raises NotFoundError, InvalidCheckpointError, DeviceError, and UsageError for `walks` of a model of points alone.
+    `cluster` names Dask workers that look at the photos. Raises NotFoundError, InvalidCheckpointError, DeviceError, and
+    UsageError for `walks` of a model of points alone.
 
         >>> from train import predict
         >>> [answer] = predict("runs/quick-001", "IMG_0042.jpg")
         >>> answer.file
         'IMG_0042.jpg'
     """
-    from train.inference.load import load_localizer
-    from train.inference.predict import find_photos, predict_files
+    from train.inference.cluster_parts import locate_photos
+    from train.inference.predict import find_photos
 
     inputs = [photos] if isinstance(photos, str | Path) else photos
-    localizer = load_localizer(Path(run), device=device)
-    return predict_files(localizer, find_photos(map(Path, inputs))[0], walks=walks)
+    paths, _ = find_photos(map(Path, inputs))
+    return locate_photos(Path(run), paths, walks=walks, device=device, cluster=cluster)
 
 
 def serve(

@@ -49,12 +49,14 @@ def audit(
     run: str | Path | None = None,
     redact: bool = False,
     write: bool = True,
+    cluster: str | None = None,
 ) -> "AuditResult":
     """Tell whether the site is covered, what can be trusted, and where to walk next: what ``img2gps audit`` does.
 
     `cell_m` is the side of a cell in metres. `buildings` and `paths` are map layers. `run` is an evaluated run with
-    folds: its expected error decides where to walk. `write` writes the report and the walk list to the dataset's
-    folder ``audit``. Raises UsageError, NotFoundError, InvalidDatasetError.
+    folds: its expected error decides where to walk. `write` writes the report and the walk list to the dataset's folder
+    ``audit``. `cluster` names Dask workers that make the report's thumbnails. Raises UsageError, NotFoundError,
+    InvalidDatasetError.
 
         >>> from collect import audit
         >>> result = audit("quad", write=False)
@@ -62,17 +64,21 @@ def audit(
         True
     """
     from collect.auditing.audit import audit_dataset, write_audit
+    from img2gps.cluster_jobs import jobs_of
 
-    result = audit_dataset(opened(dataset), cell_m=cell_m, buildings=as_path(buildings), stops=stops, run=as_path(run))
-    if write:
-        write_audit(result, redact=redact, paths=as_path(paths))
+    layer, by = as_path(buildings), as_path(run)
+    with jobs_of(cluster) as workers:
+        result = audit_dataset(opened(dataset), cell_m=cell_m, buildings=layer, stops=stops, run=by)
+        if write:
+            write_audit(result, redact=redact, paths=as_path(paths), workers=workers)
     return result
 
 
-def verify(dataset: DatasetOrPath) -> "Verification":
+def verify(dataset: DatasetOrPath, *, cluster: str | None = None) -> "Verification":
     """Check every hash and every row of a dataset: what ``img2gps verify`` does.
 
-    Damage is in the result, not raised. Raises NotFoundError, and InvalidDatasetError where the folder is no dataset.
+    Damage is in the result, not raised. `cluster` names Dask workers that hash the working copies. Raises
+    NotFoundError, and InvalidDatasetError where the folder is no dataset.
 
         >>> from collect import verify
         >>> verify("quad").problems
@@ -80,4 +86,4 @@ def verify(dataset: DatasetOrPath) -> "Verification":
     """
     from collect.verification import verify_dataset
 
-    return verify_dataset(root_of(dataset))
+    return verify_dataset(root_of(dataset), cluster=cluster)

@@ -19,6 +19,7 @@ from collect.auditing.walk_files import write_geojson, write_gpx
 from collect.auditing.walk_list import walk_list
 from img2gps.basemap.file import basemap_of
 from img2gps.basemap.standing import blocked_ground
+from img2gps.cluster_jobs import JobCluster
 from img2gps.dataset import Dataset, frame_info
 from img2gps.errors import UsageError
 from img2gps.estimation.error_law import read_error_law
@@ -99,11 +100,14 @@ def audit_dataset(
     )
 
 
-def write_audit(result: AuditResult, *, redact: bool = False, paths: Path | None = None) -> Path:
+def write_audit(
+    result: AuditResult, *, redact: bool = False, paths: Path | None = None, workers: JobCluster | None = None
+) -> Path:
     """Write audit.json, walk-list.gpx, walk-list.geojson and report.html, each in one step; return the report's path.
 
-    `redact` coarsens the report (see `collect.auditing.page.write_report`), `paths` is a layer to draw behind it.
-    Raises UsageError where `redact` meets cells so small that they tell where a photo was taken.
+    `redact` coarsens the report (see `collect.auditing.page.write_report`), `paths` is a layer to draw behind it,
+    `workers` make its thumbnails. Raises UsageError where `redact` meets cells so small that they tell where a photo
+    was taken.
     """
     from collect.auditing.page import write_report
 
@@ -117,7 +121,7 @@ def write_audit(result: AuditResult, *, redact: bool = False, paths: Path | None
     write_json(folder / "audit.json", audit_document(result))
     write_gpx(folder / "walk-list.gpx", result.stops, name=name)
     write_geojson(folder / "walk-list.geojson", result.stops, name=name)
-    write_report(result, result.report_path, redact=redact, paths=drawn)
+    write_report(result, result.report_path, redact=redact, paths=drawn, workers=workers)
     return result.report_path
 
 

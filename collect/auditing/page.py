@@ -17,11 +17,12 @@ from collect.auditing.photo_arrays import SECTOR_DEG, SECTORS
 from collect.auditing.result import AuditResult
 from collect.auditing.walk_list import SECTOR_NAMES, Stop
 from img2gps.basemap.surroundings import Surroundings
+from img2gps.cluster_jobs import JobCluster
 from img2gps.files import write_atomic
 from img2gps.reasons import FLAGS, REASONS, Explanation
 from img2gps.report.charts import bar_chart, rose_chart, row_chart, share_bar
 from img2gps.report.page import MAP_SCRIPTS, as_metres, as_percent, render_page
-from img2gps.report.thumbnails import Thumbnails, make_thumbnails
+from img2gps.report.thumbnails import Thumbnails, make_thumbnails, share_thumbnails
 from img2gps.text import format_count, join_words, safe_text
 
 if TYPE_CHECKING:
@@ -45,7 +46,14 @@ class _StopWords:
     way: float | None = None
 
 
-def write_report(audit: AuditResult, path: Path, *, redact: bool = False, paths: "BaseGeometry | None" = None) -> None:
+def write_report(
+    audit: AuditResult,
+    path: Path,
+    *,
+    redact: bool = False,
+    paths: "BaseGeometry | None" = None,
+    workers: JobCluster | None = None,
+) -> None:
     """Write the report of an audit to `path`.
 
     `paths` are lines in metres of the site's frame, drawn behind the photos as the buildings are. `redact` moves
@@ -58,7 +66,12 @@ def write_report(audit: AuditResult, path: Path, *, redact: bool = False, paths:
     frame, site = audit.frame, audit.site
     pictures = Thumbnails(images=[None] * len(frame), note="Redacted: no thumbnails, positions by cell, times by hour.")
     if not redact:
-        pictures = make_thumbnails(audit.dataset.photo_paths(frame["id"]))
+        ids = [str(one) for one in frame["id"]]
+        pictures = (
+            share_thumbnails(audit.dataset, ids, workers)
+            if workers
+            else make_thumbnails(audit.dataset.photo_paths(ids))
+        )
     data = report_data(audit, redact=redact, thumbnails=pictures.images)
     given = audit.buildings if audit.basemap is None else None  # the map shows its own
     data["site"] = backdrop(site, given, paths, basemap=audit.basemap)

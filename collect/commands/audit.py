@@ -11,6 +11,7 @@ from img2gps.console import (
     DATASET,
     PATH,
     FiniteRange,
+    cluster_option,
     command,
     config_option,
     json_option,
@@ -24,6 +25,7 @@ from img2gps.text import safe_path
 
 if TYPE_CHECKING:
     from collect.auditing.audit import AuditResult
+    from img2gps.cluster_jobs import JobCluster
 
 __all__ = ["audit"]
 
@@ -41,6 +43,7 @@ _READ_ONLY: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 @click.option("--run", type=PATH, help="An evaluated run with folds: walk where its expected error is largest.")
 @click.option("--redact", is_flag=True, help="Coarsen positions and times in the report; leave out thumbnails.")
 @click.option("--fail-under", metavar="KEY=SHARE,...", help="Exit 1 below coverage, walks, headings; above leakage_5m.")
+@cluster_option
 @config_option
 @json_option
 def audit(
@@ -52,6 +55,7 @@ def audit(
     run: Path | None,
     redact: bool,
     fail_under: str | None,
+    cluster: str | None,
     as_json: bool,
 ) -> None:
     """Report whether the site is covered, what can be trusted, and where to walk next.
@@ -62,10 +66,12 @@ def audit(
     from collect.auditing.document import audit_document
     from collect.auditing.gate import check_gate, parse_thresholds
     from collect.auditing.summary import summary_lines
+    from img2gps.cluster_jobs import jobs_of
 
     thresholds = parse_thresholds(fail_under) if fail_under is not None else {}
-    result = audited(dataset, cell_m=cell_m, buildings=buildings, stops=stops, run=run, write=False)
-    failed = _written(result, redact=redact, paths=paths)
+    with jobs_of(cluster) as workers:
+        result = audited(dataset, cell_m=cell_m, buildings=buildings, stops=stops, run=run, write=False)
+        failed = _written(result, redact=redact, paths=paths, workers=workers)
     if result.cells.size_m > cell_m:
         say(f"The site is large: its cells are {result.cells.size_m:g} m instead of {cell_m:g} m.")
     if as_json:
@@ -80,12 +86,12 @@ def audit(
     check_gate(result.gated, thresholds)
 
 
-def _written(result: "AuditResult", *, redact: bool, paths: Path | None) -> str:
+def _written(result: "AuditResult", *, redact: bool, paths: Path | None, workers: "JobCluster | None") -> str:
     """Write the report. Returns why that is not possible on media that may only be read, else nothing."""
     from collect.auditing.audit import write_audit
 
     try:
-        write_audit(result, redact=redact, paths=paths)
+        write_audit(result, redact=redact, paths=paths, workers=workers)
     except OSError as error:
         if error.errno not in _READ_ONLY:
             raise

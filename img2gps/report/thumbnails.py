@@ -3,19 +3,23 @@
 import base64
 import dataclasses
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from PIL import Image
 
+from img2gps.cluster_jobs import JobCluster, SharedFile, shards
+from img2gps.dataset import Dataset
 from img2gps.imaging import upright_rgb
 from img2gps.progress import track
 from img2gps.text import format_count
+from img2gps.working_copies import CopiesJob, copies_of
 
-__all__ = ["Thumbnails", "make_thumbnails", "small_jpeg"]
+__all__ = ["Thumbnails", "encode_copies", "make_thumbnails", "share_thumbnails", "small_jpeg"]
 
+_DOING: Final = "thumbnails"
 _LONG_SIDE_PX: Final = 128
 _QUALITY: Final = 60
 _MOST: Final = 1_500
@@ -38,19 +42,45 @@ def make_thumbnails(
     Of more than `most` photos, evenly spaced ones get a thumbnail. None does once their base64 fills `budget_bytes`. A
     file that is gone or does not decode gets none.
     """
-    step = max(1, -(-len(paths) // most))
-    chosen = list(range(0, len(paths), step))
-    images: list[str | None] = [None] * len(paths)
-    used = made = 0
+    chosen = _evenly(len(paths), most)
     with ThreadPoolExecutor(max_workers=2) as pool:  # Pillow decodes without the interpreter lock
         results = pool.map(lambda index: _encode(paths[index], long_side_px), chosen)
-        for index, image in zip(chosen, track(results, "thumbnails", len(chosen)), strict=True):
-            if image is None or used + len(image) > budget_bytes:
-                continue
-            images[index] = image
-            used += len(image)
-            made += 1
-    return Thumbnails(images=images, note=_note(made, len(paths)))
+        return _within(budget_bytes, chosen, track(results, _DOING, len(chosen)), len(paths))
+
+
+def share_thumbnails(dataset: Dataset, ids: Sequence[str], workers: JobCluster) -> Thumbnails:
+    """Return what `make_thumbnails` returns for the working copies of photos, made by the workers of a cluster.
+
+    Raises UsageError where one does not find the dataset.
+    """
+    chosen, needs = _evenly(len(ids), _MOST), [SharedFile.of(dataset.manifest_path)]
+    workers.check_shared(needs)
+    root = dataset.root.resolve()
+    jobs = [CopiesJob(root=root, ids=tuple(some)) for some in shards([ids[row] for row in chosen], workers.slots)]
+    made = workers.do(encode_copies, jobs, doing=_DOING, needs=needs, steps=lambda job: len(job.ids))
+    return _within(_BUDGET_BYTES, chosen, (image for _, images in made for image in images), len(ids))
+
+
+def encode_copies(job: CopiesJob) -> list[str | None]:
+    """Return the thumbnails of working copies; called on a worker of a cluster."""
+    return [_encode(path, _LONG_SIDE_PX) for path in copies_of(job.root).paths(job.ids)]
+
+
+def _evenly(count: int, most: int) -> list[int]:
+    return list(range(0, count, max(1, -(-count // most))))
+
+
+def _within(budget_bytes: int, chosen: Sequence[int], made: Iterable[str | None], count: int) -> Thumbnails:
+    """Return the thumbnails of `count` photos, of which some were chosen, until the budget is used."""
+    images: list[str | None] = [None] * count
+    used = kept = 0
+    for index, image in zip(chosen, made, strict=True):
+        if image is None or used + len(image) > budget_bytes:
+            continue
+        images[index] = image
+        used += len(image)
+        kept += 1
+    return Thumbnails(images=images, note=_note(kept, count))
 
 
 def _note(made: int, total: int) -> str:

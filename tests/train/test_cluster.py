@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 from cluster_faults import Workers, two_workers
+from photos import write_walk
 
 from img2gps.cluster_jobs import SharedFile
 from img2gps.errors import UsageError
 from img2gps.files import SUMS, sha256_bytes
 from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
+from train.api import predict
+from train.config.presets import preset
+from train.config.values import changed
 from train.study.grid import study_cells
 from train.study.runs import run_study
 from train.training.session import resume_run, start_run
@@ -78,6 +82,19 @@ def test_a_study_of_a_cluster_is_that_of_one_process_with_its_failures(workers: 
     assert [one.failure for one in spread] == [one.failure for one in alone]
     assert [one.failure is None for one in spread] == [True, False]
     assert digests(tmp_path / "spread") == digests(tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_photos_are_where_one_process_places_them_alone_and_on_walks(workers: Workers, tmp_path: Path) -> None:
+    root = colour_dataset(tmp_path / "ds", 30).root
+    tiny = {"model": TINY, "weights": "none", "size": 32, "device": "cpu", "threads": 1, "epochs": 5}
+    run = start_run(root, changed(preset("quick"), tiny), runs=tmp_path / "runs", name="probe").root
+    write_walk(tmp_path / "walk", 40, size=(64, 48), every_s=5.0)
+    (tmp_path / "walk" / "cut.jpg").write_bytes(b"no photo")
+    for walks in (False, True):
+        here = predict(run, tmp_path / "walk", walks=walks, device="cpu")
+        assert len(here) == 41
+        assert predict(run, tmp_path / "walk", walks=walks, device="cpu", cluster=workers.address) == here
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import rich_click as click
 from img2gps.console import (
     PATH,
     FiniteRange,
+    cluster_option,
     command,
     config_option,
     json_option,
@@ -55,6 +56,7 @@ TARGET = click.Path(path_type=Path, allow_dash=True)
     help="Write a page with each photo beside its best match.",
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
+@cluster_option
 @click.option("--strict", is_flag=True, help="Exit with 7 if a file could not be read.")
 @config_option
 def predict(
@@ -68,6 +70,7 @@ def predict(
     abstain: float | None,
     why_path: Path | None,
     device: str,
+    cluster: str | None,
     strict: bool,
 ) -> None:
     """Say where PHOTOS (files or folders) were taken; their EXIF is not needed.
@@ -76,16 +79,15 @@ def predict(
     taken there is reported as unlike the site. With --walks, photos that one camera took at most ten minutes apart
     are located together. That is far more accurate. A walk elsewhere then looks sure, and is not always noticed.
     """
-    from train.inference.load import load_localizer
+    from train.inference.cluster_parts import locate_photos
     from train.inference.output import predictions_csv, predictions_geojson, predictions_json, table_rows, write_text
-    from train.inference.predict import find_photos, predict_files
+    from train.inference.predict import find_photos
 
     on_stdout = [target for target in (csv_path, geojson_path) if target is not None and str(target) == "-"]
     if len(on_stdout) + as_json > 1:
         raise UsageError("Only one of --json, --csv - and --geojson - can have stdout: give the others a file.")
-    localizer = load_localizer(run, device=device)
     paths, skipped = find_photos(photos)
-    found = predict_files(localizer, paths, walks=walks)
+    found = locate_photos(run, paths, walks=walks, device=device, cluster=cluster)
     if skipped:
         say(f"{format_count(skipped, 'file')} in the folders left out: no photos by their names.")
     tell_unfamiliar(found, walks=walks)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -24,25 +24,34 @@ from train.models.evidence import Evidence
 from train.models.localizer import Estimate, Localizer, WalkLocalizer
 from train.runtime.devices import naming_memory
 
-__all__ = ["estimate_walks", "locate_each", "locate_each_walk", "locate_files", "locate_with_walks"]
 __all__ = [
+    "BATCH",
+    "Method",
+    "PartsOf",
+    "PhotoContent",
     "estimate_walks",
     "evidence_of",
     "locate_each",
     "locate_each_walk",
     "locate_files",
     "locate_with_walks",
+    "parts_here",
     "walks_of",
 ]
 
 _MORE_MEMORY: Final = "close other programs, or use another --device"
 _ALONE_AT_ONCE: Final = 256
+BATCH: Final = 32
+"""Photos that a model is given at once; which photos these are may change the last digits."""
 
 Part = TypeVar("Part")
 PhotoContent = Path | Image.Image
+Method = Literal["locate", "evidence"]
+PartsOf = Callable[[Sequence[PhotoContent], Method], tuple[list[Any], list[Capture | str]]]
+"""What a model makes of photos, batch by batch, and per photo its capture or why it cannot be read: `parts_here`."""
 
 
-def locate_files(localizer: Localizer, paths: Sequence[Path], *, batch_size: int = 32) -> Estimate:
+def locate_files(localizer: Localizer, paths: Sequence[Path], *, batch_size: int = BATCH) -> Estimate:
     """Return the positions of N photos, arrays of shape (N,). Raises InvalidDatasetError for an unreadable one."""
     estimate, errors = locate_each(localizer, paths, batch_size=batch_size)
     _refuse_unread(paths, errors)
@@ -51,30 +60,57 @@ def locate_files(localizer: Localizer, paths: Sequence[Path], *, batch_size: int
 
 @naming_memory(_MORE_MEMORY)
 def locate_each(
-    localizer: Localizer, paths: Sequence[PhotoContent], *, batch_size: int = 32
+    localizer: Localizer,
+    paths: Sequence[PhotoContent],
+    *,
+    batch_size: int = BATCH,
+    parts_of: PartsOf | None = None,
 ) -> tuple[Estimate, list[str | None]]:
-    """Return the positions of N files or images and, of each, None or why it cannot be read (it is then at NaN)."""
-    with bar("Locating", len(paths)) as advance:
-        parts, found = _batched(paths, localizer.pixels, localizer.locate, batch_size=batch_size, advance=advance)
+    """Return the positions of N files or images and, of each, None or why it cannot be read (it is then at NaN).
+
+    `parts_of` takes the place of this process (`train.inference.cluster_parts`).
+    """
+    if parts_of is None:
+        parts, found = parts_here(localizer, paths, "locate", batch_size=batch_size)
+    else:
+        parts, found = parts_of(paths, "locate")
     return _spread(Estimate.concatenate(parts), [not isinstance(one, str) for one in found]), _errors(found)
 
 
 @naming_memory(_MORE_MEMORY)
 def locate_each_walk(
-    localizer: WalkLocalizer, paths: Sequence[PhotoContent], *, batch_size: int = 32
+    localizer: WalkLocalizer,
+    paths: Sequence[PhotoContent],
+    *,
+    batch_size: int = BATCH,
+    parts_of: PartsOf | None = None,
 ) -> tuple[Estimate, list[str | None]]:
     """Return what `locate_each` returns, the photos of a walk located together.
 
     Walks are told by the cameras and capture times that the files name (`img2gps.walks.walks_of`).
     """
-    with bar("Locating", len(paths)) as advance:
-        parts, found = _batched(paths, localizer.pixels, localizer.evidence, batch_size=batch_size, advance=advance)
+    if parts_of is None:
+        parts, found = parts_here(localizer, paths, "evidence", batch_size=batch_size)
+    else:
+        parts, found = parts_of(paths, "evidence")
     if not parts:
         return _spread(Estimate.concatenate([]), [False] * len(found)), _errors(found)
     captures = [one for one in found if not isinstance(one, str)]
     _tell_company(walk_rows(*walks_of(captures)), len(captures))
     estimate = estimate_walks(localizer, Evidence.cat(parts), captures)
     return _spread(estimate, [not isinstance(one, str) for one in found]), _errors(found)
+
+
+def parts_here(
+    localizer: Localizer, paths: Sequence[PhotoContent], method: Method, *, batch_size: int = BATCH
+) -> tuple[list[Any], list[Capture | str]]:
+    """Return what a method of the model makes of photos, batch by batch, under a bar.
+
+    Of each photo its capture is returned, or why it cannot be read.
+    """
+    apply = getattr(localizer, method)
+    with bar("Locating", len(paths)) as advance:
+        return _batched(paths, localizer.pixels, apply, batch_size=batch_size, advance=advance)
 
 
 def estimate_walks(localizer: WalkLocalizer, evidence: Evidence, captures: Sequence[Capture]) -> Estimate:
@@ -99,7 +135,7 @@ def locate_with_walks(
     walks: NDArray[Any],
     seconds: FloatArray,
     labels: tuple[FloatArray, FloatArray] | None = None,
-    batch_size: int = 32,
+    batch_size: int = BATCH,
 ) -> tuple[Estimate, Estimate | None]:
     """Return the positions of N photos, each by itself and with the others of its walk; None where the model cannot.
 

@@ -11,7 +11,7 @@ from PIL import Image
 from img2gps.answers import Prediction
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.text import safe_path
-from train.inference.locate import locate_each, locate_each_walk
+from train.inference.locate import BATCH, PartsOf, locate_each, locate_each_walk
 from train.models.localizer import Localizer, WalkLocalizer
 
 __all__ = ["Prediction", "Source", "find_photos", "predict_files", "predict_sources"]
@@ -31,26 +31,36 @@ class Source:
 
 
 def predict_files(
-    localizer: Localizer, paths: Sequence[Path], *, walks: bool = False, batch_size: int = 32
+    localizer: Localizer,
+    paths: Sequence[Path],
+    *,
+    walks: bool = False,
+    batch_size: int = BATCH,
+    parts_of: PartsOf | None = None,
 ) -> list[Prediction]:
     """Return one prediction per path, in their order: see `predict_sources`."""
     sources = [Source(name=safe_path(path), content=path) for path in paths]
-    return predict_sources(localizer, sources, walks=walks, batch_size=batch_size)
+    return predict_sources(localizer, sources, walks=walks, batch_size=batch_size, parts_of=parts_of)
 
 
 def predict_sources(
-    localizer: Localizer, sources: Sequence[Source], *, walks: bool = False, batch_size: int = 32
+    localizer: Localizer,
+    sources: Sequence[Source],
+    *,
+    walks: bool = False,
+    batch_size: int = BATCH,
+    parts_of: PartsOf | None = None,
 ) -> list[Prediction]:
     """Return one prediction per photo, in their order; an unreadable file is a prediction with an error.
 
-    With `walks`, the photos of a walk are located together. Raises UsageError where the model has no distribution to
-    do that with.
+    `parts_of` takes the place of this process for what is done photo by photo. With `walks`, the photos of a walk are
+    located together. Raises UsageError where the model has no distribution to do that with.
     """
     contents = [source.content for source in sources]
     if not walks:
-        estimate, errors = locate_each(localizer, contents, batch_size=batch_size)
+        estimate, errors = locate_each(localizer, contents, batch_size=batch_size, parts_of=parts_of)
     elif isinstance(localizer, WalkLocalizer):
-        estimate, errors = locate_each_walk(localizer, contents, batch_size=batch_size)
+        estimate, errors = locate_each_walk(localizer, contents, batch_size=batch_size, parts_of=parts_of)
     else:
         raise UsageError("This run gives points alone: --walks needs a run of preset quick or default.")
     lons, lats = localizer.frame.to_lonlat(np.nan_to_num(estimate.east_m), np.nan_to_num(estimate.north_m))

@@ -1,14 +1,12 @@
 """The runs of a study trained by a cluster: each is a job, and ends as it does where one process trains them all."""
 
-import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import torch
 from rich.markup import escape
 
-from img2gps.cluster_jobs import JobCluster, SharedFile, await_file, open_jobs, tell
+from img2gps.cluster_jobs import JobCluster, SharedFile, await_file, tell
 from img2gps.dataset import Dataset
 from img2gps.errors import Img2GPSError
 from img2gps.progress import stderr
@@ -17,7 +15,7 @@ from train.runs.folder import RunFolder
 from train.study.attempt import StudyRun, attempt, predictions_path
 from train.study.grid import Cell
 
-__all__ = ["CellJob", "check_study_shared", "study_cluster", "train_cell", "train_cells"]
+__all__ = ["CellJob", "check_study_shared", "train_cell", "train_cells"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +25,6 @@ class CellJob:
     root: Path
     cell: Cell
     run: Path
-
-
-def study_cluster(word: str | None) -> contextlib.AbstractContextManager[JobCluster | None]:
-    """Open the cluster that a word names; there is none without a word. Raises what `open_jobs` raises."""
-    return contextlib.nullcontext() if word is None else open_jobs(word, threads=torch.get_num_threads())
 
 
 def check_study_shared(root: Path, workers: JobCluster, folder: Path | None = None) -> list[SharedFile]:

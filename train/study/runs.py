@@ -5,9 +5,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import torch
 from rich.markup import escape
 
-from img2gps.cluster_jobs import JobCluster
+from img2gps.cluster_jobs import JobCluster, jobs_of
 from img2gps.errors import (
     Img2GPSError,
     InvalidCheckpointError,
@@ -29,7 +30,7 @@ from train.runs.info import RunInfo
 from train.runtime.devices import pick_device, use_threads
 from train.runtime.distributed import started_processes
 from train.study.attempt import StudyRun, attempt, predictions_path
-from train.study.cluster_runs import check_study_shared, study_cluster, train_cells
+from train.study.cluster_runs import check_study_shared, train_cells
 from train.study.grid import Cell
 
 __all__ = ["StudyRun", "plan_study", "run_study", "study_folder", "whole_failure"]
@@ -52,9 +53,9 @@ def run_study(root: Path, cells: Sequence[Cell], folder: Path, *, cluster: str |
     The workers of `cluster` (`img2gps.cluster`) take a run each. A run of `folder` serves a cell whose config it was
     made from. Raises InvalidDatasetError if the split has no validation photos to compare on. Raises UsageError if such
     a run saw other photos or labels than the dataset has today, or if torchrun started several processes. Raises
-    RunLockedError if another process trains the study, and what `study_cluster` and `train_cells` raise.
+    RunLockedError if another process trains the study, and what `open_jobs` and `train_cells` raise.
     """
-    with study_cluster(cluster) as workers:
+    with jobs_of(cluster, threads=torch.get_num_threads()) as workers:
         data, val = _compared(root)
         with held_study(folder):
             return _finished(root, cells, _runs_of(cells, folder, data.source), val, folder, workers)
@@ -104,7 +105,7 @@ def plan_study(root: Path, cells: Sequence[Cell], folder: Path, *, cluster: str 
 
     Raises what `run_study` would, and what the first run that cannot begin would.
     """
-    with study_cluster(cluster) as workers:
+    with jobs_of(cluster, threads=torch.get_num_threads()) as workers:
         data, _ = _compared(root)
         if workers is not None:
             check_study_shared(root, workers)

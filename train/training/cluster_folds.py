@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from img2gps.cluster_jobs import JobCluster, SharedFile, await_file, open_jobs
+from img2gps.cluster_jobs import JobCluster, SharedFile, await_file, jobs_of
 from img2gps.errors import UsageError
 from img2gps.progress import stderr
 from img2gps.text import format_count
@@ -37,14 +37,11 @@ def folds_cluster(word: str | None, *, folds: bool) -> Iterator[JobCluster | Non
 
     Raises what `open_jobs` raises, and UsageError where there are no folds to share out, or under torchrun.
     """
-    if word is None:
-        yield None
-        return
-    if not folds:
+    if word is not None and not folds:
         raise UsageError("--cluster trains the folds of a run on several machines: give --folds, too.")
-    if started_processes() > 1:
+    if word is not None and started_processes() > 1:
         raise UsageError("--cluster and torchrun both start processes: use one of them.")
-    with open_jobs(word, threads=torch.get_num_threads()) as cluster:
+    with jobs_of(word, threads=torch.get_num_threads()) as cluster:
         yield cluster
 
 

@@ -14,7 +14,7 @@ from object_store import fake_s3, fill
 from photos import photo_bytes, write_photo, write_site, write_walk
 from worker_faults import read_or_hang
 
-from collect.api import ingest
+from collect.api import audit, ingest
 from collect.ingestion.chunks import shards_of
 from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings
 from collect.ingestion.shards import ShardSettings, read_shard
@@ -130,6 +130,24 @@ def test_a_file_that_takes_too_long_costs_itself(tmp_path: Path, monkeypatch: py
 
 def given_up(task: FileTask, failure: Failure, detail: str) -> Reading:
     return Reading(outcome=Rejection(path=task.name, reason=failure, detail=detail))
+
+
+@pytest.mark.slow
+def test_a_cluster_verifies_and_audits_as_this_machine_does(workers: Workers, walk: Path, tmp_path: Path) -> None:
+    root = tmp_path / "ds"
+    run_ingest(walk, root)
+    first, second, *_ = sorted((root / "photos").glob("*/*"))
+    first.write_bytes(b"changed")
+    second.unlink()
+    here = verify_dataset(root)
+    assert len(here.problems) == 2
+    assert verify_dataset(root, cluster=workers.address) == here
+    reports = []
+    for cluster in (None, workers.address):
+        audit(root, cluster=cluster)
+        reports.append({path.name: path.read_bytes() for path in sorted((root / "audit").iterdir())})
+    assert reports[0] == reports[1]
+    assert b"58 thumbnails for 60 photos" in reports[0]["report.html"]
 
 
 def test_photos_in_the_memory_of_this_process_are_not_for_a_cluster(tmp_path: Path) -> None:
