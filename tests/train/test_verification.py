@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from img2gps.cli import run as img2gps
 from tests.train.colours import colour_dataset, tiny_config, without_curves
 from train.training.session import start_run
 from train.verification import verify_run
@@ -17,6 +18,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_run_as_it_was_written_is_whole(run: Path) -> None:
     assert verify_run(run).problems == ()
+
+
+def test_a_run_has_no_photos_for_a_cluster(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert img2gps(["verify", str(run), "--cluster", "local:2"]) == 2
+    assert "--cluster hashes the photos of a dataset" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("checkpoint", ["best", "last", "previous"])
