@@ -38,8 +38,8 @@ def in_parallel(
 ) -> list[_Result]:
     """Return what `work` makes of each part, in order.
 
-    On a processor, the parts share torch's threads. Within one part the threads meet after every operation: that costs
-    a third of the time where the operations are small, and more where other programs run. `small` is true where an
+    On a processor, the parts share torch's threads. Within one part the threads meet after every operation. That costs
+    a third of the time where operations are small, and more where other programs run. `small` is true where an
     operation is never worth a second thread. The result must not depend on the number of threads within a part.
     """
     if device.type != "cpu":
