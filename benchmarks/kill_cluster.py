@@ -4,7 +4,10 @@ A fault is a worker, the scheduler or the coordinator that is killed, or a store
 object. After each trial the dataset must verify, and a rerun must end as two processes of this machine do without any
 fault: every row, every working copy, every rejection. `hit` counts the faults that came before the ingest had ended.
 
-    python benchmarks/kill_cluster.py [--kills 100] [--seed 0] [--only worker ...] [--json]
+With --equal, so many small photos of a folder are read by ``--jobs 2``, by ``local:2`` and by two workers of which one
+is killed, and the datasets are compared.
+
+    python benchmarks/kill_cluster.py [--kills 100] [--equal 20000] [--seed 0] [--only worker ...] [--json]
 """
 
 import argparse
@@ -19,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +34,13 @@ from cluster_faults import Workers, two_workers  # noqa: E402
 from ingest_runs import run_ingest  # noqa: E402
 from interruptions import assert_sound, content, write_input  # noqa: E402
 from object_store import fake_s3, fill  # noqa: E402
+from photos import FIRST_PHOTO_AT, write_site, write_walk  # noqa: E402
 
 from collect.ingestion.outcomes import Outcomes  # noqa: E402
 from img2gps.address import Address  # noqa: E402
 
 PHOTOS = 60
+WALK = 100
 KILLED = ("worker", "scheduler", "coordinator")
 OF_THE_STORE = ("503", "half", "late")
 
@@ -171,10 +177,45 @@ def trials(folder: Path, generator: random.Random) -> Iterator[Trials]:
             started.close()
 
 
+def equal(folder: Path, count: int) -> dict[str, int]:
+    """Return how many photos three ways of reading took in; raises AssertionError where two of them differ."""
+    for walk in range(count // WALK):
+        write_walk(
+            folder / f"in/{walk:04d}",
+            WALK,
+            size=(64, 48),
+            every_s=0.5,
+            first_at=FIRST_PHOTO_AT + timedelta(hours=walk),
+            first_seed=walk * WALK,
+        )
+    site = write_site(folder / "square.geojson")
+    taken = {"jobs 2": run_ingest(folder / "in", folder / "jobs", site=site, jobs=2).new}
+    expected = content(folder / "jobs")
+    taken["local:2"] = run_ingest(folder / "in", folder / "local", site=site, cluster="local:2").new
+    assert content(folder / "local") == expected
+    with two_workers() as workers:
+        killer = threading.Thread(target=_kill_midway, args=(folder / "killed", count // 3, workers), daemon=True)
+        killer.start()
+        taken["a worker killed"] = run_ingest(folder / "in", folder / "killed", site=site, cluster=workers.address).new
+        killer.join(1)
+        assert not killer.is_alive(), "no worker was killed in time"
+    assert content(folder / "killed") == expected
+    for name in ("jobs", "local", "killed"):
+        assert_sound(folder / name)
+    return taken
+
+
+def _kill_midway(root: Path, copies: int, workers: Workers) -> None:
+    while sum(1 for _ in (root / "photos").glob("*/*.jpg")) < copies:
+        time.sleep(0.5)
+    workers.kill_one()
+
+
 def main() -> None:
     """Run the trials and print how many of each fault came in time; an AssertionError tells what went wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--equal", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=(*KILLED, *OF_THE_STORE), nargs="+", default=[*KILLED, *OF_THE_STORE])
     parser.add_argument("--json", action="store_true")
@@ -183,11 +224,15 @@ def main() -> None:
     generator = random.Random(options.seed)
     started = time.monotonic()
     figures: dict[str, Any] = {fault: {"trials": 0, "hit": 0} for fault in options.only}
-    with tempfile.TemporaryDirectory() as name, trials(Path(name), generator) as tried:
-        for number in range(options.kills):
-            fault = generator.choice(options.only)
-            figures[fault]["trials"] += 1
-            figures[fault]["hit"] += tried.run(fault, Path(name) / f"ds-{number}")
+    with tempfile.TemporaryDirectory() as name:
+        if options.equal:
+            figures["equal"] = equal(Path(name) / "equal", options.equal)
+        if options.kills:
+            with trials(Path(name), generator) as tried:
+                for number in range(options.kills):
+                    fault = generator.choice(options.only)
+                    figures[fault]["trials"] += 1
+                    figures[fault]["hit"] += tried.run(fault, Path(name) / f"ds-{number}")
     figures["seconds"] = round(time.monotonic() - started, 1)
     machine = {"python": platform.python_version(), "system": platform.platform()}
     if options.json:
