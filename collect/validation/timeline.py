@@ -118,14 +118,14 @@ def _rows_of(ordered: "pa.Table") -> list[_Times]:
     import pyarrow as pa
 
     columns = [ordered.column(name) for name in _TIME_COLUMNS]
-    values = [
+    values: list[list[Any]] = [
         [_moment(micros) for micros in column.cast(pa.int64()).to_pylist()]
         if pa.types.is_timestamp(column.type)  # a third of the time that the library takes
         else column.to_pylist()
         for column in columns
     ]
-    times = (_Times(**dict(zip(_TIME_COLUMNS, row, strict=True))) for row in zip(*values, strict=True))
-    return [one._replace(traits=(one.traits or "").split(",")) for one in times]
+    values[-1] = [(traits or "").split(",") for traits in values[-1]]
+    return [_Times._make(row) for row in zip(*values, strict=True)]
 
 
 def _moment(micros: int | None) -> datetime | None:
