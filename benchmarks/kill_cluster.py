@@ -110,7 +110,7 @@ class Trials:
         return hit
 
     def _with_a_spoilt_store(self, fault: str, root: Path) -> bool:
-        self._store.fault, self._store.share, self._store.spoilt = fault, self._generator.choice((0.1, 0.5, 1.0)), 0
+        self._store.fault, self._store.share, self._store.spoilt = fault, self._generator.choice((0.1, 0.5)), 0
         try:
             self._read(root, cluster=self.workers.address)
         finally:
@@ -231,8 +231,11 @@ def main() -> None:
             with trials(Path(name), generator) as tried:
                 for number in range(options.kills):
                     fault = generator.choice(options.only)
+                    hit = tried.run(fault, Path(name) / f"ds-{number}")
                     figures[fault]["trials"] += 1
-                    figures[fault]["hit"] += tried.run(fault, Path(name) / f"ds-{number}")
+                    figures[fault]["hit"] += hit
+                    passed_s = time.monotonic() - started
+                    print(f"{number + 1}: {fault}, {'in time' if hit else 'late'}, {passed_s:.0f} s", file=sys.stderr)
     figures["seconds"] = round(time.monotonic() - started, 1)
     machine = {"python": platform.python_version(), "system": platform.platform()}
     if options.json:
