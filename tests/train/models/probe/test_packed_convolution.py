@@ -10,7 +10,13 @@ from torch.nn import functional as F
 
 from img2gps.pixels import PixelSpec
 from train.models.probe.features.extractor import CHUNK, BackboneExtractor, FeatureExtractor, Features
-from train.models.probe.features.packed_convolution import PackedConvolution, can_be_fused, can_be_packed, padded
+from train.models.probe.features.packed_convolution import (
+    PackedConvolution,
+    _packing_works,
+    can_be_fused,
+    can_be_packed,
+    padded,
+)
 
 pytestmark = pytest.mark.skipif(not can_be_packed(nn.Conv2d(1, 1, 1)), reason="this torch has no oneDNN")
 
@@ -99,3 +105,24 @@ def test_only_what_is_packed_whole_counts_as_even() -> None:
         [backbone_extractor] = FeatureExtractor(name, spec).eval().readers
         assert isinstance(backbone_extractor, BackboneExtractor)
         assert backbone_extractor.is_even(image) == even
+
+
+def test_without_the_operations_nothing_is_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_self: PackedConvolution, _maps: Tensor) -> Tensor:
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr(PackedConvolution, "forward", gone)
+    _packing_works.cache_clear()
+    try:
+        assert not can_be_packed(nn.Conv2d(3, 4, 3))
+    finally:
+        _packing_works.cache_clear()
+
+
+def test_the_trial_of_packing_draws_no_random_numbers() -> None:
+    _packing_works.cache_clear()
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    assert _packing_works()
+    assert torch.equal(torch.rand(1), expected)

@@ -1,5 +1,6 @@
 """Convolutions as oneDNN wants them: weights in its own order, and the activation in the same pass."""
 
+import functools
 from typing import Any, Final
 
 import torch
@@ -22,10 +23,26 @@ def can_be_packed(convolution: nn.Conv2d) -> bool:
         and not isinstance(convolution.padding, str)
         and convolution.weight.device.type == "cpu"
         and convolution.weight.dtype == torch.float32
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
-        and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
+        and _packing_works()
     )
+
+
+@functools.cache
+@torch.inference_mode()
+def _packing_works() -> bool:
+    """Return whether this torch packs a small convolution on this processor, and says the same with it.
+
+    No random numbers are drawn: those of a seed stay the same.
+    """
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    plain = nn.utils.skip_init(nn.Conv2d, 16, 16, 1, bias=False)  # type: ignore[no-untyped-call]
+    plain.weight.copy_(torch.linspace(-0.5, 1.0, 256).view(16, 16, 1, 1))
+    maps = torch.linspace(-1.0, 1.0, 16 * 64).view(1, 16, 8, 8).contiguous(memory_format=torch.channels_last)
+    try:
+        return torch.allclose(PackedConvolution(plain, nn.ReLU6())(maps), F.relu6(plain(maps)), atol=1e-4)
+    except (AttributeError, RuntimeError, NotImplementedError):  # operations that torch does not promise to keep
+        return False
 
 
 class PackedConvolution(nn.Module):
