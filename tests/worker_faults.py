@@ -56,3 +56,8 @@ def modules(_items: Sequence[str], _folder: str) -> list[str]:
 def environment(names: Sequence[str], _folder: str) -> list[str]:
     """Return the values of environment variables in a worker."""
     return [os.environ.get(name, "") for name in names]
+
+
+def process_ids(items: Sequence[str], _folder: str) -> list[str]:
+    """Return for each item the process that it came to."""
+    return [str(os.getpid()) for _ in items]

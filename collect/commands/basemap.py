@@ -15,6 +15,7 @@ from img2gps.console import (
     print_table,
     say,
 )
+from img2gps.stored_dataset import address_of, shown
 from img2gps.text import format_count, safe_path
 
 __all__ = ["basemap"]
@@ -80,4 +81,5 @@ def basemap(
     if report.basemap.attribution:
         say(f"Every page that shows this map says: {report.basemap.attribution}")
     count = format_count(len(report.basemap), "feature")
-    say(f"{count} {'written to' if report.written else 'would be written to'} {safe_path(report.path)}.")
+    where = f"{shown(report.path.parent)}/{report.path.name}" if address_of(report.path.parent) else safe_path(report.path)
+    say(f"{count} {'written to' if report.written else 'would be written to'} {where}.")

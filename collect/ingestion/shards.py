@@ -12,7 +12,7 @@ from typing import Final
 from collect.ingestion.chunks import shards_of
 from collect.ingestion.labelled import Labelled
 from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings, read_files
-from collect.ingestion.workers import Failure, Settings, process_items
+from collect.ingestion.workers import Failure, KeptWorkers, Settings
 from img2gps.cluster import Cluster, LostWork
 
 __all__ = ["ShardSettings", "read_by_cluster", "read_shard"]
@@ -21,6 +21,7 @@ GivenUp = Callable[[FileTask, Failure, str], Reading]
 
 _CHUNK_FILES: Final = 16
 _ATTEMPTS: Final = 3
+_KEPT: Final = KeptWorkers(idle_s=30.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ def read_shard(tasks: Sequence[FileTask], settings: ShardSettings) -> list[Readi
         timeout_s=settings.timeout_s,
     )
     _allow_children()
-    return [reading for _, reading in process_items(chunks, workers)]
+    return [reading for _, reading in _KEPT.process_items(chunks, workers)]
 
 
 def read_by_cluster(

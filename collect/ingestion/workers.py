@@ -22,7 +22,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from img2gps.interrupts import held_back
 from img2gps.processes import SpawnedContext
 
-__all__ = ["Failure", "Settings", "prepare_workers", "process_context", "process_items"]
+__all__ = ["Failure", "KeptWorkers", "Settings", "prepare_workers", "process_context", "process_items"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -85,6 +85,51 @@ def process_items(chunks: Iterator[list[Item]], settings: Settings[Item, Result]
         workers.stop()
 
 
+class KeptWorkers:
+    """Worker processes that stay for the next call with the same argument: to start and to end them takes 0.2 s.
+
+    What stays is ended after `idle_s` seconds without a call, and as soon as a call brings another argument. Threads
+    that call at once have workers of their own.
+    """
+
+    def __init__(self, idle_s: float) -> None:
+        self._idle_s = idle_s
+        self._idle: dict[_Workers[Any, Any], threading.Timer] = {}
+        self._lock = threading.Lock()
+
+    def process_items(
+        self, chunks: Iterator[list[Item]], settings: Settings[Item, Result]
+    ) -> Iterator[tuple[Item, Result]]:
+        """Yield what `process_items` does, by workers that are kept."""
+        workers = self._take(settings)
+        try:
+            yield from _in_order(workers, chunks, settings)
+        except BaseException:  # what was begun may still be on its way
+            workers.stop()
+            raise
+        timer = threading.Timer(self._idle_s, self._end, [workers])
+        timer.daemon = True
+        with self._lock:
+            self._idle[workers] = timer
+        timer.start()
+
+    def _take(self, settings: Settings[Item, Result]) -> "_Workers[Item, Result]":
+        with self._lock:
+            fitting = [workers for workers in self._idle if workers.serve(settings)]
+            others = [workers for workers in self._idle if workers not in fitting]
+            for workers in (*others, *fitting[:1]):
+                self._idle.pop(workers).cancel()
+        for workers in others:
+            workers.stop()
+        return fitting[0] if fitting else _Workers(settings)
+
+    def _end(self, workers: "_Workers[Any, Any]") -> None:
+        with self._lock:
+            idle = self._idle.pop(workers, None) is not None
+        if idle:
+            workers.stop()
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Scheduled(Generic[Item, Result]):
     """A chunk on its way through a pool."""
@@ -104,6 +149,14 @@ class _Workers(Generic[Item, Result]):
     def __init__(self, settings: Settings[Item, Result]) -> None:
         self._settings = settings
         self._pool = self._new_pool()
+
+    def serve(self, settings: Settings[Item, Result]) -> bool:
+        """Tell whether these workers do what `settings` ask for, with the very same argument."""
+        ours = self._settings
+        return ours.argument is settings.argument and all(
+            getattr(ours, name) == getattr(settings, name)
+            for name in ("function", "jobs", "timeout_s", "memory_limit_bytes")
+        )
 
     def schedule(self, items: list[Item]) -> _Scheduled[Item, Result]:
         """Hand a chunk of items to the workers."""

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import psutil
 import pytest
 from ingest_runs import rows, run_ingest
 from pebble.pool.process import PoolManager
 from photos import write_site, write_walk
-from worker_faults import environment, misbehave, modules
+from worker_faults import environment, misbehave, modules, process_ids
 
 from collect.ingestion.chunks import chunks_of
 from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings
-from collect.ingestion.workers import Failure, Settings, process_items
+from collect.ingestion.workers import Failure, KeptWorkers, Settings, process_items
 from collect.reading.found_files import FoundFile
 from collect.verification import verify_dataset
 
@@ -96,6 +97,41 @@ def test_a_reader_that_stops_midway_leaves_no_process(tmp_path: Path) -> None:
     started = time.monotonic()
     results.close()  # type: ignore[attr-defined]
     assert time.monotonic() - started < 20
+
+
+def process_of(kept: KeptWorkers, argument: str) -> int:
+    told: Settings[str, str] = Settings(function=process_ids, argument=argument, on_failure=lambda item, *_: item)
+    [(_, process)] = kept.process_items(iter([["a"]]), told)
+    return int(process)
+
+
+def ends(process: int) -> bool:
+    deadline = time.monotonic() + 20
+    while psutil.pid_exists(process) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not psutil.pid_exists(process)
+
+
+def test_kept_workers_serve_until_another_argument_comes() -> None:
+    kept, (one, other) = KeptWorkers(idle_s=60.0), ("one", "other")
+    first = process_of(kept, one)
+    assert process_of(kept, one) == first
+    second = process_of(kept, other)
+    assert second != first
+    assert ends(first)
+    os.kill(second, signal.SIGKILL)  # idle: it costs nothing
+    assert process_of(kept, other) not in (first, second)
+
+
+def test_kept_workers_end_when_nobody_calls() -> None:
+    assert ends(process_of(KeptWorkers(idle_s=0.2), "one"))
+
+
+def test_kept_workers_that_failed_are_not_kept(tmp_path: Path) -> None:
+    kept, told = KeptWorkers(idle_s=60.0), settings(tmp_path)
+    with pytest.raises(OSError, match="No space left"):
+        dict(kept.process_items(iter([["disk-full"]]), told))
+    assert dict(kept.process_items(iter([["a", "segfault", "b"]]), told))["b"] == "bb"
 
 
 def test_workers_load_neither_torch_nor_geopandas() -> None:
