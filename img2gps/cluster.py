@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 from img2gps import __version__
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.interrupts import children_deaf
-from img2gps.processes import without_main_file
+from img2gps.processes import named_without_main_file
 from img2gps.text import safe_path, safe_text
 
 __all__ = ["Cluster", "LostWork", "open_cluster", "spec_of_file"]
@@ -25,6 +25,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _SLURM: Final = "dask_jobqueue.SLURMCluster"
+_DASK_PROCESS: Final = "Dask Worker process"
 _ANSWER_S: Final = 30
 _AHEAD: Final = 3
 _RETRIES: Final = 2
@@ -137,6 +138,12 @@ def open_cluster(word: str) -> Iterator[Cluster]:
         # a worker that ended is started anew, which takes longer on a busy machine
         "distributed.deploy.lost-worker-timeout": "1 h",
         "distributed.admin.tick.limit": "1 h",  # no word about a busy machine
+        # nobody looks at what these measure, and a local cluster's workers have better things to do
+        "distributed.worker.profile.enabled": False,
+        "distributed.scheduler.active-memory-manager.start": False,
+        "distributed.admin.tick.interval": "1 s",
+        "distributed.admin.system-monitor.interval": "10 s",
+        "distributed.diagnostics.nvml": False,
     }
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as opened:
@@ -176,17 +183,18 @@ def _local(workers: int) -> Iterator[Any]:
     from distributed import LocalCluster
 
     start: Any = LocalCluster
-    with _kept_environment(), children_deaf(_DEAF_TO), without_main_file():
-        cluster = start(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=0,
-            dashboard_address=None,
-            host="127.0.0.1",
-            silence_logs=logging.CRITICAL,
-        )
-    with cluster:
-        yield cluster
+    with named_without_main_file(_DASK_PROCESS):  # those that take the place of one that ended, too
+        with _kept_environment(), children_deaf(_DEAF_TO):
+            cluster = start(
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=0,
+                dashboard_address=None,
+                host="127.0.0.1",
+                silence_logs=logging.CRITICAL,
+            )
+        with cluster:
+            yield cluster
 
 
 @contextlib.contextmanager

@@ -7,12 +7,12 @@ this package alone and need no such file.
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import spawn
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Final
 
-__all__ = ["SpawnedContext", "without_main_file"]
+__all__ = ["SpawnedContext", "named_without_main_file", "without_main_file"]
 
 _ONE_AT_A_TIME: Final = threading.Lock()
 _MAIN_FILE: Final = ("init_main_from_name", "init_main_from_path")
@@ -21,19 +21,37 @@ _MAIN_FILE: Final = ("init_main_from_name", "init_main_from_path")
 @contextlib.contextmanager
 def without_main_file() -> Iterator[None]:
     """Let the processes that this thread starts meanwhile leave the program's main file alone."""
-    with _ONE_AT_A_TIME:
-        prepare, thread = spawn.get_preparation_data, threading.get_ident()
+    thread = threading.get_ident()
+    with _ONE_AT_A_TIME, _where(lambda _: threading.get_ident() == thread):  # others' processes are not ours to change
+        yield
 
-        def prepared(name: str) -> dict[str, Any]:
-            told = prepare(name)
-            ours = threading.get_ident() == thread  # other threads' processes are not ours to change
-            return {key: value for key, value in told.items() if not (ours and key in _MAIN_FILE)}
 
-        spawn.get_preparation_data = prepared
+@contextlib.contextmanager
+def named_without_main_file(beginning: str) -> Iterator[None]:
+    """Let processes whose name begins so leave the program's main file alone, whichever thread starts them."""
+    with contextlib.ExitStack() as entered:
+        with _ONE_AT_A_TIME:
+            entered.enter_context(_where(lambda name: name.startswith(beginning)))
         try:
             yield
         finally:
-            spawn.get_preparation_data = prepare
+            with _ONE_AT_A_TIME:
+                entered.close()
+
+
+@contextlib.contextmanager
+def _where(ours: Callable[[str], bool]) -> Iterator[None]:
+    prepare = spawn.get_preparation_data
+
+    def prepared(name: str) -> dict[str, Any]:
+        told = prepare(name)
+        return {key: value for key, value in told.items() if not (key in _MAIN_FILE and ours(name))}
+
+    spawn.get_preparation_data = prepared
+    try:
+        yield
+    finally:
+        spawn.get_preparation_data = prepare
 
 
 class _SpawnedProcess(SpawnProcess):

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import util
 from multiprocessing.context import BaseContext
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -88,14 +89,26 @@ def process_items(chunks: Iterator[list[Item]], settings: Settings[Item, Result]
 class KeptWorkers:
     """Worker processes that stay for the next call with the same argument: to start and to end them takes 0.2 s.
 
-    What stays is ended after `idle_s` seconds without a call, and as soon as a call brings another argument. Threads
-    that call at once have workers of their own.
+    What stays is ended after `idle_s` seconds without a call, as soon as a call brings another argument, and before
+    this process ends. Threads that call at once have workers of their own.
     """
 
     def __init__(self, idle_s: float) -> None:
         self._idle_s = idle_s
         self._idle: dict[_Workers[Any, Any], threading.Timer] = {}
         self._lock = threading.Lock()
+        # pebble starts anew what multiprocessing ends: a process that is a child itself would never be done
+        util.Finalize(None, self.end, exitpriority=100)
+
+    def end(self) -> None:
+        """End the workers that nobody uses."""
+        with self._lock:
+            idle = list(self._idle)
+            for timer in self._idle.values():
+                timer.cancel()
+            self._idle.clear()
+        for workers in idle:
+            workers.stop()
 
     def process_items(
         self, chunks: Iterator[list[Item]], settings: Settings[Item, Result]

@@ -20,11 +20,12 @@ from collect import ingest
 print("began")
 print(ingest("walk", "quad", site="site.geojson", jobs=2).new)
 """
+BY_CLUSTER = INGEST.replace("jobs=2", "cluster='local:1'")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("from_stdin", [False, True])
-@pytest.mark.parametrize(("text", "expected"), [(SPAWNED, "[2.0, 3.0]"), (INGEST, "3")])
+@pytest.mark.parametrize(("text", "expected"), [(SPAWNED, "[2.0, 3.0]"), (INGEST, "3"), (BY_CLUSTER, "3")])
 def test_a_script_without_a_guard_runs_once(tmp_path: Path, text: str, expected: str, from_stdin: bool) -> None:
     write_walk(tmp_path / "walk", 3, size=(64, 48))
     write_site(tmp_path / "site.geojson")
