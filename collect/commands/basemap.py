@@ -81,5 +81,6 @@ def basemap(
     if report.basemap.attribution:
         say(f"Every page that shows this map says: {report.basemap.attribution}")
     count = format_count(len(report.basemap), "feature")
-    where = f"{shown(report.path.parent)}/{report.path.name}" if address_of(report.path.parent) else safe_path(report.path)
+    root, name = report.path.parent, report.path.name
+    where = f"{shown(root)}/{name}" if address_of(root) else safe_path(report.path)
     say(f"{count} {'written to' if report.written else 'would be written to'} {where}.")
