@@ -79,14 +79,14 @@ class RefinementPlan:
     held_back: int
 
 
-def refine_labels(root: Path, run: Path) -> RefinedLabels:
+def refine_labels(root: Path, run: Path, *, check: bool = False) -> RefinedLabels:
     """Refine the labels of the dataset at `root` by `run`, with the package that knows its kind, and return the layer.
 
-    Raises NotFoundError where there is no such run, UsageError where it is of no kind that can refine, and what that
-    package's function raises.
+    With `check` its method also says whether models gain by it. Raises NotFoundError where there is no such run,
+    UsageError where it is of no kind that can refine, and what that package's function raises.
     """
-    refine: Callable[[Path, Path], RefinedLabels] = _refiner(run)
-    return refine(root, run)
+    labels: RefinedLabels = _refiner(run)(root, run, check=check)
+    return labels
 
 
 def refinement_plan(root: Path, run: Path) -> RefinementPlan:

@@ -81,18 +81,21 @@ def export_labels(
 
 
 @overload
-def refine_labels(dataset: DatasetOrPath, run: str | Path) -> "RefinementSummary": ...
-@overload
-def refine_labels(dataset: DatasetOrPath, run: str | Path, *, dry_run: Literal[False]) -> "RefinementSummary": ...
-@overload
-def refine_labels(dataset: DatasetOrPath, run: str | Path, *, dry_run: Literal[True]) -> "PlannedRefinement": ...
 def refine_labels(
-    dataset: DatasetOrPath, run: str | Path, *, dry_run: bool = False
+    dataset: DatasetOrPath, run: str | Path, *, dry_run: Literal[False] = False, check: bool = False
+) -> "RefinementSummary": ...
+@overload
+def refine_labels(
+    dataset: DatasetOrPath, run: str | Path, *, dry_run: Literal[True], check: bool = False
+) -> "PlannedRefinement": ...
+def refine_labels(
+    dataset: DatasetOrPath, run: str | Path, *, dry_run: bool = False, check: bool = False
 ) -> "RefinementSummary | PlannedRefinement":
     """Refine the positions of a dataset by a run, and keep them beside it: what ``img2gps label --refine`` does.
 
     The run is best one of ``train --folds`` with folds by walk. Photos of val and test keep their positions and have no
-    part in it. With `dry_run` it returns what it would use, and writes nothing. Raises NotFoundError, UsageError,
+    part in it. With `dry_run` it returns what it would use, and writes nothing. With `check` it first trains models on
+    both kinds of labels and tells whether they gain, which takes a few minutes. Raises NotFoundError, UsageError,
     InvalidDatasetError, InvalidCheckpointError, DatasetLockedError.
 
         >>> from collect import refine_labels
@@ -101,7 +104,9 @@ def refine_labels(
     """
     from collect.label.refined import plan, refine
 
-    return (plan if dry_run else refine)(opened(dataset), Path(run))
+    if dry_run:
+        return plan(opened(dataset), Path(run))
+    return refine(opened(dataset), Path(run), check=check)
 
 
 def label_queue(

@@ -37,7 +37,7 @@ _SHOWN = 40
     example=(
         "img2gps label quad\nimg2gps label quad --run runs/quad-1 --buildings buildings.geojson\n"
         "img2gps label quad --queue\nimg2gps label quad --import surveyed.csv\n"
-        "img2gps label quad --refine runs/quick-001\nimg2gps label quad --marks masks"
+        "img2gps label quad --refine runs/quick-001 --check\nimg2gps label quad --marks masks"
     ),
 )
 @click.argument("dataset", type=DATASET)
@@ -70,6 +70,9 @@ _SHOWN = 40
     metavar="RUN",
     help="Refine positions by the phone's drift and by models like this run's, fitted without the walk they judge.",
 )
+@click.option(
+    "--check", is_flag=True, help="With --refine: first tell on walks left out whether models gain; takes minutes."
+)
 @click.option("--dry-run", is_flag=True, help="With --refine: say what would be refined; write nothing.")
 @click.option("--replace", is_flag=True, help="With --import: overwrite corrections that differ.")
 @click.option("--run", type=PATH, help="A run of `train --folds`: its out-of-fold predictions join in.")
@@ -99,6 +102,7 @@ def label(
     export_path: Path | None,
     labels: str,
     refine_run: Path | None,
+    check: bool,
     dry_run: bool,
     replace: bool,
     run: Path | None,
@@ -129,6 +133,8 @@ def label(
 
     if dry_run and (not refine_run or import_path or export_path or show_queue):
         raise UsageError("--dry-run belongs to --refine alone: give the run, and no other action.")
+    if check and not refine_run:
+        raise UsageError("--check belongs to --refine: give the run, too.")
     if import_path or export_path or show_queue or refine_run:
         if run or buildings or paths:
             opens()  # what is wrong with one of these is said before anything is written
@@ -136,7 +142,7 @@ def label(
         if import_path:
             document["import"] = _import(dataset, import_path, replace=replace, by=by, as_json=as_json)
         if refine_run:
-            document["refine"] = _refine(dataset, refine_run, dry_run=dry_run)
+            document["refine"] = _refine(dataset, refine_run, check=check, dry_run=dry_run)
         if export_path:
             document["export"] = _export(dataset, export_path, refined=labels == "refined")
         if show_queue:
@@ -170,11 +176,11 @@ def _import(dataset: Path, file: Path, *, replace: bool, by: str | None, as_json
     return report.to_dict()
 
 
-def _refine(dataset: Path, run: Path, *, dry_run: bool) -> dict[str, object]:
+def _refine(dataset: Path, run: Path, *, check: bool, dry_run: bool) -> dict[str, object]:
     """Refine the labels, say what became of them or would, and return that as plain values."""
     from collect.api import refine_labels
 
-    found = refine_labels(dataset, run, dry_run=True) if dry_run else refine_labels(dataset, run)
+    found = refine_labels(dataset, run, dry_run=True) if dry_run else refine_labels(dataset, run, check=check)
     say(found.sentence())
     return found.to_dict()
 

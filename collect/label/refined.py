@@ -1,6 +1,7 @@
 """Refined positions as the label commands see them: made, summed up, written to a table."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,11 @@ def read_refined(dataset: Dataset) -> dict[str, RefinedPlace]:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RefinementSummary:
-    """What a refinement did: how many photos, how far they moved, how sure the positions are (medians, metres)."""
+    """What a refinement did: how many photos, how far they moved, how sure the positions are (medians, metres).
+
+    `check` says what it does to models, where that was asked for: errors in metres against the labels of walks left
+    out, `as_they_are` and `refined`, `change_m` with its interval, and whether it `pays` (None: it cannot be told).
+    """
 
     file: str
     photos: int
@@ -50,6 +55,7 @@ class RefinementSummary:
     radius_90_median_m: float
     log_likelihood: tuple[float, ...]
     kept_round: int
+    check: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, labels: RefinedLabels) -> "RefinementSummary":
@@ -65,6 +71,7 @@ class RefinementSummary:
             radius_90_median_m=radii[1],
             log_likelihood=tuple(float(one["log_likelihood"]) for one in labels.method["rounds"]),
             kept_round=int(labels.method["kept_round"]),
+            check=labels.method.get("check"),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,7 +85,24 @@ class RefinementSummary:
             f"{format_count(self.photos, 'position')} refined in {rounds}, of which {self.kept_round} was kept. "
             f"They moved {self.moved_median_m:.1f} m in the median. Half lie within {self.radius_50_median_m:.1f} m of "
             f"the truth, if the model of errors holds. Kept in {safe_text(self.file)}; corrections stand above it."
+            + ("" if self.check is None else f" {_check_sentence(self.check)}")
         )
+
+
+def _check_sentence(check: Mapping[str, Any]) -> str:
+    """Return in words what refining does to models."""
+    before, after, bounds = check["as_they_are"], check["refined"], check["change_interval_m"]
+    advice = {
+        True: "It pays: train on refined labels.",
+        False: "It does harm: train on the labels as they are.",
+        None: "It cannot be told whether it pays.",
+    }[check["pays"]]
+    interval = "" if bounds is None else f" ({bounds[0]:+.1f} to {bounds[1]:+.1f})"
+    return (
+        f"Checked on {format_count(check['walks'], 'walk')} left out, against their own labels: models trained on the "
+        f"labels as they are err by {before['median_m']:.1f} m in the median, on refined ones by "
+        f"{after['median_m']:.1f} m, {check['change_m']:+.1f} m{interval} in the mean. {advice}"
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +137,9 @@ def plan(dataset: Dataset, run: Path) -> PlannedRefinement:
     return PlannedRefinement(**dataclasses.asdict(found), refinements=len(refinements(dataset.refined_path)))
 
 
-def refine(dataset: Dataset, run: Path) -> RefinementSummary:
+def refine(dataset: Dataset, run: Path, *, check: bool = False) -> RefinementSummary:
     """Refine the labels of a dataset by a run (`img2gps.refined.refine_labels`) and return what came of it."""
-    return RefinementSummary.of(refine_labels(dataset.root, run))
+    return RefinementSummary.of(refine_labels(dataset.root, run, check=check))
 
 
 def export_refined(dataset: Dataset, path: Path) -> int:

@@ -11,6 +11,7 @@ from img2gps.refined import RefinedLabels, RefinementPlan, write_refinement
 from img2gps.text import safe_path
 from train.config.schema import ProbeConfig
 from train.data.training_data import DatasetPhotos, Photos, read_photos
+from train.refinement.check import check_refining
 from train.refinement.evidence import walk_parts
 from train.refinement.refine import Refinement, refine_photos
 from train.runs.folder import RunFolder
@@ -24,14 +25,16 @@ __all__ = ["refinable", "refine_dataset", "refined_rows"]
 
 
 def refine_dataset(
-    root: Path, run: Path, *, device: str = "auto", dry_run: bool = False
+    root: Path, run: Path, *, device: str = "auto", dry_run: bool = False, check: bool = False
 ) -> RefinedLabels | RefinementPlan:
     """Refine the labels of a dataset by the models of a run and add them to it as its newest refinement.
 
     The run says which: heads of its config are fitted anew without each part of the walks. Photos of val and test have
     no part in it and keep the position they have. With `dry_run` nothing is fitted or written, and the plan is
-    returned. Raises UsageError where the run has no distribution over the site or nothing can be held out,
-    NotFoundError, InvalidDatasetError, InvalidCheckpointError, DatasetLockedError.
+    returned. With `check` the method says what refining does to models (`train.refinement.check`).
+
+    Raises UsageError where the run has no distribution over the site or nothing can be held out, NotFoundError,
+    InvalidDatasetError, InvalidCheckpointError, DatasetLockedError.
     """
     folder, config = _opened(run)
     use_threads(config.threads)
@@ -40,6 +43,7 @@ def refine_dataset(
     if dry_run:
         return _plan(folder.root.name, source, photos)
     with source.dataset.lock():  # before minutes of work, not after them
+        checked = {"check": check_refining(config, source, photos, device=device)} if check else {}
         refinement = refine_photos(config, source, photos, device=device)
         return write_refinement(
             source.dataset.refined_path,
@@ -50,7 +54,7 @@ def refine_dataset(
                 run_sha256=sha256_file(folder.config_path),
                 site_sha256=source.site_sha256,
                 used=tuple(str(one) for one in photos.ids),
-                method=refinement.method(),
+                method=refinement.method() | checked,
             ),
         )
 

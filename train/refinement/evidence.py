@@ -14,6 +14,7 @@ from img2gps.text import safe_path
 from train.config.schema import ProbeConfig
 from train.data.training_data import DatasetPhotos, Photos
 from train.models.calibration import inner_parts
+from train.models.distribution import median_point
 from train.models.grid import Cells, site_cells
 from train.models.probe.covisibility import Poses
 from train.models.probe.features.stored_features import AnyFeatures
@@ -64,10 +65,7 @@ class HeldOutModels:
         With it come the photos that show the same view. Of a model that compares photos only this head is fitted: it
         takes a tenth of the time and serves as well.
         """
-        poses = dataclasses.replace(
-            Poses.of(self.photos, self.device),
-            xy=torch.tensor(labels_m, dtype=torch.float32, device=self.device),
-        )
+        poses = self._poses(labels_m)
         log_probs = poses.xy.new_zeros(len(poses), len(self.cells))
         index, share = np.zeros((len(poses), _NAMED), dtype=np.int64), np.zeros((len(poses), _NAMED))
         numbers = np.unique(self.part)
@@ -82,6 +80,18 @@ class HeldOutModels:
                 share[asked, : named.shape[1]] = belief
                 advance(1)
         return _places(log_probs, self.cells), Matches.mutual(index, share)
+
+    def located(self, asked: NDArray[np.int64], labels_m: FloatArray) -> FloatArray:
+        """Return where the photos `asked` (A,) were taken, (A, 2), by a model of all others, whose labels are these."""
+        others = np.setdiff1d(np.arange(len(self.photos)), asked)
+        ensemble = self._fitted(others, self._poses(labels_m))
+        evidence = ensemble.evidence(self.features.take(torch.from_numpy(asked)).to(self.device))
+        points: FloatArray = median_point(torch.softmax(evidence.log_probs, dim=1), self.cells).double().cpu().numpy()
+        return points
+
+    def _poses(self, labels_m: FloatArray) -> Poses:
+        places = torch.tensor(labels_m, dtype=torch.float32, device=self.device)
+        return dataclasses.replace(Poses.of(self.photos, self.device), xy=places)
 
     def _fitted(self, rows: NDArray[np.int64], poses: Poses) -> Ensemble:
         own = torch.from_numpy(rows)

@@ -146,7 +146,12 @@ def refine_photos(
 
 
 def place_photos(
-    config: ProbeConfig, source: DatasetPhotos, photos: Photos, *, device: str = "auto"
+    config: ProbeConfig,
+    source: DatasetPhotos,
+    photos: Photos,
+    *,
+    device: str = "auto",
+    title: str = "Placing photos by all walks",
 ) -> tuple[Positions, int]:
     """Return where `photos` were taken by one refinement, and by how many matches between walks.
 
@@ -158,7 +163,7 @@ def place_photos(
     facts = WalkFacts.of(source, photos)
     labels_m = np.stack([photos.east_m, photos.north_m], axis=1)
     models = HeldOutModels.of(config, source, photos, pick_device(device))
-    places, matches = models.evidence(labels_m, "Placing photos by all walks")
+    places, matches = models.evidence(labels_m, title)
     found, estimates = _round(photos, facts, places, matches, errors=None)
     return dataclasses.replace(estimates, xy=_as_told(estimates.xy, labels_m, facts)), found.matches
 

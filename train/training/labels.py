@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from img2gps.console import warn
 from img2gps.errors import NotFoundError
 from img2gps.files import write_json
 from img2gps.geo import FloatArray
@@ -67,6 +68,8 @@ def _of_dataset(data: TrainingData) -> tuple[TrainingData, dict[str, object]] | 
     rows = data.source.dataset.frame(labels="refined").set_index("id").loc[[str(one) for one in data.train.ids]]
     file = "" if layer.path is None else layer.path.name
     stderr().print(f"Trains on the refined positions of refined/{safe_text(file)}.", markup=False)
+    if (layer.method.get("check") or {}).get("pays") is False:
+        warn("Their check found that models trained on them locate walks left out worse: --labels gps is better here.")
     about: dict[str, object] = {"from": "dataset", "file": file, "used": sorted(layer.used), "method": layer.method}
     return _placed(data, rows["lon"].to_numpy(dtype=np.float64), rows["lat"].to_numpy(dtype=np.float64)), about
 

@@ -1,13 +1,22 @@
 """From a run to a refined layer, to a run on refined labels, and what is refused on the way."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from collect.label.refined import RefinementSummary
 from img2gps.errors import InvalidCheckpointError, UsageError
-from img2gps.refined import RefinementPlan, read_refinement, refine_labels, refinement_plan, refinements
+from img2gps.refined import (
+    RefinementPlan,
+    read_refinement,
+    refine_labels,
+    refinement_plan,
+    refinements,
+    write_refinement,
+)
 from tests.train.colours import TINY, colour_dataset, tiny_config, without_curves
 from train.config.presets import preset
 from train.config.schema import TrainConfig
@@ -92,6 +101,28 @@ def test_photos_that_are_held_back_have_no_part_and_keep_their_position(tmp_path
     assert evaluate_run(refined.root, split="test", write=False).figures.rmse_m > 0
     assert 'labels = "refined"' in refined.config_path.read_text()
     assert read_refinement(source.dataset.refined_path).run == "gps"
+
+
+@pytest.mark.slow
+def test_a_check_says_what_refining_does_and_training_warns_of_harm(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = colour_dataset(tmp_path / "ds", 30, val=6).root
+    run = start_run(root, config(), runs=tmp_path, name="gps")
+    checked = refine_labels(root, run.root, check=True)
+    found = checked.method["check"]
+    assert set(found) == {"as_they_are", "refined", "walks", "change_m", "change_interval_m", "pays"}
+    assert found["as_they_are"]["rmse_m"] >= found["as_they_are"]["median_m"] > 0
+    summary = RefinementSummary.of(checked)
+    assert summary.to_dict()["check"] == found
+    assert "left out, against their own labels" in summary.sentence()
+    assert "check" not in refine_labels(root, run.root).method
+
+    harmful = dataclasses.replace(checked, method=dict(checked.method) | {"check": dict(found) | {"pays": False}})
+    write_refinement(read_photos(root).dataset.refined_path, harmful)
+    capsys.readouterr()
+    start_run(root, config(labels="refined"), runs=tmp_path, name="refined")
+    assert "--labels gps is better here" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_run_without_a_distribution_cannot_refine(tmp_path: Path) -> None:
