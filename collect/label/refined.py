@@ -44,8 +44,7 @@ def read_refined(dataset: Dataset) -> dict[str, RefinedPlace]:
 class RefinementSummary:
     """What a refinement did: how many photos, how far they moved, how sure the positions are (medians, metres).
 
-    `check` says what it does to models, where that was asked for: errors in metres against the labels of walks left
-    out, `as_they_are` and `refined`, `change_m` with its interval, and whether it `pays` (None: it cannot be told).
+    `check` says what it does to models, where that was asked for (`train.refinement.check.compared`).
     """
 
     file: str
@@ -99,9 +98,9 @@ def _check_sentence(check: Mapping[str, Any]) -> str:
     }[check["pays"]]
     interval = "" if bounds is None else f" ({bounds[0]:+.1f} to {bounds[1]:+.1f})"
     return (
-        f"Checked on {format_count(check['walks'], 'walk')} left out, against their own labels: models trained on the "
-        f"labels as they are err by {before['median_m']:.1f} m in the median, on refined ones by "
-        f"{after['median_m']:.1f} m, {check['change_m']:+.1f} m{interval} in the mean. {advice}"
+        f"Checked on {format_count(check['walks'], 'walk')} left out, against their own labels. Models of the labels "
+        f"as they are err by {before['median_m']:.1f} m in the median, of refined ones by {after['median_m']:.1f} m. "
+        f"The mean changes by {check['change_m']:+.1f} m{interval}. {advice}"
     )
 
 
