@@ -25,8 +25,8 @@ def check_refining(
     """Return what refining does to models of `photos`, as plain JSON values (`compared`).
 
     Each part of the walks is located twice, by a model of the other parts. One is trained on their labels as they are,
-    one on labels that were refined without the part. Both are held against the part's own labels, which neither has seen. They are off
-    themselves, but by the same for both. Raises UsageError where nothing can be held out.
+    one on labels that were refined without the part. Both are held against the part's own labels, which neither has
+    seen. They are off themselves, but by the same for both. Raises UsageError where nothing can be held out.
     """
     part = walk_parts(source, photos)
     labels_m = np.stack([photos.east_m, photos.north_m], axis=1)
