@@ -39,7 +39,7 @@ CONTRACT: Final = (
         "calibration",
         "abstain",
     ),
-    *("familiarity", "walks_together", "truth", "causes", "looks_at", "forecast"),
+    *("familiarity", "walks_together", "truth", "causes", "looks_at", "forecast", "no_forecast"),
     *("left_out", "notes", "report"),
 )
 """The keys that ``evaluate --json`` prints; evaluation.json has more."""
@@ -83,6 +83,7 @@ def document_of(result: EvaluationResult) -> Json:
         "causes": result.causes.to_dict(),
         "looks_at": explained and explained.document,
         "forecast": result.forecast and result.forecast.to_dict(),
+        "no_forecast": result.no_forecast,
         "cdf": {"share": result.curves.share, **result.curves.error_m},
         "worst": [_plain(photo) for photo in result.worst],
         "site": _site(result.site),

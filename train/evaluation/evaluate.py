@@ -20,7 +20,7 @@ from train.evaluation.causes import causes_of, same_view_m
 from train.evaluation.compare import Comparison, compare_pairs
 from train.evaluation.document import document_of
 from train.evaluation.evaluation_set import FOLDS, EvaluationSet, choose_evaluation_set
-from train.evaluation.forecast import Where, forecast_figures
+from train.evaluation.forecast import Where, forecast_figures, why_no_forecast
 from train.evaluation.image_quality import brightness_and_sharpness
 from train.evaluation.placing import with_places
 from train.evaluation.plots import write_plots
@@ -82,7 +82,7 @@ def evaluate_run(
     )
     if evaluation_set.split == FOLDS:
         found = forecast_figures(scores, site, usable_basemap(evaluation_set.dataset), where=where)
-        result = dataclasses.replace(result, forecast=found)
+        result = dataclasses.replace(result, forecast=found, no_forecast=why_no_forecast(scores))
     if write:
         _write(result, _today(predictions, scores), evaluation_set)
     return result

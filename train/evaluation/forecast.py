@@ -9,10 +9,11 @@ import numpy as np
 from img2gps.basemap.standing import standing_places
 from img2gps.estimation.error_law import some_ids
 from img2gps.estimation.error_shape import TrainingNear, training_near
-from img2gps.estimation.forecast import Forecast, ForecastLaw, WalkErrors, forecast_law, walks_inside
+from img2gps.estimation.forecast import FEWEST_WALKS, Forecast, ForecastLaw, WalkErrors, forecast_law, walks_inside
 from img2gps.geo import FloatArray
 from img2gps.site import Site
 from img2gps.sun import LIGHTS, light_of, sun_elevation_deg
+from img2gps.text import format_count
 from img2gps.walks import evidence_weights
 
 if TYPE_CHECKING:
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
 
     from img2gps.basemap.features import Basemap
 
-__all__ = ["ErrorMap", "ForecastFigures", "Where", "forecast_figures", "forecast_lines", "walk_errors"]
+__all__ = [
+    "ErrorMap",
+    "ForecastFigures",
+    "Where",
+    "forecast_figures",
+    "forecast_lines",
+    "walk_errors",
+    "why_no_forecast",
+]
 
 Where = Literal["photos", "site"]
 """Which ground the next walk covers: that of the photos so far, or the whole site."""
@@ -46,13 +55,14 @@ class ForecastFigures:
 
     `hours` says in words which light it is for. Of `nested_walks` walks, each forecast from the others alone,
     `nested_inside` had their RMSE in the interval of a new walk. `log_light` is the logarithm of what the light of a
-    year makes of errors by day.
+    year makes of errors by day. `broken_walks` were not held out whole, and have no part in it.
     """
 
     forecast: Forecast
     where: Where
     hours: str
     walks: int
+    broken_walks: int
     photos: int
     nested_inside: int
     nested_walks: int
@@ -72,6 +82,7 @@ class ForecastFigures:
             "where": self.where,
             "hours": self.hours,
             "walks": self.walks,
+            "broken_walks": self.broken_walks,
             "photos": self.photos,
             "nested": {"inside": self.nested_inside, "walks": self.nested_walks},
         }
@@ -88,15 +99,16 @@ class ForecastFigures:
 def forecast_figures(
     scores: "pd.DataFrame", site: Site, basemap: "Basemap | None" = None, *, where: Where = "photos"
 ) -> ForecastFigures | None:
-    """Return the forecast from scores of all folds (`train.evaluation.scores`); None where walks are under five.
+    """Return the forecast from scores of all folds (`train.evaluation.scores`), None where `why_no_forecast` says why.
 
-    Each walk must have been held out whole: where one lies in two folds, there is no forecast.
+    Only walks that were held out whole have a part in it: of one that lies in two folds, each model has seen some.
     """
-    if (scores["fold"] < 0).any() or scores["fold"].nunique() < 2:
+    if why_no_forecast(scores) is not None:
         return None
-    if scores.groupby("walk")["fold"].nunique().max() > 1:
-        return None
+    broken = _broken(scores)
     errors = walk_errors(scores)
+    for number in reversed(np.flatnonzero(np.isin(np.unique(scores["walk"].to_numpy(dtype=str)), broken)).tolist()):
+        errors = errors.without(number)
     law = forecast_law(errors)
     if law is None:
         return None
@@ -117,7 +129,8 @@ def forecast_figures(
         where=where,
         hours="8 to 22 o'clock, all year" if where == "site" else "those of the photos",
         walks=errors.walks,
-        photos=len(scores),
+        broken_walks=len(broken),
+        photos=len(errors.error_m),
         nested_inside=inside,
         nested_walks=asked,
         law=law,
@@ -126,10 +139,36 @@ def forecast_figures(
     )
 
 
-def forecast_lines(found: ForecastFigures | None) -> list[str]:
-    """Return the forecast in words; nothing where there is none."""
+def why_no_forecast(scores: "pd.DataFrame") -> str | None:
+    """Return why scores of folds give no forecast, one sentence; None where they give one."""
+    nowhere, folds, walks = int((scores["fold"] < 0).sum()), scores["fold"].nunique(), scores["walk"].nunique()
+    whole = walks - len(_broken(scores))
+    if nowhere:
+        reason = f"{format_count(nowhere, 'photo')} of those scored lie in no fold"
+    elif folds < 2:
+        reason = "there is one fold, so no walk was left out beside others"
+    elif walks < FEWEST_WALKS:
+        reason = f"there are {format_count(walks, 'walk')}, and fewer than {FEWEST_WALKS} do not tell how walks differ"
+    elif whole < FEWEST_WALKS:
+        reason = (
+            f"{format_count(walks - whole, 'walk')} of {walks} lie in more than one fold, and {FEWEST_WALKS} whole "
+            "ones are needed (`img2gps split --folds walk`)"
+        )
+    else:
+        return None
+    return f"No forecast for a walk not yet taken: {reason}."
+
+
+def _broken(scores: "pd.DataFrame") -> list[str]:
+    """Return the names of the walks that lie in more than one fold; a near-duplicate may draw a photo to another."""
+    folds = scores.groupby("walk")["fold"].nunique()
+    return [str(name) for name in folds.index[folds > 1]]
+
+
+def forecast_lines(found: ForecastFigures | None, why_not: str | None = None) -> list[str]:
+    """Return the forecast in words, or why there is none; nothing where none was to be made."""
     if found is None:
-        return []
+        return [why_not] if why_not else []
     one, low, high = found.forecast, *found.forecast.new_walk_interval_90_m
     ground = (
         "on the ground of these photos, in their light"
@@ -141,10 +180,11 @@ def forecast_lines(found: ForecastFigures | None) -> list[str]:
         if found.nested_walks
         else ""
     )
+    broken = f" {format_count(found.broken_walks, 'walk')} not held out whole left out." if found.broken_walks else ""
     return [
         f"Forecast for a walk not yet taken, {ground}: RMSE {one.rmse_m:.1f} m "
         f"({one.interval_90_m[0]:.1f} to {one.interval_90_m[1]:.1f}). A single walk: {low:.1f} to {high:.1f} m "
-        f"(90 %, from {found.walks} walks; against labels).{nested}"
+        f"(90 %, from {found.walks} walks; against labels).{nested}{broken}"
     ]
 
 

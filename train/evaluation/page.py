@@ -71,7 +71,7 @@ def write_report(path: Path, result: EvaluationResult, *, dataset: Dataset) -> N
         next_steps=next_steps(result)[:-1],  # the last one points to this page
         figures=_figure_rows(result),
         truth_lines=truth_lines(result.truth),
-        forecast_lines=forecast_lines(result.forecast),
+        forecast_lines=forecast_lines(result.forecast, result.no_forecast),
         groups={title: [*map(_stratum_cells, rows), *_average_rows(macro)] for title, (rows, macro) in groups.items()},
         strong_rows={title: [len(rows)] if _average_rows(macro) else [] for title, (rows, macro) in groups.items()},
         labels=_label_rows(result),

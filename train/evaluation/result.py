@@ -119,7 +119,8 @@ class EvaluationResult:
     median_m, without those of which the mean predictor is never wrong. `calibration`, `risk_coverage`, `abstention` and
     `familiarity` are None if the model does not say how sure it is. `abstention` is also None if it was not asked for.
     `whole_walks` is None if walks cannot be located together, and `truth` if fewer than 20 photos are scored.
-    `forecast` needs all folds of five walks or more. `scores` has a row per photo (`train.evaluation.scores`).
+    `forecast` needs all folds of five walks or more; where a run has folds and yet none, `no_forecast` says why.
+    `scores` has a row per photo (`train.evaluation.scores`).
     """
 
     scored: Scored
@@ -147,6 +148,7 @@ class EvaluationResult:
     worst: tuple[WorstPhoto, ...]
     scores: "pd.DataFrame"
     forecast: ForecastFigures | None = None
+    no_forecast: str | None = None
 
     @property
     def run(self) -> str:

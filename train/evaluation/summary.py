@@ -102,7 +102,7 @@ def remarks(result: EvaluationResult) -> list[str]:
         *(f"Note: {note}." for note in result.notes),
         *_skill_lines(result),
         *truth_lines(result.truth),
-        *forecast_lines(result.forecast),
+        *forecast_lines(result.forecast, result.no_forecast),
         *cause_lines(result.causes),
         *_uncertainty_lines(result),
         *_label_lines(result),

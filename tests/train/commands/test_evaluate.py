@@ -68,7 +68,8 @@ _KEYS: dict[str, set[str]] = {
     "": _FIGURES | {"run", "dataset", "split", "training_photos", "training_walks", "method", "left_out", "notes"}
     | {"report", "provenance", "intervals", "intervals_from", "mean_predictor", "skill", "against_mean", "frame"}
     | {"per_walk", "per_day", "macro", "strata", "bias", "labels", "calibration", "risk_coverage", "abstain"}
-    | {"familiarity", "walks_together", "cdf", "worst", "site", "points", "truth", "forecast", "causes", "looks_at"},
+    | {"familiarity", "walks_together", "cdf", "worst", "site", "points", "truth", "forecast", "causes", "looks_at"}
+    | {"no_forecast"},
     "intervals": _LENGTHS,
     "intervals_from": _SOURCE,
     "mean_predictor": _FIGURES,

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from img2gps.site import Site
-from train.evaluation.forecast import forecast_figures, forecast_lines, walk_errors
+from train.evaluation.forecast import forecast_figures, forecast_lines, walk_errors, why_no_forecast
 
 
 def made_scores(walks: int = 7, photos: int = 12) -> pd.DataFrame:
@@ -49,8 +49,29 @@ def test_each_photo_is_held_against_training_of_its_own_fold() -> None:
     assert walk_errors(scores).places.distance_m.tolist() == [30.0] * len(scores)
 
 
-def test_walks_in_two_folds_or_too_few_give_none(site: Site) -> None:
+def test_where_there_is_no_forecast_a_sentence_says_why(site: Site) -> None:
     scores = made_scores()
-    assert forecast_figures(scores.assign(fold=np.arange(len(scores)) % 5), site) is None
-    assert forecast_figures(made_scores(walks=4), site) is None
+    for given, why in (
+        (scores.assign(fold=np.arange(len(scores)) % 5), "7 walks of 7 lie in more than one fold"),
+        (made_scores(walks=4), "there are 4 walks"),
+        (scores.assign(fold=np.where(scores.index < 3, -1, scores["fold"])), "3 photos of those scored lie in no fold"),
+        (scores.assign(fold=0), "there is one fold"),
+    ):
+        assert forecast_figures(given, site) is None
+        reason = why_no_forecast(given)
+        assert reason is not None
+        assert why in reason
+        assert forecast_lines(None, reason) == [reason]
+    assert why_no_forecast(scores) is None
     assert forecast_lines(None) == []
+
+
+def test_a_walk_that_a_near_duplicate_parts_is_left_out_and_the_others_tell(site: Site) -> None:
+    scores = made_scores()
+    parted = scores.assign(fold=np.where(scores.index == 30, 5, scores["fold"]))  # a photo of the third walk
+    found, whole = forecast_figures(parted, site), forecast_figures(scores[scores["walk"] != "w2"], site)
+    assert found is not None
+    assert whole is not None
+    assert (found.walks, found.broken_walks, found.photos) == (6, 1, 72)
+    assert found.forecast.rmse_m == pytest.approx(whole.forecast.rmse_m, rel=0.05)
+    assert "1 walk not held out whole left out." in forecast_lines(found)[0]
