@@ -9,8 +9,14 @@ from urllib.parse import unquote
 __all__ = ["Address", "Place", "place_of", "without_secrets"]
 
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_USER: Final = re.compile(r"(?<=://)[^/@\s'\"]*@")
-_QUERY: Final = re.compile(r"(https?://[^\s?'\"]*)\?[^\s'\"]*", re.IGNORECASE)
+# in a text, white space ends an address; one that stands alone may hold some
+_IN_TEXT, _ALONE = r"\s", r"\0"
+_QUERY: Final = {end: re.compile(rf"(https?://[^?#{end}]*)[?#][^{end}]*", re.IGNORECASE) for end in (_IN_TEXT, _ALONE)}
+# up to the last @ before a slash; else the password holds slashes, and what follows the colon is no port
+_USER: Final = {
+    end: re.compile(rf"(?<=://)(?<!zip://)(?:[^/{end}]*@|(?!arn:)[^/:@{end}]+:(?!:|\d+(?:/|$))[^{end}]*@)")
+    for end in (_IN_TEXT, _ALONE)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,7 @@ class Address:
 
     def __str__(self) -> str:
         """Return the address without user, password and query."""
-        return without_secrets(self.url)
+        return _cut(self.url, _ALONE)
 
     @property
     def name(self) -> str:
@@ -46,5 +52,9 @@ def place_of(given: str | Path | Address) -> Place:
 
 
 def without_secrets(text: str) -> str:
-    """Return text with user and password taken out of its addresses, and what follows a question mark."""
-    return _QUERY.sub(r"\1", _USER.sub("", text))
+    """Return text with user and password taken out of its addresses, and what follows a question mark or #."""
+    return _cut(text, _IN_TEXT)
+
+
+def _cut(text: str, end: str) -> str:
+    return _QUERY[end].sub(r"\1", _USER[end].sub("", text))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -24,6 +25,8 @@ Result = TypeVar("Result")
 _ATTEMPTS: Final = 3
 _PAUSE_S: Final = 0.5
 _READ_ONLY: Final = ("http", "https", "zip", "file")
+_OF_ENVIRONMENT: Final = ("s3", "s3a", "gs", "gcs")
+_REFUSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _NOT_FIRST: Final = ("pre-condition", "precondition")
 
 
@@ -123,7 +126,7 @@ class Objects:
 
 def writable_objects(address: Address) -> Objects:
     """Return the objects below an address that a dataset keeps. Raises UsageError where nothing can be written."""
-    where, scheme = safe_text(str(address)), address.url.partition("://")[0].lower()
+    where, scheme = safe_text(str(address)), protocol_in(address.url)
     if "::" in address.url or scheme in _READ_ONLY:
         raise UsageError(f"{where} cannot be written to: give a folder or an object store, such as s3://bucket/x.")
     if without_secrets(address.url) != address.url:
@@ -154,12 +157,24 @@ def retried(action: Callable[[], Result]) -> Result:
 
 @lru_cache(maxsize=16)
 def opened(store: str) -> tuple[Any, str]:
-    """Return the file system that opens an address, and its path there; listings are not kept in memory."""
+    """Return the file system that opens an address, and its path there; listings are not kept in memory.
+
+    Raises UsageError where it names a user of a store that finds credentials in the environment alone.
+    """
     from fsspec.core import url_to_fs
 
+    last = store.rpartition("::")[2]  # without it, a library would take the user for a part of the bucket's name
+    if protocol_in(last) in _OF_ENVIRONMENT and without_secrets(last) != last:
+        where = safe_text(without_secrets(store))
+        raise UsageError(f"{where} takes no user and password: give the credentials in the environment.")
     options: dict[str, Any] = {} if "::" in store else {"use_listings_cache": False}
     files, root = url_to_fs(store, **options)
     return files, str(root)
+
+
+def protocol_in(url: str) -> str:
+    """Return the protocol that an address begins with, in small letters."""
+    return url.partition("://")[0].lower()
 
 
 def protocol_of(files: Any) -> str:
@@ -181,19 +196,39 @@ def told(address: Address) -> Iterator[None]:
     except Img2GPSError:
         raise
     except ImportError as error:
-        scheme = address.url.partition("://")[0].lower()
+        scheme = protocol_in(address.url)
         raise UsageError(f"{scheme}:// needs a library that is missing: pip install 'img2gps[cloud]'.") from error
     except FileNotFoundError as error:
+        # fsspec says so of whatever a web server answers, and of one that does not answer
+        if _status_of(error.__cause__) in _REFUSED:
+            raise _refused(where, error.__cause__ or error) from None
+        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
+            raise UsageError(f"Cannot read {where} ({words_of(error.__cause__)}).") from None
         raise NotFoundError(f"Nothing at {where}: check the address.") from error
     except PermissionError as error:
-        raise UsageError(f"No permission to read {where} ({words_of(error)}): check the credentials.") from error
+        raise _refused(where, error) from error
     except Exception as error:  # noqa: BLE001  every library of a store has errors of its own
+        if _status_of(error) in _REFUSED:
+            raise _refused(where, error) from None
         if "credentials" in f"{type(error).__name__} {error}".lower():
             raise UsageError(f"No credentials for {where}: set them as its library expects them.") from None
         raise UsageError(f"Cannot read {where} ({words_of(error)}).") from None
 
 
+def _refused(where: str, error: BaseException) -> UsageError:
+    return UsageError(f"No permission to read {where} ({words_of(error)}): check the credentials.")
+
+
+def _status_of(error: BaseException | None) -> HTTPStatus | None:
+    """Return the status that a web server answered with, None for any other error."""
+    with contextlib.suppress(ValueError):
+        return HTTPStatus(getattr(error, "status", 0))
+    return None
+
+
 def words_of(error: BaseException) -> str:
     """Return what an error says, without the secrets of an address."""
+    if status := _status_of(error):  # a server's own words may repeat what it was asked
+        return f"HTTP {status.value} {status.phrase}"
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return safe_text(without_secrets(" ".join(str(said).split())) or type(error).__name__, limit=200)

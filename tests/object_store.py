@@ -120,8 +120,11 @@ def _spoiling(port: int, fault: Fault) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def web_listing(folder: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Serve a folder with listings; yields its address and the requests (method, path) as they come."""
+def web_listing(folder: Path, *, refuse: int | None = None) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Serve a folder with listings; yields its address and the requests (method, path) as they come.
+
+    The server knows no ranges. With `refuse`, it answers that status alone, in words that repeat the request.
+    """
     asked: list[tuple[str, str]] = []
 
     class Handler(SimpleHTTPRequestHandler):
@@ -132,6 +135,11 @@ def web_listing(folder: Path) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             understood = super().parse_request()
             if understood:
                 asked.append((self.command, self.path))
+            if understood and refuse is not None:
+                self.send_response(refuse, f"Not {self.path}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return False
             return understood
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))

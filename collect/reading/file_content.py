@@ -53,7 +53,8 @@ def load_object(source: StoredObject) -> FileContent:
     """
     known = source.size is not None and source.size <= MAX_FILE_BYTES
     named = known and source.key.partition("?")[0].lower().endswith(_PHOTO_ENDINGS)
-    data = read_object(source) if named else read_object(source, end=min(HEAD_BYTES, source.size or HEAD_BYTES))
+    head = HEAD_BYTES if source.size is None else min(HEAD_BYTES, source.size)
+    data = read_object(source, end=None if named else head)
     kind, size = sniff(data[:HEAD_BYTES]), len(data) if source.size is None else source.size
     if not named and kind.state != "other" and (known or source.size is None):
         data = read_object(source) if source.size is None else data + read_object(source, start=len(data))

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from html import unescape
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -157,20 +158,22 @@ def _only_files(entries: Any) -> Iterator[Mapping[str, Any]]:
 def _web_entries(files: Any, root: str) -> Iterator[Mapping[str, Any]]:
     """Yield what a web server says of the files that its listings name; a name with an ending is a file itself."""
     if not root.endswith("/") and "." in root.partition("://")[2].partition("/")[2].rpartition("/")[2]:
-        yield {**files.info(root), "name": root}
-        return
+        info = files.info(root)
+        if not str(info.get("url", "")).partition("?")[0].endswith("/"):  # where a server leads who names a folder
+            yield {**info, "name": root}
+            return
     pending, names, faults, seen = [root.rstrip("/") + "/"], [], [], set[str]()
     while pending:
         folder = pending.pop()
         try:
-            links = files.ls(folder, detail=False)
+            links = {unescape(link) for link in files.ls(folder, detail=False)}
         except Exception as error:
             if not seen:
                 raise
             faults.append({"name": folder.rstrip("/"), "fault": words_of(error)})
             continue
         seen.add(folder)
-        below = sorted(link for link in set(links) if link.startswith(folder) and not {"?", "#"} & set(link))
+        below = sorted(link for link in links if link.startswith(folder) and not {"?", "#"} & set(link))
         pending += [link for link in below if link.endswith("/") and link not in seen]
         names += [link for link in below if not link.endswith("/")]
     yield from faults
@@ -200,8 +203,9 @@ def _whole(store: str, protocol: str, files: Any, key: str) -> str:
 
 
 def _relative(key: str, root: str, address: Address, *, web: bool) -> str:
-    base = root.partition("?")[0] if web else root
-    name = key.partition("?")[0][len(base) :].lstrip("/") or key.partition("?")[0].rpartition("/")[2] or address.name
+    if web:  # elsewhere a question mark is a letter of the name
+        key, root = key.partition("?")[0], root.partition("?")[0]
+    name = key[len(root) :].lstrip("/") or key.rpartition("/")[2] or address.name
     return unquote(name) if web else name
 
 
@@ -209,8 +213,8 @@ def _bytes_of(source: StoredObject, start: int, end: int | None) -> bytes:
     if end is not None and end <= start:
         return b""
     files, _ = opened(source.store)
-    if protocol_of(files) in _WEB and start == 0 and end == source.size:  # some servers know no ranges
-        return bytes(files.cat_file(source.key))
+    if protocol_of(files) in _WEB and (start > 0 or end == source.size):
+        return bytes(files.cat_file(source.key))[start:end]  # a server that knows no ranges begins at the beginning
     data = bytes(files.cat_file(source.key, start=start, end=end))
     return data if end is None else data[: end - start]
 

@@ -26,6 +26,7 @@ from collect.verification import verify_dataset
 from img2gps import object_store
 from img2gps.address import Address, place_of, without_secrets
 from img2gps.errors import NotFoundError, UsageError
+from img2gps.formats import HEAD_BYTES
 from img2gps.rejected import read_rejected
 from img2gps.types import Photo
 
@@ -155,6 +156,60 @@ def test_a_web_listing_is_a_folder(walk: Path, tmp_path: Path) -> None:
         assert [path for method, path in asked if method == "GET" and not path.endswith("/")] == []
 
 
+def test_names_that_only_stores_find_odd_are_kept(memory: str, tmp_path: Path) -> None:
+    """A question mark, two keys that differ behind it, an empty object, and a photo without an ending."""
+    folder = tmp_path / "in"
+    for seed, name in enumerate(("q?a.jpg", "q?b.jpg", "hash#.jpg", "100%25.jpg", "a&b.jpg", "noending")):
+        write_photo(folder / name, size=(400, 300), seed=seed)
+    assert (folder / "noending").stat().st_size > HEAD_BYTES
+    (folder / "empty_$folder$").touch()
+    write_site(tmp_path / "square.geojson")
+    fill(memory, folder)
+    of_folder = run_ingest(folder, tmp_path / "folder")
+    assert (of_folder.new, of_folder.skipped) == (6, 1)
+    assert run_ingest([Address(memory)], tmp_path / "store").to_report() == of_folder.to_report()
+    assert_equal_datasets(tmp_path / "store", tmp_path / "folder")
+    with web_listing(folder) as (address, _):
+        assert run_ingest([Address(address)], tmp_path / "web").to_report() == of_folder.to_report()
+    assert_equal_datasets(tmp_path / "web", tmp_path / "folder")
+
+
+def test_a_web_folder_with_a_dot_needs_no_slash(tmp_path: Path) -> None:
+    write_photo(tmp_path / "in/v1.0/a.jpg", size=(16, 12))
+    with web_listing(tmp_path / "in") as (address, _):
+        assert [file.name for file in discover([Address(f"{address}/v1.0")])] == ["a.jpg"]
+
+
+def test_links_of_a_listing_are_written_in_html(tmp_path: Path) -> None:
+    write_photo(tmp_path / "in/a&b.jpg", size=(16, 12))
+    (tmp_path / "in/index.html").write_text('<a href="a&amp;b.jpg">a&amp;b.jpg</a>')  # as Apache writes it
+    with web_listing(tmp_path / "in") as (address, _):
+        assert [(file.name, file.unlistable) for file in discover([Address(address)])] == [("a&b.jpg", None)]
+
+
+@pytest.mark.parametrize("path", ["walks/", "walk.jpg"])
+def test_a_web_server_that_refuses_is_no_wrong_address(path: str, tmp_path: Path) -> None:
+    with web_listing(tmp_path, refuse=403) as (address, _), pytest.raises(UsageError) as caught:
+        discover([Address(f"{address}/{path}?signature={SECRET}")])
+    told = f"No permission to read {address}/{path} (HTTP 403 Forbidden): check the credentials."
+    assert str(caught.value) == told
+
+
+def test_a_web_server_that_does_not_answer_is_no_wrong_address(tmp_path: Path) -> None:
+    with web_listing(tmp_path) as (address, _):
+        pass
+    with pytest.raises(UsageError, match=f"^Cannot read {address}/a.jpg "):
+        discover([Address(f"{address}/a.jpg")])
+
+
+@pytest.mark.parametrize("address", [f"s3://key:{SECRET}@bucket/a", f"zip://::s3://key:a/{SECRET}@bucket/a.zip"])
+def test_an_address_of_s3_with_a_password_is_refused_without_it(address: str) -> None:
+    with pytest.raises(UsageError, match="takes no user and password: give the credentials in the env") as caught:
+        discover([Address(address)])
+    assert SECRET not in str(caught.value)
+    assert "s3://bucket/a" in str(caught.value)
+
+
 @pytest.mark.slow
 def test_s3_by_workers_ends_as_a_folder_does(walk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_ingest(walk, tmp_path / "folder")
@@ -271,11 +326,32 @@ def test_an_address_hides_what_is_secret() -> None:
 
 @given(
     st.from_regex(r"[a-zA-Z0-9]{1,8}", fullmatch=True),
-    st.text(st.characters(categories=["L", "N", "P", "S"], exclude_characters="/@'\"?#"), min_size=9, max_size=20),
+    st.text(st.characters(categories=["L", "N", "P", "S"], exclude_characters="/"), min_size=9, max_size=20),
 )
 def test_no_text_keeps_a_password(user: str, password: str) -> None:
     shown = without_secrets(f"error at https://{user}:{password}@host/walks/a.jpg?token={password} twice")
     assert shown == "error at https://host/walks/a.jpg twice"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("s3://key:a/b/c@bucket/walks", "s3://bucket/walks"),
+        ("https://user:two words@host/a b.jpg?c d", "https://host/a b.jpg"),
+        ("https://host/o'clock.jpg?sig='a'b", "https://host/o'clock.jpg"),
+        ("https://host/a.jpg#token=b", "https://host/a.jpg"),
+        ("zip://in::https://user:word@host/a.zip?sig=b", "zip://in::https://host/a.zip"),
+        ("https://host:8080/a@b.jpg", "https://host:8080/a@b.jpg"),
+        (
+            "s3://arn:aws:s3:us-east-1:1:accesspoint/walks/a@b.jpg",
+            "s3://arn:aws:s3:us-east-1:1:accesspoint/walks/a@b.jpg",
+        ),
+        ("s3://bucket/a?b#c@d:e.jpg", "s3://bucket/a?b#c@d:e.jpg"),
+        ("zip://me@home.zip", "zip://me@home.zip"),
+    ],
+)
+def test_an_address_is_shown_whole_but_for_its_secrets(url: str, shown: str) -> None:
+    assert str(Address(url)) == shown
 
 
 @pytest.mark.parametrize(
