@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from img2gps import __version__
+from img2gps.address import without_secrets
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.interrupts import children_deaf
 from img2gps.processes import named_without_main_file
+from img2gps.progress import stderr
 from img2gps.text import safe_path, safe_text
 
 __all__ = ["Cluster", "LostWork", "open_cluster", "spec_of_file"]
@@ -151,12 +153,39 @@ def open_cluster(word: str) -> Iterator[Cluster]:
         opened.enter_context(dask.config.set(settings))
         address = _started(word, opened)
         try:
+            if isinstance(address, str):
+                _check_scheduler(address)
             client = opened.enter_context(connect(address, timeout=_ANSWER_S, set_as_default=False))
         except (OSError, ValueError) as error:
+            where = safe_text(without_secrets(word))
             raise NotFoundError(
-                f"No Dask scheduler answers at {safe_text(word)}: start `dask scheduler`, or check the address."
+                f"No Dask scheduler answers at {where}: start `dask scheduler`, or check the address."
             ) from error
+        if not client.nthreads():
+            how = f" `dask worker {safe_text(word)}` starts one." if isinstance(address, str) else ""
+            stderr().print(f"No worker is there yet: the work waits until one comes.{how}", markup=False)
         yield Cluster(client)
+
+
+def _check_scheduler(address: str) -> None:
+    """Raise OSError or ValueError where no scheduler answers; a client would ask anything else for minutes."""
+    from distributed import Security, rpc
+    from distributed.utils import LoopRunner, sync
+
+    ask: Any = rpc
+    security: Any = Security
+
+    async def kind() -> object:
+        async with ask(address, connection_args=security().get_connection_args("client")) as asked:
+            return (await asked.identity()).get("type")
+
+    loops: Any = LoopRunner()
+    loops.start()
+    try:
+        if sync(loops.loop, kind, callback_timeout=_ANSWER_S) != "Scheduler":
+            raise ValueError(address)
+    finally:
+        loops.stop()
 
 
 def _started(word: str, opened: contextlib.ExitStack) -> Any:

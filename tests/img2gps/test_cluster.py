@@ -1,12 +1,14 @@
 """Clusters: which words name one, and what becomes of work whose worker is lost."""
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cluster_faults import Workers, act, do, two_workers
 from dask_jobqueue.slurm import SLURMJob
+from object_store import web_listing
 
 from img2gps.cluster import LostWork, open_cluster, spec_of_file
 from img2gps.cluster_jobs import SharedFile, open_jobs
@@ -103,6 +105,36 @@ def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("img2gps.cluster._ANSWER_S", 0.2)
     with pytest.raises(NotFoundError, match="No Dask scheduler answers at 127"), open_cluster("127.0.0.1:9"):
         pass
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "http"])
+def test_what_answers_but_is_no_scheduler_is_told(scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address of a web page, such as that of Dask itself: a client would ask it for minutes."""
+    monkeypatch.setattr("img2gps.cluster._ANSWER_S", 0.5)
+    with web_listing(tmp_path) as (web, _):
+        address = web.replace("http", scheme)
+        began = time.monotonic()
+        with pytest.raises(NotFoundError, match=f"^No Dask scheduler answers at {address}: "), open_cluster(address):
+            pass
+        assert time.monotonic() - began < 20
+
+
+def test_an_address_of_a_scheduler_is_told_without_its_password() -> None:
+    with (
+        pytest.raises(NotFoundError, match=r"answers at tcp://127\.0\.0\.1:9: "),
+        open_cluster("tcp://me:word@127.0.0.1:9"),
+    ):
+        pass
+
+
+def test_a_cluster_without_workers_says_that_it_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text("class: distributed.LocalCluster\nworkers: 0\nn_workers: 0\nprocesses: false\ndashboard_address:\n")
+    with open_cluster(str(path)) as cluster, open_cluster(cluster._client.scheduler.address):
+        pass
+    of_file, of_address = capsys.readouterr().err.splitlines()
+    assert of_file == "No worker is there yet: the work waits until one comes."
+    assert of_address.startswith(f"{of_file} `dask worker ")
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
