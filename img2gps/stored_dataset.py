@@ -23,7 +23,7 @@ from img2gps.files import TEMPORARY_PREFIX, canonical_json, sha256_bytes, sha256
 from img2gps.locks import hold
 from img2gps.object_cache import cache_folder
 from img2gps.object_store import Objects, told, writable_objects
-from img2gps.text import safe_path, safe_text, shell_path
+from img2gps.text import call_path, safe_path, safe_text, shell_path
 
 __all__ = ["RECORD", "address_of", "local_root", "publish", "refresh", "shown", "stored_orphans"]
 
@@ -71,13 +71,17 @@ def local_root(place: str | Place) -> Path:
     root = cache_folder() / "datasets" / f"{words}-{sha256_bytes(address.url.encode())[:12]}"
     if not (root / RECORD).exists():
         _save(root, _Record(address.url))
+    call_path(root, str(address))
     return root
 
 
 def address_of(root: Path) -> Address | None:
     """Return the address of the dataset that a folder stands for, None where it is a dataset itself."""
     record = _record(root)
-    return Address(record.address) if record else None
+    if record is None:
+        return None
+    call_path(root, record.address)
+    return Address(record.address)
 
 
 def shown(root: Path) -> str:

@@ -8,7 +8,16 @@ import unicodedata
 from pathlib import PurePath
 
 __all__ = [
-    *("escape_text", "format_count", "format_duration", "join_words", "safe_path", "safe_text", "shell_path"),
+    *(
+        "call_path",
+        "escape_text",
+        "format_count",
+        "format_duration",
+        "join_words",
+        "safe_path",
+        "safe_text",
+        "shell_path",
+    ),
     "unescape_text",
 ]
 
@@ -22,6 +31,7 @@ _FORMULA_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 _PREFIXED = re.compile(f"['{_FORMULA_SIGNS}]")
 # Where a list is separated by semicolons, a cell can begin in the middle of a text.
 _INNER_FORMULA = re.compile(rf";(?=[\s'\"]*[{_FORMULA_SIGNS}])")
+_NAMES: dict[str, str] = {}
 _ESCAPED = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u\{([0-9a-f]{1,6})\})")
 
 
@@ -85,9 +95,15 @@ def shell_path(path: "str | bytes | os.PathLike[str]") -> str:
     return safe_path(shlex.quote(f"./{name}" if name.startswith((*_FORMULA_STARTS, "~")) else name))
 
 
+def call_path(path: "os.PathLike[str]", name: str) -> None:
+    """Let `safe_path` and `shell_path` call a path by another name, such as the address that it stands for."""
+    _NAMES[os.fspath(path)] = name
+
+
 def _text_of(path: "str | bytes | os.PathLike[str]") -> str:
     # the path of a stored photo is a file of this machine to `os`, and its address to people
-    return str(path) if isinstance(path, PurePath) else os.fsdecode(path)
+    text = str(path) if isinstance(path, PurePath) else os.fsdecode(path)
+    return _NAMES.get(text, text)
 
 
 def _escape(char: str) -> str:

@@ -98,6 +98,19 @@ def test_another_machine_reads_what_one_wrote_to_s3(
     assert SECRET.encode() not in told
 
 
+def test_commands_call_a_stored_dataset_by_its_address(
+    walk: Path, tmp_path: Path, quad: str, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["ingest", str(walk), quad]) == 2
+    assert f"{quad} is new: say with --site" in capsys.readouterr().err
+    new_dataset(walk, quad)
+    assert run(["audit", quad]) == 0
+    assert run(["split", quad, "--val", "2", "--test", "2"]) == 0
+    told = capsys.readouterr()
+    assert f"`img2gps split {quad}`" in told.out
+    assert str(tmp_path / "first") not in told.err.replace(str(local_root(quad) / "audit"), "")
+
+
 def test_an_ingest_commits_on_its_way_and_ends_as_in_a_folder(
     walk: Path, tmp_path: Path, quad: str, machine: Machine
 ) -> None:
