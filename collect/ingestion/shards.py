@@ -6,14 +6,21 @@ What runs there is what runs on one machine: `collect.ingestion.photo_reader.rea
 
 import dataclasses
 import multiprocessing
+import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from collect.ingestion.chunks import shards_of
 from collect.ingestion.labelled import Labelled
 from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings, read_files
 from collect.ingestion.workers import Failure, KeptWorkers, Settings
+from collect.reading.stores import check_reach
 from img2gps.cluster import Cluster, LostWork
+from img2gps.cluster_jobs import unshared
+from img2gps.errors import UsageError
+from img2gps.text import safe_text
 
 __all__ = ["ShardSettings", "read_by_cluster", "read_shard"]
 
@@ -22,6 +29,7 @@ GivenUp = Callable[[FileTask, Failure, str], Reading]
 _CHUNK_FILES: Final = 16
 _ATTEMPTS: Final = 3
 _KEPT: Final = KeptWorkers(idle_s=30.0)
+_REACHED: Final = set[str]()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,8 +44,10 @@ class ShardSettings:
 def read_shard(tasks: Sequence[FileTask], settings: ShardSettings) -> list[Reading]:
     """Return the outcome of each file, in order; called on a worker of the cluster.
 
-    Raises the OSError of a folder of copies that cannot be written to.
+    Raises the OSError of a folder of copies that cannot be written to, and UsageError where this machine finds nothing
+    of where the files lie.
     """
+    _check_reach(tasks)
     chunks = (list(tasks[start : start + _CHUNK_FILES]) for start in range(0, len(tasks), _CHUNK_FILES))
     workers = Settings(
         function=read_files,
@@ -47,6 +57,19 @@ def read_shard(tasks: Sequence[FileTask], settings: ShardSettings) -> list[Readi
     )
     _allow_children()
     return [reading for _, reading in _KEPT.process_items(chunks, workers)]
+
+
+def _check_reach(tasks: Sequence[FileTask]) -> None:
+    """Ask for the first file's folder, and once for each store: a machine that finds neither would reject all files."""
+    if tasks[0].stored is None and not (folder := Path(os.fsdecode(tasks[0].path)).parent).is_dir():
+        raise unshared(folder)
+    for stored in {task.stored.store: task.stored for task in tasks if task.stored is not None}.values():
+        if stored.store not in _REACHED:
+            try:
+                check_reach(stored)
+            except UsageError as error:
+                raise UsageError(f"A worker on {safe_text(socket.gethostname())}: {error}") from None
+            _REACHED.add(stored.store)
 
 
 def read_by_cluster(

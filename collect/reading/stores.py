@@ -1,5 +1,6 @@
 """Object stores, web servers and archives by fsspec: what lies below an address, and the bytes of one object."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from img2gps.errors import NotFoundError, UsageError
 from img2gps.object_store import opened, protocol_of, retried, told, words_of
 from img2gps.text import safe_text
 
-__all__ = ["Listed", "StoredObject", "list_objects", "read_address", "read_object"]
+__all__ = ["Listed", "StoredObject", "check_reach", "list_objects", "read_address", "read_object"]
 
 # one request lists a thousand objects, whatever their folders
 _FLAT: Final = ("s3", "s3a", "gs", "gcs")
@@ -103,6 +104,16 @@ def read_object(source: StoredObject, *, start: int = 0, end: int | None = None)
         return data
 
     return retried(read)
+
+
+def check_reach(source: StoredObject) -> None:
+    """Raise UsageError where nothing of an object's store can be read here: for want of a password, say."""
+    try:
+        read_object(source, end=1)
+    except OSError:  # of this object alone, or of all
+        with contextlib.suppress(NotFoundError), told(Address(source.store)):
+            files, root = opened(source.store)
+            files.info(root)
 
 
 def read_address(address: Address, *, limit: int) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cluster_faults import Workers, two_workers
 from ingest_runs import rows, run_ingest
-from object_store import fake_s3, fill
+from object_store import fake_s3, fill, web_listing
 from photos import photo_bytes, write_photo, write_site, write_walk
 from worker_faults import read_or_hang
 
@@ -20,6 +20,7 @@ from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings
 from collect.ingestion.shards import ShardSettings, read_shard
 from collect.ingestion.workers import Failure
 from collect.reading.found_files import FoundFile
+from collect.reading.stores import StoredObject, check_reach
 from collect.validation.rules import Rules
 from collect.verification import verify_dataset
 from img2gps.errors import UsageError
@@ -47,6 +48,32 @@ def walk(tmp_path: Path) -> Path:
     (folder / "notes.txt").write_text("none")
     write_site(tmp_path / "square.geojson")
     return folder
+
+
+def shard_settings(folder: Path) -> ShardSettings:
+    rules = Rules(site=load_site(write_site(folder / "square.geojson")), device_salt="salt")
+    reading = ReadSettings(rules=rules, short_side_px=64, pixels="check")
+    return ShardSettings(reading=reading, timeout_s=60, given_up=lambda *_: pytest.fail("no file was read"))
+
+
+def test_a_worker_without_the_folder_of_the_photos_ends_the_ingest(tmp_path: Path) -> None:
+    """One machine of many that lacks a mount would reject its share of the photos as unreadable."""
+    task = FileTask(path=os.fsencode(tmp_path / "mount/a.jpg"), name="a.jpg")
+    with pytest.raises(UsageError, match=r"^A worker on \S+ does not find \S+mount as it is here: --cluster needs"):
+        read_shard([task], shard_settings(tmp_path))
+
+
+def test_a_worker_without_the_credentials_of_a_store_ends_the_ingest(tmp_path: Path) -> None:
+    with web_listing(tmp_path, refuse=403) as (address, _):
+        stored = StoredObject(store=address, key=f"{address}/a.jpg", size=5)
+        task = FileTask(path=b"a.jpg", name="a.jpg", stored=stored)
+        with pytest.raises(UsageError, match=r"^A worker on \S+: No permission to read http\S+ \(HTTP 403 Forbidden\)"):
+            read_shard([task], shard_settings(tmp_path))
+
+
+def test_an_object_that_is_gone_is_no_store_out_of_reach(tmp_path: Path) -> None:
+    with web_listing(tmp_path) as (address, _):
+        check_reach(StoredObject(store=address, key=f"{address}/a.jpg", size=5))
 
 
 def photos_in(root: Path) -> list[Photo]:
