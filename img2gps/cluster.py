@@ -29,6 +29,7 @@ Result = TypeVar("Result")
 _SLURM: Final = "dask_jobqueue.SLURMCluster"
 _DASK_PROCESS: Final = "Dask Worker process"
 _ANSWER_S: Final = 30
+_PATIENCE_S: Final = 10.0
 _AHEAD: Final = 3
 _RETRIES: Final = 2
 # a worker that is lost takes every task of its own along, whichever it was that ended it
@@ -48,6 +49,7 @@ class Cluster:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._is_alone = not client.nthreads()
 
     @property
     def slots(self) -> int:
@@ -100,9 +102,21 @@ class Cluster:
 
         try:
             with self._told():
-                return item, task.result()
+                return item, self._awaited(task)
         except KilledWorker:
             return item, LostWork(item)
+
+    def _awaited(self, task: Any) -> Any:
+        """Return what a task returned, and say it where no worker is left that could do it."""
+        while True:
+            try:
+                return task.result(timeout=_PATIENCE_S)
+            except TimeoutError:
+                if task.done():  # meanwhile, or with an error of this kind
+                    return task.result()
+                was_alone, self._is_alone = self._is_alone, not self._client.nthreads()
+                if self._is_alone and not was_alone:
+                    stderr().print("No worker is left: the work waits until one comes.", markup=False)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -147,7 +161,8 @@ def open_cluster(word: str) -> Iterator[Cluster]:
         "distributed.admin.system-monitor.interval": "10 s",
         "distributed.diagnostics.nvml": False,
     }
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # Dask gives the second a level of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as opened:
         opened.enter_context(warnings.catch_warnings(action="ignore"))
         opened.enter_context(dask.config.set(settings))

@@ -1,6 +1,8 @@
 """Clusters: which words name one, and what becomes of work whose worker is lost."""
 
+import logging
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,10 +133,27 @@ def test_a_cluster_without_workers_says_that_it_waits(tmp_path: Path, capsys: py
     path = tmp_path / "cluster.yaml"
     path.write_text("class: distributed.LocalCluster\nworkers: 0\nn_workers: 0\nprocesses: false\ndashboard_address:\n")
     with open_cluster(str(path)) as cluster, open_cluster(cluster._client.scheduler.address):
-        pass
+        # Dask would tell of a lost scheduler by a traceback
+        assert not logging.getLogger("distributed.client").isEnabledFor(logging.ERROR)
     of_file, of_address = capsys.readouterr().err.splitlines()
     assert of_file == "No worker is there yet: the work waits until one comes."
     assert of_address.startswith(f"{of_file} `dask worker ")
+
+
+def test_work_whose_last_worker_is_gone_says_that_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("img2gps.cluster._PATIENCE_S", 0.1)
+    path = tmp_path / "cluster.yaml"
+    path.write_text("class: distributed.LocalCluster\nworkers: 1\nn_workers: 1\nprocesses: false\ndashboard_address:\n")
+    with open_cluster(str(path)) as cluster:
+        local = cluster._client.cluster
+        local.scale(0)
+        cluster._client.sync(local._correct_state)
+        back = threading.Timer(1.0, local.scale, (1,))
+        back.start()
+        assert list(cluster.spread(act, "abc", str(tmp_path))) == [("a", "aa"), ("b", "bb"), ("c", "cc")]
+    assert capsys.readouterr().err == "No worker is left: the work waits until one comes.\n"
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
