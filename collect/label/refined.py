@@ -44,6 +44,8 @@ def read_refined(dataset: Dataset) -> dict[str, RefinedPlace]:
 class RefinementSummary:
     """What a refinement did: how many photos, how far they moved, how sure the positions are (medians, metres).
 
+    `labels_apart_m` and `refined_apart_m` are how far apart photos of two walks lie that show one view, before and
+    after. They are None where there are none (`matches`), and of refinements of earlier versions.
     `check` says what it does to models, where that was asked for (`train.refinement.check.compared`).
     """
 
@@ -54,6 +56,9 @@ class RefinementSummary:
     radius_90_median_m: float
     log_likelihood: tuple[float, ...]
     kept_round: int
+    matches: int
+    labels_apart_m: float | None
+    refined_apart_m: float | None
     check: Mapping[str, Any] | None = None
 
     @classmethod
@@ -62,6 +67,8 @@ class RefinementSummary:
         rows = labels.rows
         moved_m = geodesic_m(rows["from_lon"], rows["from_lat"], rows["lon"], rows["lat"])
         radii = [round(float(rows[name].median()), 2) for name in ("radius_50_m", "radius_90_m")]
+        kept_round = int(labels.method["kept_round"])
+        kept = labels.method["rounds"][kept_round - 1]
         return cls(
             file="" if labels.path is None else f"refined/{labels.path.name}",
             photos=len(rows),
@@ -69,7 +76,10 @@ class RefinementSummary:
             radius_50_median_m=radii[0],
             radius_90_median_m=radii[1],
             log_likelihood=tuple(float(one["log_likelihood"]) for one in labels.method["rounds"]),
-            kept_round=int(labels.method["kept_round"]),
+            kept_round=kept_round,
+            matches=int(kept.get("matches", 0)),
+            labels_apart_m=kept.get("labels_apart_m"),
+            refined_apart_m=kept.get("refined_apart_m"),
             check=labels.method.get("check"),
         )
 
@@ -80,10 +90,17 @@ class RefinementSummary:
     def sentence(self) -> str:
         """Return the summary in words."""
         rounds = format_count(len(self.log_likelihood), "round")
+        apart = ""
+        if self.labels_apart_m is not None and self.refined_apart_m is not None:
+            apart = (
+                f"Photos of two walks that show one view ({format_count(self.matches, 'pair')}) lay "
+                f"{self.labels_apart_m:.1f} m apart in the median, and now lie {self.refined_apart_m:.1f} m apart. "
+            )
         return (
             f"{format_count(self.photos, 'position')} refined in {rounds}, of which {self.kept_round} was kept. "
-            f"They moved {self.moved_median_m:.1f} m in the median. Half lie within {self.radius_50_median_m:.1f} m of "
-            f"the truth, if the model of errors holds. Kept in {safe_text(self.file)}; corrections stand above it."
+            f"They moved {self.moved_median_m:.1f} m in the median. {apart}Half lie within "
+            f"{self.radius_50_median_m:.1f} m of the truth, if the model of errors holds. "
+            f"Kept in {safe_text(self.file)}; corrections stand above it."
             + ("" if self.check is None else f" {_check_sentence(self.check)}")
         )
 

@@ -90,6 +90,8 @@ class TrainingData:
     val: Photos | None = None
     held_out: Photos | None = None
     fold: int | None = None
+    label_error_m: float | None = None
+    """By how much the labels of `train` err, standard deviation per axis; None: as those of phones do."""
 
 
 def read_photos(root: Path) -> DatasetPhotos:

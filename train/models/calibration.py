@@ -15,11 +15,12 @@ from train.models.conformal import LEVELS, fit_inflation
 from train.models.distribution import region_radii
 from train.models.grid import Cells
 
-__all__ = ["FEWEST_TO_CALIBRATE", "Calibration", "Parts", "inner_parts", "some_units"]
+__all__ = ["FEWEST_TO_CALIBRATE", "Calibration", "Parts", "drawn_places", "inner_parts", "some_units"]
 
 _TEMPERS: Final = 0.1 * 15 ** (np.arange(38) / 27)  # to 4.1: whole walks are often too little sure of themselves
 _LABEL_SIGMA_M: Final = 8.0  # typical error of a phone's position between buildings
 FEWEST_TO_CALIBRATE: Final = 20
+_DRAWS: Final = 8
 _INNER_PARTS: Final = 3
 
 
@@ -43,28 +44,49 @@ class Calibration:
         return stretched.cummax(dim=1).values
 
     @classmethod
-    def fit(cls, log_probs: Tensor, cells: Cells, xy: Tensor, answer: Callable[[Tensor], Tensor], *, by: str) -> Self:
+    def fit(
+        cls,
+        log_probs: Tensor,
+        cells: Cells,
+        xy: Tensor,
+        answer: Callable[[Tensor], Tensor],
+        *,
+        by: str,
+        label_error_m: float | None = None,
+    ) -> Self:
         """Return the calibration on photos at `xy` (N, 2) that no head was fitted on.
 
         The exponent makes the labels most likely, the factors are conformal (`fit_inflation`). With fewer
-        than 20 photos nothing can be said and nothing is changed.
+        than 20 photos nothing can be said and nothing is changed. Regions hold labels of the kind given. Labels whose
+        error is known (`label_error_m`, per axis) are not what is asked for: regions then hold the places themselves,
+        drawn around these labels (`drawn_places`).
         """
         if len(xy) < FEWEST_TO_CALIBRATE:
             return cls()
-        temper = _likeliest(log_probs, cells, xy)
+        temper = _likeliest(log_probs, cells, xy, label_error_m or _LABEL_SIGMA_M)
         point = answer(log_probs)
-        error = torch.linalg.vector_norm(point - xy, dim=1).cpu().double().numpy()
-        radii = cls(temper=temper).radii(log_probs, cells, point).cpu().double().numpy()
+        places = xy[None] if label_error_m is None else drawn_places(xy, label_error_m)
+        error = torch.linalg.vector_norm(point - places, dim=2).flatten().cpu().double().numpy()
+        radii = cls(temper=temper).radii(log_probs, cells, point).repeat(len(places), 1).cpu().double().numpy()
         factors = [fit_inflation(radii[:, k], error, level) for k, level in enumerate(LEVELS)]
         return cls(temper=temper, inflation_50=factors[0], inflation_90=factors[1], photos=len(xy), by=by)
 
 
-def _likeliest(log_probs: Tensor, cells: Cells, xy: Tensor) -> float:
+def drawn_places(xy: Tensor, label_error_m: float) -> Tensor:
+    """Return places (draws, N, 2) of photos whose labels `xy` (N, 2) are off by so much per axis.
+
+    The label must be the mean of what was known: the truth is then drawn around it (multiple imputation, Rubin 1987).
+    """
+    noise = np.random.default_rng(0).normal(0.0, label_error_m, (_DRAWS, *xy.shape))
+    return xy[None] + torch.from_numpy(noise).to(xy)
+
+
+def _likeliest(log_probs: Tensor, cells: Cells, xy: Tensor, sigma_m: float) -> float:
     """Return the exponent under which labels, blurred by their own error, are most likely.
 
     Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
-    blur = torch.softmax(-torch.cdist(xy, cells.centres).square() / (2 * _LABEL_SIGMA_M**2), dim=1)
+    blur = torch.softmax(-torch.cdist(xy, cells.centres).square() / (2 * sigma_m**2), dim=1)
     scores = [
         float((F.softmax(log_probs * temper, dim=1) * blur).sum(dim=1).clamp(min=1e-12).log().mean())
         for temper in _TEMPERS.tolist()

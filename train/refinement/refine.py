@@ -60,12 +60,29 @@ class WalkFacts:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One refinement: what the errors are like, and the log-likelihood of the labels of walks that were left out."""
+    """One refinement: what the errors are like, and the log-likelihood of the labels of walks that were left out.
+
+    `labels_apart_m` and `refined_apart_m` are how far apart the positions lie of photos of two walks that show one
+    view, in the median, before and after. They are None without matches.
+    """
 
     log_likelihood: float
     errors: ErrorModel
     moved_median_m: float
     matches: int
+    labels_apart_m: float | None
+    refined_apart_m: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, rounded."""
+        apart = {"labels_apart_m": self.labels_apart_m, "refined_apart_m": self.refined_apart_m}
+        return {
+            "log_likelihood": round(self.log_likelihood, 2),
+            "moved_median_m": round(self.moved_median_m, 2),
+            "matches": self.matches,
+            **{name: None if value is None else round(value, 2) for name, value in apart.items()},
+            **self.errors.to_dict(),
+        }
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,15 +105,7 @@ class Refinement:
         return {
             "name": "drift along walks, held-out models and matches between walks",
             "kept_round": self.kept,
-            "rounds": [
-                {
-                    "log_likelihood": round(one.log_likelihood, 2),
-                    "moved_median_m": round(one.moved_median_m, 2),
-                    "matches": one.matches,
-                }
-                | one.errors.to_dict()
-                for one in self.rounds
-            ],
+            "rounds": [one.to_dict() for one in self.rounds],
         }
 
 
@@ -191,9 +200,17 @@ def _round(
             errors=errors,
             moved_median_m=float(np.median(moved_m)),
             matches=len(matches),
+            labels_apart_m=_apart_m(facts.ingest_m, matches),
+            refined_apart_m=_apart_m(estimates.xy, matches),
         ),
         estimates,
     )
+
+
+def _apart_m(xy: FloatArray, matches: Matches) -> float | None:
+    """Return how far apart in the median the positions (N, 2) lie of two photos that show one view."""
+    first, second = matches.rows.T
+    return float(np.median(np.hypot(*(xy[first] - xy[second]).T))) if len(matches) else None
 
 
 def _walks(photos: Photos, facts: WalkFacts, places: PlaceEvidence) -> list[LabelledWalk]:

@@ -1,6 +1,8 @@
 """The positions that a model is trained on: as phones and people gave them, or refined without what it is scored on."""
 
 import dataclasses
+import json
+import math
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from img2gps.text import safe_text
 from train.config.presets import preset
 from train.config.schema import ProbeConfig, TrainConfig
 from train.data.training_data import Photos, TrainingData
+from train.refinement.posterior import RADIUS_50
 from train.runs.folder import RunFolder, photo_rows
 
 __all__ = ["labelled"]
@@ -42,7 +45,17 @@ def _as_before(data: TrainingData, folder: RunFolder) -> TrainingData | None:
     if not set(ids) <= set(rows.index):
         return None
     known = rows.loc[ids]
-    return _placed(data, known["lon"].to_numpy(dtype=np.float64), known["lat"].to_numpy(dtype=np.float64))
+    lon, lat = (known[name].to_numpy(dtype=np.float64) for name in ("lon", "lat"))
+    return _placed(data, lon, lat, _error_before(folder))
+
+
+def _error_before(folder: RunFolder) -> float | None:
+    """Return the error of the labels as refined.json has it; earlier versions said nothing of it."""
+    try:
+        error_m = json.loads(folder.refined_path.read_text(encoding="utf-8")).get("label_error_m")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return float(error_m) if isinstance(error_m, int | float) and 0 <= error_m < math.inf else None
 
 
 def _refined(config: TrainConfig, data: TrainingData, folder: RunFolder, *, lead: bool) -> TrainingData:
@@ -70,8 +83,16 @@ def _of_dataset(data: TrainingData) -> tuple[TrainingData, dict[str, object]] | 
     stderr().print(f"Trains on the refined positions of refined/{safe_text(file)}.", markup=False)
     if (layer.method.get("check") or {}).get("pays") is False:
         warn("Their check found that models trained on them locate walks left out worse: --labels gps is better here.")
-    about: dict[str, object] = {"from": "dataset", "file": file, "used": sorted(layer.used), "method": layer.method}
-    return _placed(data, rows["lon"].to_numpy(dtype=np.float64), rows["lat"].to_numpy(dtype=np.float64)), about
+    error_m = _error_m(layer.rows["radius_50_m"].to_numpy(dtype=np.float64))
+    about: dict[str, object] = {
+        "from": "dataset",
+        "file": file,
+        "label_error_m": error_m,
+        "used": sorted(layer.used),
+        "method": layer.method,
+    }
+    lon, lat = (rows[name].to_numpy(dtype=np.float64) for name in ("lon", "lat"))
+    return _placed(data, lon, lat, error_m), about
 
 
 def _of_these(config: TrainConfig, data: TrainingData) -> tuple[TrainingData, dict[str, object]]:
@@ -82,8 +103,19 @@ def _of_these(config: TrainConfig, data: TrainingData) -> tuple[TrainingData, di
     stderr().print("Refines the positions of the training photos, without those held back.", markup=False)
     refinement = refine_photos(by, data.source, data.train, device=config.device)
     lon, lat = data.source.frame.to_lonlat(refinement.labels_m[:, 0], refinement.labels_m[:, 1])
-    used = sorted(str(one) for one in data.train.ids)
-    return _placed(data, lon, lat), {"from": "training photos", "file": "", "used": used, "method": refinement.method()}
+    error_m = _error_m(refinement.estimates.radius_50_m)
+    return _placed(data, lon, lat, error_m), {
+        "from": "training photos",
+        "file": "",
+        "label_error_m": error_m,
+        "used": sorted(str(one) for one in data.train.ids),
+        "method": refinement.method(),
+    }
+
+
+def _error_m(radius_50_m: FloatArray) -> float:
+    """Return the standard deviation per axis of round Gaussians of these radii: that of their mean variance."""
+    return float(np.sqrt(np.mean((radius_50_m / RADIUS_50) ** 2)))
 
 
 def _held_back(data: TrainingData) -> set[str]:
@@ -94,7 +126,7 @@ def _held_back(data: TrainingData) -> set[str]:
     return {str(one) for one in photos.ids[np.isin(photos.split, ("val", "test"))]}
 
 
-def _placed(data: TrainingData, lon: FloatArray, lat: FloatArray) -> TrainingData:
+def _placed(data: TrainingData, lon: FloatArray, lat: FloatArray, error_m: float | None) -> TrainingData:
     east_m, north_m = data.source.frame.to_local(lon, lat)
     train: Photos = dataclasses.replace(data.train, lon=lon, lat=lat, east_m=east_m, north_m=north_m)
-    return dataclasses.replace(data, train=train)
+    return dataclasses.replace(data, train=train, label_error_m=error_m)

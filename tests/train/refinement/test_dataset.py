@@ -5,11 +5,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from collect.label.refined import RefinementSummary
 from img2gps.errors import InvalidCheckpointError, UsageError
 from img2gps.refined import (
+    RefinedLabels,
     RefinementPlan,
     read_refinement,
     refine_labels,
@@ -24,6 +26,7 @@ from train.config.values import changed
 from train.data.training_data import read_photos, select_split
 from train.evaluation.evaluate import evaluate_run
 from train.runs.folder import RunFolder
+from train.training.labels import labelled
 from train.training.session import start_run
 from train.verification import verify_run
 
@@ -94,13 +97,37 @@ def test_photos_that_are_held_back_have_no_part_and_keep_their_position(tmp_path
     assert (frame.loc[held_back, "lon"] == frame.loc[held_back, "ingest_lon"]).all()
 
     refined = start_run(root, config(labels="refined"), runs=tmp_path, name="refined")
-    assert json.loads(refined.refined_path.read_text())["from"] == "dataset"
+    about = json.loads(refined.refined_path.read_text())
+    assert about["from"] == "dataset"
+    spread_m = layer.rows["radius_50_m"] / 1.1774
+    assert about["label_error_m"] == pytest.approx(float(np.sqrt((spread_m**2).mean())))
+    again = labelled(config(labels="refined"), select_split(source), refined, lead=False)
+    assert again.label_error_m == about["label_error_m"]  # of a run that goes on
     rows = refined.read_photos().set_index("id")
     train = select_split(source).train
     np.testing.assert_allclose(rows.loc[train.ids.tolist(), "lon"], frame.loc[train.ids.tolist(), "lon"], atol=1e-9)
     assert evaluate_run(refined.root, split="test", write=False).figures.rmse_m > 0
     assert 'labels = "refined"' in refined.config_path.read_text()
     assert read_refinement(source.dataset.refined_path).run == "gps"
+
+    del about["label_error_m"]  # of an earlier version
+    refined.refined_path.write_text(json.dumps(about))
+    assert labelled(config(labels="refined"), select_split(source), refined, lead=False).label_error_m is None
+
+
+def test_a_refinement_says_how_far_views_of_two_walks_lay_apart(tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        {"from_lon": [0.0], "from_lat": [0.0], "lon": [0.0], "lat": [1e-4], "radius_50_m": [3.0], "radius_90_m": [6.0]}
+    )
+    known = {"log_likelihood": -9.0, "matches": 40, "labels_apart_m": 11.91, "refined_apart_m": 1.42}
+    empty = {"log_likelihood": -9.0, "matches": 0, "labels_apart_m": None, "refined_apart_m": None}
+    about = {"at": "", "run": "r", "run_sha256": "0" * 64, "site_sha256": "1" * 64, "used": ("a",)}
+    for kept, said in ((known, True), (empty, False), ({"log_likelihood": -9.0}, False)):
+        method = {"rounds": [{"log_likelihood": -10.0}, kept], "kept_round": 2}
+        found = RefinementSummary.of(RefinedLabels(rows=rows, method=method, **about))
+        assert found.to_dict()["labels_apart_m"] == kept.get("labels_apart_m")
+        sentence = "(40 pairs) lay 11.9 m apart in the median, and now lie 1.4 m apart"
+        assert (sentence in found.sentence()) == said
 
 
 @pytest.mark.slow

@@ -175,14 +175,17 @@ def _held_out_evidence(
     cells: Cells,
     advance: Advance,
 ) -> Unseen:
+    error_m = training.data.label_error_m
     middles = cells.middles  # the cells stand for the very positions that are held out here
     frozen, config = training.extractor.last, training.config
     if parts.scored is None:
         evidence = held_out_evidence(own, poses, parts.part, middles, config, frozen=frozen, advance=advance)
-        return Unseen(photos=training.data.train, xy=poses.xy, cells=middles, evidence=evidence, by=parts.by)
+        photos, xy = training.data.train, poses.xy
+        return Unseen(photos=photos, xy=xy, cells=middles, evidence=evidence, by=parts.by, label_error_m=error_m)
     evidence = sampled_evidence(own, poses, parts, middles, config, frozen=frozen, advance=advance)
     photos = training.data.train.take(parts.scored)
-    return Unseen(photos=photos, xy=Poses.of(photos, training.device).xy, cells=middles, evidence=evidence, by=parts.by)
+    xy = Poses.of(photos, training.device).xy
+    return Unseen(photos=photos, xy=xy, cells=middles, evidence=evidence, by=parts.by, label_error_m=error_m)
 
 
 def _parts(photos: Photos, config: ProbeConfig, cells: Cells) -> Parts | None:

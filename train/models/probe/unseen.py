@@ -21,7 +21,8 @@ __all__ = ["Unseen", "calibrated"]
 class Unseen:
     """N photos that a model had not learned from, to calibrate it on: positions (N, 2) in metres and evidence.
 
-    They are the validation photos, or training photos held out of models of their own; `by` says which.
+    They are the validation photos, or training photos held out of models of their own; `by` says which. The labels of
+    the latter may err by less than those of phones (`TrainingData.label_error_m`).
     """
 
     photos: Photos
@@ -29,6 +30,7 @@ class Unseen:
     cells: Cells
     evidence: Evidence
     by: str
+    label_error_m: float | None = None
 
 
 def calibrated(unseen: Unseen | None, smoother: WalkSmoother, config: ProbeConfig) -> tuple[Calibration, Calibration]:
@@ -43,9 +45,11 @@ def calibrated(unseen: Unseen | None, smoother: WalkSmoother, config: ProbeConfi
         return points_of(log_probs, unseen.cells, config)[config.answer]
 
     log_probs, photos, xy = unseen.evidence.log_probs, unseen.photos, unseen.xy
-    alone = Calibration.fit(log_probs, unseen.cells, xy, answer, by=unseen.by)
+    alone = Calibration.fit(log_probs, unseen.cells, xy, answer, by=unseen.by, label_error_m=unseen.label_error_m)
     company = [torch.from_numpy(rows).to(xy.device) for rows in walk_rows(photos.walk, photos.captured_s)]
     if sum(map(len, company)) < FEWEST_TO_CALIBRATE:
         return alone, alone
     walks = [smoother.log_probs(log_probs[rows], photos.captured_s[rows.cpu().numpy()]) for rows in company]
-    return alone, Calibration.fit(torch.cat(walks), unseen.cells, xy[torch.cat(company)], answer, by=unseen.by)
+    return alone, Calibration.fit(
+        torch.cat(walks), unseen.cells, xy[torch.cat(company)], answer, by=unseen.by, label_error_m=unseen.label_error_m
+    )
