@@ -21,7 +21,7 @@ from collect.reading.discover import check_inputs, discover
 from collect.validation.clock import find_clock_offset, witnesses_of
 from collect.validation.gpx import Tracks, read_tracks
 from collect.validation.rules import Rules
-from img2gps.address import Place
+from img2gps.address import Address, Place
 from img2gps.dataset import Dataset
 from img2gps.errors import UsageError
 from img2gps.imaging import WORKING_SHORT_SIDE_PX
@@ -48,9 +48,14 @@ def ingest(photos: Sequence[Place], root: Path, options: IngestOptions) -> Outco
     site = load_site(options.site) if options.site is not None else None
     labels = read_given_labels(options.label_paths)
     track, offset_notes = tracks_for(photos, site or _site_of(root), options)
+    found = None
+    if site is not None and any(isinstance(one, Address) for one in photos) and is_fresh(root):
+        # asked before the dataset is made: a wrong address leaves none
+        found = discover(photos, exclude=root, include_hidden=options.include_hidden)
     with _opened(photos, root, site, options) as writer:
         site_moved = site is not None and site.sha256 != writer.info.site_sha256
-        files = discover(photos, exclude=root, include_hidden=options.include_hidden)
+        if found is None:
+            found = discover(photos, exclude=root, include_hidden=options.include_hidden)
         outcomes = Outcomes(notes=[*offset_notes, *writer.notes])
         if site_moved:
             assert site is not None
@@ -71,7 +76,7 @@ def ingest(photos: Sequence[Place], root: Path, options: IngestOptions) -> Outco
             copies=_copies_for(root) if root.exists() else None,
             forgotten=writer.forgotten,
         )
-        take_in(files, labels, writer, settings, outcomes, options)
+        take_in(found, labels, writer, settings, outcomes, options)
     return outcomes
 
 

@@ -301,6 +301,13 @@ def test_an_address_without_photos_is_told_in_a_sentence(given: str, error: type
     assert str(caught.value) == sentence
 
 
+def test_a_wrong_address_leaves_no_dataset(memory: str, tmp_path: Path) -> None:
+    site = write_site(tmp_path / "square.geojson")
+    with pytest.raises(NotFoundError):
+        ingest(f"{memory}/nothing", tmp_path / "ds", site=site, jobs=0)
+    assert not (tmp_path / "ds").exists()
+
+
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     object_store.opened.cache_clear()
     monkeypatch.setitem(sys.modules, "gcsfs", None)
