@@ -26,6 +26,7 @@ _ATTEMPTS: Final = 3
 _PAUSE_S: Final = 0.5
 _READ_ONLY: Final = ("http", "https", "zip", "file")
 _OF_ENVIRONMENT: Final = ("s3", "s3a", "gs", "gcs")
+_OF_CLOUD: Final = (*_OF_ENVIRONMENT, "http", "https")  # what the extra of that name brings
 _REFUSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _NOT_FIRST: Final = ("pre-condition", "precondition")
 
@@ -196,8 +197,9 @@ def told(address: Address) -> Iterator[None]:
     except Img2GPSError:
         raise
     except ImportError as error:
-        scheme = protocol_in(address.url)
-        raise UsageError(f"{scheme}:// needs a library that is missing: pip install 'img2gps[cloud]'.") from error
+        scheme = protocol_in(address.url.rpartition("::")[2])
+        how = "pip install 'img2gps[cloud]'" if scheme in _OF_CLOUD else words_of(error)
+        raise UsageError(f"{scheme}:// needs a library that is missing: {how.rstrip('.')}.") from error
     except FileNotFoundError as error:
         # fsspec says so of whatever a web server answers, and of one that does not answer
         if _status_of(error.__cause__) in _REFUSED:

@@ -313,6 +313,11 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(UsageError, match=r"^gs:// needs a library that is missing: pip install 'img2gps\[cloud\]'\.$"):
         discover([Address("gs://bucket/walks")])
+    with pytest.raises(UsageError, match=r"^gs:// needs a library"):
+        discover([Address("zip://::gs://bucket/walk.zip")])
+    monkeypatch.setitem(sys.modules, "paramiko", None)
+    with pytest.raises(UsageError, match=r"^sftp:// needs a library that is missing: .*paramiko"):
+        discover([Address("sftp://host/walks")])
 
 
 def test_a_dataset_in_a_store_is_no_folder_of_photos(walk: Path, memory: str, tmp_path: Path) -> None:
