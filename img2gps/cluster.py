@@ -161,7 +161,7 @@ def open_cluster(word: str) -> Iterator[Cluster]:
         "distributed.admin.system-monitor.interval": "10 s",
         "distributed.diagnostics.nvml": False,
     }
-    for name in ("distributed", "distributed.client"):  # Dask gives the second a level of its own
+    for name in ("distributed", "distributed.client", "tornado.application"):  # Dask gives each a level of its own
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as opened:
         opened.enter_context(warnings.catch_warnings(action="ignore"))
@@ -271,7 +271,8 @@ def spec_of_file(path: Path, *, default: str | None = None) -> dict[str, Any]:
         raise NotFoundError(f"No cluster file {where}: check the path given to --cluster.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{where} is no YAML file that can be read.") from error
-    if not isinstance(spec, dict) or not isinstance(spec.get("workers"), int):
+    workers = spec.get("workers") if isinstance(spec, dict) else None
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 0:
         raise UsageError(f"{where} does not say how many `workers` to start.")
     spec = {"class": default} | spec if default else spec
     if not isinstance(spec.get("class"), str) or "." not in spec["class"]:
@@ -294,9 +295,31 @@ def _configured(spec: Mapping[str, Any]) -> Iterator[Any]:
         cluster = kind(**arguments)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{spec['class']} does not take what the file says: {safe_text(str(error))}.") from error
+    if not hasattr(cluster, "scale"):
+        raise UsageError(f"{spec['class']} is no cluster of Dask.")
+    _ask_for(cluster, spec["workers"], spec["class"])
     with cluster:
-        cluster.scale(spec["workers"])
         yield cluster
+
+
+def _ask_for(cluster: Any, workers: int, name: str) -> None:
+    """Ask for workers. Raises UsageError where a queue refuses them; Dask would wait for them in vain."""
+
+    async def ask() -> None:
+        cluster.scale(workers)
+        if hasattr(cluster, "_correct_state"):  # it submits the jobs, and waits for no worker to come
+            await cluster._correct_state()
+
+    try:
+        cluster.sync(ask)
+    except Exception as error:  # noqa: BLE001  every queue has errors of its own
+        with contextlib.suppress(Exception):
+            getattr(cluster, "_created", set()).clear()  # jobs that never began, which Dask cannot close
+            cluster.close()
+        words = safe_text(" ".join(str(error).split()))
+        raise UsageError(
+            f"{name} cannot start workers ({words}): check the file, and run this where jobs are submitted."
+        ) from None
 
 
 def _same(argument: Any) -> Any:

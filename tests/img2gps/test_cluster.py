@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cluster_faults import Workers, act, do, two_workers
 from dask_jobqueue.slurm import SLURMJob
+from distributed import SpecCluster, Status
 from object_store import web_listing
 
 from img2gps.cluster import LostWork, open_cluster, spec_of_file
@@ -168,6 +169,7 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
         ("workers: [", "is no YAML file"),
         ("just text", "does not say how many `workers`"),
         ("workers: many", "does not say how many `workers`"),
+        ("workers: -1", "does not say how many `workers`"),
         ("workers: 2", "does not name a `class`"),
     ],
 )
@@ -184,6 +186,7 @@ def test_a_file_that_describes_no_cluster_is_told(text: str, part: str, tmp_path
         ("class: no_such_module.Cluster\nworkers: 1", "is not installed"),
         ("class: dask_jobqueue.NoSuchCluster\nworkers: 1", "has no NoSuchCluster"),
         ("class: fractions.Fraction\nworkers: 1\ncores: 1", "does not take what the file says"),
+        ("class: fractions.Fraction\nworkers: 1", "is no cluster of Dask"),
     ],
 )
 def test_a_class_that_cannot_be_started_is_told(text: str, part: str, tmp_path: Path) -> None:
@@ -191,6 +194,28 @@ def test_a_class_that_cannot_be_started_is_told(text: str, part: str, tmp_path: 
     with pytest.raises(UsageError) as caught, open_cluster(str(tmp_path / "cluster.yaml")):
         pass
     assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("script", "part"),
+    [("echo no such partition >&2; exit 1", "no such partition"), (None, "No such file or directory")],
+)
+def test_a_queue_that_refuses_is_told(
+    script: str | None, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask would wait for the workers of jobs that nobody submitted."""
+    if script:
+        (tmp_path / "sbatch").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    path = tmp_path / "slurm.yaml"
+    path.write_text("workers: 2\ncores: 1\nmemory: 1 GB\ninterface: lo\nscheduler_options: {dashboard_address: ':0'}\n")
+    unclosed = {one for one in SpecCluster._instances if one.status != Status.closed}
+    refused = pytest.raises(UsageError, match=r"^dask_jobqueue\.SLURMCluster cannot start workers")
+    with refused as caught, open_cluster(f"slurm:{path}"):
+        pass
+    assert part in str(caught.value)
+    assert {one for one in SpecCluster._instances if one.status != Status.closed} <= unclosed
 
 
 def test_a_file_for_slurm_makes_the_job_that_it_says(tmp_path: Path) -> None:
