@@ -213,7 +213,8 @@ def told(address: Address) -> Iterator[None]:
         if _status_of(error) in _REFUSED:
             raise _refused(where, error) from None
         if "credentials" in f"{type(error).__name__} {error}".lower():
-            raise UsageError(f"No credentials for {where}: set them as its library expects them.") from None
+            public = ", or FSSPEC_S3_ANON=true for a public bucket" if "s3://" in address.url.lower() else ""
+            raise UsageError(f"No credentials for {where}: set them as its library expects them{public}.") from None
         raise UsageError(f"Cannot read {where} ({words_of(error)}).") from None
 
 

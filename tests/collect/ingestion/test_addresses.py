@@ -308,6 +308,15 @@ def test_a_wrong_address_leaves_no_dataset(memory: str, tmp_path: Path) -> None:
     assert not (tmp_path / "ds").exists()
 
 
+def test_missing_credentials_are_told_with_the_way_into_a_public_bucket() -> None:
+    with pytest.raises(UsageError) as caught, object_store.told(Address("s3://bucket/walks")):
+        raise RuntimeError("Unable to locate credentials")
+    assert str(caught.value) == (
+        "No credentials for s3://bucket/walks: set them as its library expects them, "
+        "or FSSPEC_S3_ANON=true for a public bucket."
+    )
+
+
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     object_store.opened.cache_clear()
     monkeypatch.setitem(sys.modules, "gcsfs", None)
