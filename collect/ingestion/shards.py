@@ -21,6 +21,7 @@ from img2gps.cluster import Cluster, LostWork
 from img2gps.cluster_jobs import unshared
 from img2gps.errors import UsageError
 from img2gps.text import safe_text
+from img2gps.working_copies import FolderCopies
 
 __all__ = ["ShardSettings", "read_by_cluster", "read_shard"]
 
@@ -48,6 +49,9 @@ def read_shard(tasks: Sequence[FileTask], settings: ShardSettings) -> list[Readi
     of where the files lie.
     """
     _check_reach(tasks)
+    copies = settings.reading.copies
+    if isinstance(copies, FolderCopies) and not (dataset := copies.root.parent).is_dir():
+        raise unshared(dataset)
     chunks = (list(tasks[start : start + _CHUNK_FILES]) for start in range(0, len(tasks), _CHUNK_FILES))
     workers = Settings(
         function=read_files,

@@ -28,6 +28,7 @@ from img2gps.files import TEMPORARY_PREFIX
 from img2gps.rejected import read_rejected
 from img2gps.site import load_site
 from img2gps.types import Photo, Rejection
+from img2gps.working_copies import FolderCopies
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,18 @@ def test_a_worker_without_the_folder_of_the_photos_ends_the_ingest(tmp_path: Pat
     task = FileTask(path=os.fsencode(tmp_path / "mount/a.jpg"), name="a.jpg")
     with pytest.raises(UsageError, match=r"^A worker on \S+ does not find \S+mount as it is here: --cluster needs"):
         read_shard([task], shard_settings(tmp_path))
+
+
+def test_a_worker_without_the_folder_of_the_dataset_ends_the_ingest(tmp_path: Path) -> None:
+    """It would write the working copies to a disk of its own."""
+    task = FileTask(path=os.fsencode(write_photo(tmp_path / "a.jpg", size=(16, 12))), name="a.jpg")
+    settings = shard_settings(tmp_path)
+    copies = FolderCopies(tmp_path / "mount/quad/photos")
+    elsewhere = dataclasses.replace(settings, reading=dataclasses.replace(settings.reading, copies=copies))
+    with pytest.raises(
+        UsageError, match=r"^A worker on \S+ does not find \S+mount/quad as it is here: --cluster needs"
+    ):
+        read_shard([task], elsewhere)
 
 
 def test_a_worker_without_the_credentials_of_a_store_ends_the_ingest(tmp_path: Path) -> None:
