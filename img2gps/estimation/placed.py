@@ -20,10 +20,10 @@ from img2gps.geo import FloatArray
 
 __all__ = ["OWN_SHARE", "OWN_SHARES", "PlacedErrors"]
 
-OWN_SHARE: Final = 0.4
-"""The share of the variance of a refined position that is added: half of it, as radii are stated a little too wide."""
+OWN_SHARE: Final = 0.5
+"""The share of the variance of a refined position that is added."""
 
-OWN_SHARES: Final = (0.0, 0.2, 0.4, 0.6, 0.8)
+OWN_SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 """What the share may be, for intervals: from c = -1/2 to 0."""
 
 _LEAST_M, _MOST_M, _STEPS = 0.2, 2000.0, 160  # of the lengths at which the distribution is kept

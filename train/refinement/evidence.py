@@ -79,7 +79,7 @@ class HeldOutModels:
                 index[asked, : named.shape[1]] = others[named]
                 share[asked, : named.shape[1]] = belief
                 advance(1)
-        return _places(log_probs, self.cells), Matches.mutual(index, share)
+        return _places(log_probs, self.cells), Matches.mutual(index, share).facing(self.photos.heading_deg)
 
     def located(self, asked: NDArray[np.int64], labels_m: FloatArray) -> FloatArray:
         """Return where the photos `asked` (A,) were taken, (A, 2), by a model of all others, whose labels are these."""

@@ -7,6 +7,9 @@ a pose graph (Lu and Milios, "Globally consistent range scan alignment for envir
 Some matches are false, and false ones pull far. So a match of length r counts 1 / (1 + r^2 / c^2)^2. This is an
 estimator of Geman and McClure ("Statistical methods for tomographic image reconstruction", 1987). It is found by
 iteratively reweighted least squares (Holland and Welsch, Communications in Statistics 6, 1977).
+
+How far to trust matches at all is measured. Photos are first placed with springs of a usual length. True matches then
+lie close together, false ones stay apart. The springs get the length that half of the matches keep.
 """
 
 import dataclasses
@@ -27,34 +30,52 @@ if TYPE_CHECKING:
 
 __all__ = ["joint_positions"]
 
-_MATCHED_M: Final = 4.0  # per axis, how far apart two photos of one view are taken
-_FALSE_FROM: Final = 1.75  # of the usual spread of labels: the length c of a match beyond which it is likely false
+_USUAL_M: Final = 4.0  # per axis, how far apart two photos of one view are taken, before it is measured
+_LEAST_M: Final = 2.5  # the same where all matches agree: they are nearer, but their errors are alike
+_FALSE_FROM_M: Final = 9.0  # the length c of a match beyond which it is likely false
 _ROUNDS: Final = 8  # of weighing matches anew
-_ALIKE: Final = 2.0  # so much less matches tell than they would if their errors knew nothing of each other
+_ALIKE: Final = 5.0  # so much less matches tell than they would if their errors knew nothing of each other
 _LEAST_STEP_M: Final = 0.3  # what two labels of one moment may differ by
 _RADIUS_90: Final = 2.1460  # of a round Gaussian, in standard deviations per axis
 _AT_ONCE: Final = 256
 
 
-def joint_positions(walks: Sequence[LabelledWalk], errors: ErrorModel, start: Positions, matches: Matches) -> Positions:
-    """Return the positions of N photos placed together, from `start`, where each walk was placed by itself.
+def joint_positions(
+    walks: Sequence[LabelledWalk], errors: ErrorModel, start: Positions, matches: Matches
+) -> tuple[Positions, float]:
+    """Return the positions of N photos placed together, and the length of their matches per axis in metres.
 
-    `walks` hold every photo once. Which labels are grossly wrong is taken over from `start`.
+    They are placed from `start`, where each walk was placed by itself. `walks` hold every photo once. Which labels are
+    grossly wrong is taken over from `start`.
     """
     count = len(start.xy)
     springs, pull = _label_springs(walks, errors, count)
     counts = _counts(walks, count)
-    false_from_m = _FALSE_FROM * float(np.median([errors.drift(walk).spread_m for walk in walks]))
-    first, second = matches.rows.T
-    xy = start.xy
-    for _ in range(_ROUNDS):
-        square = ((xy[first] - xy[second]) ** 2).sum(axis=1)
-        weight = np.sqrt(counts[first] * counts[second]) / (1 + square / false_from_m**2) ** 2 / _MATCHED_M**2
-        whole = _factored(springs + _match_springs(matches, weight, count))
-        xy = np.asarray(whole.solve(pull), dtype=np.float64)
+
+    def placed(length_m: float) -> tuple[FloatArray, FloatArray]:
+        return _placed(springs, pull, start.xy, matches, counts, length_m)
+
+    xy, _ = placed(_USUAL_M)
+    length_m = max(_LEAST_M, (matches.apart_m(xy) or 0.0) / RADIUS_50)
+    xy, weight = placed(length_m)
     unsure = _factored(springs + _match_springs(matches, weight / _ALIKE, count))
     spread_m = np.sqrt(_diagonal_of_inverse(unsure, count))
-    return dataclasses.replace(start, xy=xy, radius_50_m=RADIUS_50 * spread_m, radius_90_m=_RADIUS_90 * spread_m)
+    found = dataclasses.replace(start, xy=xy, radius_50_m=RADIUS_50 * spread_m, radius_90_m=_RADIUS_90 * spread_m)
+    return found, length_m
+
+
+def _placed(
+    springs: "csc_matrix", pull: FloatArray, xy: FloatArray, matches: Matches, counts: FloatArray, length_m: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the positions (N, 2) under least tension, found from `xy`, and the weights (M,) of matches there."""
+    first, second = matches.rows.T
+    full = np.sqrt(counts[first] * counts[second]) / length_m**2
+    for _ in range(_ROUNDS):
+        square = ((xy[first] - xy[second]) ** 2).sum(axis=1)
+        weight = full / (1 + square / _FALSE_FROM_M**2) ** 2
+        whole = _factored(springs + _match_springs(matches, weight, len(xy)))
+        xy = np.asarray(whole.solve(pull), dtype=np.float64)
+    return xy, weight
 
 
 def _counts(walks: Sequence[LabelledWalk], count: int) -> FloatArray:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from img2gps.geo import FloatArray
+from train.models.probe.covisibility import MOST_TURNED_DEG
 
 __all__ = ["Matches"]
 
@@ -22,6 +23,18 @@ class Matches:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def apart_m(self, xy: FloatArray) -> float | None:
+        """Return how far apart in the median two matched photos lie at positions (N, 2) in metres; None for none."""
+        first, second = self.rows.T
+        return float(np.median(np.hypot(*(xy[first] - xy[second]).T))) if len(self) else None
+
+    def facing(self, heading_deg: FloatArray) -> Self:
+        """Return the matches of photos that look the same way, by headings (N,); NaN fits with every other."""
+        first, second = self.rows.T
+        turned = np.abs((heading_deg[first] - heading_deg[second] + 180.0) % 360.0 - 180.0)
+        kept = ~(turned > MOST_TURNED_DEG)  # an unknown heading gives NaN, which is not greater
+        return dataclasses.replace(self, rows=self.rows[kept], strength=self.strength[kept])
 
     @classmethod
     def mutual(cls, index: NDArray[np.int64], share: FloatArray) -> Self:

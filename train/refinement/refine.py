@@ -63,7 +63,8 @@ class Round:
     """One refinement: what the errors are like, and the log-likelihood of the labels of walks that were left out.
 
     `labels_apart_m` and `refined_apart_m` are how far apart the positions lie of photos of two walks that show one
-    view, in the median, before and after. They are None without matches.
+    view, in the median, before and after. `match_length_m` is the length per axis that matches got. They are None
+    without matches.
     """
 
     log_likelihood: float
@@ -72,15 +73,16 @@ class Round:
     matches: int
     labels_apart_m: float | None
     refined_apart_m: float | None
+    match_length_m: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, rounded."""
-        apart = {"labels_apart_m": self.labels_apart_m, "refined_apart_m": self.refined_apart_m}
+        lengths = {name: getattr(self, name) for name in ("labels_apart_m", "refined_apart_m", "match_length_m")}
         return {
             "log_likelihood": round(self.log_likelihood, 2),
             "moved_median_m": round(self.moved_median_m, 2),
             "matches": self.matches,
-            **{name: None if value is None else round(value, 2) for name, value in apart.items()},
+            **{name: None if value is None else round(value, 2) for name, value in lengths.items()},
             **self.errors.to_dict(),
         }
 
@@ -192,7 +194,7 @@ def _round(
     order = np.argsort(np.concatenate([walk.rows for walk in walks]))
     names = [field.name for field in dataclasses.fields(Positions)]
     alone = Positions(**{name: np.concatenate([getattr(one, name) for one in found])[order] for name in names})
-    estimates = joint_positions(walks, errors, alone, matches) if len(matches) else alone
+    estimates, length_m = joint_positions(walks, errors, alone, matches) if len(matches) else (alone, None)
     moved_m = np.hypot(*(estimates.xy - facts.ingest_m).T)
     return (
         Round(
@@ -200,17 +202,12 @@ def _round(
             errors=errors,
             moved_median_m=float(np.median(moved_m)),
             matches=len(matches),
-            labels_apart_m=_apart_m(facts.ingest_m, matches),
-            refined_apart_m=_apart_m(estimates.xy, matches),
+            labels_apart_m=matches.apart_m(facts.ingest_m),
+            refined_apart_m=matches.apart_m(estimates.xy),
+            match_length_m=length_m,
         ),
         estimates,
     )
-
-
-def _apart_m(xy: FloatArray, matches: Matches) -> float | None:
-    """Return how far apart in the median the positions (N, 2) lie of two photos that show one view."""
-    first, second = matches.rows.T
-    return float(np.median(np.hypot(*(xy[first] - xy[second]).T))) if len(matches) else None
 
 
 def _walks(photos: Photos, facts: WalkFacts, places: PlaceEvidence) -> list[LabelledWalk]:

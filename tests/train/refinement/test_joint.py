@@ -65,7 +65,8 @@ def at(labels_m: FloatArray) -> Positions:
 
 def test_walks_that_share_views_take_their_drifts_off_each_other() -> None:
     walks, truth, labels = drifting_walks()
-    found = joint_positions(walks, ErrorModel(), at(labels), matches(true_matches()))
+    found, length_m = joint_positions(walks, ErrorModel(), at(labels), matches(true_matches()))
+    assert length_m == 2.5
     assert rms(found.xy - truth) < 0.45 * rms(labels - truth)
     inside = np.hypot(*(found.xy - truth).T) <= found.radius_90_m
     assert inside.mean() > 0.85
@@ -78,14 +79,38 @@ def test_false_matches_of_far_views_hardly_pull() -> None:
     false = np.sort(rng.integers(0, len(labels), (150, 2)), axis=1)
     apart = np.hypot(*(truth[false[:, 0]] - truth[false[:, 1]]).T)
     good = true_matches()
-    clean = joint_positions(walks, ErrorModel(), at(labels), matches(good))
-    mixed = joint_positions(walks, ErrorModel(), at(labels), matches(np.concatenate([good, false[apart > 40]])))
+    clean, _ = joint_positions(walks, ErrorModel(), at(labels), matches(good))
+    mixed, _ = joint_positions(walks, ErrorModel(), at(labels), matches(np.concatenate([good, false[apart > 40]])))
     assert rms(mixed.xy - truth) < rms(clean.xy - truth) + 0.5
+
+
+def test_matches_that_stay_apart_are_not_trusted() -> None:
+    """Labels that do not drift, and matches of which most are false: as where people placed the photos."""
+    walks, truth, _ = drifting_walks(5)
+    placed = [dataclasses.replace(walk, labels_m=truth[walk.rows]) for walk in walks]
+    rng = np.random.default_rng(6)
+    false = np.sort(rng.integers(0, len(truth), (1000, 2)), axis=1)
+    false = false[false[:, 0] != false[:, 1]]
+    found, length_m = joint_positions(placed, ErrorModel(), at(truth), matches(false))
+    assert length_m > 5.0
+    assert rms(found.xy - truth) < 2.0
+
+
+@pytest.mark.parametrize("noise_m", [3.0, 13.0])
+def test_matches_serve_phones_that_err_little_and_much(noise_m: float) -> None:
+    walks, truth, labels = drifting_walks(7)
+    scaled = truth + (labels - truth) * noise_m / 6.5
+    drifted = [dataclasses.replace(walk, labels_m=scaled[walk.rows], usual_m=noise_m) for walk in walks]
+    rng = np.random.default_rng(8)
+    false = np.sort(rng.integers(0, len(labels), (150, 2)), axis=1)
+    rows = np.concatenate([true_matches(), false[false[:, 0] != false[:, 1]]])
+    found, _ = joint_positions(drifted, ErrorModel(), at(scaled), matches(rows))
+    assert rms(found.xy - truth) < 0.6 * rms(scaled - truth)
 
 
 def test_without_matches_labels_stay_where_they_are() -> None:
     walks, _, labels = drifting_walks(3)
-    found = joint_positions(walks, ErrorModel(), at(labels), matches(np.zeros((0, 2))))
+    found, _ = joint_positions(walks, ErrorModel(), at(labels), matches(np.zeros((0, 2))))
     np.testing.assert_allclose(found.xy, labels, atol=1e-6)
 
 
@@ -93,7 +118,9 @@ def test_a_told_place_is_kept_and_pulls_other_walks() -> None:
     walks, truth, labels = drifting_walks(4)
     errors = np.where(np.arange(STOPS)[:, None] % 2 == 0, walks[0].labels_m - truth[:STOPS], np.nan)
     told = [dataclasses.replace(walks[0], errors_m=errors), *walks[1:]]
-    plain, helped = (joint_positions(one, ErrorModel(), at(labels), matches(true_matches())) for one in (walks, told))
+    plain, helped = (
+        joint_positions(one, ErrorModel(), at(labels), matches(true_matches()))[0] for one in (walks, told)
+    )
     assert rms((helped.xy - truth)[:STOPS:2]) < 2.5
     assert rms((helped.xy - truth)[STOPS:]) < rms((plain.xy - truth)[STOPS:])
 
@@ -108,3 +135,16 @@ def test_a_match_needs_both_sides() -> None:
 
 def test_models_that_compare_no_photos_find_no_match() -> None:
     assert len(Matches.mutual(np.zeros((4, 2), dtype=np.int64), np.zeros((4, 2)))) == 0
+
+
+def test_photos_that_look_elsewhere_do_not_match() -> None:
+    heading_deg = np.array([350.0, 20.0, 90.0, np.nan])
+    found = matches(np.array([[0, 1], [0, 2], [1, 2], [0, 3]])).facing(heading_deg)
+    assert found.rows.tolist() == [[0, 1], [0, 3]]
+    assert len(found.strength) == 2
+
+
+def test_how_far_matched_photos_lie_apart() -> None:
+    xy = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]])
+    assert matches(np.array([[0, 1], [0, 2], [0, 1]])).apart_m(xy) == 5.0
+    assert matches(np.zeros((0, 2))).apart_m(xy) is None

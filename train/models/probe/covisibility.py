@@ -9,11 +9,13 @@ from torch import Tensor
 
 from train.data.training_data import Photos
 
-__all__ = ["Poses", "one_view", "pairs_of_views"]
+__all__ = ["MOST_TURNED_DEG", "Poses", "one_view", "pairs_of_views"]
+
+MOST_TURNED_DEG: Final = 45.0
+"""How far two photos of one view are turned at most: beyond, views of a phone's 65 degrees share less than a third."""
 
 _PER_PHOTO: Final = 2
 _LEAST_COSINE: Final = 0.05  # of unit vectors around their mean: what is less similar shows another view
-_MOST_TURNED_DEG: Final = 45.0  # beyond, two views of a phone's 65 degrees share less than a third
 _AT_ONCE: Final = 512
 
 
@@ -68,7 +70,7 @@ def one_view(rows: Tensor, poses: Poses, *, within_m: float) -> Tensor:
     turned = (poses.heading_deg[rows, None] - poses.heading_deg[None] + 180.0).remainder(360.0) - 180.0
     same_walk = poses.walk[rows, None] == poses.walk[None]
     # an unknown heading gives NaN, which is not greater
-    return ~(apart | (turned.abs() > _MOST_TURNED_DEG) | same_walk)
+    return ~(apart | (turned.abs() > MOST_TURNED_DEG) | same_walk)
 
 
 def _pairs_of(rows: Tensor, vectors: Tensor, poses: Poses, within_m: float) -> Tensor:
