@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from img2gps.text import format_count, safe_path, safe_text
 
 __all__ = ["PlannedRefinement", "RefinedPlace", "RefinementSummary", "export_refined", "plan", "read_refined", "refine"]
 
+_DISAGREE_M: Final = 6.0  # photos of one view that stay so far apart are mostly of two views
 _COLUMNS = ("id", "source_name", "lon", "lat", "radius_m")
 
 
@@ -96,6 +97,8 @@ class RefinementSummary:
                 f"Photos of two walks that show one view ({format_count(self.matches, 'pair')}) lay "
                 f"{self.labels_apart_m:.1f} m apart in the median, and now lie {self.refined_apart_m:.1f} m apart. "
             )
+            if self.refined_apart_m > _DISAGREE_M:
+                apart += "So most of these pairs are false, and they moved little. "
         return (
             f"{format_count(self.photos, 'position')} refined in {rounds}, of which {self.kept_round} was kept. "
             f"They moved {self.moved_median_m:.1f} m in the median. {apart}Half lie within "

@@ -186,13 +186,19 @@ class ProbeConfig(TrainConfig):
         default=0.75, ge=1e-3, le=1e3, description="Of the softmax over similarities, in their standard deviations."
     )
     bandwidth_m: float = Field(
-        default=12.0, ge=0.1, le=1e6, description="Standard deviation of the kernel around each neighbour's position."
+        default=12.0,
+        ge=0.1,
+        le=1e6,
+        description="Standard deviation of the kernel around each neighbour's position; two thirds for refined labels.",
     )
     floor: float = Field(
         default=1e-4, ge=1e-12, le=1.0, description="Share of the neighbours' density that lies anywhere."
     )
     label_sigma_m: float = Field(
-        default=10.0, ge=0.1, le=1e6, description="Standard deviation of the soft labels over the cells."
+        default=10.0,
+        ge=0.1,
+        le=1e6,
+        description="Standard deviation of the soft labels over the cells; two thirds for refined labels.",
     )
     exact_photos: int = Field(
         default=4096,

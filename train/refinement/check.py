@@ -1,5 +1,6 @@
 """Whether refined labels serve: models trained on them, asked for walks that their refinement has not seen."""
 
+import dataclasses
 from typing import Any, Final
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy.stats import t
 
 from img2gps.geo import FloatArray
 from train.config.schema import ProbeConfig
+from train.config.values import changed
 from train.data.training_data import DatasetPhotos, Photos
 from train.refinement.evidence import HeldOutModels, walk_parts
 from train.refinement.refine import place_photos
@@ -30,7 +32,9 @@ def check_refining(
     """
     part = walk_parts(source, photos)
     labels_m = np.stack([photos.east_m, photos.north_m], axis=1)
-    models = HeldOutModels.of(config, source, photos, pick_device(device))
+    plain = HeldOutModels.of(config, source, photos, pick_device(device))
+    # as `train --labels refined` chooses them
+    fine = dataclasses.replace(plain, config=_of_refined(plain.config))
     errors_m = {"as_they_are": np.zeros(len(photos)), "refined": np.zeros(len(photos))}
     numbers = np.unique(part)
     for turn, number in enumerate(numbers, start=1):
@@ -39,9 +43,15 @@ def check_refining(
         placed, _ = place_photos(config, source, photos.take(others), device=device, title=title)
         refined_m = labels_m.copy()
         refined_m[others] = placed.xy
-        for name, trained_on_m in (("as_they_are", labels_m), ("refined", refined_m)):
+        for name, models, trained_on_m in (("as_they_are", plain, labels_m), ("refined", fine, refined_m)):
             errors_m[name][asked] = np.hypot(*(models.located(asked, trained_on_m) - labels_m[asked]).T)
     return compared(errors_m["as_they_are"], errors_m["refined"], photos.walk)
+
+
+def _of_refined(config: ProbeConfig) -> ProbeConfig:
+    found = changed(config, {"labels": "refined"})
+    assert isinstance(found, ProbeConfig)
+    return found
 
 
 def compared(as_they_are_m: FloatArray, refined_m: FloatArray, walks: NDArray[np.str_]) -> dict[str, Any]:

@@ -259,3 +259,18 @@ def test_bad_config_files(tmp_path: Path) -> None:
 
 def test_field_names_are_what_the_command_line_can_set() -> None:
     assert {"lr", "batch_size", "model", "augment_crop"} <= set(field_names())
+
+
+def test_refined_labels_bring_narrower_kernels_unless_these_are_chosen() -> None:
+    quick = preset("quick")
+    refined = changed(quick, {"labels": "refined"})
+    assert isinstance(refined, ProbeConfig)
+    assert (refined.bandwidth_m, refined.label_sigma_m) == (8.0, 6.7)
+    chosen = changed(quick, {"labels": "refined", "bandwidth_m": 11.0})
+    assert isinstance(chosen, ProbeConfig)
+    assert (chosen.bandwidth_m, chosen.label_sigma_m) == (11.0, 6.7)
+    assert changed(refined, {"labels": "refined", "seed": 3}).model_dump() == refined.model_dump() | {"seed": 3}
+    assert changed(preset("finetune"), {"labels": "refined"}).labels == "refined"
+    config, _, _ = resolve(preset_name="default", options={"labels": "refined"}, assignments=(), config_path=None)
+    assert isinstance(config, ProbeConfig)
+    assert config.bandwidth_m == 8.0

@@ -128,6 +128,9 @@ def test_a_refinement_says_how_far_views_of_two_walks_lay_apart(tmp_path: Path) 
         assert found.to_dict()["labels_apart_m"] == kept.get("labels_apart_m")
         sentence = "(40 pairs) lay 11.9 m apart in the median, and now lie 1.4 m apart"
         assert (sentence in found.sentence()) == said
+        assert "pairs are false" not in found.sentence()
+    false = {"rounds": [known | {"refined_apart_m": 16.0}], "kept_round": 1}
+    assert "pairs are false" in RefinementSummary.of(RefinedLabels(rows=rows, method=false, **about)).sentence()
 
 
 @pytest.mark.slow
