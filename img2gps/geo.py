@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from pyproj import Geod, Transformer
 
-__all__ = ["FloatArray", "LocalFrame", "azimuth_deg", "geocentric_m", "geodesic_m"]
+__all__ = ["FloatArray", "LocalFrame", "azimuth_deg", "geocentric_m", "geodesic_m", "turned_deg"]
 
 FloatArray = NDArray[np.float64]
 
@@ -37,6 +37,12 @@ def azimuth_deg(lon_a: float, lat_a: float, lon_b: float, lat_b: float) -> float
     """Return the direction of the geodesic from the first point to the second, 0 to 360 degrees east of north."""
     direction: float = _geod().inv(lon_a, lat_a, lon_b, lat_b)[0]
     return direction % 360.0
+
+
+def turned_deg(first_deg: ArrayLike, second_deg: ArrayLike) -> FloatArray:
+    """Return by how much two directions in degrees differ, 0 to 180 (broadcast); NaN where one is unknown."""
+    difference = np.asarray(first_deg, dtype=np.float64) - np.asarray(second_deg, dtype=np.float64)
+    return np.asarray(np.abs((difference + 180.0) % 360.0 - 180.0))
 
 
 def geocentric_m(lon: ArrayLike, lat: ArrayLike) -> FloatArray:

@@ -11,7 +11,7 @@ from collect.auditing.photo_arrays import PhotoArrays
 from collect.splits.assign import assign, layout_of
 from collect.splits.near_duplicates import Pairs, near_duplicate_pairs, parse_hashes
 from collect.splits.split import DEFAULT_COUNT, METHODS
-from img2gps.geo import FloatArray
+from img2gps.geo import FloatArray, turned_deg
 from img2gps.types import Photo
 
 __all__ = ["HEADING_DEG", "RADII_M", "SplitDraw", "SplitLeakage", "leakage_of", "leakage_table"]
@@ -158,8 +158,8 @@ def _nearest_alike_m(arrays: PhotoArrays, rows: NDArray[np.int64], trained: NDAr
             )
             found = np.isfinite(distance_m)
             theirs_deg = arrays.headings_deg[trained[np.where(found, index, 0)]]
-            turned_deg = np.abs((theirs_deg - arrays.headings_deg[rows[piece], None] + 180.0) % 360.0 - 180.0)
-            nearest_m[piece] = np.where(found & (turned_deg <= HEADING_DEG), distance_m, np.inf).min(axis=1)
+            apart_deg = turned_deg(theirs_deg, arrays.headings_deg[rows[piece], None])
+            nearest_m[piece] = np.where(found & (apart_deg <= HEADING_DEG), distance_m, np.inf).min(axis=1)
             open_rows.append(piece[found[:, -1] & np.isinf(nearest_m[piece])])
         undecided = np.concatenate(open_rows) if count < len(trained) else undecided[:0]
         count *= 8

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from img2gps.geo import LocalFrame, geocentric_m, geodesic_m
+from img2gps.geo import LocalFrame, geocentric_m, geodesic_m, turned_deg
 
 PENN = LocalFrame(origin_lon=-75.1914, origin_lat=39.9517)
 
@@ -46,3 +46,8 @@ def test_straight_lines_are_geodesics_over_metres(lon: float, lat: float, step_l
     points_m = geocentric_m([lon, lon + step_lon], [lat, lat + step_lat])
     straight_m = np.linalg.norm(points_m[1] - points_m[0])
     assert straight_m == pytest.approx(geodesic_m(lon, lat, lon + step_lon, lat + step_lat), abs=1e-5)
+
+
+def test_directions_differ_by_the_shorter_turn() -> None:
+    turned = turned_deg([350.0, 20.0, 90.0, np.nan], [[20.0], [270.0]])
+    np.testing.assert_array_equal(turned, [[30.0, 0.0, 70.0, np.nan], [80.0, 110.0, 180.0, np.nan]])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from img2gps.geo import FloatArray
+from img2gps.geo import FloatArray, turned_deg
 from img2gps.text import format_count
 from train.evaluation.bootstrap import Clusters, mean_interval
 from train.evaluation.per_figure import Interval
@@ -143,8 +143,7 @@ def same_view_m(
     for row, near in enumerate(cKDTree(training_m).query_ball_point(photos_m, SEEN_M)):
         rows = np.array(near, dtype=np.int64)
         rows = rows[(training_folds[rows] != folds[row]) | (folds[row] < 0)]
-        turned = np.abs((other[rows] - own[row] + 180) % 360 - 180)
-        rows = rows[~(turned > SAME_WAY_DEG)]  # an unknown direction may be the same
+        rows = rows[~(turned_deg(other[rows], own[row]) > SAME_WAY_DEG)]  # an unknown direction may be the same
         if len(rows):
             found[row] = np.hypot(*(training_m[rows] - photos_m[row]).T).min()
     return found

@@ -6,7 +6,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from img2gps.geo import FloatArray
+from img2gps.geo import FloatArray, turned_deg
 from train.models.probe.covisibility import MOST_TURNED_DEG
 
 __all__ = ["Matches"]
@@ -32,8 +32,8 @@ class Matches:
     def facing(self, heading_deg: FloatArray) -> Self:
         """Return the matches of photos that look the same way, by headings (N,); NaN fits with every other."""
         first, second = self.rows.T
-        turned = np.abs((heading_deg[first] - heading_deg[second] + 180.0) % 360.0 - 180.0)
-        kept = ~(turned > MOST_TURNED_DEG)  # an unknown heading gives NaN, which is not greater
+        # an unknown heading gives NaN, which is not greater
+        kept = ~(turned_deg(heading_deg[first], heading_deg[second]) > MOST_TURNED_DEG)
         return dataclasses.replace(self, rows=self.rows[kept], strength=self.strength[kept])
 
     @classmethod
