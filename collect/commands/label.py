@@ -21,7 +21,7 @@ from img2gps.console import (
     warn,
 )
 from img2gps.errors import UsageError
-from img2gps.text import format_count, safe_path
+from img2gps.text import format_count, safe_path, shell_path
 
 if TYPE_CHECKING:
     from collect.label.labelling import Labelling
@@ -182,6 +182,12 @@ def _refine(dataset: Path, run: Path, *, check: bool, dry_run: bool) -> dict[str
 
     found = refine_labels(dataset, run, dry_run=True) if dry_run else refine_labels(dataset, run, check=check)
     say(found.sentence())
+    if not (dry_run or check):  # a check says itself what to do
+        words = shell_path(dataset)
+        say(
+            f"Next: `img2gps label {words} --refine {shell_path(run)} --check` tells whether models gain, "
+            f"`img2gps train {words} --labels refined` trains on them."
+        )
     return found.to_dict()
 
 

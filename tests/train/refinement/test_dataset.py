@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from collect.label.refined import RefinementSummary
+from img2gps.cli import run as img2gps
 from img2gps.errors import InvalidCheckpointError, UsageError
 from img2gps.refined import (
     RefinedLabels,
@@ -147,6 +148,9 @@ def test_a_check_says_what_refining_does_and_training_warns_of_harm(
     assert summary.to_dict()["check"] == found
     assert "left out, against their own labels" in summary.sentence()
     assert "check" not in refine_labels(root, run.root).method
+    capsys.readouterr()
+    assert img2gps(["label", str(root), "--refine", str(run.root)]) == 0
+    assert f"img2gps train {root} --labels refined" in " ".join(capsys.readouterr().err.split())
 
     harmful = dataclasses.replace(checked, method=dict(checked.method) | {"check": dict(found) | {"pays": False}})
     write_refinement(read_photos(root).dataset.refined_path, harmful)
