@@ -16,6 +16,7 @@ __all__ = ["SiteSquares"]
 _PACE_M_PER_S: Final = 0.7
 _STANDING_M: Final = 3.0
 _ASTRAY: Final = 1e-3
+_MISLED: Final = 0.03
 _LEVEL: Final = 1.3
 _MOST_SQUARES: Final = 1 << 18
 _MOST_LINES: Final = 2048
@@ -68,7 +69,8 @@ class SiteSquares:
         moments, of_moment = np.unique(seconds, return_inverse=True)
         of_moment = of_moment.reshape(-1)
         evidence = np.zeros((len(moments), log_probs.shape[1]))
-        np.add.at(evidence, of_moment, log_probs * evidence_weights(seconds)[:, None])
+        doubted = np.log((1 - _MISLED) * np.exp(log_probs) + _MISLED / log_probs.shape[1])
+        np.add.at(evidence, of_moment, doubted * evidence_weights(seconds)[:, None])
         evidence = np.exp(evidence - evidence.max(axis=1, keepdims=True))
         likelihood = np.zeros((len(moments), len(self.column)))
         np.add.at(likelihood.T, self.square, evidence.T)

@@ -24,6 +24,7 @@ __all__ = ["WalkSmoother"]
 _PACE_M_PER_S: Final = 0.7  # of somebody who stops for photos; half or twice as much makes no difference
 _STANDING_M: Final = 3.0  # what the labels of one spot differ by
 _ASTRAY: Final = 1e-3  # share of steps that go anywhere: a wrong clock, a photo of something else
+_MISLED: Final = 0.03  # share of photos that a model is sure of, and wrong: of what no training photo shows
 _LEVEL: Final = 1.3  # between the widths of step that are told apart
 _MOST_SQUARES: Final = 1 << 18  # of the grid around the cells: bounds the time of a step
 _MOST_LINES: Final = 2048  # columns or rows of it: bounds the memory of a step
@@ -73,7 +74,9 @@ class WalkSmoother:
         """
         moments, of_photo = np.unique(seconds, return_inverse=True)
         of_moment = torch.from_numpy(of_photo.reshape(-1)).to(log_probs.device)
-        weighted = log_probs * torch.from_numpy(evidence_weights(seconds)).to(log_probs)[:, None]
+        # no photo is so sure of its place that it outweighs how far a person gets
+        doubted = torch.log((1 - _MISLED) * log_probs.exp() + _MISLED / log_probs.shape[1])
+        weighted = doubted * torch.from_numpy(evidence_weights(seconds)).to(log_probs)[:, None]
         evidence = weighted.new_zeros(len(moments), weighted.shape[1]).index_add_(0, of_moment, weighted)
         evidence = torch.exp(evidence - evidence.max(dim=1, keepdim=True).values)
         likelihood = evidence.new_zeros(len(moments), len(self.column)).index_add_(1, self.square, evidence)

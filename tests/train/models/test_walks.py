@@ -70,6 +70,16 @@ def test_one_photo_of_something_else_does_not_take_the_walk_along() -> None:
     )
 
 
+def test_a_burst_that_is_sure_and_wrong_does_not_take_the_walk_along() -> None:
+    """What no training photo shows is found somewhere else, by all of a burst, and without a doubt."""
+    certain = torch.full((100,), -40.0)
+    certain[92:98] = 0.0
+    sure = torch.log_softmax(certain, dim=0)[None]
+    walk = torch.cat([shown_at((20, 1)), shown_at((26, 1)), sure, sure, sure, shown_at((34, 1)), shown_at((38, 1))])
+    found = places_of(walk_log_shares(walk, np.array([0.0, 20.0, 40.0, 41.0, 42.0, 60.0, 80.0]), CELLS))
+    assert found == pytest.approx([20, 26, 30, 30, 30, 34, 38], abs=6)
+
+
 @given(count=st.integers(2, 30))
 def test_a_burst_is_no_surer_than_one_photo(count: int) -> None:
     one = shown_at((30, 0.6), (70, 0.4))
@@ -101,7 +111,7 @@ def test_shares_are_those_of_every_way_through_the_cells(
     rng = np.random.default_rng(seed)
     log_probs = np.log(rng.dirichlet(np.ones(len(places)), len(times)))
     alike = np.exp(-np.abs(times[:, None] - times[None]) / 15.0).sum(axis=1)
-    evidence = np.exp(log_probs / alike[:, None])
+    evidence = (0.97 * np.exp(log_probs) + 0.03 / len(places)) ** (1 / alike[:, None])
     steps = [_step(np.asarray(places, dtype=np.float64), gap) for gap in np.diff(times)]
     total = np.zeros_like(evidence)
     for way in itertools.product(range(len(places)), repeat=len(times)):
@@ -140,7 +150,8 @@ def test_photos_that_show_nothing_prefer_no_place(gap_s: float) -> None:
         return  # so near to each other, they all count as one
     flat[10] = torch.log(torch.where(on_lane, 0.67 / on_lane.sum(), 0.33 / (~on_lane).sum()))
     found = walk_log_shares(flat, np.arange(21) * gap_s, cells).exp()
-    assert float(found[10, on_lane].sum()) == pytest.approx(0.67, abs=0.03)
+    # but for the 3 % that are left for a photo that misleads
+    assert float(found[10, on_lane].sum()) == pytest.approx(0.97 * 0.67 + 0.03 * float(on_lane.float().mean()), abs=0.03)
 
 
 @pytest.mark.slow
@@ -184,10 +195,9 @@ def test_many_cells_are_walked_in_larger_squares(
     assert WalkSmoother.around(CELLS).side_m == side_m
     found = walk_log_shares(walk, truth, CELLS)
     assert torch.allclose(found.exp().sum(dim=1), torch.ones(len(truth)), atol=1e-4)
-    east_m = CELLS.centres[:, 0].numpy()
-    means = found.exp().numpy() @ east_m
-    assert float(np.abs(means - truth).max()) < 8
-    assert float(np.abs(means - truth).mean()) < float(np.abs(found_m - truth).mean())
+    medians = CELLS.centres[(found.exp().cumsum(dim=1) < 0.5).sum(dim=1), 0].numpy()
+    assert float(np.abs(medians - truth).max()) < 8
+    assert float(np.abs(medians - truth).mean()) < float(np.abs(found_m - truth).mean())
 
 
 def test_what_a_square_is_parted_by_is_what_the_photos_show(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +205,8 @@ def test_what_a_square_is_parted_by_is_what_the_photos_show(monkeypatch: pytest.
     sharp = torch.full((2, 100), -60.0)
     sharp[:, 40] = 0.0  # the second cell of a square of three
     found = walk_log_shares(sharp, np.array([0.0, 100.0]), CELLS).exp()
-    assert (found[:, 40] > 0.99).all()
+    assert (found[:, 40] > 0.96).all()  # of 0.97: the rest is left for a photo that misleads
+    assert (found[:, [39, 41]] < 0.01).all()
 
 
 @pytest.mark.slow
