@@ -43,5 +43,9 @@ def changed_model(localizer: ProbeLocalizer, options: ExportOptions) -> ProbeLoc
     compares = "neighbours" in heads
     familiarity = localizer.familiarity if compares else Familiarity(held_out=localizer.familiarity.held_out[:0])
     return dataclasses.replace(
-        localizer, ensemble=ensemble, familiarity=familiarity, walk_smoother=WalkSmoother.around(cells)
+        localizer,
+        ensemble=ensemble,
+        familiarity=familiarity,
+        reliability=localizer.reliability if compares else None,
+        walk_smoother=WalkSmoother.around(cells),
     )

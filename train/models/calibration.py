@@ -15,10 +15,10 @@ from train.models.conformal import LEVELS, fit_inflation
 from train.models.distribution import region_radii
 from train.models.grid import Cells
 
-__all__ = ["FEWEST_TO_CALIBRATE", "Calibration", "Parts", "drawn_places", "inner_parts", "some_units"]
+__all__ = ["FEWEST_TO_CALIBRATE", "LABEL_SIGMA_M", "Calibration", "Parts", "drawn_places", "inner_parts", "some_units"]
 
 _TEMPERS: Final = 0.1 * 15 ** (np.arange(38) / 27)  # to 4.1: whole walks are often too little sure of themselves
-_LABEL_SIGMA_M: Final = 8.0  # typical error of a phone's position between buildings
+LABEL_SIGMA_M: Final = 8.0  # typical error of a phone's position between buildings
 FEWEST_TO_CALIBRATE: Final = 20
 _DRAWS: Final = 8
 _INNER_PARTS: Final = 3
@@ -63,7 +63,7 @@ class Calibration:
         """
         if len(xy) < FEWEST_TO_CALIBRATE:
             return cls()
-        temper = _likeliest(log_probs, cells, xy, label_error_m or _LABEL_SIGMA_M)
+        temper = _likeliest(log_probs, cells, xy, label_error_m or LABEL_SIGMA_M)
         point = answer(log_probs)
         places = xy[None] if label_error_m is None else drawn_places(xy, label_error_m)
         error = torch.linalg.vector_norm(point - places, dim=2).flatten().cpu().double().numpy()

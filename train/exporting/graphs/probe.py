@@ -36,6 +36,7 @@ class PureProbe(nn.Module):
         self.extractors = nn.ModuleList(_extractors(localizer.extractor))
         self.names = [extractor.name for extractor in _frozen(localizer.extractor)]
         self.descriptor_model, self.exponent = ensemble.descriptor_model, ensemble.exponent
+        self.reliability = localizer.reliability
         self.heads = nn.ModuleList(_pure_head(head, ensemble.cells) for head in ensemble.heads.values())
         self.register_buffer("prior", (len(ensemble.heads) - 1) * ensemble.prior.detach().clone())
 
@@ -52,7 +53,10 @@ class PureProbe(nn.Module):
             else:
                 by_head.append(head(photos.pooled))
         product = torch.stack(by_head).sum(dim=0) - self.prior
-        return F.log_softmax(self.exponent * product, dim=1), *others
+        log_probs = F.log_softmax(self.exponent * product, dim=1)
+        if self.reliability is not None:
+            log_probs = self.reliability.log_probs(log_probs, others[0])
+        return log_probs, *others
 
     def _features(self, images: Tensor) -> Features:
         pixels = images.float()

@@ -133,6 +133,9 @@ def fitted(training: ProbeTraining) -> tuple[ProbeLocalizer, AnyFeatures | None]
     if model.backbone_extractor is not None:
         extractor.add(model.backbone_extractor)
     smoother = WalkSmoother.around(cells)  # of the squares, which are the same whatever the cells stand for
+    reliability = None if unseen is None else unseen.reliability()
+    if unseen is not None and reliability is not None:
+        unseen = dataclasses.replace(unseen, evidence=reliability.doubted(unseen.evidence))
     alone, walks = calibrated(unseen, smoother, config)
     if not alone.photos:
         stderr().print("Too few photos to calibrate the radii on: they are the distribution's own, and hold less.")
@@ -144,6 +147,7 @@ def fitted(training: ProbeTraining) -> tuple[ProbeLocalizer, AnyFeatures | None]
         walk_calibration=walks,
         walk_smoother=smoother,
         familiarity=Familiarity.fit(similarity),
+        reliability=reliability,
         config=config,
         frame=data.source.frame,
         device=device,

@@ -24,6 +24,7 @@ from train.models.probe.features.stored_features import AnyFeatures
 from train.models.probe.finetune.extractor import FinetunedExtractor
 from train.models.probe.heads.ensemble import Ensemble
 from train.models.probe.heads.neighbours import Neighbours
+from train.models.reliability import Reliability
 from train.models.walks import WalkSmoother
 from train.runtime.parts import in_parallel, threads_within
 
@@ -47,6 +48,8 @@ class ProbeLocalizer:
     """Of photos that were located with the others of their walk."""
     walk_smoother: WalkSmoother
     familiarity: Familiarity
+    reliability: Reliability | None
+    """How far the heads are believed; None: to the full, as by models of earlier versions."""
     config: ProbeConfig
     frame: LocalFrame
     device: torch.device
@@ -74,7 +77,8 @@ class ProbeLocalizer:
             nothing = torch.empty(0, len(self.ensemble.cells), device=self.device)
             return Evidence(log_probs=nothing, similarity=nothing[:, 0])
         whole = Evidence.cat(filled)  # of the chunks only the last is filled up
-        return Evidence(log_probs=whole.log_probs[:count], similarity=whole.similarity[:count])
+        found = Evidence(log_probs=whole.log_probs[:count], similarity=whole.similarity[:count])
+        return found if self.reliability is None else self.reliability.doubted(found)
 
     def estimate(self, evidence: Evidence) -> Estimate:
         """Return the positions of N photos, each by itself."""

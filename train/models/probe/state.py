@@ -17,6 +17,7 @@ from train.models.network.checkpointer import made_by
 from train.models.probe.features.extractor import FEATURES_VERSION
 from train.models.probe.heads.ensemble import Ensemble
 from train.models.probe.model import ProbeLocalizer, make_extractor
+from train.models.reliability import Reliability
 from train.models.walks import WalkSmoother
 from train.runs.checkpoint import Checkpoint, load_into, write_checkpoint
 from train.runs.folder import RunFolder
@@ -40,6 +41,7 @@ def save_probe(localizer: ProbeLocalizer, data: TrainingData, run: RunFolder, fi
         "calibration": dataclasses.asdict(localizer.calibration),
         "walk_calibration": dataclasses.asdict(localizer.walk_calibration),
         "familiarity_power": None if power is None else dataclasses.asdict(power),
+        "reliability": None if localizer.reliability is None else dataclasses.asdict(localizer.reliability),
         "site": data.source.site_name,
         "fold": data.fold,
         "made_by": made_by(localizer.device),
@@ -72,6 +74,8 @@ def restore_probe(checkpoint: Checkpoint, *, device: torch.device) -> ProbeLocal
             held_out=others.get(_FAMILIAR, torch.empty(0, device=device)).flatten(),
             power=None if power is None else Power(**power),
         )
+        curve = checkpoint.state.get("reliability")  # earlier versions had none
+        reliability = None if curve is None else Reliability(**curve)
     except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as error:
         reason = safe_text(str(error).splitlines()[0] if str(error) else type(error).__name__, limit=120)
         raise InvalidCheckpointError(
@@ -85,6 +89,7 @@ def restore_probe(checkpoint: Checkpoint, *, device: torch.device) -> ProbeLocal
         walk_calibration=walk_calibration,
         walk_smoother=WalkSmoother.around(ensemble.cells),
         familiarity=familiarity,
+        reliability=reliability,
         config=config,
         frame=frame,
         device=device,

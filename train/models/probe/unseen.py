@@ -2,16 +2,18 @@
 
 import dataclasses
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from img2gps.walks import walk_rows
+from img2gps.walks import evidence_weights, walk_rows
 from train.config.schema import ProbeConfig
 from train.data.training_data import Photos
 from train.models.calibration import FEWEST_TO_CALIBRATE, Calibration
 from train.models.evidence import Evidence
 from train.models.grid import Cells
 from train.models.probe.model import points_of
+from train.models.reliability import Reliability
 from train.models.walks import WalkSmoother
 
 __all__ = ["Unseen", "calibrated"]
@@ -31,6 +33,13 @@ class Unseen:
     evidence: Evidence
     by: str
     label_error_m: float | None = None
+
+    def reliability(self) -> Reliability | None:
+        """Return how far heads are to be believed, by these photos; those of much the same view count as one."""
+        weights = np.ones(len(self.photos))
+        for rows in walk_rows(self.photos.walk, self.photos.captured_s):
+            weights[rows] = evidence_weights(self.photos.captured_s[rows])
+        return Reliability.fit(self.evidence, self.cells, self.xy, weights, label_error_m=self.label_error_m)
 
 
 def calibrated(unseen: Unseen | None, smoother: WalkSmoother, config: ProbeConfig) -> tuple[Calibration, Calibration]:

@@ -27,6 +27,7 @@ from train.models.probe import fit as probe
 from train.models.probe.features.extractor import CHUNK, FeatureExtractor, Features, backbones_of
 from train.models.probe.features.feature_cache import features_path
 from train.models.probe.model import ProbeLocalizer
+from train.models.reliability import Reliability
 from train.runs.checkpoint import read_checkpoint, write_checkpoint
 from train.runs.folder import RunFolder
 from train.training.session import resume_run, start_run
@@ -260,6 +261,28 @@ def test_a_checkpoint_from_before_walks_were_located_together_is_read(tmp_path: 
     localizer = load_localizer(run.root, device="cpu")
     assert isinstance(localizer, ProbeLocalizer)
     assert localizer.walk_calibration == localizer.calibration
+
+
+@pytest.mark.slow
+def test_a_model_remembers_how_far_it_is_to_be_believed(tmp_path: Path) -> None:
+    """A photo that looks like nothing is of any place; a model from before that was known believes its heads."""
+    run = start_run(colour_dataset(tmp_path / "ds", 60, val=30).root, _config(), runs=tmp_path, name="probe")
+    localizer = load_localizer(run.root, device="cpu")
+    assert isinstance(localizer, ProbeLocalizer)
+    assert localizer.reliability is not None
+    assert localizer.reliability.photos == 30
+    images = torch.zeros(1, 3, localizer.pixels.height, localizer.pixels.width, dtype=torch.uint8)
+    unlike = Reliability(middle=float(localizer.evidence(images).similarity) + 9.0, slope=1.0, photos=30)
+    doubting = dataclasses.replace(localizer, reliability=unlike).evidence(images).log_probs.exp()
+    assert float(doubting.max()) < 0.01 + 1 / doubting.shape[1]
+    checkpoint = read_checkpoint(run.best)
+    state = {name: value for name, value in checkpoint.state.items() if name not in ("reliability", "format")}
+    write_checkpoint(run.best, tensors=checkpoint.tensors, state=state)
+    earlier = load_localizer(run.root, device="cpu")
+    assert isinstance(earlier, ProbeLocalizer)
+    assert earlier.reliability is None
+    believing = dataclasses.replace(localizer, reliability=None).evidence(images).log_probs
+    assert torch.allclose(earlier.evidence(images).log_probs, believing)
 
 
 @pytest.mark.slow
