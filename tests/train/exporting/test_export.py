@@ -68,14 +68,21 @@ def out(folder: Path, probe_run: Path) -> Path:
     return folder / "out"
 
 
-@pytest.mark.parametrize("photos", [1, 3])
-def test_the_pure_function_is_the_model(probe_run: Path, photos: int) -> None:
+@pytest.mark.parametrize(("photos", "unlike"), [(1, 0.0), (3, 0.0), (3, 0.5)])
+def test_the_pure_function_is_the_model(probe_run: Path, photos: int, unlike: float) -> None:
     localizer = load_localizer(probe_run, device="cpu")
     assert isinstance(localizer, ProbeLocalizer)
+    assert localizer.reliability is not None
     head = localizer.ensemble.heads["neighbours"]
     assert isinstance(head, Neighbours)
     pixels = torch.from_numpy(generated_pixels(localizer.pixels.height, localizer.pixels.width, count=photos))
     evidence = localizer.evidence(pixels)
+    if unlike:  # so little like the training photos that the curve takes away half and more
+        middle = float(evidence.similarity.max()) + unlike
+        doubting = dataclasses.replace(localizer.reliability, middle=middle)
+        localizer = dataclasses.replace(localizer, reliability=doubting)
+        evidence = localizer.evidence(pixels)
+        assert float(evidence.log_probs.exp().max()) < 0.5
     with torch.inference_mode():
         log_probs, similarity, rows, cosine, weight = PureProbe(localizer).eval()(
             pixels, list(gallery_tensors(head).values())
