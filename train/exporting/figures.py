@@ -105,7 +105,9 @@ def _read(path: Path, localizer: ProbeLocalizer) -> Any:
 
 def _calibrated(localizer: ProbeLocalizer, evidence: Evidence, photos: Photos) -> ProbeLocalizer:
     xy = Poses.of(photos, localizer.device).xy
-    unseen = Unseen(photos=photos, xy=xy, cells=localizer.ensemble.cells, evidence=evidence, by="val")
+    unseen = Unseen(
+        photos=photos, xy=xy, cells=localizer.ensemble.cells, evidence=evidence, by="val", whole_walks=False
+    )
     alone, walks = calibrated(unseen, localizer.walk_smoother, localizer.config)
     return dataclasses.replace(localizer, calibration=alone, walk_calibration=walks)
 

@@ -31,6 +31,7 @@ from train.inference.load import load_localizer
 from train.inference.serving import serving_backend
 from train.models.probe.heads.neighbours import Neighbours
 from train.models.probe.model import ProbeLocalizer
+from train.models.reliability import Reliability
 from train.training.session import start_run
 
 
@@ -72,15 +73,13 @@ def out(folder: Path, probe_run: Path) -> Path:
 def test_the_pure_function_is_the_model(probe_run: Path, photos: int, unlike: float) -> None:
     localizer = load_localizer(probe_run, device="cpu")
     assert isinstance(localizer, ProbeLocalizer)
-    assert localizer.reliability is not None
     head = localizer.ensemble.heads["neighbours"]
     assert isinstance(head, Neighbours)
     pixels = torch.from_numpy(generated_pixels(localizer.pixels.height, localizer.pixels.width, count=photos))
     evidence = localizer.evidence(pixels)
     if unlike:  # so little like the training photos that the curve takes away half and more
         middle = float(evidence.similarity.max()) + unlike
-        doubting = dataclasses.replace(localizer.reliability, middle=middle)
-        localizer = dataclasses.replace(localizer, reliability=doubting)
+        localizer = dataclasses.replace(localizer, reliability=Reliability(middle=middle, slope=4.0, photos=20))
         evidence = localizer.evidence(pixels)
         assert float(evidence.log_probs.exp().max()) < 0.5
     with torch.inference_mode():

@@ -168,7 +168,9 @@ def _val_evidence(training: ProbeTraining, model: SiteModel, cells: Cells) -> Un
         rows = np.arange(len(val)) if parts is None or parts.scored is None else parts.scored
         val = val.take(rows[: _most_scored(cells)])
     features, poses = training.selected(val)
-    return Unseen(photos=val, xy=poses.xy, cells=cells, evidence=model.evidence(features), by="val")
+    apart = not np.isin(val.walk, training.data.train.walk).any()
+    evidence = model.evidence(features)
+    return Unseen(photos=val, xy=poses.xy, cells=cells, evidence=evidence, by="val", whole_walks=apart)
 
 
 def _held_out_evidence(
@@ -179,17 +181,24 @@ def _held_out_evidence(
     cells: Cells,
     advance: Advance,
 ) -> Unseen:
-    error_m = training.data.label_error_m
     middles = cells.middles  # the cells stand for the very positions that are held out here
     frozen, config = training.extractor.last, training.config
+    photos = training.data.train
     if parts.scored is None:
         evidence = held_out_evidence(own, poses, parts.part, middles, config, frozen=frozen, advance=advance)
-        photos, xy = training.data.train, poses.xy
-        return Unseen(photos=photos, xy=xy, cells=middles, evidence=evidence, by=parts.by, label_error_m=error_m)
-    evidence = sampled_evidence(own, poses, parts, middles, config, frozen=frozen, advance=advance)
-    photos = training.data.train.take(parts.scored)
-    xy = Poses.of(photos, training.device).xy
-    return Unseen(photos=photos, xy=xy, cells=middles, evidence=evidence, by=parts.by, label_error_m=error_m)
+    else:
+        evidence = sampled_evidence(own, poses, parts, middles, config, frozen=frozen, advance=advance)
+        photos = photos.take(parts.scored)
+        poses = Poses.of(photos, training.device)
+    return Unseen(
+        photos=photos,
+        xy=poses.xy,
+        cells=middles,
+        evidence=evidence,
+        by=parts.by,
+        whole_walks=parts.by == "walk",
+        label_error_m=training.data.label_error_m,
+    )
 
 
 def _parts(photos: Photos, config: ProbeConfig, cells: Cells) -> Parts | None:

@@ -24,7 +24,8 @@ class Unseen:
     """N photos that a model had not learned from, to calibrate it on: positions (N, 2) in metres and evidence.
 
     They are the validation photos, or training photos held out of models of their own; `by` says which. The labels of
-    the latter may err by less than those of phones (`TrainingData.label_error_m`).
+    the latter may err by less than those of phones (`TrainingData.label_error_m`). Of `whole_walks` the model knew no
+    photo: others of one walk look more alike than those of another.
     """
 
     photos: Photos
@@ -32,10 +33,16 @@ class Unseen:
     cells: Cells
     evidence: Evidence
     by: str
+    whole_walks: bool
     label_error_m: float | None = None
 
     def reliability(self) -> Reliability | None:
-        """Return how far heads are to be believed, by these photos; those of much the same view count as one."""
+        """Return how far heads are to be believed, by these photos; those of much the same view count as one.
+
+        None where they are not of whole walks: all of another day would seem to look like nothing.
+        """
+        if not self.whole_walks:
+            return None
         weights = np.ones(len(self.photos))
         for rows in walk_rows(self.photos.walk, self.photos.captured_s):
             weights[rows] = evidence_weights(self.photos.captured_s[rows])
