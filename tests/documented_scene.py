@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tarfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from collect.api import export_labels, ingest
 from img2gps.basemap import write_basemap
 from img2gps.dataset import Dataset
 from img2gps.masks import CLASSES, write_class_table, write_mask
+from tests.archives import unpack
 from tests.train.colours import without_curves
 from train.api import train
 
@@ -69,8 +69,7 @@ def stand_ins(root: Path) -> dict[str, str]:
 
 def _runs(root: Path) -> None:
     """Put a run of an earlier version there, told where its dataset is, and train one more under several names."""
-    with tarfile.open(EARLIER / "runs.tar.xz") as archive:
-        archive.extractall(root, filter="data")
+    unpack(EARLIER / "runs.tar.xz", root)
     shutil.rmtree(root / "runs" / "network")
     run = (root / "runs" / "probe").rename(root / "runs" / "folds-001")
     config = (run / "config.toml").read_text(encoding="utf-8")

@@ -151,7 +151,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("probe",),
         ("network",),
         ("restoring",),
-        ("localizer", "pretrained", "familiarity", "walks", "strangers"),
+        ("localizer", "pretrained", "familiarity", "reliability", "walks", "strangers"),
         ("weights",),
         ("backbones", "evidence", "calibration"),
         ("distribution", "conformal"),

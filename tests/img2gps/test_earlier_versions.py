@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from img2gps.cli import run
 from img2gps.dataset import Dataset
+from tests.archives import unpack
 from tests.train.colours import without_curves
 from train import load_model
 
@@ -25,8 +25,7 @@ def quad(tmp_path: Path) -> Path:
 @pytest.fixture
 def runs(tmp_path: Path, quad: Path) -> Path:
     """Return the folder of the runs; each is told where its dataset is now, as a person would."""
-    with tarfile.open(WRITTEN / "runs.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+    unpack(WRITTEN / "runs.tar.xz", tmp_path)
     for config in (tmp_path / "runs").glob("*/config.toml"):
         config.write_text(config.read_text().replace('"/home/student/quad"', json.dumps(str(quad))))
     return tmp_path / "runs"
