@@ -15,7 +15,16 @@ from img2gps.geo import FloatArray
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["WALK_GAP_S", "clock_seconds", "evidence_weights", "seconds_of", "walk_numbers", "walk_rows", "walks_of"]
+__all__ = [
+    "WALK_GAP_S",
+    "clock_seconds",
+    "evidence_weights",
+    "seconds_of",
+    "walk_numbers",
+    "walk_rows",
+    "walk_weights",
+    "walks_of",
+]
 
 WALK_GAP_S: Final = 600.0
 
@@ -95,3 +104,14 @@ def evidence_weights(seconds: FloatArray) -> FloatArray:
     for row, share in reversed(list(enumerate(kept, start=1))):
         after[row - 1] = share * (1 + after[row])
     return 1 / (1 + before + after)
+
+
+def walk_weights(walks: NDArray[Any], seconds: FloatArray) -> FloatArray:
+    """Return what each photo counts among those of its walk, (N,): `evidence_weights`, and 1 without a time.
+
+    `walks` (N,) names or numbers each photo's walk.
+    """
+    weights = np.ones(len(walks))
+    for rows in walk_rows(walks, seconds):
+        weights[rows] = evidence_weights(seconds[rows])
+    return weights

@@ -1,9 +1,10 @@
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from img2gps.walks import clock_seconds, seconds_of, walk_numbers, walk_rows
+from img2gps.walks import clock_seconds, seconds_of, walk_numbers, walk_rows, walk_weights
 
 
 def test_a_walk_ends_after_ten_minutes_with_another_device_and_where_time_ends() -> None:
@@ -52,3 +53,9 @@ def test_a_walk_has_one_clock() -> None:
     ages = pd.array([420.0, None, None, None], dtype="Float64")
     rows = pd.DataFrame({"captured_at": times, "fix_age_s": ages, "time_source": sources, "walk": ["a", "a", "a", "b"]})
     assert clock_seconds(rows).tolist() == [420.0, 430.0, 440.0, 30.0]
+
+
+def test_photos_count_among_those_of_their_walk_alone() -> None:
+    walks = np.array(["a", "b", "a", "b", "a", "c"])
+    seconds = np.array([5.0, 0.0, 5.0, 1000.0, np.nan, 7.0])
+    assert walk_weights(walks, seconds).tolist() == pytest.approx([0.5, 1.0, 0.5, 1.0, 1.0, 1.0])

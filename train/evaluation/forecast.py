@@ -14,7 +14,7 @@ from img2gps.geo import FloatArray
 from img2gps.site import Site
 from img2gps.sun import LIGHTS, light_of, sun_elevation_deg
 from img2gps.text import format_count
-from img2gps.walks import evidence_weights
+from img2gps.walks import walk_weights
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,21 +202,12 @@ def walk_errors(scores: "pd.DataFrame") -> WalkErrors:
         error_m=scores["error_m"].to_numpy(dtype=np.float64),
         places=TrainingNear(distance_m=distance, walks_near=near, light=light),
         walk=np.unique(names, return_inverse=True)[1].astype(np.int64),
-        weight=_weights(names, np.nan_to_num(scores["clock_s"].to_numpy(dtype=np.float64))),
+        weight=walk_weights(names, np.nan_to_num(scores["clock_s"].to_numpy(dtype=np.float64))),
     )
 
 
 def _positions(scores: "pd.DataFrame") -> FloatArray:
     return np.asarray(scores[["east_m", "north_m"]].to_numpy(dtype=np.float64))
-
-
-def _weights(names: "np.typing.NDArray[np.str_]", seconds: FloatArray) -> FloatArray:
-    weight = np.ones(len(names))
-    for name in np.unique(names):
-        rows = np.flatnonzero(names == name)
-        rows = rows[np.argsort(seconds[rows], kind="stable")]
-        weight[rows] = evidence_weights(seconds[rows])
-    return weight
 
 
 def _squares(site: Site, basemap: "Basemap | None") -> tuple[FloatArray, float]:

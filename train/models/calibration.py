@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from train.data.training_data import Photos
 from train.models.conformal import LEVELS, fit_inflation
 from train.models.distribution import region_radii
-from train.models.grid import Cells
+from train.models.grid import Cells, soft_labels
 
 __all__ = ["FEWEST_TO_CALIBRATE", "LABEL_SIGMA_M", "Calibration", "Parts", "drawn_places", "inner_parts", "some_units"]
 
@@ -86,7 +86,7 @@ def _likeliest(log_probs: Tensor, cells: Cells, xy: Tensor, sigma_m: float) -> f
 
     Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
-    blur = torch.softmax(-torch.cdist(xy, cells.centres).square() / (2 * sigma_m**2), dim=1)
+    blur = soft_labels(xy, cells, sigma_m)
     scores = [
         float((F.softmax(log_probs * temper, dim=1) * blur).sum(dim=1).clamp(min=1e-12).log().mean())
         for temper in _TEMPERS.tolist()

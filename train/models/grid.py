@@ -10,7 +10,7 @@ from torch import Tensor
 
 from img2gps.geo import FloatArray
 
-__all__ = ["MOST_CELLS", "Cells", "site_cells"]
+__all__ = ["MOST_CELLS", "Cells", "site_cells", "soft_labels"]
 
 MOST_CELLS: Final = 20_000
 """Bounds the memory of a model of a large site: its cells grow until there are no more than this."""
@@ -54,6 +54,13 @@ def site_cells(xy: FloatArray, *, size_m: float, reach_m: float) -> Cells:
         if len(centres) <= MOST_CELLS:
             return Cells(centres=torch.from_numpy(_with_offsets(centres, xy, size_m)).float(), size_m=size_m)
         size_m *= _GROWTH
+
+
+def soft_labels(xy: Tensor, cells: Cells, sigma_m: float) -> Tensor:
+    """Return a Gaussian around each position (N, 2) as probabilities of the cells, (N, C)."""
+    # the faster way to distances is metres off where a site is kilometres wide
+    distance = torch.cdist(xy, cells.centres, compute_mode="donot_use_mm_for_euclid_dist")
+    return torch.softmax(-distance.square() / (2 * sigma_m**2), dim=1)
 
 
 def _with_offsets(centres: FloatArray, xy: FloatArray, size_m: float) -> FloatArray:

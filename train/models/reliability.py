@@ -10,7 +10,7 @@ from torch import Tensor
 from img2gps.geo import FloatArray
 from train.models.calibration import FEWEST_TO_CALIBRATE, LABEL_SIGMA_M
 from train.models.evidence import Evidence
-from train.models.grid import Cells
+from train.models.grid import Cells, soft_labels
 
 __all__ = ["Reliability"]
 
@@ -55,8 +55,7 @@ class Reliability:
         spread = _NORMAL * float((similarity - median).abs().median())
         if not spread > 0:
             return None
-        sigma_m = label_error_m or LABEL_SIGMA_M
-        blur = torch.softmax(-torch.cdist(xy, cells.centres).square() / (2 * sigma_m**2), dim=1)
+        blur = soft_labels(xy, cells, label_error_m or LABEL_SIGMA_M)
         known = (evidence.log_probs.softmax(dim=1) * blur).sum(dim=1).cpu().double()
         middle, slope = _likeliest((similarity - median) / spread, known * len(cells), torch.from_numpy(weights))
         return cls(middle=median + spread * middle, slope=slope / spread, photos=len(similarity))

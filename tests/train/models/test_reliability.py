@@ -77,6 +77,17 @@ def test_a_burst_says_less_than_as_many_views() -> None:
     assert believed(fitted(similarity, right), -3.0) > believed(fitted(similarity, right, weight=0.1), -3.0) + 0.1
 
 
+def test_where_the_origin_is_does_not_matter() -> None:
+    similarity = np.random.default_rng(0).normal(0, 1, 200)
+    evidence, xy = photos(similarity, similarity > -1.5)
+    weights = np.ones(200)
+    far = Cells(centres=CELLS.centres + 100_000.0, size_m=4.0)
+    near, away = (
+        Reliability.fit(evidence, cells, places, weights) for cells, places in ((CELLS, xy), (far, xy + 100_000.0))
+    )
+    assert near == away
+
+
 def test_few_photos_or_none_that_are_compared_say_nothing() -> None:
     draws = np.random.default_rng(0)
     for similarity in (draws.normal(0, 1, 19), np.full(100, np.nan), np.full(100, 0.5)):

@@ -2,11 +2,10 @@
 
 import dataclasses
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from img2gps.walks import evidence_weights, walk_rows
+from img2gps.walks import walk_rows, walk_weights
 from train.config.schema import ProbeConfig
 from train.data.training_data import Photos
 from train.models.calibration import FEWEST_TO_CALIBRATE, Calibration
@@ -43,9 +42,7 @@ class Unseen:
         """
         if not self.whole_walks:
             return None
-        weights = np.ones(len(self.photos))
-        for rows in walk_rows(self.photos.walk, self.photos.captured_s):
-            weights[rows] = evidence_weights(self.photos.captured_s[rows])
+        weights = walk_weights(self.photos.walk, self.photos.captured_s)
         return Reliability.fit(self.evidence, self.cells, self.xy, weights, label_error_m=self.label_error_m)
 
 

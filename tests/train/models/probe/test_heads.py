@@ -13,14 +13,14 @@ from train.config.values import changed
 from train.models.calibration import Calibration
 from train.models.distribution import mean_point, median_point, mode_point, region_radii
 from train.models.evidence import Evidence
-from train.models.grid import MOST_CELLS, Cells, site_cells
+from train.models.grid import MOST_CELLS, Cells, site_cells, soft_labels
 from train.models.probe.covisibility import Poses
 from train.models.probe.features import whitening
 from train.models.probe.features.descriptors import Descriptors
 from train.models.probe.features.extractor import Features
 from train.models.probe.features.whitening import Whitening
 from train.models.probe.heads.ensemble import Ensemble, head_names
-from train.models.probe.heads.heat_map import HeatMap, soft_labels
+from train.models.probe.heads.heat_map import HeatMap
 from train.models.probe.heads.neighbours import Neighbours, chamfer
 from train.models.probe.heads.regression import Regression
 

@@ -9,13 +9,12 @@ from torch.nn import functional as F
 
 from img2gps.progress import Advance
 from train.config.schema import ProbeConfig
-from train.models.grid import Cells
+from train.models.grid import Cells, soft_labels
 from train.models.probe.covisibility import Poses, one_view
 from train.models.probe.features.extractor import CHUNK, BackboneExtractor
 from train.models.probe.features.stored_features import AnyFeatures, StoredFeatures
 from train.models.probe.finetune.augmented_views import AugmentedViews
 from train.models.probe.finetune.extractor import FinetunedExtractor
-from train.models.probe.heads.heat_map import soft_labels
 
 __all__ = ["finetuned_extractor", "steps_of", "with_finetuned"]
 

@@ -13,12 +13,12 @@ from img2gps.progress import Advance
 from img2gps.text import join_words, safe_text
 from train.config.schema import ProbeConfig
 from train.models.evidence import Evidence
-from train.models.grid import Cells
+from train.models.grid import Cells, soft_labels
 from train.models.probe.covisibility import Poses
 from train.models.probe.features.descriptors import DescriptorModel, Descriptors
 from train.models.probe.features.stored_features import AnyFeatures
 from train.models.probe.heads.codes import packed_descriptors
-from train.models.probe.heads.heat_map import HeatMap, soft_labels
+from train.models.probe.heads.heat_map import HeatMap
 from train.models.probe.heads.neighbours import Neighbours
 from train.models.probe.heads.regression import Regression
 

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from img2gps.progress import Advance
 from train.config.schema import ProbeConfig
 from train.models.evidence import Evidence
-from train.models.grid import Cells
+from train.models.grid import Cells, soft_labels
 from train.models.probe.features.descriptors import Descriptors
 
-__all__ = ["INPUT_SCALE", "HeatMap", "soft_labels"]
+__all__ = ["INPUT_SCALE", "HeatMap"]
 
 INPUT_SCALE: Final = 16.0  # of the unit-length inputs: the weights of a few dozen epochs can reach sharp answers
 _LEAST_STEPS: Final = 60
@@ -64,13 +64,6 @@ def _network(inputs: int, outputs: int, config: ProbeConfig) -> nn.Sequential:
         return nn.Sequential(nn.Dropout(config.dropout), nn.Linear(inputs, outputs))
     hidden = [nn.Dropout(config.dropout), nn.Linear(inputs, config.hidden), nn.ReLU()]
     return nn.Sequential(*hidden, nn.Dropout(config.dropout), nn.Linear(config.hidden, outputs))
-
-
-def soft_labels(xy: Tensor, cells: Cells, sigma_m: float) -> Tensor:
-    """Return a Gaussian around each position (N, 2) as probabilities of the cells, (N, C)."""
-    # the faster way to distances is metres off where a site is kilometres wide
-    distance = torch.cdist(xy, cells.centres, compute_mode="donot_use_mm_for_euclid_dist")
-    return torch.softmax(-distance.square() / (2 * sigma_m**2), dim=1)
 
 
 def _trained(inputs: Tensor, xy: Tensor, cells: Cells, config: ProbeConfig, *, seed: int) -> nn.Sequential:
