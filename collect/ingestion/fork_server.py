@@ -9,7 +9,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, Final
 
 from collect.ingestion.served import PARENT
-from img2gps.interrupts import children_deaf
+from img2gps.interrupts import children_deaf, held_back
 from img2gps.processes import without_main_file
 
 __all__ = ["ServedContext", "start_server"]
@@ -53,7 +53,9 @@ def _as_it_should_start() -> Iterator[None]:
     variables = dict(_VARIABLES)
     if threading.current_thread() is threading.main_thread():
         variables[PARENT] = str(os.getpid())
-    with _ONE_AT_A_TIME, _environment(variables), children_deaf():
+    # Another thread may still be given a signal. Between the request for a process and its data, an interrupt would let
+    # the server tell its traceback.
+    with held_back(), _ONE_AT_A_TIME, _environment(variables), children_deaf():
         forkserver.set_forkserver_preload(list(_PRELOADED))
         yield
 

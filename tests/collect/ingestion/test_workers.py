@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import reduction
 from pathlib import Path
 
 import psutil
@@ -22,6 +24,7 @@ from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings
 from collect.ingestion.workers import Failure, KeptWorkers, Settings, process_items
 from collect.reading.found_files import FoundFile
 from collect.verification import verify_dataset
+from img2gps.interrupts import interruptible
 
 
 def settings(folder: Path, *, timeout_s: float = 20.0, jobs: int = 2) -> Settings[str, str]:
@@ -167,6 +170,35 @@ def test_a_server_that_was_killed_is_started_again_as_it_was(tmp_path: Path) -> 
     os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)  # until it is dead, and no further
     assert list(process_items(iter([["PYTHONSAFEPATH"], ["MALLOC_TRIM_THRESHOLD_"]]), plain)) == expected
     assert dict(os.environ) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked off a server on Linux alone")
+def test_an_interrupt_while_a_worker_is_asked_for_makes_the_server_say_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked, sent = threading.Event(), threading.Event()
+
+    def deliver() -> None:
+        asked.wait()
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # a thread that has blocked no signal
+        sent.set()
+
+    original = reduction.sendfds
+
+    def send(*arguments: object) -> None:
+        asked.set()
+        sent.wait()
+        original(*arguments)
+
+    thread = threading.Thread(target=deliver)
+    thread.start()
+    monkeypatch.setattr(reduction, "sendfds", send)
+    with interruptible(), pytest.raises(KeyboardInterrupt):
+        dict(process_items(iter([["a"]]), settings(tmp_path)))
+    thread.join()
+    monkeypatch.undo()
+    assert dict(process_items(iter([["b"]]), settings(tmp_path))) == {"b": "bb"}  # the server has told all it would
+    assert capfd.readouterr().err == ""
 
 
 def test_every_file_travels_in_one_chunk_and_the_last_chunks_are_small() -> None:
