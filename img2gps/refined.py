@@ -64,6 +64,11 @@ class RefinedLabels:
     previous: str = ""
     path: Path | None = None
 
+    @property
+    def kept_round(self) -> int:
+        """The round that was believed, counted from 1; 0 where none was, and all labels stay as they are."""
+        return int(self.method.get("kept_round", 1))
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RefinementPlan:

@@ -184,10 +184,10 @@ def _refine(dataset: Path, run: Path, *, check: bool, dry_run: bool) -> dict[str
     say(found.sentence())
     if not (dry_run or check):  # a check says itself what to do
         words = shell_path(dataset)
-        say(
-            f"Next: `img2gps label {words} --refine {shell_path(run)} --check` tells whether models gain, "
-            f"`img2gps train {words} --labels refined` trains on them."
-        )
+        then = f"`img2gps train {words} --labels refined` trains on them"
+        if not found.to_dict()["kept_round"]:
+            then = f"`img2gps train {words}` trains on the labels as they are"
+        say(f"Next: `img2gps label {words} --refine {shell_path(run)} --check` tells whether models gain, {then}.")
     return found.to_dict()
 
 

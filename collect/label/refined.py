@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from img2gps.text import format_count, safe_path, safe_text
 
 __all__ = ["PlannedRefinement", "RefinedPlace", "RefinementSummary", "export_refined", "plan", "read_refined", "refine"]
 
-_DISAGREE_M: Final = 6.0  # photos of one view that stay so far apart are mostly of two views
 _COLUMNS = ("id", "source_name", "lon", "lat", "radius_m")
 
 
@@ -68,16 +67,16 @@ class RefinementSummary:
         rows = labels.rows
         moved_m = geodesic_m(rows["from_lon"], rows["from_lat"], rows["lon"], rows["lat"])
         radii = [round(float(rows[name].median()), 2) for name in ("radius_50_m", "radius_90_m")]
-        kept_round = int(labels.method["kept_round"])
-        kept = labels.method["rounds"][kept_round - 1]
+        rounds = labels.method["rounds"]
+        kept = rounds[max(labels.kept_round - 1, 0)]
         return cls(
             file="" if labels.path is None else f"refined/{labels.path.name}",
             photos=len(rows),
             moved_median_m=round(float(np.median(moved_m)), 2),
             radius_50_median_m=radii[0],
             radius_90_median_m=radii[1],
-            log_likelihood=tuple(float(one["log_likelihood"]) for one in labels.method["rounds"]),
-            kept_round=kept_round,
+            log_likelihood=tuple(float(one["log_likelihood"]) for one in rounds),
+            kept_round=labels.kept_round,
             matches=int(kept.get("matches", 0)),
             labels_apart_m=kept.get("labels_apart_m"),
             refined_apart_m=kept.get("refined_apart_m"),
@@ -90,21 +89,33 @@ class RefinementSummary:
 
     def sentence(self) -> str:
         """Return the summary in words."""
+        photos = format_count(self.photos, "position")
+        return (
+            (self._moved(photos) if self.kept_round else self._left(photos))
+            + f" Half lie within {self.radius_50_median_m:.1f} m of the truth, if the model of errors holds. "
+            f"Kept in {safe_text(self.file)}; corrections stand above it."
+            + ("" if self.check is None else f" {_check_sentence(self.check)}")
+        )
+
+    def _moved(self, photos: str) -> str:
         rounds = format_count(len(self.log_likelihood), "round")
         apart = ""
         if self.labels_apart_m is not None and self.refined_apart_m is not None:
             apart = (
-                f"Photos of two walks that show one view ({format_count(self.matches, 'pair')}) lay "
-                f"{self.labels_apart_m:.1f} m apart in the median, and now lie {self.refined_apart_m:.1f} m apart. "
+                f" Photos of two walks that show one view ({format_count(self.matches, 'pair')}) lay "
+                f"{self.labels_apart_m:.1f} m apart in the median, and now lie {self.refined_apart_m:.1f} m apart."
             )
-            if self.refined_apart_m > _DISAGREE_M:
-                apart += "So most of these pairs are false, and they moved little. "
         return (
-            f"{format_count(self.photos, 'position')} refined in {rounds}, of which {self.kept_round} was kept. "
-            f"They moved {self.moved_median_m:.1f} m in the median. {apart}Half lie within "
-            f"{self.radius_50_median_m:.1f} m of the truth, if the model of errors holds. "
-            f"Kept in {safe_text(self.file)}; corrections stand above it."
-            + ("" if self.check is None else f" {_check_sentence(self.check)}")
+            f"{photos} refined in {rounds}, of which {self.kept_round} was kept. "
+            f"They moved {self.moved_median_m:.1f} m in the median.{apart}"
+        )
+
+    def _left(self, photos: str) -> str:
+        return (
+            f"{photos} looked at, and left as they are: refining does not pay here. Photos of two walks that "
+            f"seemed to show one view ({format_count(self.matches, 'pair')}) lie {self.labels_apart_m or 0:.1f} m "
+            f"apart in the median. Drawn together, they would still lie {self.refined_apart_m or 0:.1f} m apart: "
+            "most of these pairs are false."
         )
 
 

@@ -29,9 +29,17 @@ def colour_photo(east_m: float, north_m: float, *, size: tuple[int, int] = (48, 
     return Image.fromarray(np.clip(colour + noise, 0, 255).astype(np.uint8))
 
 
-def colour_dataset(root: Path, count: int = 24, *, val: int = 6, folds: int = 0, split: bool = True) -> Dataset:
-    """Write a dataset of `count` photos at random places: `val` validate, two test, the others train."""
-    places = np.random.default_rng(count).uniform(-90, 90, (count, 2))
+def colour_dataset(
+    root: Path, count: int = 24, *, val: int = 6, folds: int = 0, split: bool = True, stops: int = 0
+) -> Dataset:
+    """Write a dataset of `count` photos at random places: `val` validate, two test, the others train.
+
+    With `stops` its three walks pass so many places in turn, so that each view is on several.
+    """
+    rng = np.random.default_rng(count)
+    places = rng.uniform(-90, 90, (count, 2))
+    if stops:
+        places = places[np.arange(count) // 3 % stops] + rng.normal(0, 1.0, (count, 2))
     rows: list[Photo] = []
     for number, (east_m, north_m) in enumerate(places.tolist()):
         fields: dict[str, Any] = {"walk": f"walk-{number % 3}", "group": f"group-{number}"}

@@ -189,7 +189,8 @@ class ProbeConfig(TrainConfig):
         default=12.0,
         ge=0.1,
         le=1e6,
-        description="Standard deviation of the kernel around each neighbour's position; two thirds for refined labels.",
+        description="Standard deviation of the kernel around each neighbour's position; two thirds of it where labels "
+        "were refined.",
     )
     floor: float = Field(
         default=1e-4, ge=1e-12, le=1.0, description="Share of the neighbours' density that lies anywhere."
@@ -198,7 +199,7 @@ class ProbeConfig(TrainConfig):
         default=10.0,
         ge=0.1,
         le=1e6,
-        description="Standard deviation of the soft labels over the cells; two thirds for refined labels.",
+        description="Standard deviation of the soft labels over the cells; two thirds of it where labels were refined.",
     )
     exact_photos: int = Field(
         default=4096,

@@ -16,10 +16,12 @@ from img2gps.text import safe_path, safe_text
 from train.config.schema import CONFIGS, AnyConfig, NetworkConfig, ProbeConfig, TrainConfig
 
 __all__ = [
+    "KERNELS",
     "changed",
     "config_of",
     "config_values",
     "field_names",
+    "for_refined",
     "network_of",
     "parse_assignments",
     "probe_of",
@@ -27,8 +29,10 @@ __all__ = [
     "refuse_unread",
 ]
 
+KERNELS: Final = ("bandwidth_m", "label_sigma_m")
+"""The widths of kernels in a `ProbeConfig`: they hold the error of labels, and how far off a view is seen."""
+
 _ADAPTER: Final[TypeAdapter[NetworkConfig | ProbeConfig]] = TypeAdapter(AnyConfig)
-_KERNELS: Final = ("bandwidth_m", "label_sigma_m")  # they hold the error of labels and how far off a view is seen
 _OF_REFINED: Final = 2 / 3  # of their width, for labels that are refined
 _CLOSE: Final = 0.8  # likeness of names from which on a slip of the finger is likelier than another word
 
@@ -84,7 +88,6 @@ def changed(
 ) -> NetworkConfig | ProbeConfig:
     """Return `base` with `values` in place; those that only another method reads are checked, and dropped.
 
-    Where `values` choose refined labels and not the width of kernels, these get two thirds of their width.
     Raises UsageError naming the field, what it may be, and `where` it was given: one place, or one per field.
     """
     chosen = values.get("method", base.method)
@@ -96,9 +99,12 @@ def changed(
             _validated({"method": name} | {key: unread[key] for key in unread if key in kind.model_fields}, where)
     kept = {name: value for name, value in base.model_dump().items() if name in CONFIGS[method].model_fields}
     new = {name: value for name, value in values.items() if name not in unread}
-    if new.get("labels") == "refined" and base.labels != "refined":
-        kept |= {name: round(_OF_REFINED * kept[name], 1) for name in _KERNELS if name in kept}
     return _validated(kept | {"method": method} | new, where)
+
+
+def for_refined(config: ProbeConfig) -> ProbeConfig:
+    """Return the config with the narrower kernels that serve where labels were refined: two thirds as wide."""
+    return config.model_copy(update={name: round(_OF_REFINED * getattr(config, name), 1) for name in KERNELS})
 
 
 def _validated(values: Mapping[str, object], where: str | Mapping[str, str]) -> NetworkConfig | ProbeConfig:

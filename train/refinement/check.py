@@ -9,7 +9,7 @@ from scipy.stats import t
 
 from img2gps.geo import FloatArray
 from train.config.schema import ProbeConfig
-from train.config.values import changed
+from train.config.values import for_refined
 from train.data.training_data import DatasetPhotos, Photos
 from train.refinement.evidence import HeldOutModels, walk_parts
 from train.refinement.refine import place_photos
@@ -33,8 +33,7 @@ def check_refining(
     part = walk_parts(source, photos)
     labels_m = np.stack([photos.east_m, photos.north_m], axis=1)
     plain = HeldOutModels.of(config, source, photos, pick_device(device))
-    # as `train --labels refined` chooses them
-    fine = dataclasses.replace(plain, config=_of_refined(plain.config))
+    fine = dataclasses.replace(plain, config=for_refined(plain.config))  # as `train --labels refined` does
     errors_m = {"as_they_are": np.zeros(len(photos)), "refined": np.zeros(len(photos))}
     numbers = np.unique(part)
     for turn, number in enumerate(numbers, start=1):
@@ -46,12 +45,6 @@ def check_refining(
         for name, models, trained_on_m in (("as_they_are", plain, labels_m), ("refined", fine, refined_m)):
             errors_m[name][asked] = np.hypot(*(models.located(asked, trained_on_m) - labels_m[asked]).T)
     return compared(errors_m["as_they_are"], errors_m["refined"], photos.walk)
-
-
-def _of_refined(config: ProbeConfig) -> ProbeConfig:
-    found = changed(config, {"labels": "refined"})
-    assert isinstance(found, ProbeConfig)
-    return found
 
 
 def compared(as_they_are_m: FloatArray, refined_m: FloatArray, walks: NDArray[np.str_]) -> dict[str, Any]:

@@ -88,7 +88,9 @@ def refined_rows(refinement: Refinement, source: DatasetPhotos, photos: Photos) 
     import pandas as pd
 
     estimates = refinement.estimates
-    lon, lat = source.frame.to_lonlat(estimates.xy[:, 0], estimates.xy[:, 1])
+    lon, lat = photos.lon, photos.lat
+    if refinement.kept:
+        lon, lat = source.frame.to_lonlat(estimates.xy[:, 0], estimates.xy[:, 1])
     return pd.DataFrame(
         {
             "id": [str(one) for one in photos.ids],

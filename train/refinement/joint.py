@@ -23,7 +23,7 @@ from img2gps.estimation.drift import Drift
 from img2gps.geo import FloatArray
 from img2gps.walks import evidence_weights
 from train.refinement.matches import Matches
-from train.refinement.posterior import AS_TOLD_M, RADIUS_50, ErrorModel, LabelledWalk, Positions
+from train.refinement.posterior import AS_TOLD_M, RADIUS_50, RADIUS_90, ErrorModel, LabelledWalk, Positions
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_matrix
@@ -36,7 +36,6 @@ _FALSE_FROM_M: Final = 9.0  # the length c of a match beyond which it is likely 
 _ROUNDS: Final = 8  # of weighing matches anew
 _ALIKE: Final = 5.0  # so much less matches tell than they would if their errors knew nothing of each other
 _LEAST_STEP_M: Final = 0.3  # what two labels of one moment may differ by
-_RADIUS_90: Final = 2.1460  # of a round Gaussian, in standard deviations per axis
 _AT_ONCE: Final = 256
 
 
@@ -60,7 +59,7 @@ def joint_positions(
     xy, weight = placed(length_m)
     unsure = _factored(springs + _match_springs(matches, weight / _ALIKE, count))
     spread_m = np.sqrt(_diagonal_of_inverse(unsure, count))
-    found = dataclasses.replace(start, xy=xy, radius_50_m=RADIUS_50 * spread_m, radius_90_m=_RADIUS_90 * spread_m)
+    found = dataclasses.replace(start, xy=xy, radius_50_m=RADIUS_50 * spread_m, radius_90_m=RADIUS_90 * spread_m)
     return found, length_m
 
 

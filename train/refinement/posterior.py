@@ -16,6 +16,7 @@ from train.refinement.places import PlaceEvidence
 __all__ = [
     "AS_TOLD_M",
     "RADIUS_50",
+    "RADIUS_90",
     "ErrorModel",
     "LabelledWalk",
     "Positions",
@@ -29,6 +30,9 @@ AS_TOLD_M: Final = 2.0
 
 RADIUS_50: Final = 1.1774
 """The radius that holds half of a round Gaussian, in standard deviations per axis."""
+
+RADIUS_90: Final = 2.1460
+"""The radius that holds nine tenths of one."""
 
 _GROSS: Final = 0.01  # share of labels that have nothing to do with their place
 _UNSURE: Final = 0.65  # the exponent of a model where it errs: wider than what it says
@@ -78,10 +82,13 @@ class ErrorModel:
     unsure: float = 0.3
     anywhere: float = 0.03
 
+    def spread_m(self, device: str, usual_m: float) -> float:
+        """Return the spread per axis of the drift of a device, of which `usual_m` is expected."""
+        return self.of_device.get(device, self.spread) * usual_m
+
     def drift(self, walk: LabelledWalk) -> Drift:
         """Return the drift of a walk's phone."""
-        factor = self.of_device.get(walk.device, self.spread)
-        return Drift(spread_m=factor * walk.usual_m, lasting_s=self.lasting_s)
+        return Drift(spread_m=self.spread_m(walk.device, walk.usual_m), lasting_s=self.lasting_s)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, rounded."""

@@ -11,11 +11,15 @@ from img2gps.geo import FloatArray
 from img2gps.progress import stderr
 from img2gps.text import format_count
 from train.config.schema import ProbeConfig, TrainConfig
+from train.config.values import for_refined
 from train.data.training_data import DatasetPhotos, Photos
 from train.refinement.joint import joint_positions
 from train.refinement.matches import Matches
 from train.refinement.places import PlaceEvidence
 from train.refinement.posterior import (
+    AS_TOLD_M,
+    RADIUS_50,
+    RADIUS_90,
     ErrorModel,
     LabelledWalk,
     Positions,
@@ -30,6 +34,7 @@ _USUAL_M: Final = 6.5  # spread of a phone's error per axis between buildings, w
 _PER_ACCURACY: Final = 1.51  # a reported accuracy is the radius of 68 %: so many standard deviations per axis
 _MOST_ROUNDS: Final = 3
 _PAYS: Final = 2.0  # by how much the log-likelihood must rise for another round to be believed
+_FALSE_FROM_M: Final = 6.0  # photos of one view that stay so far apart, in the median, are mostly of two views
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +98,8 @@ class Refinement:
 
     `labels_m` (N, 2) are the estimates in metres, but where a person told a position.
 
-    `kept` is the number of the round that the estimates are of, counted from 1.
+    `kept` is the number of the round that the estimates are of, counted from 1. With 0 no round was believed: all
+    labels stay as they are, and so are the estimates.
     """
 
     ids: NDArray[np.str_]
@@ -130,7 +136,9 @@ def refine_photos(
         raise UsageError(f"A {config.method} says no distribution over the site: refine by a run of quick or default.")
     facts = WalkFacts.of(source, photos)
     labels_m = np.stack([photos.east_m, photos.north_m], axis=1)
-    models = HeldOutModels.of(config, source, photos, pick_device(device))
+    models = HeldOutModels.of(
+        for_refined(config) if config.labels == "refined" else config, source, photos, pick_device(device)
+    )
     rounds: list[tuple[Round, Positions]] = []
     while len(rounds) < most_rounds:
         start_m = rounds[-1][1].xy if rounds else labels_m
@@ -147,12 +155,21 @@ def refine_photos(
         if len(rounds) > 1 and now.log_likelihood < rounds[-2][0].log_likelihood + _PAYS:
             break
     best = max(range(len(rounds)), key=lambda number: rounds[number][0].log_likelihood)
+    found, estimates = rounds[best]
+    pays = found.refined_apart_m is None or found.refined_apart_m <= _FALSE_FROM_M
+    if not pays:
+        stderr().print(
+            f"Photos that models take for one view stay {found.refined_apart_m:.0f} m apart: most are of two views, "
+            "which tell nothing of the labels. So the labels stay as they are.",
+            markup=False,
+        )
+        estimates = dataclasses.replace(_unmoved(photos, facts, found.errors), gross=estimates.gross)
     return Refinement(
         ids=photos.ids,
-        labels_m=_as_told(rounds[best][1].xy, labels_m, facts),
-        estimates=rounds[best][1],
+        labels_m=_as_told(estimates.xy, labels_m, facts),
+        estimates=estimates,
         rounds=tuple(one for one, _ in rounds),
-        kept=best + 1,
+        kept=best + 1 if pays else 0,
     )
 
 
@@ -226,6 +243,20 @@ def _walks(photos: Photos, facts: WalkFacts, places: PlaceEvidence) -> list[Labe
         )
         for rows in _walk_rows(photos.walk, photos.captured_s)
     ]
+
+
+def _unmoved(photos: Photos, facts: WalkFacts, errors: ErrorModel) -> Positions:
+    """Return the labels as they are, with what a phone errs by as their radius, or a person who told them."""
+    spread_m = np.empty(len(photos))
+    for rows in _walk_rows(photos.walk, photos.captured_s):
+        spread_m[rows] = errors.spread_m(str(facts.device[rows[0]]), _usual_m(facts.accuracy_m[rows]))
+    spread_m[facts.told] = AS_TOLD_M
+    return Positions(
+        xy=np.stack([photos.east_m, photos.north_m], axis=1),
+        radius_50_m=RADIUS_50 * spread_m,
+        radius_90_m=RADIUS_90 * spread_m,
+        gross=np.zeros(len(photos)),
+    )
 
 
 def _walk_rows(walks: NDArray[np.str_], seconds: FloatArray) -> list[NDArray[np.int64]]:

@@ -27,7 +27,8 @@ def labelled(config: TrainConfig, data: TrainingData, folder: RunFolder, *, lead
 
     Refined ones are those of the dataset's newest refinement if it used no photo that the model is scored on. Otherwise
     the training photos are refined by themselves. What was used is kept in refined.json, and taken from there when a
-    run goes on. Raises UsageError where nothing can be held out.
+    run goes on. Where refining does not pay the labels stay as they are. Raises UsageError where nothing can be held
+    out.
     """
     if config.labels == "refined":
         data = _as_before(data, folder) or _refined(config, data, folder, lead=lead)
@@ -78,21 +79,18 @@ def _of_dataset(data: TrainingData) -> tuple[TrainingData, dict[str, object]] | 
         return None
     if set(layer.used) & _held_back(data):
         return None
-    rows = data.source.dataset.frame(labels="refined").set_index("id").loc[[str(one) for one in data.train.ids]]
     file = "" if layer.path is None else layer.path.name
+    about: dict[str, object] = {"from": "dataset", "file": file, "used": sorted(layer.used), "method": layer.method}
+    if not layer.kept_round:
+        warn(f"refined/{safe_text(file)} left all labels as they are, as refining does not pay: trains on these.")
+        return data, about | {"label_error_m": None}
     stderr().print(f"Trains on the refined positions of refined/{safe_text(file)}.", markup=False)
     if (layer.method.get("check") or {}).get("pays") is False:
-        warn("Their check found that models trained on them locate walks left out worse: --labels gps is better here.")
-    error_m = _error_m(layer.rows["radius_50_m"].to_numpy(dtype=np.float64))
-    about: dict[str, object] = {
-        "from": "dataset",
-        "file": file,
-        "label_error_m": error_m,
-        "used": sorted(layer.used),
-        "method": layer.method,
-    }
+        warn("Their check found that models trained on them locate walks left out worse: take --labels gps here.")
+    rows = data.source.dataset.frame(labels="refined").set_index("id").loc[[str(one) for one in data.train.ids]]
     lon, lat = (rows[name].to_numpy(dtype=np.float64) for name in ("lon", "lat"))
-    return _placed(data, lon, lat, error_m), about
+    error_m = _error_m(layer.rows["radius_50_m"].to_numpy(dtype=np.float64))
+    return _placed(data, lon, lat, error_m), about | {"label_error_m": error_m}
 
 
 def _of_these(config: TrainConfig, data: TrainingData) -> tuple[TrainingData, dict[str, object]]:
@@ -102,15 +100,13 @@ def _of_these(config: TrainConfig, data: TrainingData) -> tuple[TrainingData, di
     by = config if isinstance(config, ProbeConfig) else preset("quick")
     stderr().print("Refines the positions of the training photos, without those held back.", markup=False)
     refinement = refine_photos(by, data.source, data.train, device=config.device)
+    used = sorted(str(one) for one in data.train.ids)
+    about: dict[str, object] = {"from": "training photos", "file": "", "used": used, "method": refinement.method()}
+    if not refinement.kept:
+        return data, about | {"label_error_m": None}
     lon, lat = data.source.frame.to_lonlat(refinement.labels_m[:, 0], refinement.labels_m[:, 1])
     error_m = _error_m(refinement.estimates.radius_50_m)
-    return _placed(data, lon, lat, error_m), {
-        "from": "training photos",
-        "file": "",
-        "label_error_m": error_m,
-        "used": sorted(str(one) for one in data.train.ids),
-        "method": refinement.method(),
-    }
+    return _placed(data, lon, lat, error_m), about | {"label_error_m": error_m}
 
 
 def _error_m(radius_50_m: FloatArray) -> float:

@@ -13,7 +13,7 @@ from img2gps.errors import NotFoundError, UsageError
 from train.config.options import resolve, study_base
 from train.config.presets import PRESETS, preset
 from train.config.schema import CONFIGS, NetworkConfig, ProbeConfig, TrainConfig
-from train.config.values import changed, config_of, config_values, field_names, parse_assignments
+from train.config.values import changed, config_of, config_values, field_names, for_refined, parse_assignments
 
 
 def _values(field: FieldInfo) -> st.SearchStrategy[Any]:
@@ -261,16 +261,9 @@ def test_field_names_are_what_the_command_line_can_set() -> None:
     assert {"lr", "batch_size", "model", "augment_crop"} <= set(field_names())
 
 
-def test_refined_labels_bring_narrower_kernels_unless_these_are_chosen() -> None:
-    quick = preset("quick")
-    refined = changed(quick, {"labels": "refined"})
-    assert isinstance(refined, ProbeConfig)
-    assert (refined.bandwidth_m, refined.label_sigma_m) == (8.0, 6.7)
-    chosen = changed(quick, {"labels": "refined", "bandwidth_m": 11.0})
+def test_kernels_are_narrower_where_labels_were_refined_and_the_config_stays_as_it_was_chosen() -> None:
+    chosen = changed(preset("quick"), {"labels": "refined", "bandwidth_m": 11.0})
     assert isinstance(chosen, ProbeConfig)
-    assert (chosen.bandwidth_m, chosen.label_sigma_m) == (11.0, 6.7)
-    assert changed(refined, {"labels": "refined", "seed": 3}).model_dump() == refined.model_dump() | {"seed": 3}
-    assert changed(preset("finetune"), {"labels": "refined"}).labels == "refined"
-    config, _, _ = resolve(preset_name="default", options={"labels": "refined"}, assignments=(), config_path=None)
-    assert isinstance(config, ProbeConfig)
-    assert config.bandwidth_m == 8.0
+    assert (chosen.bandwidth_m, chosen.label_sigma_m) == (11.0, 10.0)
+    narrower = for_refined(chosen)
+    assert narrower.model_dump() == chosen.model_dump() | {"bandwidth_m": 7.3, "label_sigma_m": 6.7}

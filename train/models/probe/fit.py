@@ -14,7 +14,7 @@ from img2gps.geo import FloatArray, geodesic_m
 from img2gps.metrics import metrics_of
 from img2gps.progress import Advance, bar, stderr
 from train.config.schema import ProbeConfig
-from train.config.values import config_of
+from train.config.values import config_of, for_refined
 from train.data.pixel_cache import PixelRows, cached_pixels, check_pixels
 from train.data.training_data import Photos, TrainingData
 from train.models.calibration import FEWEST_TO_CALIBRATE, Parts, inner_parts, some_units
@@ -87,14 +87,15 @@ def fit_probe(
     head_names(config.heads)
     extractor = make_extractor(config, device)
     features = DatasetFeatures.of(data.source, config, extractor, device)
-    training = ProbeTraining(config=config, data=data, features=features, extractor=extractor, device=device)
+    own = config if data.label_error_m is None else for_refined(config)
+    training = ProbeTraining(config=own, data=data, features=features, extractor=extractor, device=device)
     localizer, val_features = fitted(training)
     localizer = _with_power(localizer, data)
     figures = _figures(localizer, data, val_features) | {"seconds": round(time.perf_counter() - started, 3)}
     if world().leads:  # every process of a distributed run fits the same model
         run.cut_metrics(0)
         run.append_metrics(figures)
-        save_probe(localizer, data, run, figures)
+        save_probe(localizer, config, data, run, figures)
     return localizer
 
 

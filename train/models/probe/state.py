@@ -9,7 +9,8 @@ import torch
 from img2gps.errors import InvalidCheckpointError, UsageError
 from img2gps.geo import LocalFrame
 from img2gps.text import safe_path, safe_text
-from train.config.values import config_values, probe_of
+from train.config.schema import ProbeConfig
+from train.config.values import KERNELS, config_values, probe_of
 from train.data.training_data import TrainingData
 from train.models.calibration import Calibration
 from train.models.familiarity import Familiarity, Power
@@ -29,12 +30,18 @@ _FAMILIAR: Final = "familiarity"
 _FIRST_WITH_TOKENS: Final = 6  # of `FEATURES_VERSION`
 
 
-def save_probe(localizer: ProbeLocalizer, data: TrainingData, run: RunFolder, figures: Mapping[str, Any]) -> None:
-    """Write the checkpoints ``best`` and ``last`` of a run, which are one model."""
+def save_probe(
+    localizer: ProbeLocalizer, config: ProbeConfig, data: TrainingData, run: RunFolder, figures: Mapping[str, Any]
+) -> None:
+    """Write the checkpoints ``best`` and ``last`` of a run with `config`, which are one model.
+
+    Where its labels were refined, the model has other kernels than the config of the run.
+    """
     power = localizer.familiarity.power
     state = {
         "method": "probe",
-        "config": config_values(localizer.config),
+        "config": config_values(config),
+        "kernels": {name: getattr(localizer.config, name) for name in KERNELS},
         "features_version": FEATURES_VERSION,
         "frame": dataclasses.asdict(localizer.frame),
         "cell_m": localizer.ensemble.cells.size_m,
@@ -62,6 +69,8 @@ def restore_probe(checkpoint: Checkpoint, *, device: torch.device) -> ProbeLocal
     others = {name: t.to(device) for name, t in checkpoint.tensors.items() if not name.startswith(_BACKBONE)}
     try:
         config = probe_of(checkpoint.state["config"], where=where)
+        kernels = checkpoint.state.get("kernels", {})  # earlier versions had none
+        config = probe_of(config.model_dump() | {name: kernels[name] for name in KERNELS if kernels}, where=where)
         frame = LocalFrame(**checkpoint.state["frame"])
         calibration = Calibration(**checkpoint.state["calibration"])
         # earlier versions had none
