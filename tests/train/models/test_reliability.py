@@ -95,6 +95,13 @@ def test_few_photos_or_none_that_are_compared_say_nothing() -> None:
         assert Reliability.fit(evidence, CELLS, xy, np.ones(len(similarity))) is None
 
 
+@pytest.mark.parametrize(("similarity", "left"), [(0.0, 1.0), (3.0, 1.0), (-1.0986, 0.5), (-4.595, 0.02)])
+def test_what_is_known_with_one_half_is_believed_to_the_full(similarity: float, left: float) -> None:
+    """The curve is one half at 0, a quarter at -ln 3 and a hundredth at -ln 99."""
+    curve = Reliability(middle=0.0, slope=1.0, photos=400)
+    assert believed(curve, similarity) == pytest.approx(left, abs=0.02)
+
+
 @given(
     similarity=st.lists(st.floats(-50, 50), min_size=1, max_size=20),
     middle=st.floats(-10, 10),
