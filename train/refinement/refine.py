@@ -152,11 +152,11 @@ def refine_photos(
             f"labels moved {now.moved_median_m:.1f} m in the median.",
             markup=False,
         )
-        if len(rounds) > 1 and now.log_likelihood < rounds[-2][0].log_likelihood + _PAYS:
+        if _mostly_false(now) or (len(rounds) > 1 and now.log_likelihood < rounds[-2][0].log_likelihood + _PAYS):
             break
     best = max(range(len(rounds)), key=lambda number: rounds[number][0].log_likelihood)
     found, estimates = rounds[best]
-    pays = found.refined_apart_m is None or found.refined_apart_m <= _FALSE_FROM_M
+    pays = not _mostly_false(found)
     if not pays:
         stderr().print(
             f"Photos that models take for one view stay {found.refined_apart_m:.0f} m apart: most are of two views, "
@@ -194,6 +194,11 @@ def place_photos(
     places, matches = models.evidence(labels_m, title)
     found, estimates = _round(photos, facts, places, matches, errors=None)
     return dataclasses.replace(estimates, xy=_as_told(estimates.xy, labels_m, facts)), found.matches
+
+
+def _mostly_false(found: Round) -> bool:
+    """Return whether most matches are of photos that show two places: another round would find the same."""
+    return found.refined_apart_m is not None and found.refined_apart_m > _FALSE_FROM_M
 
 
 def _as_told(refined_m: FloatArray, labels_m: FloatArray, facts: WalkFacts) -> FloatArray:
