@@ -1,7 +1,7 @@
 """Labels that get better by themselves: refined, models trained on them, refined again, while that pays."""
 
 import dataclasses
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ from train.refinement.posterior import (
     log_likelihood,
     positions,
 )
+
+if TYPE_CHECKING:
+    from train.refinement.evidence import HeldOutModels
 
 __all__ = ["Refinement", "Round", "WalkFacts", "place_photos", "refine_photos"]
 
@@ -139,21 +142,7 @@ def refine_photos(
     models = HeldOutModels.of(
         for_refined(config) if config.labels == "refined" else config, source, photos, pick_device(device)
     )
-    rounds: list[tuple[Round, Positions]] = []
-    while len(rounds) < most_rounds:
-        start_m = rounds[-1][1].xy if rounds else labels_m
-        title = f"Round {len(rounds) + 1}: models without each walk"
-        places, matches = models.evidence(_as_told(start_m, labels_m, facts), title)
-        rounds.append(_round(photos, facts, places, matches, errors=rounds[0][0].errors if rounds else None))
-        now = rounds[-1][0]
-        stderr().print(
-            f"Round {len(rounds)}: log-likelihood of labels of walks left out {now.log_likelihood:.1f}, "
-            f"{format_count(now.matches, 'match', 'matches')} of views between walks, "
-            f"labels moved {now.moved_median_m:.1f} m in the median.",
-            markup=False,
-        )
-        if _mostly_false(now) or (len(rounds) > 1 and now.log_likelihood < rounds[-2][0].log_likelihood + _PAYS):
-            break
+    rounds = _rounds(models, photos, facts, labels_m, most_rounds)
     best = max(range(len(rounds)), key=lambda number: rounds[number][0].log_likelihood)
     found, estimates = rounds[best]
     pays = not _mostly_false(found)
@@ -171,6 +160,28 @@ def refine_photos(
         rounds=tuple(one for one, _ in rounds),
         kept=best + 1 if pays else 0,
     )
+
+
+def _rounds(
+    models: "HeldOutModels", photos: Photos, facts: WalkFacts, labels_m: FloatArray, most: int
+) -> list[tuple[Round, Positions]]:
+    """Return all rounds that are tried, and the positions that each finds."""
+    rounds: list[tuple[Round, Positions]] = []
+    while len(rounds) < most:
+        start_m = rounds[-1][1].xy if rounds else labels_m
+        title = f"Round {len(rounds) + 1}: models without each walk"
+        places, matches = models.evidence(_as_told(start_m, labels_m, facts), title)
+        rounds.append(_round(photos, facts, places, matches, errors=rounds[0][0].errors if rounds else None))
+        now = rounds[-1][0]
+        stderr().print(
+            f"Round {len(rounds)}: log-likelihood of labels of walks left out {now.log_likelihood:.1f}, "
+            f"{format_count(now.matches, 'match', 'matches')} of views between walks, "
+            f"labels moved {now.moved_median_m:.1f} m in the median.",
+            markup=False,
+        )
+        if _mostly_false(now) or (len(rounds) > 1 and now.log_likelihood < rounds[-2][0].log_likelihood + _PAYS):
+            break
+    return rounds
 
 
 def place_photos(
