@@ -176,7 +176,7 @@ def _rounds(
         stderr().print(
             f"Round {len(rounds)}: log-likelihood of labels of walks left out {now.log_likelihood:.1f}, "
             f"{format_count(now.matches, 'match', 'matches')} of views between walks, "
-            f"labels moved {now.moved_median_m:.1f} m in the median.",
+            f"labels {'would move' if _mostly_false(now) else 'moved'} {now.moved_median_m:.1f} m in the median.",
             markup=False,
         )
         if _mostly_false(now) or (len(rounds) > 1 and now.log_likelihood < rounds[-2][0].log_likelihood + _PAYS):
