@@ -12,6 +12,8 @@ from multiprocessing import spawn
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Final
 
+from img2gps.interrupts import held_back
+
 __all__ = ["SpawnedContext", "named_without_main_file", "without_main_file"]
 
 _ONE_AT_A_TIME: Final = threading.Lock()
@@ -57,7 +59,7 @@ def _where(ours: Callable[[str], bool]) -> Iterator[None]:
 class _SpawnedProcess(SpawnProcess):
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802  the name by which multiprocessing starts a process
-        with without_main_file():
+        with held_back(), without_main_file():  # one that is started and told nothing ends in a traceback
             return SpawnProcess._Popen(process_obj)
 
 

@@ -14,11 +14,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from damages import answer_of
 from ingest_runs import run_ingest
 from interruptions import assert_sound, content, write_input
@@ -272,3 +273,34 @@ def _ask(port: int, method: str, path: str, body: object = None) -> tuple[int, A
 
 
 TRIALS: dict[str, Trial] = {"ingest": ingest_trial, "train": train_trial, "label": label_trial}
+
+
+@contextlib.contextmanager
+def another_thread_signalled(
+    monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: bool = False
+) -> Iterator[None]:
+    """Give SIGTERM to a thread that has blocked no signal, right before the main thread calls ``owner.name``, or after.
+
+    That is the moment at which a process that is being started knows nothing yet.
+    """
+    asked, sent = threading.Event(), threading.Event()
+
+    def deliver() -> None:
+        asked.wait()
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        sent.set()
+
+    original = getattr(owner, name)
+
+    def called(*arguments: Any) -> Any:
+        found = original(*arguments) if after else None
+        asked.set()
+        sent.wait()
+        return found if after else original(*arguments)
+
+    thread = threading.Thread(target=deliver)
+    thread.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, called)
+        yield
+    thread.join()

@@ -180,12 +180,16 @@ def _refine(dataset: Path, run: Path, *, check: bool, dry_run: bool) -> dict[str
     """Refine the labels, say what became of them or would, and return that as plain values."""
     from collect.api import refine_labels
 
-    found = refine_labels(dataset, run, dry_run=True) if dry_run else refine_labels(dataset, run, check=check)
+    if dry_run:
+        planned = refine_labels(dataset, run, dry_run=True)
+        say(planned.sentence())
+        return planned.to_dict()
+    found = refine_labels(dataset, run, check=check)
     say(found.sentence())
-    if not (dry_run or check):  # a check says itself what to do
+    if not check:  # a check says itself what to do
         words = shell_path(dataset)
         then = f"`img2gps train {words} --labels refined` trains on them"
-        if not found.to_dict()["kept_round"]:
+        if not found.kept_round:
             then = f"`img2gps train {words}` trains on the labels as they are"
         say(f"Next: `img2gps label {words} --refine {shell_path(run)} --check` tells whether models gain, {then}.")
     return found.to_dict()

@@ -60,12 +60,11 @@ def write_all(campus: Campus, tasks: Sequence[Task], jobs: int) -> Iterator[int]
             yield _write_chunk(campus, chunk)
         return
     spawn = SpawnedContext()
-    with children_deaf([number for number in STOPPING if number != signal.SIGTERM]):
-        pool = ProcessPoolExecutor(min(jobs, len(chunks)), mp_context=spawn, initializer=_start_worker)
-        # not `map`, which cancels what is left: the pool then stumbles over it where its processes are ended
-        written = [pool.submit(_write_chunk, campus, chunk) for chunk in chunks]
-    with pool:
+    with ProcessPoolExecutor(min(jobs, len(chunks)), mp_context=spawn, initializer=_start_worker) as pool:
         try:
+            with children_deaf([number for number in STOPPING if number != signal.SIGTERM]):
+                # not `map`, which cancels what is left: the pool then stumbles over it where its processes are ended
+                written = [pool.submit(_write_chunk, campus, chunk) for chunk in chunks]
             yield from (future.result() for future in written)
         except BaseException:  # nobody waits for the rest
             for child in multiprocessing.active_children():

@@ -2,10 +2,17 @@
 
 import subprocess
 import sys
+from math import sqrt
+from multiprocessing import resource_tracker, util
 from pathlib import Path
 
+import psutil
 import pytest
 from photos import write_site, write_walk
+from signals import another_thread_signalled
+
+from img2gps.interrupts import interruptible
+from img2gps.processes import SpawnedContext
 
 SPAWNED = """
 from concurrent.futures import ProcessPoolExecutor
@@ -35,3 +42,17 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path, text: str, expected:
         call = [sys.executable, "-" if from_stdin else str(script)]
         done = subprocess.run(call, cwd=tmp_path, stdin=typed, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.splitlines() == ["began", expected]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other signals")
+def test_a_process_that_is_started_is_told_what_to_do_whatever_interrupts(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    resource_tracker.ensure_running()  # it stays
+    others = set(psutil.Process().children())
+    process = SpawnedContext().Process(target=sqrt, args=(4.0,))
+    started = another_thread_signalled(monkeypatch, util, "spawnv_passfds", after=True)
+    with started, interruptible(), pytest.raises(KeyboardInterrupt):
+        process.start()
+    psutil.wait_procs(set(psutil.Process().children()) - others, timeout=20)
+    assert capfd.readouterr().err == ""

@@ -37,7 +37,7 @@ _USUAL_M: Final = 6.5  # spread of a phone's error per axis between buildings, w
 _PER_ACCURACY: Final = 1.51  # a reported accuracy is the radius of 68 %: so many standard deviations per axis
 _MOST_ROUNDS: Final = 3
 _PAYS: Final = 2.0  # by how much the log-likelihood must rise for another round to be believed
-_FALSE_FROM_M: Final = 6.0  # photos of one view that stay so far apart, in the median, are mostly of two views
+_MOST_APART_M: Final = 6.0  # photos of one view that stay so far apart, in the median, are mostly of two views
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +209,7 @@ def place_photos(
 
 def _mostly_false(found: Round) -> bool:
     """Return whether most matches are of photos that show two places: another round would find the same."""
-    return found.refined_apart_m is not None and found.refined_apart_m > _FALSE_FROM_M
+    return found.refined_apart_m is not None and found.refined_apart_m > _MOST_APART_M
 
 
 def _as_told(refined_m: FloatArray, labels_m: FloatArray, facts: WalkFacts) -> FloatArray:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +16,7 @@ import pytest
 from ingest_runs import rows, run_ingest
 from pebble.pool.process import PoolManager
 from photos import write_site, write_walk
+from signals import another_thread_signalled
 from worker_faults import environment, misbehave, modules, process_ids
 
 from collect.ingestion.chunks import chunks_of
@@ -176,27 +176,8 @@ def test_a_server_that_was_killed_is_started_again_as_it_was(tmp_path: Path) -> 
 def test_an_interrupt_while_a_worker_is_asked_for_makes_the_server_say_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    asked, sent = threading.Event(), threading.Event()
-
-    def deliver() -> None:
-        asked.wait()
-        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # a thread that has blocked no signal
-        sent.set()
-
-    original = reduction.sendfds
-
-    def send(*arguments: object) -> None:
-        asked.set()
-        sent.wait()
-        original(*arguments)
-
-    thread = threading.Thread(target=deliver)
-    thread.start()
-    monkeypatch.setattr(reduction, "sendfds", send)
-    with interruptible(), pytest.raises(KeyboardInterrupt):
+    with another_thread_signalled(monkeypatch, reduction, "sendfds"), interruptible(), pytest.raises(KeyboardInterrupt):
         dict(process_items(iter([["a"]]), settings(tmp_path)))
-    thread.join()
-    monkeypatch.undo()
     assert dict(process_items(iter([["b"]]), settings(tmp_path))) == {"b": "bb"}  # the server has told all it would
     assert capfd.readouterr().err == ""
 
