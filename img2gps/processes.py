@@ -59,8 +59,13 @@ def _where(ours: Callable[[str], bool]) -> Iterator[None]:
 class _SpawnedProcess(SpawnProcess):
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802  the name by which multiprocessing starts a process
-        with held_back(), without_main_file():  # one that is started and told nothing ends in a traceback
+        with without_main_file():
             return SpawnProcess._Popen(process_obj)
+
+    def start(self) -> None:
+        """Start the process whole: one that was told nothing would end in a traceback, one unknown is never ended."""
+        with held_back():
+            super().start()
 
 
 class SpawnedContext(SpawnContext):

@@ -20,7 +20,7 @@ from collect.simulation.phones.spoil import spoil_bytes, spoil_exif
 from collect.simulation.phones.walks import Shot, Walk
 from collect.simulation.rendering.render import View, render
 from collect.simulation.rendering.scene import Scene, set_scene
-from img2gps.interrupts import STOPPING, children_deaf
+from img2gps.interrupts import STOPPING, children_deaf, held_back
 from img2gps.masks import write_mask
 from img2gps.processes import SpawnedContext
 
@@ -62,7 +62,7 @@ def write_all(campus: Campus, tasks: Sequence[Task], jobs: int) -> Iterator[int]
     spawn = SpawnedContext()
     with ProcessPoolExecutor(min(jobs, len(chunks)), mp_context=spawn, initializer=_start_worker) as pool:
         try:
-            with children_deaf([number for number in STOPPING if number != signal.SIGTERM]):
+            with held_back(), children_deaf([number for number in STOPPING if number != signal.SIGTERM]):
                 # not `map`, which cancels what is left: the pool then stumbles over it where its processes are ended
                 written = [pool.submit(_write_chunk, campus, chunk) for chunk in chunks]
             yield from (future.result() for future in written)
