@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from img2gps.estimation.placed import OWN_SHARE, OWN_SHARES, PlacedErrors
+from img2gps.estimation.reported import expected_spread_m
 from img2gps.estimation.truth import ErrorWidths, drift_spread, error_widths, likeliest_factor
 from img2gps.geo import FloatArray
 
@@ -32,8 +33,6 @@ ASSUMPTIONS: Final = {
 PLACED: Final = ("placed_east_m", "placed_north_m", "placed_spread_m")
 """Columns of scores: the refined position in metres of the site's frame, and its spread per axis (NaN: unknown)."""
 
-_USUAL_M: Final = 6.5  # spread of a phone's error per axis between buildings, where it reports none
-_PER_ACCURACY: Final = 1.51  # a reported accuracy is the radius of 68 %
 _TOLD_M: Final = 1.5  # per axis, of a position that a person moved or confirmed
 _FEWEST: Final = 20
 _FEWEST_WALKS: Final = 5
@@ -156,7 +155,8 @@ def _figures(scores: "pd.DataFrame", kind: str) -> TruthFigures:
     """Return the figures of answers ``kind`` against labels, less the labels' own error."""
     apart_m = scores["error_m" if kind == "pred" else "walk_error_m"].to_numpy(dtype=np.float64)
     told = scores["label_state"].isin(("move", "confirm")).to_numpy()
-    expected_m = _expected_m(scores)
+    accuracy_m = scores["accuracy_m"].to_numpy(dtype=np.float64)
+    expected_m = expected_spread_m(accuracy_m, scores["walk"].to_numpy(dtype=str))
     walks = _walks(scores)
     labels_off = scores[["east_m", "north_m"]].to_numpy(dtype=np.float64) - _answers(scores, kind)
     seconds = np.nan_to_num(scores["clock_s"].to_numpy(dtype=np.float64))
@@ -224,10 +224,3 @@ def _walks(scores: "pd.DataFrame") -> list[NDArray[np.int64]]:
     names = scores["walk"].to_numpy(dtype=str)
     found = [np.flatnonzero(names == name) for name in np.unique(names)]
     return [rows[np.argsort(seconds[rows], kind="stable")].astype(np.int64) for rows in found]
-
-
-def _expected_m(scores: "pd.DataFrame") -> FloatArray:
-    """Return the expected spread of each label per axis: what its walk's phone reports, within reason, or the usual."""
-    reported = scores.groupby("walk")["accuracy_m"].transform("median").to_numpy(dtype=np.float64)
-    spread = np.where(np.isfinite(reported) & (reported > 0), reported / _PER_ACCURACY, _USUAL_M)
-    return np.asarray(np.clip(spread, _USUAL_M / 2, _USUAL_M * 4), dtype=np.float64)

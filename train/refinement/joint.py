@@ -34,7 +34,7 @@ _USUAL_M: Final = 4.0  # per axis, how far apart two photos of one view are take
 _LEAST_M: Final = 2.5  # the same where all matches agree: they are nearer, but their errors are alike
 _FALSE_FROM_M: Final = 9.0  # the length c of a match beyond which it is likely false
 _ROUNDS: Final = 8  # of weighing matches anew
-_ALIKE: Final = 5.0  # so much less matches tell than they would if their errors knew nothing of each other
+_ALIKE: Final = 3.0  # so much less matches tell than they would if their errors knew nothing of each other
 _LEAST_STEP_M: Final = 0.3  # what two labels of one moment may differ by
 _AT_ONCE: Final = 256
 

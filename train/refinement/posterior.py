@@ -1,6 +1,7 @@
 """Where the photos of walks were taken: by their labels, the drift of phones and models that had not seen the walk."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -36,9 +37,11 @@ RADIUS_90: Final = 2.1460
 
 _GROSS: Final = 0.01  # share of labels that have nothing to do with their place
 _UNSURE: Final = 0.65  # the exponent of a model where it errs: wider than what it says
-_SPREADS: Final = (0.3, 0.42, 0.54, 0.66, 0.78, 0.9, 1.0, 1.12, 1.27, 1.45, 1.75)  # of what is expected beforehand
+_SPREADS: Final = (0.3, 0.42, 0.54, 0.66, 0.78, 0.9, 1.0, 1.12, 1.27, 1.45, 1.75, 2.2, 2.7, 3.3, 4.0)  # of the expected
+_FAR_MORE: Final = 1.3  # times what is expected: then the grid of drifts must reach farther
+_MOST_WIDENED: Final = 3
 _TRIED: Final[Mapping[str, tuple[float, ...]]] = {
-    "temper": (1.0, 1.4, 2.0, 2.8, 4.0, 5.6),
+    "temper": (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0),
     "unsure": (0.02, 0.1, 0.2, 0.35, 0.5, 0.7),
     "anywhere": (0.003, 0.01, 0.03, 0.06, 0.1),
     "lasting_s": (30.0, 50.0, 80.0, 120.0, 180.0, 300.0),
@@ -90,6 +93,11 @@ class ErrorModel:
         """Return the drift of a walk's phone."""
         return Drift(spread_m=self.spread_m(walk.device, walk.usual_m), lasting_s=self.lasting_s)
 
+    def reach(self, walk: LabelledWalk) -> float:
+        """Return by what to widen the grid of a walk's drifts: what its phone errs by, if far more than expected."""
+        factor = self.of_device.get(walk.device, self.spread)
+        return factor if factor > _FAR_MORE else 1.0
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, rounded."""
         return {name: round(getattr(self, name), 4) for name in ("spread", *_TRIED)}
@@ -126,8 +134,8 @@ class _Shown:
     counts: FloatArray
 
     @classmethod
-    def of(cls, walk: LabelledWalk) -> "_Shown":
-        offsets = drift_offsets(walk.usual_m)
+    def of(cls, walk: LabelledWalk, model: ErrorModel) -> "_Shown":
+        offsets = drift_offsets(model.reach(walk) * walk.usual_m)
         grid_m = np.stack(np.meshgrid(offsets, offsets, indexing="ij"), axis=-1)
         around = walk.evidence.around(walk.labels_m[:, None, None] - grid_m)
         return cls(walk, offsets, *around, {}, evidence_weights(walk.seconds))
@@ -182,12 +190,12 @@ class _Shown:
 
 def log_likelihood(walks: Sequence[LabelledWalk], model: ErrorModel) -> float:
     """Return the log-density of the labels of walks, given what models say that had not seen them."""
-    return sum(_Shown.of(walk).log_likelihood(model) for walk in walks)
+    return sum(_Shown.of(walk, model).log_likelihood(model) for walk in walks)
 
 
 def positions(walk: LabelledWalk, model: ErrorModel) -> Positions:
     """Return where the photos of a walk were taken."""
-    shown = _Shown.of(walk)
+    shown = _Shown.of(walk, model)
     likelihood = shown.likelihood(model)
     along = drift_along_walk(likelihood, walk.seconds, model.drift(walk), shown.offsets_m)
     grid_m = np.stack(np.meshgrid(shown.offsets_m, shown.offsets_m, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -207,17 +215,28 @@ def positions(walk: LabelledWalk, model: ErrorModel) -> Positions:
 def fitted_error_model(walks: Sequence[LabelledWalk]) -> ErrorModel:
     """Return the error model under which the labels of all walks are most likely: one value after the other.
 
-    The spread of the drift has a prior, log-normal around what is expected.
+    The spread of the drift has a prior around what is expected. Where phones err by far more, the grid of drifts is
+    laid wider, and all is fitted again.
     """
     total = sum(len(walk.rows) for walk in walks)
-    shown = [_Shown.of(walk) for walk in walks[:: max(1, round(total / _MOST_FITTED))]]
-    model = ErrorModel()
+    fitted = walks[:: max(1, round(total / _MOST_FITTED))]
+    model, shown = ErrorModel(), []
+    for _ in range(1 + _MOST_WIDENED):
+        laid = model.spread
+        shown = [_Shown.of(walk, model) for walk in fitted]
+        model = _swept(shown, model)
+        if model.spread <= _FAR_MORE * max(laid, 1.0):
+            break
+    return dataclasses.replace(model, of_device=_of_devices(shown, model))
+
+
+def _swept(shown: Sequence[_Shown], model: ErrorModel) -> ErrorModel:
     for _ in range(_SWEEPS):
         for name, values in _TRIED.items():
             tried = [_changed(model, **{name: value}) for value in values if _fits(model, name, value)]
             model = _best(shown, tried)
         model = _best(shown, [_changed(model, spread=value) for value in _SPREADS], _expected)
-    return dataclasses.replace(model, of_device=_of_devices(shown, model))
+    return model
 
 
 def _changed(model: ErrorModel, **values: float) -> ErrorModel:
@@ -236,7 +255,8 @@ def _best(
 
 
 def _expected(model: ErrorModel, *, around: float = 1.0, known: float = _KNOWN) -> float:
-    return -0.5 * float(np.log(model.spread / around) / known) ** 2
+    # Student's t of three degrees of freedom: near what is expected like a Gaussian, but photos can overrule it
+    return -2.0 * math.log1p(float(np.log(model.spread / around) / known) ** 2 / 3.0)
 
 
 def _of_devices(shown: Sequence[_Shown], model: ErrorModel) -> dict[str, float]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from img2gps.errors import UsageError
+from img2gps.estimation.reported import expected_spread_m
 from img2gps.geo import FloatArray
 from img2gps.progress import stderr
 from img2gps.text import format_count
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Refinement", "Round", "WalkFacts", "place_photos", "refine_photos"]
 
-_USUAL_M: Final = 6.5  # spread of a phone's error per axis between buildings, where it reports none
-_PER_ACCURACY: Final = 1.51  # a reported accuracy is the radius of 68 %: so many standard deviations per axis
 _MOST_ROUNDS: Final = 3
 _PAYS: Final = 2.0  # by how much the log-likelihood must rise for another round to be believed
 _MOST_APART_M: Final = 6.0  # photos of one view that stay so far apart, in the median, are mostly of two views
@@ -44,14 +43,14 @@ _MOST_APART_M: Final = 6.0  # photos of one view that stay so far apart, in the 
 class WalkFacts:
     """What a dataset knows of N photos beside their labels: arrays (N,), positions (N, 2) in metres.
 
-    `ingest_m` are the positions of ingest, `told` whether a person moved or confirmed them, `accuracy_m` what
-    the phone reported (NaN: nothing).
+    `ingest_m` are the positions of ingest, `told` whether a person moved or confirmed them. `expected_m` (N,) is how
+    far they are expected to be off per axis, by what phones reported.
     """
 
     ingest_m: FloatArray
     told: NDArray[np.bool_]
     device: NDArray[np.str_]
-    accuracy_m: FloatArray
+    expected_m: FloatArray
 
     @classmethod
     def of(cls, source: DatasetPhotos, photos: Photos) -> "WalkFacts":
@@ -62,7 +61,9 @@ class WalkFacts:
             ingest_m=np.stack(ingest, axis=1),
             told=rows["label_state"].isin(("move", "confirm")).to_numpy(),
             device=np.asarray(rows["device"].fillna("").astype(str).tolist(), dtype=np.str_),
-            accuracy_m=rows["gps_accuracy_m"].to_numpy(dtype=np.float64, na_value=np.nan),
+            expected_m=expected_spread_m(
+                rows["gps_accuracy_m"].to_numpy(dtype=np.float64, na_value=np.nan), photos.walk
+            ),
         )
 
 
@@ -254,7 +255,7 @@ def _walks(photos: Photos, facts: WalkFacts, places: PlaceEvidence) -> list[Labe
             labels_m=facts.ingest_m[rows],
             evidence=places.take(rows),
             device=str(facts.device[rows[0]]),
-            usual_m=_usual_m(facts.accuracy_m[rows]),
+            usual_m=float(facts.expected_m[rows[0]]),
             errors_m=errors_m[rows],
         )
         for rows in _walk_rows(photos.walk, photos.captured_s)
@@ -265,7 +266,7 @@ def _unmoved(photos: Photos, facts: WalkFacts, errors: ErrorModel) -> Positions:
     """Return the labels as they are, with what a phone errs by as their radius, or a person who told them."""
     spread_m = np.empty(len(photos))
     for rows in _walk_rows(photos.walk, photos.captured_s):
-        spread_m[rows] = errors.spread_m(str(facts.device[rows[0]]), _usual_m(facts.accuracy_m[rows]))
+        spread_m[rows] = errors.spread_m(str(facts.device[rows[0]]), float(facts.expected_m[rows[0]]))
     spread_m[facts.told] = AS_TOLD_M
     return Positions(
         xy=np.stack([photos.east_m, photos.north_m], axis=1),
@@ -281,11 +282,3 @@ def _walk_rows(walks: NDArray[np.str_], seconds: FloatArray) -> list[NDArray[np.
     starts = np.flatnonzero(walks[order][1:] != walks[order][:-1]) + 1
     alone = [np.array([row]) for row in np.flatnonzero(~np.isfinite(seconds))]
     return [rows.astype(np.int64) for rows in (*np.split(order, starts), *alone) if len(rows)]
-
-
-def _usual_m(accuracy_m: FloatArray) -> float:
-    """Return the spread per axis that a walk's phone reports, within reason; the usual one where it does not."""
-    known = accuracy_m[np.isfinite(accuracy_m) & (accuracy_m > 0)]
-    if not len(known):
-        return _USUAL_M
-    return float(np.clip(np.median(known) / _PER_ACCURACY, _USUAL_M / 2, _USUAL_M * 4))

@@ -27,7 +27,7 @@ def test_answers_that_add_nothing_err_as_far_as_places_are_known() -> None:
     assert found.within(10, ONCE) == pytest.approx(np.mean(error_m <= 10), abs=0.02)
 
 
-def test_of_answers_that_err_by_themselves_in_part_half_is_added() -> None:
+def test_of_answers_that_err_by_themselves_in_part_a_share_is_added() -> None:
     rng = np.random.default_rng(2)
     shared, own_place, own_answer = (rng.normal(0, spread, (COUNT, 2)) for spread in (2.4, 1.4, 3.0))
     refined, answers = shared + own_place, shared + own_answer  # around truths at zero

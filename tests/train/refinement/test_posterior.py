@@ -60,6 +60,18 @@ def test_labels_come_nearer_to_the_truth_and_radii_hold_it() -> None:
     assert 0.75 < np.mean(inside) <= 1.0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("spread_m", [6.5, 18.0])
+def test_what_phones_err_by_is_found_also_where_it_is_far_more_than_expected(spread_m: float) -> None:
+    rng = np.random.default_rng(9)
+    walks = [walk_of(rng, spread_m=spread_m) for _ in range(10)]
+    model = fitted_error_model([walk for walk, _ in walks])
+    assert model.spread * 6.5 == pytest.approx(spread_m, rel=0.3)
+    before = np.mean([rms(walk.labels_m - truth) for walk, truth in walks])
+    after = np.mean([rms(positions(walk, model).xy - truth) for walk, truth in walks])
+    assert after < (0.8 if spread_m == 6.5 else 0.5) * before
+
+
 def test_a_place_that_a_person_told_pulls_its_neighbours() -> None:
     walk, truth = walk_of(np.random.default_rng(6))
     errors = np.full_like(walk.errors_m, np.nan)
