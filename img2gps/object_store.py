@@ -150,6 +150,8 @@ def retried(action: Callable[[], Result]) -> Result:
         except ImportError as error:
             raise OSError(errno.ENOSYS, words_of(error)) from None
         except Exception as error:  # noqa: BLE001  every library of a store has errors of its own
+            if _status_of(error) in _REFUSED:
+                raise PermissionError(errno.EACCES, words_of(error)) from None
             if attempt + 1 == _ATTEMPTS:
                 raise OSError(errno.EIO, words_of(error)) from None
             time.sleep(_PAUSE_S * 4**attempt)

@@ -18,6 +18,7 @@ from img2gps import object_store
 
 SECRET = "swordfish"
 
+_REFUSALS = {"503": ("SlowDown", "Slow Down"), "403": ("ExpiredToken", "The provided token has expired.")}
 _OF_CONNECTION = ("connection", "transfer-encoding", "content-length", "date", "server")
 
 
@@ -33,7 +34,7 @@ def fill(url: str, folder: Path, **options: Any) -> None:
 
 
 Fault = Callable[[str, str], str | None]
-"""What befalls a request, by its method and path: "503", "half" an object, or nothing."""
+"""What befalls a request, by its method and path: "503", "403", "half" an object, or nothing."""
 
 
 @contextlib.contextmanager
@@ -87,8 +88,10 @@ def _spoiling(port: int, fault: Fault) -> Iterator[int]:
         def pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             spoilt = fault(self.command, self.path)
-            if spoilt == "503":
-                self.answer(503, {}, b"<Error><Code>SlowDown</Code><Message>Slow Down</Message></Error>")
+            if spoilt in _REFUSALS:
+                code, words = _REFUSALS[spoilt]
+                said = "" if self.command == "HEAD" else f"<Error><Code>{code}</Code><Message>{words}</Message></Error>"
+                self.answer(int(spoilt), {}, said.encode())
                 return
             connection = http.client.HTTPConnection("127.0.0.1", port)
             connection.request(self.command, self.path, body, dict(self.headers))

@@ -20,6 +20,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from img2gps.errors import Img2GPSError
 from img2gps.interrupts import held_back
 from img2gps.processes import SpawnedContext
 
@@ -228,7 +229,7 @@ def _finished(
     try:
         results = workers.results(scheduled)
     except Exception as error:  # noqa: BLE001  whatever it is, it may concern one item of the chunk only
-        _reraise_disk_error(error)
+        _reraise_what_concerns_all(error)
         for item in scheduled.items:
             yield item, _once_more(workers, item, settings)
     else:
@@ -247,13 +248,13 @@ def _once_more(workers: _Workers[Item, Result], item: Item, settings: Settings[I
     except BrokenProcessPool:
         return settings.on_failure(item, "crashed", "the decoder ended at once")
     except Exception as error:  # noqa: BLE001  a fault of the reader itself: it is told, and costs one file
-        _reraise_disk_error(error)
+        _reraise_what_concerns_all(error)
         return settings.on_failure(item, "crashed", f"{type(error).__name__}: {error}")
 
 
-def _reraise_disk_error(error: Exception) -> None:
-    """Raise what concerns every item: a disk that is full or gone. The two excepted are OSErrors by descent only."""
-    if isinstance(error, OSError) and not isinstance(error, TimeoutError | ProcessExpired):
+def _reraise_what_concerns_all(error: Exception) -> None:
+    """Raise a disk that is full or gone, and a store that refuses all. Two are OSErrors by descent only."""
+    if isinstance(error, Img2GPSError | OSError) and not isinstance(error, TimeoutError | ProcessExpired):
         raise error
 
 

@@ -23,6 +23,7 @@ _WEB: Final = ("http", "https")
 _VERSION: Final = (("ETag",), ("etag",), ("md5Hash",), ("Content-MD5",), ("Digest",), ("CRC", "date_time"))
 _MOMENT: Final = (("mtime",), ("LastModified",), ("updated",), ("Last-Modified",), ("created",), ("modified",))
 _HEADS_AT_ONCE: Final = 16
+_LAST_READ: Final = dict[str, "StoredObject"]()  # of each store, the last object that this process read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,8 @@ def list_objects(address: Address) -> Iterator[Listed]:
 def read_object(source: StoredObject, *, start: int = 0, end: int | None = None) -> bytes:
     """Return the bytes of an object, from `start` to before `end`, however often the connection breaks.
 
-    Raises OSError with words that hide no credentials where it cannot be read whole.
+    Raises OSError with words that hide no credentials where it cannot be read whole. Raises UsageError where the store
+    refuses what it gave before, too: credentials that expired would cost every object that is left.
     """
     end = source.size if end is None else end
 
@@ -103,7 +105,38 @@ def read_object(source: StoredObject, *, start: int = 0, end: int | None = None)
             raise OSError(f"{len(data):,} of {end - start:,} bytes came")
         return data
 
-    return retried(read)
+    try:
+        data = retried(read)
+    except PermissionError:
+        if not _refuses_all(source.store):
+            raise
+        with told(Address(source.store)):
+            raise
+    if data:
+        _LAST_READ[source.store] = source
+    return data
+
+
+def _refuses_all(store: str) -> bool:
+    """Return whether a store refuses even what it gave before: the last object of this process, else its root."""
+
+    def ask() -> None:
+        files, root = opened(store)
+        known = _LAST_READ.get(store)
+        if known is not None:
+            _bytes_of(known, 0, 1)
+        elif protocol_of(files) in _WEB:  # as it was listed: some servers refuse a HEAD alone
+            files.cat_file(root, start=0, end=1)
+        else:
+            files.info(root)
+
+    try:
+        retried(ask)
+    except PermissionError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def check_reach(source: StoredObject) -> None:

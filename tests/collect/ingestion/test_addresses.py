@@ -25,6 +25,7 @@ from collect.reading.discover import discover
 from collect.verification import verify_dataset
 from img2gps import object_store
 from img2gps.address import Address, place_of, without_secrets
+from img2gps.dataset import Dataset
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.formats import HEAD_BYTES
 from img2gps.rejected import read_rejected
@@ -232,6 +233,62 @@ def test_s3_by_workers_ends_as_a_folder_does(walk: Path, tmp_path: Path, monkeyp
     told = (tmp_path / "s3/ingests.jsonl").read_text()
     assert SECRET not in told
     assert "img2gps ingest walks s3 --site square.geojson" in told
+
+
+def test_an_object_that_is_refused_costs_itself(
+    walk: Path, memory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(memory, walk)
+    original = stores._bytes_of
+
+    def refused(one: stores.StoredObject, start: int, end: int | None) -> bytes:
+        if one.key.endswith("IMG_0001.jpg"):
+            raise PermissionError(13, "Access Denied")
+        return original(one, start, end)
+
+    monkeypatch.setattr(stores, "_bytes_of", refused)
+    assert run_ingest([Address(memory)], tmp_path / "ds").new == 3
+    told = {(one.reason, one.detail) for one in read_rejected(tmp_path / "ds/rejected.csv").values()}
+    assert told == {("unreadable", "Access Denied"), ("no_gps", "")}
+
+
+def test_a_server_that_refuses_from_the_first_object_on_refuses_all(tmp_path: Path) -> None:
+    with web_listing(tmp_path, refuse=401) as (address, asked):
+        with pytest.raises(UsageError, match=r"^No permission to read http\S+ \(HTTP 401 Unauthorized\): check"):
+            stores.read_object(stores.StoredObject(store=address, key=f"{address}/a.jpg", size=5))
+        assert len(asked) == 2  # a refusal is no stumble: each is asked once
+
+
+@pytest.mark.slow
+def test_credentials_that_expire_end_the_ingest_and_reject_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that refuses from the 25th photo on: the photos left are none that could not be read."""
+    write_walk(tmp_path / "in", 60, size=(64, 48))
+    site = str(write_site(tmp_path / "square.geojson"))
+    given: set[str] = set()
+
+    def fault(method: str, path: str) -> str | None:
+        if method == "GET" and ".jpg" in path and len(given) < 25:
+            given.add(path)
+        return "403" if len(given) == 25 else None
+
+    expired = True
+    with fake_s3(monkeypatch, lambda method, path: fault(method, path) if expired else None) as bucket:
+        fill(f"{bucket}/walks", tmp_path / "in")
+        command = ["ingest", f"{bucket}/walks", str(tmp_path / "ds"), "--site", site, "--jobs", "2"]
+        done = subprocess.run([sys.executable, "-m", "img2gps", *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "No permission to read s3://bucket/walks (The provided token has expired.)" in " ".join(
+            done.stderr.split()
+        )
+        assert "Traceback" not in done.stderr
+        kept = Dataset.open(tmp_path / "ds")
+        assert not read_rejected(kept.root / "rejected.csv")
+        expired = False
+        assert ingest(f"{bucket}/walks", kept.root, jobs=0).found == 60
+    run_ingest(tmp_path / "in", tmp_path / "folder")
+    assert_equal_datasets(tmp_path / "ds", tmp_path / "folder")
 
 
 def test_a_broken_connection_costs_nothing_but_time(
