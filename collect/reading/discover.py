@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from typing import Final
 
 from collect.reading.found_files import FoundFile, FoundFiles
 from collect.reading.left_out import left_out_as
@@ -17,9 +18,12 @@ from collect.reading.sidecars import find_sidecars
 from collect.reading.stores import Listed, list_objects
 from img2gps.address import Address, Place
 from img2gps.errors import NotFoundError, UsageError
+from img2gps.progress import bar
 from img2gps.text import safe_path, safe_text, shell_path
 
 __all__ = ["check_inputs", "discover", "portable_name"]
+
+_COUNTED_AT_ONCE: Final = 100
 
 
 def discover(inputs: Sequence[Place], *, exclude: Path | None = None, include_hidden: bool = False) -> FoundFiles:
@@ -29,8 +33,18 @@ def discover(inputs: Sequence[Place], *, exclude: Path | None = None, include_hi
     Raises what `check_inputs` raises.
     """
     check_inputs(inputs)
-    files = FoundFiles.gather(_entries(inputs, exclude, include_hidden=include_hidden))
+    entries = _entries(inputs, exclude, include_hidden=include_hidden)
+    files = FoundFiles.gather(_counted(entries) if any(isinstance(one, Address) for one in inputs) else entries)
     return files.with_sidecars(find_sidecars(files))
+
+
+def _counted(entries: Iterable[FoundFile]) -> Iterator[FoundFile]:
+    """Yield the entries, and show how many there are so far: a large store takes minutes to list."""
+    with bar("Listing objects", None) as advance:
+        for number, entry in enumerate(entries, start=1):
+            yield entry
+            if number % _COUNTED_AT_ONCE == 0:
+                advance(0, note=f"{number:,} so far")
 
 
 def _entries(inputs: Sequence[Place], exclude: Path | None, *, include_hidden: bool) -> Iterator[FoundFile]:
