@@ -263,15 +263,15 @@ def test_a_server_that_refuses_from_the_first_object_on_refuses_all(tmp_path: Pa
 def test_credentials_that_expire_end_the_ingest_and_reject_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store that refuses all after 14 photos: the photos left are none that could not be read."""
-    write_walk(tmp_path / "in", 32, size=(64, 48))
+    """A store that refuses all after eight photos: the photos left are none that could not be read."""
+    write_walk(tmp_path / "in", 18, size=(64, 48))
     site = str(write_site(tmp_path / "square.geojson"))
     given: set[str] = set()
 
     def fault(method: str, path: str) -> str | None:
-        if method == "GET" and ".jpg" in path and len(given) < 14:
+        if method == "GET" and ".jpg" in path and len(given) < 8:
             given.add(path)
-        return "403" if len(given) == 14 else None
+        return "403" if len(given) == 8 else None
 
     expired = True
     with fake_s3(monkeypatch, lambda method, path: fault(method, path) if expired else None) as bucket:
@@ -286,7 +286,7 @@ def test_credentials_that_expire_end_the_ingest_and_reject_nothing(
         kept = Dataset.open(tmp_path / "ds")
         assert not read_rejected(kept.root / "rejected.csv")
         expired = False
-        assert ingest(f"{bucket}/walks", kept.root, jobs=0).found == 32
+        assert ingest(f"{bucket}/walks", kept.root, jobs=0).found == 18
     run_ingest(tmp_path / "in", tmp_path / "folder")
     assert_equal_datasets(tmp_path / "ds", tmp_path / "folder")
 
