@@ -10,6 +10,7 @@ from img2gps.geo import FloatArray
 __all__ = ["expected_spread_m"]
 
 _USUAL_M: Final = 6.5  # between buildings, where no phone of the site reports anything
+_USUAL_WALKS: Final = 2  # count beside those that report: one false report must not speak for all
 _PER_ACCURACY: Final = 1.51  # a reported accuracy is the radius of 68 %: so many standard deviations per axis
 _LEAST_M, _MOST_M = _USUAL_M / 2, _USUAL_M * 4  # a report beyond these is not believed
 
@@ -19,8 +20,9 @@ def expected_spread_m(accuracy_m: FloatArray, walks: NDArray[Any]) -> FloatArray
 
     `accuracy_m` (N,) is what the phone reported, NaN if nothing, and `walks` (N,) names each photo's walk. It is the
     median of the walk's reports. A walk that reports nothing is expected to err as the other walks do, in the median.
-    For how far phones are off depends on the buildings around more than on the phone. Source of 1.51: the radius that
-    holds 68 % of a round Gaussian, sqrt(-2 ln 0.32).
+    For how far phones are off depends on the buildings around more than on the phone. Two usual walks count in:
+    one odd report does not speak for the site. Source of 1.51: the radius that holds 68 % of a round Gaussian,
+    sqrt(-2 ln 0.32).
     """
     numbers = np.unique(walks, return_inverse=True)[1].reshape(-1)
     known = np.isfinite(accuracy_m) & (accuracy_m > 0)
@@ -29,5 +31,5 @@ def expected_spread_m(accuracy_m: FloatArray, walks: NDArray[Any]) -> FloatArray
         reported_m = float(np.median(accuracy_m[known & (numbers == number)])) / _PER_ACCURACY
         of_walk[number] = np.clip(reported_m, _LEAST_M, _MOST_M)
     told = np.isfinite(of_walk)
-    of_walk[~told] = np.median(of_walk[told]) if told.any() else _USUAL_M
+    of_walk[~told] = np.median([*of_walk[told], *[_USUAL_M] * _USUAL_WALKS])
     return np.asarray(of_walk[numbers], dtype=np.float64)

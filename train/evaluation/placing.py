@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["with_places"]
 
-_VERSION: Final = 3
+_VERSION: Final = 4
 _FEWEST_WALKS: Final = 5  # fewer cannot tell a drift from the place
 _FEWEST_PHOTOS: Final = 100  # fewer share few views
 _LEAST_MATCHES: Final = 0.5  # a photo, on average: fewer do not tie walks together

@@ -12,10 +12,14 @@ REPORTS = st.lists(st.tuples(st.sampled_from("abcd"), st.just(NAN) | st.floats(-
 
 
 def test_a_walk_errs_as_its_phone_reports_and_others_as_the_site_does() -> None:
-    accuracy = np.array([15.1, 15.1, 30.2, 10.0, NAN, NAN, 6.04])
-    walks = np.array(["a", "a", "a", "b", "c", "b", "d"])
+    accuracy = np.array([15.1, 15.1, 30.2, 30.2, NAN, NAN, 24.16, 22.65])
+    walks = np.array(["a", "a", "a", "b", "c", "b", "d", "e"])
     expected = expected_spread_m(accuracy, walks)
-    assert expected == pytest.approx([10, 10, 10, 6.62, 6.62, 6.62, 4.0], abs=0.01)
+    assert expected == pytest.approx([10, 10, 10, 20, 12.5, 20, 16, 15], abs=0.01)
+
+
+def test_one_odd_report_does_not_speak_for_the_site() -> None:
+    assert expected_spread_m(np.array([65.0, NAN, NAN]), np.array(["a", "b", "c"])).tolist() == [26.0, 6.5, 6.5]
 
 
 def test_where_no_phone_reports_the_usual_is_expected() -> None:
