@@ -24,12 +24,10 @@ def expected_spread_m(accuracy_m: FloatArray, walks: NDArray[Any]) -> FloatArray
     one odd report does not speak for the site. Source of 1.51: the radius that holds 68 % of a round Gaussian,
     sqrt(-2 ln 0.32).
     """
-    numbers = np.unique(walks, return_inverse=True)[1].reshape(-1)
-    known = np.isfinite(accuracy_m) & (accuracy_m > 0)
-    of_walk = np.full(int(numbers.max(initial=-1)) + 1, np.nan)
-    for number in np.unique(numbers[known]):
-        reported_m = float(np.median(accuracy_m[known & (numbers == number)])) / _PER_ACCURACY
-        of_walk[number] = np.clip(reported_m, _LEAST_M, _MOST_M)
-    told = np.isfinite(of_walk)
-    of_walk[~told] = np.median([*of_walk[told], *[_USUAL_M] * _USUAL_WALKS])
-    return np.asarray(of_walk[numbers], dtype=np.float64)
+    import pandas as pd
+
+    known_m = pd.Series(np.where(np.isfinite(accuracy_m) & (accuracy_m > 0), accuracy_m, np.nan))
+    of_walk_m = (known_m.groupby(walks).transform("median") / _PER_ACCURACY).clip(_LEAST_M, _MOST_M)
+    of_each_m = of_walk_m.groupby(walks).first()
+    others_m = np.median([*of_each_m.dropna(), *[_USUAL_M] * _USUAL_WALKS])
+    return np.asarray(of_walk_m.fillna(others_m), dtype=np.float64)

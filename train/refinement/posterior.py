@@ -39,7 +39,7 @@ _GROSS: Final = 0.01  # share of labels that have nothing to do with their place
 _UNSURE: Final = 0.65  # the exponent of a model where it errs: wider than what it says
 _SPREADS: Final = (0.3, 0.42, 0.54, 0.66, 0.78, 0.9, 1.0, 1.12, 1.27, 1.45, 1.75, 2.2, 2.7, 3.3, 4.0)  # of the expected
 _FAR_MORE: Final = 1.3  # times what is expected: then the grid of drifts must reach farther
-_MOST_WIDENED: Final = 3
+_MOST_WIDENED: Final = 3  # times: it goes as far as four times what is expected
 _TRIED: Final[Mapping[str, tuple[float, ...]]] = {
     "temper": (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0),
     "unsure": (0.02, 0.1, 0.2, 0.35, 0.5, 0.7),
