@@ -21,7 +21,7 @@ def parse_xml(content: bytes | str, *, where: str, kind: str) -> Element:
     try:
         text = content if isinstance(content, str) else _decoded(content)
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
-            raise UsageError(f"{where} declares a document type, which no {kind} file needs: export it again.")
+            raise UsageError(f"{where} declares a document type, which {kind} never needs: export it again.")
         return ElementTree.fromstring(_DECLARATION.sub("", text.lstrip("\ufeff"), count=1).lstrip())  # noqa: S314  without a document type there are no entities
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         reason = safe_text(str(error), limit=120)

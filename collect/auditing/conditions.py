@@ -3,7 +3,7 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from collect.auditing.grid import Grid
 from collect.auditing.photo_arrays import SECTORS, PhotoArrays
 from img2gps.geo import FloatArray
 from img2gps.sun import sun_elevation_deg
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Conditions", "Evenness", "GroupSpread", "SunBand", "conditions", "evenness"]
 
@@ -99,7 +102,7 @@ def conditions(arrays: PhotoArrays) -> Conditions:
     return Conditions(
         hours=tuple(np.bincount(arrays.hours[known], minlength=24).tolist()),
         time_unknown=int((~timed).sum()),
-        clock_without_zone=int((~timed & frame["clock_local"].notna().to_numpy()).sum()),
+        clock_without_zone=0 if arrays.site.zone else _clocks_without_zone(frame, timed),
         hours_in_utc=0 if arrays.site.zone else int((timed & frame["utc_offset_min"].isna().to_numpy()).sum()),
         sun_elevation=_by_sun(elevation_deg),
         sun_unknown=int(np.isnan(elevation_deg).sum()),
@@ -122,6 +125,11 @@ def evenness(arrays: PhotoArrays, grid: Grid) -> Evenness:
         devices=_spread(cell, counts, arrays.devices),
         splits=_spread(cell, counts, [split or "no split" for split in splits]),
     )
+
+
+def _clocks_without_zone(frame: "pd.DataFrame", timed: NDArray[np.bool_]) -> int:
+    """Count the clock times that wait for the site's zone; with an offset of its own, the clock was never set."""
+    return int((~timed & frame["clock_local"].notna().to_numpy() & frame["clock_offset_min"].isna().to_numpy()).sum())
 
 
 def _by_sun(elevation_deg: FloatArray) -> tuple[SunBand, ...]:

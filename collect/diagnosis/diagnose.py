@@ -111,7 +111,7 @@ def _codes(photo: Photo, decisions: Decisions) -> Iterator[str]:
     for flag in photo.flags:
         if flag == "times_disagree" and photo.id in decisions:
             yield f"{flag}: {decisions[photo.id].kind}"
-        elif flag == "time_unknown" and photo.clock_local is not None:
+        elif flag == "time_unknown" and photo.clock_local is not None and photo.clock_offset_min is None:
             yield "zone_unknown"
         else:
             yield flag

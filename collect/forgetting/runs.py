@@ -1,4 +1,4 @@
-"""Runs, exports, published folders and downloads of them that still hold photos that a dataset forgot.
+"""Runs, exports, published folders, downloads of them and other datasets that still hold what a dataset forgot.
 
 A model cannot forget: what it learnt of a photo is in its weights. One that compares photos holds their features and
 positions. So these are named, to be trained again or deleted. They are known by their tables. A run has photos.parquet,
@@ -21,12 +21,18 @@ __all__ = ["Holder", "holders", "hub_caches", "usual_places"]
 _COLUMNS: Final = ("id", "photo_id", "photo_sha256")
 _INNER: Final = "model"
 """Where a Space and a page have their export."""
-_KINDS: Final = {"config.toml": "run", "img2gps.json": "published", "model.json": "export"}
+_KINDS: Final = {
+    "config.toml": "run",
+    "img2gps.json": "published",
+    "model.json": "export",
+    "manifest.parquet": "dataset",
+}
 """What a folder is, by the file that tells it."""
 _REMEDIES: Final = {
     "run": "train again and delete it, with what was exported from it",
     "published": "publish again, and delete this one wherever it was copied to",
     "export": "export again from a run that was trained again, and delete this one wherever it was copied to",
+    "dataset": "forget them there, too, with `img2gps forget`, or delete it",
     "cache": "delete it (`hf cache rm`, or the folder): what was published stays on the Hub until it is deleted there",
     "folder": "make it again from the dataset, and delete this one wherever it was copied to",
 }
@@ -34,7 +40,7 @@ _REMEDIES: Final = {
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """A run, an export, a published folder or a cache that holds forgotten photos: how many, and in which files."""
+    """A run, an export, a published folder, a dataset or a cache that holds forgotten photos: how many, and where."""
 
     folder: Path
     kind: str
@@ -50,7 +56,7 @@ class Holder:
 def usual_places(root: Path) -> list[Path]:
     """Return where what is made of a dataset usually lies, in the working folder and beside the dataset.
 
-    That is `runs`, and the folders there that were published or exported.
+    That is `runs`, and the folders there that were published or exported, or are datasets.
     """
     around = [Path(), root.absolute().parent]
     places = [place for folder in around for place in (folder / "runs", *_made_folders(folder)) if place.is_dir()]
@@ -58,7 +64,7 @@ def usual_places(root: Path) -> list[Path]:
 
 
 def _made_folders(folder: Path) -> list[Path]:
-    """Return the folders in `folder` that were published or exported; a Space has its export one level below."""
+    """Return the folders in `folder` of a known kind; a Space has its export one level below."""
     try:
         inside = sorted(path for path in folder.iterdir() if path.is_dir())
     except OSError:  # a folder that nobody may list

@@ -4,7 +4,7 @@ The hashes are in forgotten.txt before anything else changes. From then on the p
 the dataset goes on where a kill stopped. The order of writes:
 
 1. caches and the audit's files: they hold pixels and positions, and whoever wants them makes them again
-2. corrections.csv, chained anew; rejected.csv; sources.parquet; redaction.json
+2. corrections.csv, chained anew; names in ingests.jsonl; rejected.csv; sources.parquet; redaction.json
 3. manifest.parquet, then outside.parquet
 4. working copies and temporary files; caches that somebody made meanwhile
 
@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
+from collect.ingestion.log import forget_names
 from collect.ingestion.outside import read_outside, write_outside
 from collect.ingestion.photo_store import sweep_temporary_files
 from collect.ingestion.sources import SeenSource, read_sources, write_sources
@@ -98,6 +99,8 @@ def erase(dataset: Dataset, hashes: Collection[str], names: Collection[str] = ()
     if found.corrections:
         lines = read_corrections(dataset.corrections_path)
         write_corrections(dataset.corrections_path, [line for line in lines if line.photo_id not in wanted])
+    rows = [*found.photos, *found.outside]
+    forget_names(dataset.ingests_path, [*(row.source_name for row in rows), *(row.file for row in found.rejected)])
     if found.rejected:
         _erase_rejected(dataset, wanted, names)
     if found.sources:

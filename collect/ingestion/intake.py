@@ -137,7 +137,7 @@ class Intake:
     def finish(self) -> None:
         """Count the flags of the photos of this input, and say what was not taken over of what they were given."""
         photos = self.accepted
-        self._outcomes.count_flags(photos)
+        self._outcomes.count_flags(photos, site_has_zone=self._rules.site.zone is not None)
         if self._labels_differ:
             self._outcomes.notes.append(
                 f"{format_count(self._labels_differ, 'label')} did not fit where photos of the dataset stand, and "

@@ -76,16 +76,20 @@ class Outcomes:
         self.left_out[code] += 1
         self.left_out_names.append(name)
 
-    def count_flags(self, packed: "pa.Table") -> None:
+    def count_flags(self, packed: "pa.Table", *, site_has_zone: bool) -> None:
         """Count the flags of the accepted photos of this input, packed, and their clock times without a zone."""
         codes, words = codes_of(packed.column("flags"))
         for joined, count in zip(words, np.bincount(codes, minlength=len(words)).tolist(), strict=True):
             if count and joined:
                 self.flags.update(dict.fromkeys(joined.split(","), count))
-        timed, by_clock = (packed.column(name).is_valid().to_numpy() for name in ("captured_at", "clock_local"))
+        if site_has_zone:
+            return
+        timed, by_clock, by_offset = (
+            packed.column(name).is_valid().to_numpy() for name in ("captured_at", "clock_local", "clock_offset_min")
+        )
         # a zone that no site file tells
         named = tells(packed.column("traits"), lambda traits: CLOCK_DOUBTFUL in traits.split(","))
-        self.without_zone += int(np.sum(by_clock & ~timed & ~named))
+        self.without_zone += int(np.sum(by_clock & ~timed & ~by_offset & ~named))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts under the keys of the ``--json`` contract, reasons and flags in their usual order."""

@@ -121,6 +121,8 @@ def tracks_for(photos: Sequence[Place], site: Site | None, options: IngestOption
     if not paths:
         if options.clock_offset_s == "auto":
             raise UsageError("--clock-offset auto compares photos with a track: give one with --gpx.")
+        if options.clock_offset_s:
+            raise UsageError("--clock-offset counts for a track alone: give one with --gpx.")
         return None, []
     if options.clock_offset_s != "auto":
         return read_tracks(paths, clock_offset_s=options.clock_offset_s), []

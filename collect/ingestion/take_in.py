@@ -12,7 +12,7 @@ from collect.ingestion.dataset_writer import DatasetWriter
 from collect.ingestion.given_labels import match_labels
 from collect.ingestion.intake import Intake
 from collect.ingestion.labelled import Labelled
-from collect.ingestion.log import log_ingest
+from collect.ingestion.log import log_ingest, without_names
 from collect.ingestion.options import IngestOptions
 from collect.ingestion.outcomes import Outcomes
 from collect.ingestion.photo_reader import FileTask, Reading, ReadSettings, read_file, read_files
@@ -133,11 +133,12 @@ def _given_up(task: FileTask, failure: Failure, detail: str) -> Reading:
 
 def _log(writer: DatasetWriter, outcomes: Outcomes, started: datetime, options: IngestOptions) -> None:
     assert writer.dataset is not None
+    forgotten = [one.path for one in outcomes.rejections if one.reason == "forgotten"]
     line = {
         "ingest": ingest_id(started),
         "started_at": started.isoformat(),
         "finished_at": datetime.now(UTC).isoformat(),
-        "command": options.command,
+        "command": without_names(options.command, forgotten),
         "counts": outcomes.to_dict(),
         "photos": len(writer.photos),
         "site": {"name": writer.info.site_name, "sha256": writer.info.site_sha256},

@@ -89,6 +89,11 @@ def merge_datasets(first: Dataset, second: Dataset, into: Path, *, dry_run: bool
     """
     if first.root.resolve() == second.root.resolve():
         raise UsageError(f"{safe_path(first.root)} is given twice: give two datasets.")
+    for side in (first, second):
+        if into.resolve().is_relative_to(side.root.resolve()):
+            raise UsageError(
+                f"{safe_path(into)} lies in {safe_path(side.root)}: give a folder outside of both datasets."
+            )
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise UsageError(f"{safe_path(into)} is there already: give a new folder for the merged dataset.")
     with first.reading(), second.reading():

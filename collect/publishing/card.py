@@ -112,7 +112,8 @@ def _introduction(words: CardWords, facts: DatasetFacts) -> Iterator[str]:
     yield "Made to train and to test models that place a photo on the site from its pixels alone."
     yield ""
     if words.description:
-        yield from (safe_text(words.description, limit=5000), "")
+        yield from (safe_text(line.rstrip(), limit=5000) for line in words.description.strip().splitlines())
+        yield ""
 
 
 def _use(facts: DatasetFacts) -> Iterator[str]:

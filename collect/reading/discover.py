@@ -24,6 +24,8 @@ from img2gps.text import safe_path, safe_text, shell_path
 __all__ = ["check_inputs", "discover", "portable_name"]
 
 _COUNTED_AT_ONCE: Final = 100
+_MADE_BY_INGEST: Final = {b"manifest.parquet", b"site.geojson"}
+_WORKING_COPIES: Final = b"photos"
 
 
 def discover(inputs: Sequence[Place], *, exclude: Path | None = None, include_hidden: bool = False) -> FoundFiles:
@@ -53,8 +55,8 @@ def _entries(inputs: Sequence[Place], exclude: Path | None, *, include_hidden: b
     for argument in inputs:
         folder, entries = _stored(argument) if isinstance(argument, Address) else _local(argument, entered)
         for entry in entries:
-            code = left_out_as(entry.name) if folder and not include_hidden else None
-            yield dataclasses.replace(entry, left_out=code) if code else entry
+            code = (entry.left_out or left_out_as(entry.name)) if folder and not include_hidden else None
+            yield entry if code == entry.left_out else dataclasses.replace(entry, left_out=code)
 
 
 def _local(argument: Path, entered: set[tuple[int, int]]) -> tuple[bool, Iterable[FoundFile]]:
@@ -136,27 +138,35 @@ def _identity(path: bytes) -> tuple[int, int] | None:
 
 
 def _walk(folder: bytes, root: bytes, entered: set[tuple[int, int]]) -> Iterator[FoundFile]:
-    """Yield the files below `folder`, without recursion: folders may be nested deeper than the stack."""
-    pending = [folder]
+    """Yield the files below `folder`, without recursion: folders may be nested deeper than the stack.
+
+    Working copies of a dataset that is met say so: taken for raw photos, they are rejected for a false reason.
+    """
+    pending: list[tuple[bytes, str | None]] = [(folder, None)]
     while pending:
-        current = pending.pop()
+        current, left_out = pending.pop()
         identity = _identity(current)
-        if identity is None or identity in entered:  # gone, the dataset itself, or a folder mounted into itself
+        if identity in entered:  # the dataset itself, or a folder mounted into itself
             continue
-        entered.add(identity)
+        if identity is not None:
+            entered.add(identity)
         try:
             with os.scandir(current) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
+        except FileNotFoundError:  # gone since
+            continue
         except OSError as error:
             yield FoundFile(
                 path=current, name=portable_name(_relative(current, root)), unlistable=error.strerror or "unknown error"
             )
             continue
+        is_dataset = {entry.name for entry in entries} >= _MADE_BY_INGEST
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                pending.append(entry.path)
+                pending.append((entry.path, "dataset" if is_dataset and entry.name == _WORKING_COPIES else left_out))
             else:
-                yield _entry(entry.path, _relative(entry.path, root, entry.name), entry)
+                found = _entry(entry.path, _relative(entry.path, root, entry.name), entry)
+                yield dataclasses.replace(found, left_out=left_out) if left_out else found
 
 
 def _base(path: bytes) -> bytes:

@@ -14,8 +14,9 @@ LEFT_OUT: Final = {
     "unfinished": "not written to the end by their camera app",
     "thumbnails": "in a folder of thumbnails",
     "system": "notes of a computer about files",
+    "dataset": "working copies of a dataset that img2gps made",
 }
-"""Why a file is no photo of the walk, by the codes that `left_out_as` gives."""
+"""Why a file is no photo of the walk, by the codes that `left_out_as` gives; the walk itself finds datasets."""
 
 _FOLDERS: Final = (
     (

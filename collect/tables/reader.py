@@ -25,6 +25,7 @@ _MOST_BYTES: Final = 64 << 20
 _HEADER_WITHIN: Final = 30
 _DELIMITERS: Final = ",;\t|"
 _PAIR: Final = re.compile(r"\s*\(?[+-]?\d{1,3}\.\d+\s*[,; ]\s*[+-]?\d{1,3}\.\d+\)?\s*")
+_WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods, .xls
 _SEPARATOR: Final = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
 
@@ -45,11 +46,14 @@ def read_table(path: Path, *, option: str) -> LabelTable:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise UsageError(f"{where} is larger than {_MOST_BYTES >> 20} MiB: that is no list of positions.")
-        decoded = decode(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise NotFoundError(f"No label file {where}: check the path given to {option}.") from error
     except OSError as error:
         raise UsageError(f"Cannot read the label file {where}: {error.strerror}.") from error
+    if content.startswith(_WORKBOOKS):
+        raise UsageError(f"{where} is a spreadsheet's workbook or an archive, no CSV file: save it as CSV, UTF-8.")
+    decoded = decode(content)
     try:
         if is_geo_txt(decoded.text):
             return LabelTable(where=where, rows=tuple(geo_rows(decoded, where)))

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from collect.tables.angles import Axis, angle, decimals, hemisphere, is_bare, number
@@ -268,14 +268,24 @@ def _metres(cell: str) -> float:
 
 
 def _moment(cell: str) -> datetime | None:
-    """Return a time of a table, None where it is none: aware where the cell gives an offset."""
+    """Return a time of a table, None where it is none, as a day is: aware where the cell gives an offset."""
     text = cell.strip()
+    if _is_day(text):
+        return None
     year_first = re.fullmatch(r"(\d{4})[:/](\d\d)[:/](\d\d)[ T](.+)", text)
     try:
         found = datetime.fromisoformat("{}-{}-{}T{}".format(*year_first.groups()) if year_first else text)
     except ValueError:
         return None
     return found if 1990 <= found.year < 2100 else None
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _shown(cell: str) -> str:

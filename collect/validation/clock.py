@@ -69,7 +69,8 @@ def find_clock_offset(tracks: Tracks, witnesses: Sequence[Witness], unplaced: Se
     """
     wanted = sorted({photo.device for photo in unplaced if photo.captured_at is not None and photo.by_camera})
     if not wanted:
-        return ClockOffset(offset_s=0.0, text="No photo needs the track, so the camera's clock was left as it is.")
+        why = "No photo without a position has a time" if _is_timeless(unplaced) else "No photo needs the track"
+        return ClockOffset(offset_s=0.0, text=f"{why}, so the camera's clock was left as it is.")
     found: list[tuple[float, str]] = []
     for device in wanted:
         own = [witness for witness in witnesses if witness.device == device]
@@ -87,6 +88,10 @@ def find_clock_offset(tracks: Tracks, witnesses: Sequence[Witness], unplaced: Se
         shown = " and ".join(f"{offset_s:.0f} s" for offset_s in sorted(offsets))
         return ClockOffset(offset_s=None, text=f"the clocks of the cameras differ ({shown}): ingest each by itself")
     return ClockOffset(offset_s=float(np.median(offsets)), text=found[0][1])
+
+
+def _is_timeless(unplaced: Sequence[Unplaced]) -> bool:
+    return bool(unplaced) and all(photo.captured_at is None for photo in unplaced)
 
 
 def _told(tracks: Tracks, own: Sequence[Witness], moments: Sequence[float]) -> tuple[float | None, str]:

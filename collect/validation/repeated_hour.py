@@ -12,6 +12,7 @@ from img2gps.walks import WALK_GAP_S
 __all__ = ["later_passes"]
 
 _NEAR_S: Final = 7_200.0
+_DISORDER_S: Final = 5.0  # photos of a burst are not always named in the order of their times
 
 Row = tuple[str, datetime, datetime | None]
 
@@ -21,22 +22,47 @@ def later_passes(rows: Sequence[Row], zone: ZoneInfo) -> tuple[set[int], set[int
 
     `rows` are the photos of one device: the file's name, the naive local time, and the GPS time where there is one.
     Cameras count names up: a clock that steps back between two names has begun the second pass. Photos without a gap of
-    ten minutes stay together, and join what lies so near before or after the hour. Without such a sign it is the first.
+    ten minutes stay together. They follow a GPS time among them, or join what lies so near before or after the hour.
+    Without such a sign it is the first pass.
     """
     repeated = {row for row, (_, local, _) in enumerate(rows) if _is_repeated(local, zone)}
     if not repeated:
         return set(), set()
     order = sorted(range(len(rows)), key=lambda row: _counted(rows[row][0]))
     certain = [_utc(rows[row][1], zone, 0) for row in order if row not in repeated]
-    counts_up = all(before <= after for before, after in pairwise(certain))
-    later = {row for row in repeated if _is_later_by_gps(rows[row], zone)}
+    counts_up = not any(_steps_back(*pair) for pair in pairwise(certain)) and _steps_back_once(order, rows, repeated)
+    told = {row for row in repeated if _is_told(rows[row], zone)}
+    later = {row for row in told if _is_later_by_gps(rows[row], zone)}
     if counts_up:
         places = {row: place for place, row in enumerate(order)}
         for chain in _chains(order, rows, repeated):
             ends = places[chain[0]], places[chain[-1]]
-            if not any(rows[row][2] for row in chain) and _is_later(ends, order, rows, zone, later, repeated):
+            known = [row for row in chain if row in told]
+            if known:
+                later.update(row for row in chain if row not in told and _nearest(row, known, rows) in later)
+            elif not any(rows[row][2] for row in chain) and _is_later(ends, order, rows, zone, later, repeated):
                 later.update(chain)
     return later, repeated
+
+
+def _steps_back_once(order: Sequence[int], rows: Sequence[Row], repeated: set[int]) -> bool:
+    """Return whether the clock steps back at most once in each repeated hour, as it does where names count up."""
+    hours = [rows[row][1] for row in order if row in repeated]
+    back = [
+        after.date()
+        for before, after in pairwise(hours)
+        if _steps_back(before, after) and after.date() == before.date()
+    ]
+    return len(set(back)) == len(back)
+
+
+def _steps_back(before: datetime, after: datetime) -> bool:
+    return (before - after).total_seconds() > _DISORDER_S
+
+
+def _nearest(row: int, known: Sequence[int], rows: Sequence[Row]) -> int:
+    """Return which of the rows that a GPS time tells the pass of is nearest by the clock."""
+    return min(known, key=lambda other: abs(rows[other][1] - rows[row][1]))
 
 
 def _is_repeated(local: datetime, zone: ZoneInfo) -> bool:
@@ -53,12 +79,21 @@ def _counted(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name)]
 
 
+def _is_told(row: Row, zone: ZoneInfo) -> bool:
+    return row[2] is not None and min(_apart_s(row, zone)) < _NEAR_S
+
+
 def _is_later_by_gps(row: Row, zone: ZoneInfo) -> bool:
+    first, second = _apart_s(row, zone)
+    return second < first
+
+
+def _apart_s(row: Row, zone: ZoneInfo) -> tuple[float, float]:
+    """Return how far the GPS time lies from the clock in the first and in the second pass."""
     _, local, gps = row
-    if gps is None:
-        return False
+    assert gps is not None
     first, second = (abs((_utc(local, zone, fold) - gps).total_seconds()) for fold in (0, 1))
-    return second < min(first, _NEAR_S)
+    return first, second
 
 
 def _chains(order: Sequence[int], rows: Sequence[Row], repeated: set[int]) -> list[list[int]]:
@@ -68,7 +103,7 @@ def _chains(order: Sequence[int], rows: Sequence[Row], repeated: set[int]) -> li
     for row in order:
         if row in repeated:
             step_s = None if before is None else (rows[row][1] - rows[before][1]).total_seconds()
-            if before in repeated and step_s is not None and 0 <= step_s <= WALK_GAP_S:
+            if before in repeated and step_s is not None and -_DISORDER_S <= step_s <= WALK_GAP_S:
                 chains[-1].append(row)
             else:
                 chains.append([row])

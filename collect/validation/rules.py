@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from collect.reading.facts import Facts, Position, PositionProblem
+from collect.reading.facts import CLOCK_DOUBTFUL, Facts, Position, PositionProblem
 from collect.reading.gps_tags import NULL_ISLAND_DEG
 from collect.reading.sidecars import Sidecar
 from collect.validation.declination import with_true_heading
@@ -27,9 +27,11 @@ __all__ = ["Rules", "SourceFile", "Verdict", "judge", "place"]
 
 DISAGREEMENT_M: Final = 50.0
 _RULES_VERSION: Final = 4
-# A label or a track may well have its axes swapped. EXIF names each of them, so that there it is the site's file.
+# A label or a track may well have its axes swapped. EXIF names each of them: there it is the site's file, or the photo.
 _LABEL_SWAPPED: Final = "latitude and longitude of the label are swapped: exchanged, they lie on the site"
-_SITE_SWAPPED: Final = "the site's file has its axes swapped, lon comes first: exchanged, the position lies on the site"
+_SITE_SWAPPED: Final = (
+    "the site's file has its axes swapped, lon comes first, or the photo has: exchanged, the position lies on the site"
+)
 _SWAPPED: Final = {"labels": _LABEL_SWAPPED, "gpx": _LABEL_SWAPPED.replace("the label", "the track")}
 
 
@@ -91,6 +93,11 @@ def judge(facts: Facts, source: SourceFile, rules: Rules, label: LabelRow | None
             captured_at=taken.captured_at,
             by_camera=taken.source in BY_CAMERA,
             device=_device(facts, label, rules.device_salt),
+            is_zoneless=rules.site.zone is None
+            and taken.captured_at is None
+            and facts.local_time is not None
+            and facts.utc_offset_min is None
+            and CLOCK_DOUBTFUL not in facts.traits,
         )
         return Verdict(outcome=rejection, unplaced=None if origin in ("labels", "gpx") else unplaced)
     heading_deg, heading_ref = _heading(facts, label)

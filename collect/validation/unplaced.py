@@ -21,11 +21,15 @@ _ROUND_S: Final = (3600, 900)  # an hour is a time zone, a quarter the least of 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Unplaced:
-    """A photo without a position: when it was taken (UTC), by which clock, by which device."""
+    """A photo without a position: when it was taken (UTC), by which clock, by which device.
+
+    `is_zoneless` where all that is known of the time is a clock's in an unknown zone.
+    """
 
     captured_at: datetime | None
     by_camera: bool
     device: str
+    is_zoneless: bool = False
 
 
 def track_notes(tracks: Tracks, photos: Sequence[Photo], unplaced: Sequence[Unplaced]) -> list[str]:
@@ -58,11 +62,11 @@ def track_notes(tracks: Tracks, photos: Sequence[Photo], unplaced: Sequence[Unpl
         for photo in unplaced
         if photo.captured_at is not None
     ]
-    timeless = sum(photo.captured_at is None for photo in unplaced)
+    timeless = [photo for photo in unplaced if photo.captured_at is None]
     return [*notes, *_idle(tracks, used, moments, timeless)]
 
 
-def _idle(tracks: Tracks, used: Counter[str], moments: list[float], timeless: int) -> Iterator[str]:
+def _idle(tracks: Tracks, used: Counter[str], moments: list[float], timeless: Sequence[Unplaced]) -> Iterator[str]:
     """Yield why each file that placed no photo did not."""
     spans: dict[str, list[float]] = {}
     for line in tracks.lines:
@@ -74,7 +78,7 @@ def _idle(tracks: Tracks, used: Counter[str], moments: list[float], timeless: in
         start, end = min(times), max(times)
         text = f"{safe_text(file)} places no photo: it runs from {_utc(start)} to {_utc(end)}"
         if not moments:
-            yield f"{text}, and the photos without a position ({timeless:,}) have no time either."
+            yield f"{text}, and {_timeless(timeless)}"
             continue
         first, last = min(moments), max(moments)
         text += f", the photos without a position from {_utc(first)} to {_utc(last)}"
@@ -87,6 +91,16 @@ def _idle(tracks: Tracks, used: Counter[str], moments: list[float], timeless: in
                 f"{text}. With --clock-offset {total_s:.0f} they would meet ({_hours(shift_s)}): "
                 "check the camera's clock and its time zone."
             )
+
+
+def _timeless(photos: Sequence[Unplaced]) -> str:
+    zoneless = sum(photo.is_zoneless for photo in photos)
+    if not zoneless:
+        return f"the photos without a position ({len(photos):,}) have no time either."
+    return (
+        f"{format_count(zoneless, 'photo')} without a position have a clock time of unknown zone. Add "
+        '"time_zone", such as "America/New_York", to the properties of the site file and give it with --site.'
+    )
 
 
 def _meeting_s(start: float, end: float, first: float, last: float) -> float:

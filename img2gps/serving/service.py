@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -28,6 +29,11 @@ __all__ = ["Service", "model_facts"]
 
 _KINDS: Final = ("multipart/form-data", "application/octet-stream", "image/*")
 _GEOJSON: Final = "application/geo+json"
+_MOST_DIGITS: Final = 9
+_NO_ROUTE: Final = {
+    404: "There is nothing at this address: GET /openapi.json lists what there is.",
+    405: "This address does not take such a request: GET /openapi.json lists what it takes.",
+}
 _YES: Final = {"true": True, "1": True, "on": True, "yes": True, "": False, "false": False, "0": False, "no": False}
 
 
@@ -71,10 +77,14 @@ class Service:
             Route("/health", lambda _request: _json({"status": "ok"})),
             Route("/openapi.json", self._openapi),
             Route("/v1/model", lambda _request: _json(model_facts(self._backend.model, abstain_m=self._abstain_m))),
-            Route("/v1/photos/{number:int}", self._photo),
+            Route("/v1/photos/{number}", self._photo),
             Route("/v1/locate", self._locate, methods=["POST"]),
         ]
-        return Starlette(routes=routes, middleware=[Middleware(Guard, policy=policy, bodies=bodies)])
+        return Starlette(
+            routes=routes,
+            middleware=[Middleware(Guard, policy=policy, bodies=bodies)],
+            exception_handlers={HTTPException: _refused_route},
+        )
 
     async def _file(self, request: Request) -> Response:
         found = self._files.get(request.path_params.get("name", "index.html"))
@@ -84,7 +94,9 @@ class Service:
         return _json(openapi_document(self._backend.model, self._limits))
 
     def _photo(self, request: Request) -> Response:
-        shown = self._backend.photo(request.path_params["number"]) if self._backend.model.shows_photos else None
+        number = request.path_params["number"]
+        told = self._backend.model.shows_photos and number.isdecimal() and len(number) <= _MOST_DIGITS
+        shown = self._backend.photo(int(number)) if told else None
         return Response(shown, media_type="image/jpeg") if shown else _error(404, "There is no such photo.")
 
     async def _locate(self, request: Request) -> Response:
@@ -175,6 +187,13 @@ def _metres(fields: Mapping[str, str], name: str) -> float | None:
 def _json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     body = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
     return Response(body, status_code=status, media_type="application/json", headers=dict(headers or {}))
+
+
+def _refused_route(_request: Request, refusal: Exception) -> Response:
+    """Answer what no route takes as every other refusal."""
+    status = refusal.status_code if isinstance(refusal, HTTPException) else 500
+    headers = refusal.headers if isinstance(refusal, HTTPException) else None
+    return _error(status, _NO_ROUTE.get(status, "This request cannot be answered."), headers)
 
 
 def _error(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -128,6 +128,7 @@ class _Form:
         self._header, self._value = bytearray(), bytearray()
         self._headers: dict[bytes, bytes] = {}
         self._photo: Upload | None = None
+        self._named = False
         self._field, self._text = "", bytearray()
         self.found = Uploads()
         self.ended = False
@@ -160,19 +161,21 @@ class _Form:
         if len(self.found.photos) >= self._limits.photos:
             raise RefusedError(413, f"A request holds at most {self._limits.photos} photos: send the others apart.")
         name = safe_text(options[b"filename"].decode("utf-8", "replace"), limit=120)
-        self._photo = Upload(name=name or "photo", data=bytearray())
+        self._photo, self._named = Upload(name=name or "photo", data=bytearray()), bool(name)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._photo is not None:
             _grow(self._photo, data[start:end], self._limits)
         elif len(self._text) + end - start > _FIELD_BYTES or len(self.found.fields) >= _FIELDS:
-            raise RefusedError(413, "The form has too many or too long fields beside its photos.")
+            raise RefusedError(
+                413, "The form has too many or too long fields beside its photos: a photo comes with a file name."
+            )
         else:
             self._text += data[start:end]
 
     def _part_end(self) -> None:
         if self._photo is not None:
-            if self._photo.data:  # a form whose file was not chosen has an empty part
+            if self._photo.data or self._named:  # a form whose file was not chosen has an empty part without a name
                 self.found.photos.append(self._photo)
         else:
             self.found.fields[self._field] = self._text.decode("utf-8", "replace")

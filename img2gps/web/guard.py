@@ -6,6 +6,8 @@ names, such as JSON, which no form can send. On other addresses a token is wante
 Request Forgery Prevention" and "HTTP Headers" cheat sheets.
 """
 
+import asyncio
+import contextlib
 import dataclasses
 import hmac
 import ipaddress
@@ -23,6 +25,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["Bodies", "Guard", "Policy", "is_loopback", "policy_for", "public_policy"]
 
 _COOKIE: Final = "img2gps_token"
+_DRAINED_BYTES: Final = 32 << 20
+_DRAINED_S: Final = 5.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +107,24 @@ class Guard:
                 MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
+        if refusal is not None:
+            await _drained(scope, receive)
         await (refusal or self._app)(scope, receive, send_marked)
+
+
+async def _drained(scope: Scope, receive: Receive) -> None:
+    """Let a refused body arrive if it is short: a program that is still sending sees a reset and no answer.
+
+    A client that asks before it sends (``Expect: 100-continue``) is answered at once.
+    """
+    headers = Headers(scope=scope)
+    length = headers.get("content-length", "")
+    if "expect" in headers or not length.isdigit() or int(length) > _DRAINED_BYTES:
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAINED_S):
+            while (await receive()).get("more_body", False):
+                pass
 
 
 def _headers(*, framed: bool) -> Mapping[str, str]:

@@ -91,12 +91,22 @@ def export(
     if len(paths) < 2 or (len(paths) > 2 and not check):
         raise UsageError("Give a RUN and the folder OUT to export to, or with --check an OUT and PHOTOS.")
     if check:
+        changes: dict[str, object] = {"--heads": heads, "--fold": fold, "--license": license, "--push": push}
+        changes |= {"--half": half or None, "--round-m": round_m or None, "--no-thumbnails": no_thumbnails or None}
+        unused = next((name for name, value in changes.items() if value is not None), None)
+        if unused is not None:
+            raise UsageError(f"--check compares an export as it is, and writes nothing: leave {unused} out.")
         result = check_export(paths[0], paths[1:], run=run)
         _print_check(result, as_json=as_json)
         if not result.is_within_limits:
             raise QualityGateError(f"{safe_path(paths[0])} is further from its run than it may be: export it again.")
         return
     check_private(push, private=private)
+    _refuse_unused({"--run": run}, needs="--check")
+    if format_name != "hub":
+        _refuse_unused({"--license": license}, needs="--format hub")
+    if format_name != "page":
+        _refuse_unused({"--onnxruntime-web": onnxruntime_web}, needs="--format page")
     options: dict[str, Any] = {"format": format_name, "half": half, "heads": heads, "round_m": round_m, "fold": fold}
     options |= {"thumbnails": not no_thumbnails, "license": license, "push": push}
     if dry_run:
@@ -105,6 +115,13 @@ def export(
         return
     written = export_model(paths[0], paths[1], onnxruntime_web=onnxruntime_web, private=private, **options)
     _print_export(written, as_json=as_json)
+
+
+def _refuse_unused(given: Mapping[str, object], *, needs: str) -> None:
+    """Raise UsageError where an option is given that does nothing without another."""
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"{name} does nothing without {needs}: give both, or leave {name} out.")
 
 
 def _plan_sentence(plan: Mapping[str, Any]) -> str:

@@ -171,7 +171,9 @@ def _run_of(locator: Locator, run: Path | None) -> Path:
     digest = str(locator.description.values["run"]["model_sha256"])
     root = _RUNS if run is None else run
     for sums in sorted((*root.glob(SUMS), *root.glob(f"*/{SUMS}"), *root.glob(f"**/best/{SUMS}"))):
-        if digest in sums.read_text(encoding="utf-8", errors="replace"):
+        # a published run lists all of its files at its top, too
+        is_checkpoint = (sums.parent / f"{MODEL}.safetensors").is_file()
+        if is_checkpoint and digest in sums.read_text(encoding="utf-8", errors="replace"):
             return sums.parent
     if run is not None:
         raise UsageError(f"{safe_path(run)} is not the run that {safe_path(locator.folder)} was exported from.")

@@ -299,6 +299,28 @@ def test_what_was_published_or_exported_beside_it_is_named(quad: Path, capsys: p
     assert [one["kind"] for one in json.loads(capsys.readouterr().out)["held_by"]] == ["export"]
 
 
+def test_another_dataset_with_the_photos_is_named(quad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = rows(quad)["IMG_0001.jpg"]
+    shutil.copytree(quad, quad.parent / "quad-of-last-year")
+    assert run(["forget", str(quad), gone.id, "--json"]) == 0
+    [held] = json.loads(capsys.readouterr().out)["held_by"]
+    assert (Path(held["folder"]).name, held["kind"], held["photos"]) == ("quad-of-last-year", "dataset", 1)
+
+
+def test_the_log_of_ingests_names_no_forgotten_file(quad: Path, made: Path, tmp_path: Path) -> None:
+    portrait = tmp_path / "of kim.jpg"
+    data = next((made / "in").rglob("IMG_0001.jpg")).read_bytes()
+    portrait.write_bytes(data[:2] + b"\xff\xfe\x00\x03x" + data[2:])  # a comment makes it another file
+    assert run(["ingest", str(portrait), str(quad)]) == 0
+    log = quad / "ingests.jsonl"
+    assert "of kim" in log.read_text()
+    assert run(["forget", str(quad), "--source-name", "of kim.jpg"]) == 0
+    assert "of kim" not in log.read_text()
+    assert run(["ingest", str(portrait), str(quad)]) != 0  # it must not come back
+    assert "of kim" not in log.read_text()
+    assert run(["verify", str(quad)]) == 0
+
+
 def test_an_export_without_a_gallery_is_named_by_its_run(quad: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_folder, page = quad.parent / "runs/net-001", quad.parent / "page"
     (run_folder / "best").mkdir(parents=True)

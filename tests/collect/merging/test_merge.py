@@ -196,6 +196,8 @@ def test_what_cannot_be_merged_is_refused(halves: Path, tmp_path: Path, capsys: 
         merge(halves / "a", halves / "b", halves / "whole")
     with pytest.raises(UsageError, match="given twice"):
         merge(halves / "a", halves / "a", tmp_path / "both")
+    with pytest.raises(UsageError, match="outside of both"):
+        merge(halves / "a", halves / "b", halves / "b/both")
     shutil.copytree(halves / "a", tmp_path / "a")
     next((tmp_path / "a/photos").glob("*/*")).write_bytes(b"x")
     with pytest.raises(InvalidDatasetError, match="verify"):

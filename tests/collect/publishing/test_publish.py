@@ -106,6 +106,11 @@ def test_the_card_tells_the_hub_and_people(published: Published) -> None:
     assert (citation["authors"], citation["license"]) == ([{"name": "The Lab"}], "CC-BY-4.0")
 
 
+def test_a_description_keeps_its_lines(published: Published, tmp_path: Path) -> None:
+    publish(published.dataset.root, tmp_path / "out", license="mit", description="Two walks.\n\n\x1b[1mBy kim.\n")
+    assert "\n\nTwo walks.\n\n\\x1b[1mBy kim.\n\n## Use\n" in (tmp_path / "out/README.md").read_text()
+
+
 @pytest.mark.slow
 def test_datasets_loads_the_folder(published: Published, tmp_path: Path) -> None:
     said = run_alone(

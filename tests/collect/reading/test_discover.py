@@ -1,8 +1,11 @@
 """Every name below the inputs is found once, and nothing is opened that could block."""
 
+import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ingest_runs import run_ingest
@@ -101,6 +104,25 @@ def test_names_of_any_bytes_reach_the_dataset_and_stay_harmless(tmp_path: Path) 
 def test_a_folder_that_cannot_be_listed_is_reported(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0)
     assert discover([tmp_path])[0].unlistable == "Permission denied"
+
+
+def test_a_folder_that_cannot_even_be_looked_at_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in/shut/below").mkdir(parents=True)
+    below, look, scan = os.fsencode(tmp_path / "in/shut/below"), os.stat, os.scandir
+
+    def refused(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: Any, *args: Any, **options: Any) -> Any:
+            if path == below:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return real(path, *args, **options)
+
+        return call
+
+    monkeypatch.setattr(os, "stat", refused(look))
+    monkeypatch.setattr(os, "scandir", refused(scan))
+    assert [(file.name, file.unlistable) for file in discover([tmp_path / "in"])] == [
+        ("shut/below", "Permission denied")
+    ]
 
 
 def test_a_missing_input_is_named(tmp_path: Path) -> None:

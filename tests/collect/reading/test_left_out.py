@@ -146,3 +146,14 @@ def test_dark_frames_are_flagged_and_nights_are_not(tmp_path: Path) -> None:
     for _ in range(2):
         assert [name for name, photo in rows(tmp_path / "ds").items() if "dark_frame" in photo.flags] == ["black.jpg"]
         run_ingest(tmp_path / "in", tmp_path / "ds", rehash=True)
+
+
+def test_working_copies_of_another_dataset_among_the_photos_are_left_out(tmp_path: Path) -> None:
+    write_photo(tmp_path / "in/a.jpg", size=(32, 24))
+    run_ingest(tmp_path / "in", tmp_path / "in/sub/old")
+    write_photo(tmp_path / "in/sub/old/raw/b.jpg", size=(32, 24), seed=1)
+    outcomes = run_ingest(tmp_path / "in", tmp_path / "ds")
+    assert (outcomes.new, outcomes.rejected.total()) == (2, 0)
+    assert set(outcomes.left_out) == {"dataset"}
+    assert all(name.startswith("sub/old/photos/") for name in outcomes.left_out_names)
+    assert run_ingest(tmp_path / "in", tmp_path / "ds2", include_hidden=True).rejected == {"no_exif": 1}

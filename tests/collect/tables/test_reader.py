@@ -144,6 +144,7 @@ BAD_FILES = {
     "no longitude": ("file,lat\na.jpg,39.9\n", "no column lon"),
     "two positions": ("file,start_lat,start_lon,end_lat,end_lon\na.jpg,1,2,3,4\n", "several positions"),
     "two columns of one name": ("file,lat,lat,lon\na.jpg,1,2,3\n", "two columns lat"),
+    "a workbook": ("PK\x03\x04\x14", "save it as CSV"),
     "no row": ("file,lat,lon\n", "no row below its header"),
     "a geo.txt without a half": ("WGS84 UTM 18\na.jpg 1 2\n", "without N or S"),
     "a geo.txt of nowhere": ("EPSG:999999\na.jpg 1 2\n", "row 1"),

@@ -1,6 +1,7 @@
 """Label files on the command line: several of them, names that meet no file, rounded and swapped positions."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,19 @@ def test_a_site_with_swapped_axes_shows_at_its_photos(tmp_path: Path) -> None:
     site = tmp_path / "swapped.geojson"
     site.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
     outcomes = run_ingest(tmp_path / "in", tmp_path / "ds", site=site)
-    assert "the site's file has its axes swapped" in str(outcomes.rejections[0].detail)
+    assert "the site's file has its axes swapped, lon comes first, or the photo" in str(outcomes.rejections[0].detail)
+
+
+def test_a_day_of_a_label_is_no_time(photos: Path, tmp_path: Path) -> None:
+    lines = [f"p0.jpg,{LAT},{LON},2024-05-06", f"p1.jpg,{LAT},{LON},20240506", f"p2.jpg,{LAT},{LON},2024-05-06 07:30"]
+    labels = table(tmp_path / "l.csv", *lines, header="file,lat,lon,captured_at")
+    for photo in photos.iterdir():
+        write_photo(photo, seed=int(photo.stem[1:]), lon=None, size=(32, 24), taken_at=None)
+    outcomes = run_ingest(photos, tmp_path / "ds", labels=labels)
+    found = rows(tmp_path / "ds")
+    assert [found[f"p{n}.jpg"].captured_at for n in range(2)] == [None, None]
+    assert found["p2.jpg"].captured_at == datetime(2024, 5, 6, 5, 30, tzinfo=UTC)
+    assert any("2 labels of 3 hold a captured_at that cannot be read" in note for note in outcomes.notes)
 
 
 def test_rounded_positions_are_told_so(photos: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Two times of one photo: which is believed, what is flagged, and that the photos of a walk are decided alike."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -235,6 +236,33 @@ def test_the_order_of_the_walk_tells_the_repeated_hour(minutes: tuple[int, ...],
     truths = [start + timedelta(minutes=minute) for minute in minutes]
     assert ([decision.captured_at for decision in decisions] == truths) is right
     assert [decision.is_repeated for decision in decisions] == [0 <= minute < 120 for minute in minutes]
+
+
+@pytest.mark.parametrize("told", [(0,), (2,), (0, 3)])
+def test_photos_without_a_gps_time_follow_those_beside_them_in_the_repeated_hour(told: tuple[int, ...]) -> None:
+    start = datetime(2024, 10, 27, tzinfo=UTC)
+    for minutes in ((5, 9, 14, 20), (65, 69, 74, 80), (50, 57, 63, 70)):
+        truths = [start + timedelta(minutes=minute) for minute in minutes]
+        decisions = decide(autumn(*minutes, gps={at: truths[at] for at in told}), BERLIN)
+        assert [decision.captured_at for decision in decisions] == truths, minutes
+
+
+def test_a_burst_named_out_of_order_begins_no_second_pass() -> None:
+    walk = autumn(5, 6, 7)
+    walk[1], walk[2] = (
+        dataclasses.replace(walk[at], local=datetime(2024, 10, 27, 2, 7, second)) for at, second in ((1, 1), (2, 0))
+    )
+    moments = [decision.captured_at for decision in decide(walk, BERLIN)]
+    assert [moment.hour for moment in moments if moment] == [0, 0, 0]
+
+
+def test_names_without_order_in_the_repeated_hour_tell_nothing() -> None:
+    walk = autumn(5, 10, 15, 20, 25)
+    shuffled = [dataclasses.replace(found, order=name) for name, found in zip("dbcae", walk, strict=True)]
+    start = datetime(2024, 10, 27, tzinfo=UTC)
+    assert [found.captured_at for found in decide(shuffled, BERLIN)] == [
+        start + timedelta(minutes=minute) for minute in (5, 10, 15, 20, 25)
+    ]
 
 
 def test_names_that_do_not_count_up_tell_nothing() -> None:

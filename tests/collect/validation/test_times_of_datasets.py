@@ -93,6 +93,16 @@ def test_rows_of_the_first_schema_keep_their_time_until_they_are_read_again(tmp_
     assert {name: again[name] for name in right} == right
 
 
+@pytest.mark.parametrize("offset", [None, "+02:00"])
+def test_no_zone_is_asked_for_where_a_clock_was_never_set(offset: str | None, tmp_path: Path) -> None:
+    tags = {ORIGINAL: b"1970:01:01 00:00:07", **({OFFSET_ORIGINAL: offset.encode()} if offset else {})}
+    site = write_site(tmp_path / "site.geojson", time_zone="Europe/Berlin" if offset is None else None)
+    photo = one(tmp_path, site=site, taken_at=None, exif=tags)
+    assert (photo.captured_at, photo.clock_local) == (None, "1970-01-01T00:00:07")
+    assert run_ingest(tmp_path / "in", tmp_path / "ds").without_zone == 0
+    assert audit_dataset(Dataset.open(tmp_path / "ds")).conditions.clock_without_zone == 0
+
+
 def test_a_clock_without_a_zone_is_kept_until_the_site_names_one(tmp_path: Path) -> None:
     nowhere = write_site(tmp_path / "plain.geojson", time_zone=None)
     photo = one(tmp_path, site=nowhere, taken_at=datetime(2024, 5, 6, 9, 0, 0, 250_000), fix_age_s=None)

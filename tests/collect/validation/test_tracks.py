@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ingest_runs import rows, run_ingest
-from photos import EAST_CAMPUS, FIRST_PHOTO_AT, write_photo
+from photos import EAST_CAMPUS, FIRST_PHOTO_AT, write_photo, write_site
 
 from collect.ingestion.outcomes import Outcomes
 from collect.reading.facts import Position
@@ -223,6 +223,25 @@ def test_two_tracks_at_one_time_are_told_and_several_files_add_up(tmp_path: Path
     assert placed["h0.jpg"].lon == pytest.approx(LON)  # its point is at the very second
     assert placed["h1.jpg"].lon == pytest.approx(LON + 1e-3)  # near.gpx has ended
     assert "1 photo lie at a time of several tracks, up to 7" in notes(outcomes)
+
+
+def test_a_clock_without_a_zone_is_why_a_track_places_nothing(tmp_path: Path) -> None:
+    site = write_site(tmp_path / "site.geojson", time_zone=None)
+    for number in range(2):
+        naive = FIRST_PHOTO_AT.replace(tzinfo=None) + timedelta(seconds=10 * number)
+        write_photo(tmp_path / f"in/z{number}.jpg", seed=number, lon=None, taken_at=naive, size=(32, 24))
+    track = tmp_path / "t.gpx"
+    track.write_text(gpx(walk(FIRST_PHOTO_AT, 60)))
+    told = notes(run_ingest(tmp_path / "in", tmp_path / "ds", site=site, gpx=track))
+    assert '2 photos without a position have a clock time of unknown zone. Add "time_zone"' in told
+    told = notes(run_ingest(tmp_path / "in", tmp_path / "ds2", site=site, gpx=track, clock_offset_s="auto"))
+    assert "No photo without a position has a time" in told
+
+
+def test_an_offset_without_a_track_is_refused(tmp_path: Path) -> None:
+    homeless(tmp_path / "in")
+    with pytest.raises(UsageError, match="--gpx"):
+        run_ingest(tmp_path / "in", tmp_path / "ds", clock_offset_s=5.0)
 
 
 def test_a_track_that_places_nothing_says_why(tmp_path: Path) -> None:

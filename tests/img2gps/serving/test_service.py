@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -140,6 +141,44 @@ def test_bodies_that_are_refused(service: ServiceClient, status: int, kind: str,
     found = service.locate(body, kind=kind)
     assert found[0] == status
     assert found[1]["error"].endswith(".")
+
+
+def test_an_empty_file_is_a_row_and_a_file_that_was_not_chosen_is_none(service: ServiceClient) -> None:
+    photo = colour_jpeg(HERE)
+    status, rows = service.locate_form(form(("empty.jpg", b""), ("a.jpg", photo)))
+    assert (status, [row["file"] for row in rows]) == (200, ["empty.jpg", "a.jpg"])
+    assert [row["error"] is None for row in rows] == [False, True]
+    _, rows = service.locate_form(form(("", b""), ("a.jpg", photo)))
+    assert [row["file"] for row in rows] == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/nothing", 404),
+        ("GET", "/v1/locate", 405),
+        ("GET", f"/v1/photos/{'9' * 5000}", 404),
+        ("GET", "/v1/photos/a", 404),
+    ],
+)
+def test_an_address_that_is_none_is_answered_as_other_refusals(
+    service: ServiceClient, method: str, path: str, status: int
+) -> None:
+    found, answer, _ = service.request(method, path)
+    assert (found, answer["error"][-1]) == (status, ".")
+
+
+def test_a_client_that_sends_before_it_reads_is_told_why(service: ServiceClient) -> None:
+    body = bytes(1 << 20)
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as client:
+        head = f"POST /v1/locate HTTP/1.1\r\nHost: 127.0.0.1:{service.port}\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode())
+        for begin in range(0, len(body), 1 << 16):
+            time.sleep(0.01)  # a refusal without the body would have closed the connection by now
+            client.sendall(body[begin : begin + (1 << 16)])
+        answer = b"".join(iter(lambda: client.recv(1 << 16), b""))
+    assert answer.startswith(b"HTTP/1.1 415 ")
+    assert b"Photos are sent as" in answer
 
 
 def test_a_body_that_says_it_is_too_large_is_not_read(service: ServiceClient) -> None:

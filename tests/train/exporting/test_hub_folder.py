@@ -84,6 +84,28 @@ def test_the_folder_is_a_run_that_answers_the_same_and_knows_its_training_photos
     assert img2gps(["verify", str(out)]) == 0
 
 
+def test_an_export_is_compared_with_its_run_beside_a_published_copy(
+    run: Path, out: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert img2gps(["export", str(run), str(tmp_path / "onnx")]) == 0
+    shutil.copytree(out, tmp_path / "runs/a-fetched")
+    monkeypatch.chdir(tmp_path)
+    photo = next((folder / "kims-quad/photos").rglob("*.jpg"))
+    assert img2gps(["export", "--check", "onnx", str(photo)]) == 0
+    assert img2gps(["export", "--check", "onnx", str(photo), "--run", "runs/a-fetched"]) == 0
+
+
+def test_an_option_that_would_do_nothing_is_refused(
+    run: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options in (["--license", "mit"], ["--run", str(run)], ["--onnxruntime-web", str(folder)]):
+        assert img2gps(["export", str(run), str(tmp_path / "onnx"), *options]) == 2
+        assert options[0] in capsys.readouterr().err
+    assert img2gps(["export", "--check", str(tmp_path), str(tmp_path), "--half"]) == 2
+    assert "--half" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_network_gives_away_no_single_position(run: Path, out: Path) -> None:
     before, after = (pd.read_parquet(root / "photos.parquet").query("role == 'train'") for root in (run, out))
     assert before["lon"].nunique() > 1 == after["lon"].nunique()
