@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from collect.label.predictions import Prediction
+from collect.label.predictions import FoldPrediction
 from collect.label.queue import rank_labels
 from img2gps.geo import FloatArray, LocalFrame
 
@@ -156,7 +156,7 @@ def _who_is_gross(rng: np.random.Generator, count: int, runs: bool) -> FloatArra
     return gross
 
 
-def predict(rng: np.random.Generator, world: World, median_m: float) -> dict[str, Prediction]:
+def predict(rng: np.random.Generator, world: World, median_m: float) -> dict[str, FoldPrediction]:
     """Return out-of-fold predictions: errors of log-normally varying size that the radii know half of, 5 % failures."""
     count = len(world.walk)
     known, unknown = (np.exp(rng.normal(0, 0.35, count)) for _ in range(2))
@@ -166,14 +166,14 @@ def predict(rng: np.random.Generator, world: World, median_m: float) -> dict[str
     error[failed] += rng.normal(0, 70, (int(failed.sum()), 2))
     lons, lats = FRAME.to_lonlat(*(world.true_m + error).T)
     return {
-        str(index): Prediction(
+        str(index): FoldPrediction(
             lon=float(lons[index]), lat=float(lats[index]), radius_50_m=1.1774 * float(spread[index]), radius_90_m=None
         )
         for index in range(count)
     }
 
 
-def rank(world: World, predictions: dict[str, Prediction]) -> list[int]:
+def rank(world: World, predictions: dict[str, FoldPrediction]) -> list[int]:
     """Return the photos in the order of the queue."""
     lons, lats = FRAME.to_lonlat(*world.label_m.T)
     count = len(world.walk)

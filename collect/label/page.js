@@ -14,6 +14,7 @@ let over = false;
 let placeTimer;
 let openGround = null;
 let waitingPhotos = [];
+let takingIn = false;
 
 const scopeKind = () => document.querySelector("input[name=scope]:checked").value;
 const order = () => (at("order").value === "queue" ? store.byQueue : store.byTime);
@@ -23,6 +24,7 @@ const types = (element) => element.matches("input:not([type=radio]), select, tex
 function choose(id, { follow = true } = {}) {
   if (id !== current?.id) at("why").value = "";  // it was about another photo
   current = store.photos.get(id);
+  if (map.placing) leavePlacing();
   document.querySelector("footer").inert = false;
   document.body.dataset.ready = "true";
   note("");
@@ -116,7 +118,7 @@ async function tellPlace() {
     const asked = store.position(current);
     const found = await store.place(asked);
     const now = store.position(current);
-    if (!found || asked.lon !== now.lon || asked.lat !== now.lat) return;
+    if (!found || map.placing || asked.lon !== now.lon || asked.lat !== now.lat) return;
     openGround = found.ground;
     at("where").hidden = !found.text;
     at("where-text").textContent = found.text;
@@ -128,6 +130,10 @@ async function tellPlace() {
 // Photos without a position, one after the other: a click on the map takes each into the dataset.
 async function listUnplaced() {
   waitingPhotos = await store.unplaced();
+  nameUnplaced();
+}
+
+function nameUnplaced() {
   at("unplaced-open").hidden = !waitingPhotos.length;
   at("unplaced-open").textContent = `Place ${waitingPhotos.length === 1 ? "a photo" : `${waitingPhotos.length} photos`}`;
   at("unplaced-open").setAttribute("aria-label", `Place ${waitingPhotos.length} photos without a position`);
@@ -136,8 +142,13 @@ async function listUnplaced() {
 function placeNext() {
   const [next] = waitingPhotos;
   if (!next) return;
+  clearTimeout(placeTimer);
+  map.cancel();
   map.placing = true;
   at("map").classList.add("placing");
+  at("map").focus({ preventScroll: true });  // Enter would press the button again
+  at("unplaced-open").textContent = "Stop placing";
+  at("unplaced-open").setAttribute("aria-label", "Stop placing photos");
   document.querySelector("footer").inert = true;
   at("image").src = `/unplaced/${next.sha256}`;
   at("image").alt = `Photo ${next.name}`;
@@ -151,11 +162,25 @@ function placeNext() {
   });
 }
 
-async function placed(place) {
-  const [photo] = waitingPhotos;
+function leavePlacing() {
   map.placing = false;
+  at("map").classList.remove("placing");
+  nameUnplaced();
+}
+
+function togglePlacing() {
+  if (!map.placing) placeNext();
+  else if (current) choose(current.id);
+  else leavePlacing();
+}
+
+async function placed(place) {
+  if (takingIn) return;
+  const [photo] = waitingPhotos;
+  takingIn = true;
   note("Taking it in …");
   const complaint = await store.takeIn(photo.sha256, place);
+  takingIn = false;
   if (complaint) {
     alarm(complaint);
     placeNext();
@@ -179,6 +204,12 @@ function enlarge() {
   at("enlarge").setAttribute("aria-pressed", String(large));
 }
 
+function letGo() {
+  if (at("enlarge").classList.contains("large")) enlarge();
+  else if (map.placing) togglePlacing();
+  else map.cancel();
+}
+
 function nextScope() {
   const open = [...document.querySelectorAll("input[name=scope]:not(:disabled)")];
   open[(open.findIndex((input) => input.checked) + 1) % open.length].checked = true;
@@ -186,6 +217,7 @@ function nextScope() {
 }
 
 function show() {
+  if (map.placing) return;
   const ids = order();
   const index = ids.indexOf(current.id);
   const label = store.label(current);
@@ -258,17 +290,19 @@ const keys = {
   u: () => store.undo(), enter: confirm, s: () => mark("unsure"), x: () => mark("exclude"),
   r: () => !at("reset").disabled && act("reset"), b: nextScope, h: () => at("help").showModal(), "?": () => at("help").showModal(),
   "+": () => map.zoom(1.4), "=": () => map.zoom(1.4), "-": () => map.zoom(1 / 1.4), 0: () => map.fit(),
-  escape: () => (at("enlarge").classList.contains("large") ? enlarge() : map.cancel()), z: enlarge,
+  escape: letGo, z: enlarge,
   w: accept, g: leaveRoof, q: () => queue.open(),
   ",": () => turn((store.heading(current) ?? 0) - 5), ".": () => turn((store.heading(current) ?? 0) + 5),
 };
+// While a photo without a position is on show, no key may change the one that was on show before.
+const keysWhilePlacing = ["+", "=", "-", "0", "h", "?", "q", "z", "escape"];
 const arrows = { arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, 1], arrowdown: [0, -1] };
 
 function onKey(event) {
   const key = event.key.toLowerCase();
   const typing = types(event.target) || at("help").open || at("queue").open || !current;
   if (key === "escape" && types(event.target)) at("map").focus();
-  if (typing || event.altKey) return;
+  if (typing || event.altKey || (map.placing && !keysWhilePlacing.includes(key))) return;
   if (event.ctrlKey || event.metaKey) {
     if (key !== "z" || event.shiftKey) return;
     event.preventDefault();
@@ -291,7 +325,7 @@ function connect() {
     previous: () => step(-1), next: () => step(1), undo: () => store.undo(), confirm, unsure: () => mark("unsure"),
     exclude: () => mark("exclude"), reset: () => act("reset"), "zoom-in": () => map.zoom(1.4), "zoom-out": () => map.zoom(1 / 1.4),
     "zoom-fit": () => map.fit(), "help-open": () => at("help").showModal(), "help-close": () => at("help").close(),
-    accept, "off-roof": leaveRoof, "queue-open": () => queue.open(), "unplaced-open": placeNext, enlarge, "alert-close": () => { at("alert").hidden = true; },
+    accept, "off-roof": leaveRoof, "queue-open": () => queue.open(), "unplaced-open": togglePlacing, enlarge, "alert-close": () => { at("alert").hidden = true; },
   };
   for (const [id, listener] of Object.entries(clicks)) at(id).addEventListener("click", listener);
   for (const input of document.querySelectorAll("input[name=scope]")) input.addEventListener("change", () => current && show());
@@ -350,7 +384,8 @@ try {
     if (first) choose(first);
     await store.loadQueue();
     queue.load();
-    if (current) show();
+    if (map.placing) current ??= store.photos.get(store.byQueue[0]);
+    else if (current) show();
     else choose(store.byQueue[0]);
   }
 } catch (error) {

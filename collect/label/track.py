@@ -130,7 +130,9 @@ class _Walk:
         """Return a walk around its own centre, with the extent its positions have."""
         centre = np.median(position_m, axis=0)
         centred = position_m - centre
-        extent = float(np.clip(1.4826 * np.median(np.abs(centred), axis=0).max(), 30.0, 2000.0))
+        spots = _spots(position_m)
+        deviation = np.median(np.abs(spots - np.median(spots, axis=0)), axis=0)
+        extent = float(np.clip(1.4826 * deviation.max(), 30.0, 2000.0))
         return cls(
             time_s=time_s,
             position_m=centred,
@@ -151,6 +153,15 @@ def _runs(time_s: FloatArray, position_m: FloatArray) -> list[Integers]:
     """Return the index arrays of runs of two or more: neighbours in time and place, over at most `_RUN_S` seconds."""
     number = _numbers(time_s, np.hypot(*np.diff(position_m, axis=0).T) <= _RUN_STEP_M)
     return [run for run in np.split(np.arange(len(number)), np.flatnonzero(np.diff(number)) + 1) if len(run) > 1]
+
+
+def _spots(position_m: FloatArray) -> FloatArray:
+    """Return one position (N, 2) per stay, within `_RUN_STEP_M` of its first: many photos of one spot count once."""
+    kept = [0]
+    for index, position in enumerate(position_m):
+        if np.hypot(*(position - position_m[kept[-1]])) > _RUN_STEP_M:
+            kept.append(index)
+    return position_m[kept]
 
 
 def _numbers(time_s: FloatArray, joined: Flags) -> Integers:

@@ -203,7 +203,8 @@ def _check(features: dict[Any, MapFeature], sources: Sequence[MapSource], unclas
     if not features:
         raise UsageError(
             f"{_joined([source.name for source in sources])} holds nothing for this site "
-            f"({format_count(unclassed, 'thing')} of no class, {elsewhere:,} too far). Give the map of this place, or "
+            f"({format_count(unclassed, 'thing')} of no class or of no shape for it, {elsewhere:,} too far). "
+            "Give the map of this place, buildings as areas and trees as points, or "
             "name the class of a layer (--layer building=FILE)."
         )
 

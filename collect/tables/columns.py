@@ -124,11 +124,15 @@ def columns_of(header: Sequence[str]) -> Columns:
 
 
 def _others(plain: Sequence[str], at: Mapping[str, int]) -> tuple[tuple[int, int], ...]:
-    """Return the pairs that are not the one chosen; x and y beside degrees are pixels or metres."""
+    """Return the pairs that are not the one chosen; x and y beside degrees are pixels or metres.
+
+    A pair with its error beside it (``gps_error_m``) is what a phone measured, not where the photo was taken.
+    """
     pairs = [
         (plain.index(lat), plain.index(lon))
         for lat, lon in _PAIRS
         if lat in plain and lon in plain and plain.index(lat) != at.get("lat")
+        if f"{lat.rpartition('_')[0]}_error_m" not in plain
     ]
     return tuple(pairs) if "lat" in at and at["lat"] < len(plain) and plain[at["lat"]] != "y" else ()
 

@@ -1,5 +1,6 @@
 """The label page in headless Chromium, used as a person would."""
 
+import contextlib
 import json
 import re
 import signal
@@ -627,8 +628,9 @@ def test_a_walk_turns_and_is_excluded_as_one(page: Page, dataset: Dataset) -> No
         assert line.heading_deg == pytest.approx((own + 5) % 360)
 
 
-@pytest.mark.slow
-def test_a_photo_without_a_position_is_placed_by_a_click(tmp_path: Path, context: BrowserContext) -> None:
+@contextlib.contextmanager
+def page_with_an_unplaced_photo(tmp_path: Path, context: BrowserContext) -> Iterator[tuple[Page, Path]]:
+    """Open the page of a dataset of one photo, IMG_1.jpg, beside which IMG_2.jpg waits for a position."""
     folder = tmp_path / "photos"
     folder.mkdir()
     write_photo(folder / "IMG_1.jpg", seed=1, lon=FRAME.origin_lon, lat=FRAME.origin_lat)
@@ -640,6 +642,12 @@ def test_a_photo_without_a_position_is_placed_by_a_click(tmp_path: Path, context
     with label_process(root, "--photos", str(folder)) as process:
         page = context.new_page()
         open_page(page, process.url)
+        yield page, root
+
+
+@pytest.mark.slow
+def test_a_photo_without_a_position_is_placed_by_a_click(tmp_path: Path, context: BrowserContext) -> None:
+    with page_with_an_unplaced_photo(tmp_path, context) as (page, root):
         page.locator("#unplaced-open").click()
         expect(page.locator("#name")).to_have_text("IMG_2.jpg")
         page.locator("#map").click(position={"x": 200, "y": 200})
@@ -649,3 +657,26 @@ def test_a_photo_without_a_position_is_placed_by_a_click(tmp_path: Path, context
     frame = Dataset.open(root).frame()
     assert sorted(frame["source_name"]) == ["IMG_1.jpg", "IMG_2.jpg"]
     assert frame.set_index("source_name").loc["IMG_2.jpg", "gps_source"] == "labels"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way_out", ["key", "button"])
+def test_placing_changes_no_other_photo_and_can_be_left(tmp_path: Path, context: BrowserContext, way_out: str) -> None:
+    with page_with_an_unplaced_photo(tmp_path, context) as (page, root):
+        page.locator("#unplaced-open").click()
+        expect(page.locator("#name")).to_have_text("IMG_2.jpg")
+        for key in ("ArrowRight", "x", "s", "Enter", "n", "."):
+            page.keyboard.press(key)
+        page.evaluate("window.dispatchEvent(new Event('focus'))")
+        expect(page.locator("#name")).to_have_text("IMG_2.jpg")
+        if way_out == "key":
+            page.keyboard.press("Escape")
+        else:
+            page.locator("#unplaced-open").click()
+        expect(page.locator("#name")).to_have_text("IMG_1.jpg")
+        page.locator("#map").click(position={"x": 200, "y": 200})
+        saved(page)
+        expect(page.locator("#unplaced-open")).to_have_text("Place a photo")
+    dataset = Dataset.open(root)
+    assert list(dataset.frame()["source_name"]) == ["IMG_1.jpg"]
+    assert [line.action for line in lines(dataset)] == ["move"]

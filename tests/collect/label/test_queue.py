@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import runpy
 from datetime import timedelta
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def test_photos_of_one_fix_do_not_vouch_for_each_other() -> None:
     labels = np.insert(labels, 16, [[120.0, 95.0]] * 3, axis=0)
     ratio = track_evidence(time_s, labels, np.zeros(33, dtype=bool)).log_ratio
     assert set(np.argsort(-ratio)[:3].tolist()) == {16, 17, 18}
+
+
+def test_many_photos_of_one_spot_do_not_accuse_the_rest_of_the_walk() -> None:
+    time_s = np.array([0, 1, 2, 3, 157, 371, 482, 597, 756, 1120], dtype=float)
+    walked = [(157, -151), (20, -5), (98, 69), (141, 163), (1, 161), (-137, -158)]
+    labels = np.array([(5, -160), (4, -159), (4, -160), (4, -161), *walked], dtype=float)
+    assert (np.hypot(*np.diff(labels, axis=0).T) / np.diff(time_s)).max() < 1.5  # as fast as one walks
+    assert track_evidence(time_s, labels, np.zeros(10, dtype=bool)).log_ratio.max() < 1.5
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -200,3 +209,11 @@ def test_predictions_come_from_the_folds_of_a_run(tmp_path: Path) -> None:
     rows = {"id": ["a", "b"], "pred_lon": [1.0, float("nan")], "pred_lat": [2.0, 2.0], "radius_50_m": [None, 3.0]}
     pq.write_table(pa.table(rows), target)
     assert read_predictions(tmp_path / "run") == {"a": FoldPrediction(lon=1.0, lat=2.0)}
+
+
+def test_the_benchmark_that_the_guide_names_runs_and_finds_gross_errors() -> None:
+    benchmark = runpy.run_path(str(Path(__file__).parents[3] / "benchmarks/label_queue.py"))
+    rng = np.random.default_rng(11)
+    world = benchmark["simulate"](rng, step_s=8.0, noise="correlated", runs=False)
+    order = benchmark["rank"](world, benchmark["predict"](rng, world, 18.0))
+    assert benchmark["share_found"](world, order) > 0.95

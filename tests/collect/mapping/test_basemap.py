@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import geopandas as gpd
 import pytest
-from shapely.geometry import LineString, box
+from shapely.geometry import LineString, Point, box
 
 from collect import basemap, verify
 from img2gps.basemap import basemap_of, read_basemap, write_basemap
@@ -145,6 +145,12 @@ def test_layers_of_ones_own_make_a_map(dataset: Dataset, tmp_path: Path, suffix:
     found = read_basemap(dataset.basemap_path)
     assert (found.attribution, found.licence) == ("(c) us", "CC BY 4.0")
     assert [(f.name, f.height_m) for f in found.of("building")] == [("Towne", 14.0)]
+
+
+def test_a_layer_whose_shapes_cannot_be_of_its_class_is_refused_as_that(dataset: Dataset, tmp_path: Path) -> None:
+    spots = layer(tmp_path / "spots.geojson", [(Point(0, 0), {"name": "Towne"})])
+    with pytest.raises(UsageError, match=r"1 thing of no class or of no shape for it, 0 too far.*buildings as areas"):
+        basemap(dataset, layers=[f"building={spots}"])
 
 
 def test_a_basemap_of_before_is_a_layer_and_things_far_off_are_left_out(dataset: Dataset, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from collect.simulation.phones.phone import PhoneFix, store
 from collect.simulation.phones.phone import exif_of as written_exif
 from collect.simulation.phones.spoil import KINDS
 from collect.simulation.simulate import TRUTH_COLUMNS, simulate
+from collect.tables.reader import read_table
 from img2gps.errors import UsageError
 from img2gps.geo import geodesic_m
 from img2gps.site import load_site, site_from_geojson
@@ -83,6 +84,14 @@ def test_every_file_has_one_row_of_truth(campus: Path) -> None:
     assert tuple(rows[0]) == TRUTH_COLUMNS
     assert sorted(row["file_name"] for row in rows) == sorted(path.name for path in (campus / "photos").iterdir())
     assert sum(row["kind"] == "good" for row in rows) == 60
+
+
+def test_every_row_of_truth_can_be_read_as_a_label(campus: Path) -> None:
+    rows = {name: row for row in read_table(campus / "truth.csv", option="--labels").rows for name in row.names}
+    for wanted in truth(campus):
+        row = rows[wanted["file_name"]]
+        assert (row.complaint, row.unread) == ("", ())
+        assert (row.lon, row.lat) == (float(wanted["longitude"]), float(wanted["latitude"]))
 
 
 def test_sixty_photos_are_six_walks_on_three_days_with_two_devices(campus: Path) -> None:

@@ -230,3 +230,4 @@ def test_the_page_of_a_comparison_fits_a_phone(
                 assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
                 inner = "[...document.querySelectorAll('.scroll')].every(one => one.scrollWidth <= one.clientWidth)"
                 assert page.evaluate(inner)
+                assert "of shares within 25" in page.inner_text("#figures .intro")  # a larger share is the better one
