@@ -227,8 +227,10 @@ class Dataset:
 
         With `labels` ``refined``, photos have `lon` and `lat` of the newest refinement, unless a person moved or
         confirmed them. `refined_radius_m` is the 90 % radius (NaN: not refined). Raises NotFoundError if nothing was
-        refined.
+        refined, and UsageError for other `labels`.
         """
+        if labels not in ("gps", "refined"):
+            raise UsageError(f"No labels {safe_text(str(labels))!r}: choose gps or refined.")
         import geopandas as gpd
         import shapely
 

@@ -1,11 +1,13 @@
 """What may be asked of an ingest or a validation."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from img2gps.address import Place
+from img2gps.errors import UsageError
 
 __all__ = ["IngestOptions"]
 
@@ -23,6 +25,7 @@ class IngestOptions:
     that crashes the decoder takes everything with it: for debugging. `cluster` names other machines to read on (see
     `img2gps.cluster`); `jobs` does not count then. `include_hidden` takes trash, unfinished files and thumbnails in,
     too. `keep_positions` lets details of rejections name exact positions of photos off the site.
+    Raises UsageError for numbers that cannot be meant.
     """
 
     site: str | Path | None = None
@@ -41,6 +44,16 @@ class IngestOptions:
     keep_positions: bool = False
     dry_run: bool = False
     command: str = "ingest"
+
+    def __post_init__(self) -> None:
+        if self.max_accuracy_m is not None and not 0 < self.max_accuracy_m < math.inf:
+            raise UsageError(f"The worst accuracy to accept is more than 0 m, not {self.max_accuracy_m}.")
+        if not isinstance(self.jobs, int) or self.jobs < 0:
+            raise UsageError(f"The number of worker processes is 0 or more, not {self.jobs!r}.")
+        if self.short_side_px is not None and self.short_side_px < 1:
+            raise UsageError(f"The short side of working copies is 1 pixel or more, not {self.short_side_px}.")
+        if not 0 < self.timeout_s < math.inf:
+            raise UsageError(f"A file may take more than 0 s, not {self.timeout_s}.")
 
     @property
     def label_paths(self) -> list[Path]:

@@ -74,7 +74,9 @@ def read_entries(path: Path) -> list[Entry]:
         return _read_gpx(content, safe_path(path))
     features = features_of_bytes(content, path)
     if not features:
-        raise UsageError(f"{safe_path(path)} is no FeatureCollection: export the corrected points as GeoJSON.")
+        raise UsageError(
+            f"{safe_path(path)} is no FeatureCollection with points: export the corrected points as GeoJSON."
+        )
     return [_feature(feature) for feature in features]
 
 

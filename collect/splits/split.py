@@ -223,7 +223,7 @@ def _checked(photos: Sequence[Photo], by: str, val: int, test: int, folds: str |
     """Return `folds` in its one spelling. Raises UsageError."""
     if by not in METHODS:
         raise UsageError(f"Cannot split by {by}: choose walk, cell or random.")
-    if val < 0 or test < 0:
+    if not isinstance(val, int) or not isinstance(test, int) or val < 0 or test < 0:
         raise UsageError("--val and --test are numbers of photos: 0 or more.")
     if not photos:
         raise UsageError("There are no photos to split: ingest some first.")

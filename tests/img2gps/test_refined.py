@@ -25,6 +25,11 @@ def layer(dataset: Dataset, *, shift: float = 0.0001) -> RefinedLabels:
     return RefinedLabels(rows=rows, used=tuple(rows["id"]), method={"rounds": []}, **about)
 
 
+def test_labels_of_another_name_are_not_taken_for_the_phones_own(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No labels 'refind': choose gps or refined"):
+        dataset_of(tmp_path / "ds").frame(labels="refind")  # type: ignore[arg-type]
+
+
 def test_refinements_are_added_and_the_newest_holds(tmp_path: Path) -> None:
     dataset = dataset_of(tmp_path / "ds")
     with pytest.raises(NotFoundError, match="--refine"):

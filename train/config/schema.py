@@ -24,7 +24,8 @@ class TrainConfig(BaseModel):
     """The choices that both methods read; `NetworkConfig` and `ProbeConfig` add their own.
 
     Called itself it makes the config of the method that is named: ``TrainConfig(method="probe", seed=1)`` is a
-    `ProbeConfig`, ``TrainConfig()`` a `NetworkConfig`. `train.config.presets` has sets of choices that belong together.
+    `ProbeConfig`, ``TrainConfig()`` a `NetworkConfig`. `train.config.presets` has sets of choices that belong together;
+    `preset` here is their name alone and sets no other field.
     With the dataset, the device, the thread count and the version of torch a config determines the weights.
     Lengths are in pixels and metres, rates per epoch. Raises `pydantic.ValidationError` for a wrong name or value.
     """

@@ -1,10 +1,11 @@
 """Score runs on photos whose place is known, and write what came out: the facade of this package."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, get_args
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from img2gps.basemap.file import usable_basemap
 from img2gps.errors import RunLockedError, UsageError
 from img2gps.files import write_json, write_sums
 from img2gps.locks import hold
-from img2gps.text import safe_path
+from img2gps.text import safe_path, safe_text
 from img2gps.walks import clock_seconds
 from train.evaluation.baselines import THUMBNAIL_LIMIT
 from train.evaluation.bootstrap import clusters_of
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["EvaluationResult", "compare_evaluations", "evaluate_run", "evaluate_runs", "evaluation_folder"]
 
 _OTHERS_WRITE_S = 60.0
+_SPLITS: Final = ("train", "val", "test", "all")
+_WHERE: Final = get_args(Where)
 
 
 def evaluate_run(
@@ -60,6 +63,7 @@ def evaluate_run(
     tells the audit. Raises what `choose_evaluation_set` raises, UsageError where `abstain_m` is asked of a model
     without uncertainty, InvalidCheckpointError, DeviceError.
     """
+    _check(split, where, abstain_m)
     evaluation_set = choose_evaluation_set(path, on=on, split=split, force=force)
     predictions = _predictions(evaluation_set, device)
     site = evaluation_set.dataset.site()
@@ -86,6 +90,15 @@ def evaluate_run(
     if write:
         _write(result, _today(predictions, scores), evaluation_set)
     return result
+
+
+def _check(split: str | None, where: str, abstain_m: float | None) -> None:
+    if split not in (None, *_SPLITS):
+        raise UsageError(f"No split {safe_text(str(split))!r}: choose one of {', '.join(_SPLITS)}.")
+    if where not in _WHERE:
+        raise UsageError(f"No ground {safe_text(str(where))!r} to forecast for: choose {' or '.join(_WHERE)}.")
+    if abstain_m is not None and not 0 < abstain_m < math.inf:
+        raise UsageError(f"Abstaining takes a radius of more than 0 m, not {abstain_m}.")
 
 
 def evaluate_runs(

@@ -8,7 +8,7 @@ import pytest
 import collect
 from img2gps import Dataset
 from img2gps.cli import run
-from img2gps.errors import NotFoundError
+from img2gps.errors import NotFoundError, UsageError
 from tests.labelling import labelled_dataset, walk_with_a_slip
 
 PHOTOS = walk_with_a_slip()
@@ -58,3 +58,10 @@ def test_a_wrong_layer_is_told_before_anything_is_written(dataset: Dataset, tmp_
     words = ["label", str(dataset.root), "--import", str(given), "--buildings", str(tmp_path / "none.geojson")]
     assert run(words) == 3
     assert not dataset.corrections_path.exists()
+
+
+def test_corrections_without_a_point_are_refused_for_that_reason(dataset: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "none.geojson"
+    assert collect.export_labels(dataset, out) == 0
+    with pytest.raises(UsageError, match=r"none\.geojson is no FeatureCollection with points"):
+        collect.import_labels(dataset, out)

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from photos import write_photo, write_site, write_walk
@@ -86,3 +87,24 @@ def test_a_site_that_shrinks_is_refused_unless_allowed(photos: Path, tmp_path: P
     assert len(rows(dataset)) == 3
     collect.ingest(photos, dataset, site=elsewhere, jobs=0, allow_shrink=True)
     assert set(rows(dataset)) == {"far.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"max_accuracy_m": -1.0}, "accuracy"),
+        ({"max_accuracy_m": float("nan")}, "accuracy"),
+        ({"jobs": -1}, "worker processes"),
+        ({"jobs": "two"}, "worker processes"),
+        ({"short_side_px": 0}, "short side"),
+        ({"timeout_s": 0.0}, "more than 0 s"),
+    ],
+)
+def test_numbers_that_cannot_be_meant_are_refused_as_the_command_refuses_them(
+    settings: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    write_photo(tmp_path / "photos" / "a.jpg")
+    site = write_site(tmp_path / "site.geojson")
+    with pytest.raises(UsageError, match=said):
+        collect.ingest(tmp_path / "photos", tmp_path / "quad", site=site, **settings)
+    assert not (tmp_path / "quad").exists()

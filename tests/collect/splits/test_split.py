@@ -376,3 +376,8 @@ def test_a_dry_run_refuses_what_the_split_refuses(tmp_path: Path) -> None:
     for dry_run in (True, False):
         with pytest.raises(InvalidDatasetError):
             split_dataset(dataset, dry_run=dry_run)
+
+
+def test_shares_of_the_photos_are_not_taken_for_numbers_of_photos() -> None:
+    with pytest.raises(UsageError, match="numbers of photos"):
+        make_split(dense_walks(), by="walk", val=0.2, test=0.2, site=SITE)  # type: ignore[arg-type]

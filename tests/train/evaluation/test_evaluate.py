@@ -1,6 +1,7 @@
 """What an evaluation scores, refuses and leaves out, and the figures it finds."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -304,3 +305,19 @@ def test_a_missing_working_copy_is_named(tmp_path: Path, dataset: Dataset, readi
     dataset.photo_path(frame[frame["split"] == "test"]["id"].iloc[0]).unlink()
     with pytest.raises(InvalidDatasetError, match="working copies of 1 photo"):
         evaluate_run(run.root)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"split": "dev"}, "No split 'dev': choose one of train, val, test, all"),
+        ({"where": "walks"}, "No ground 'walks' to forecast for: choose photos or site"),
+        ({"abstain_m": -5.0}, "more than 0 m, not -5.0"),
+        ({"abstain_m": math.nan}, "more than 0 m, not nan"),
+    ],
+)
+def test_what_the_command_would_not_take_is_refused_in_a_sentence(
+    asked: dict[str, Any], said: str, tmp_path: Path, dataset: Dataset
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        evaluate_run(run_of(tmp_path, dataset).root, **asked)
