@@ -1,6 +1,8 @@
 """The walk list as files that phones and maps open: GPX and GeoJSON."""
 
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from collect.auditing.document import stop_document
@@ -50,7 +52,23 @@ def write_geojson(path: Path, stops: Sequence[Stop], *, name: str) -> None:
         for stop in stops
     ]
     if len(stops) > 1:
-        way = [list(place) for stop in stops for place in (*stop.way, (stop.lon, stop.lat))]
-        line = {"type": "LineString", "coordinates": way}
-        features.append({"type": "Feature", "properties": {"name": name}, "geometry": line})
+        way = [place for stop in stops for place in (*stop.way, (stop.lon, stop.lat))]
+        features.append({"type": "Feature", "properties": {"name": name}, "geometry": _line(way)})
     write_json(path, {"type": "FeatureCollection", "features": features})
+
+
+def _line(way: Sequence[tuple[float, float]]) -> dict[str, object]:
+    """Return a way of (lon, lat) as a GeoJSON line, cut where it crosses 180 degrees (RFC 7946, 3.1.9)."""
+    parts = [[list(way[0])]]
+    for (west, south), (lon, lat) in pairwise(way):
+        if abs(lon - west) > 180:
+            edge = math.copysign(180.0, west)
+            beyond = lon + 2 * edge  # the same place, on the turn of the globe where the way comes from
+            share = (edge - west) / (beyond - west)
+            crossing = round(south + share * (lat - south), 7)
+            parts[-1].append([edge, crossing])
+            parts.append([[-edge, crossing]])
+        parts[-1].append([lon, lat])
+    if len(parts) == 1:
+        return {"type": "LineString", "coordinates": parts[0]}
+    return {"type": "MultiLineString", "coordinates": parts}

@@ -58,8 +58,8 @@ export class QueueView extends EventTarget {
     const rest = sum(left) - sum(worth);
     const found = `${this.#found()} wrong found`;
     if (!left.length) return `${found} · every label looked at`;
-    if (!worth.length) return `${found} · a good place to stop: about ${about(rest)} of the ${left.length.toLocaleString("en")} others wrong`;
-    return `${found} · worth a look: ${worth.length.toLocaleString("en")} more, about ${about(sum(worth))} wrong · about ${about(rest)} wrong after these`;
+    if (!worth.length) return `${found} · a good place to stop: ${about(rest)} of the ${left.length.toLocaleString("en")} others wrong`;
+    return `${found} · worth a look: ${worth.length.toLocaleString("en")} more, ${about(sum(worth))} wrong · ${about(rest)} wrong after these`;
   }
 
   // Labels that a person moved so far that they were wrong.
@@ -106,7 +106,7 @@ function sum(suspicions) {
 }
 
 function about(count) {
-  return Math.round(count).toLocaleString("en");
+  return count >= 1 ? `about ${Math.round(count).toLocaleString("en")}` : "fewer than one";
 }
 
 function percent(share) {

@@ -50,12 +50,17 @@ class Standing:
         if not self.worth_looking:
             return (
                 f"{self.found_wrong:,} wrong found; fewer than 1 in {1 / WORTH_LOOKING:.0f} of the others is wrong, "
-                f"about {self.expected_wrong_beyond:.0f} in all: a good place to stop."
+                f"{_about(self.expected_wrong_beyond)} in all: a good place to stop."
             )
         return (
-            f"{self.found_wrong:,} wrong found; worth looking down to rank {self.worth_looking:,}, where about "
-            f"{self.expected_wrong_there:.0f} are wrong; about {self.expected_wrong_beyond:.0f} after that."
+            f"{self.found_wrong:,} wrong found; worth looking down to rank {self.worth_looking:,}, where "
+            f"{_about(self.expected_wrong_there)} may be wrong; {_about(self.expected_wrong_beyond)} after that."
         )
+
+
+def _about(expected: float) -> str:
+    """Return a number of labels that is expected; under one a whole number would say none, or all."""
+    return f"about {expected:,.0f}" if expected >= 1 else "fewer than one"
 
 
 def probability(score: float, shift: float = 0.0) -> float:

@@ -41,6 +41,8 @@ def _parse(given: str) -> tuple[MapClass | None, Path]:
         raise UsageError(
             f"--layer names the class {safe_text(repr(word))}: give one of {join_words([*CLASSES], 'or')}."
         )
+    if not rest:
+        raise UsageError(f"--layer {safe_text(given)} names no file: give {kind}=FILE.")
     return kind, Path(rest)
 
 

@@ -65,6 +65,8 @@ def merged_rows(first: Side, second: Side) -> MergedRows:
     grouped = assign_groups([timed(photo, decisions.get(photo.id)) for photo in photos.values()])
     settled = parted(grouped, options) if options else grouped
     rows = {photo.id: photo for photo in with_flags(inherit_splits(settled, info), decisions)}
+    if _has_val([*first.photos.values(), *second.photos.values()]) and not _has_val(rows.values()):
+        notes.append("No validation photo is left, as walks of both datasets met: `img2gps split` draws a split anew.")
     rejected = {**second.rejected, **first.rejected, **judged}
     return MergedRows(
         photos=rows,
@@ -77,6 +79,10 @@ def merged_rows(first: Side, second: Side) -> MergedRows:
         set_aside=tuple(_set_aside(rows.values(), [first, second])),
         notes=tuple(notes),
     )
+
+
+def _has_val(photos: Iterable[Photo]) -> bool:
+    return any(photo.split == "val" for photo in photos)
 
 
 def _checked(first: Side, second: Side) -> list[str]:

@@ -21,7 +21,7 @@ from markupsafe import Markup, escape
 from img2gps import __version__
 from img2gps.text import format_count
 
-__all__ = ["MAP_SCRIPTS", "NARROW", "as_metres", "as_percent", "embed_json", "render_page"]
+__all__ = ["MAP_SCRIPTS", "NARROW", "as_metres", "as_percent", "embed_json", "render_page", "with_code"]
 
 _FOLDER: Final = Path(__file__).parent
 _KILOMETRES_FROM_M: Final = 10_000.0
@@ -74,6 +74,11 @@ def embed_json(value: object) -> Markup:
     for char in "<>&":
         text = text.replace(char, f"\\u{ord(char):04x}")
     return Markup(text)  # noqa: S704 - nothing in it can end the element
+
+
+def with_code(text: str) -> Markup:
+    """Return text with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
 
 
 def as_metres(value: float | None, digits: int = 1) -> str:

@@ -191,8 +191,8 @@ def _token_refusal(scope: Scope, headers: Headers, token: str, command: str) -> 
         answer = RedirectResponse("/", status_code=303)
         answer.set_cookie(_COOKIE, token, httponly=True, samesite="strict", path="/")
         return answer
-    bearer = headers.get("authorization", "").removeprefix("Bearer ")
-    if _equal(_cookie(headers), token) or _equal(bearer, token):
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    if _equal(_cookie(headers), token) or (scheme.lower() == "bearer" and _equal(bearer.strip(), token)):
         return None
     return _no(401, f"A token is needed: open the full address that img2gps {command} printed.")
 

@@ -30,7 +30,7 @@ from img2gps.report.charts import (
     share_bar,
 )
 from img2gps.report.columns import coded, device_names, flag_bits, local_minutes, walk_names
-from img2gps.report.page import as_metres, as_percent, embed_json, render_page
+from img2gps.report.page import as_metres, as_percent, embed_json, render_page, with_code
 from img2gps.report.shapes import decimetres, lines_dm, rings_dm
 from img2gps.report.thumbnails import make_thumbnails
 
@@ -230,3 +230,9 @@ def test_what_is_counted_has_whole_ticks() -> None:
     assert ">0.5<" in halves or ">1.5<" in halves
     assert ">0.5<" not in whole
     assert ">1.5<" not in whole
+
+
+def test_commands_in_a_sentence_are_code_and_nothing_in_it_is_markup() -> None:
+    assert with_code("use `img2gps label` & <b>`go`") == (
+        "use <code>img2gps label</code> &amp; &lt;b&gt;<code>go</code>"
+    )

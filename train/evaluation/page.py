@@ -15,7 +15,7 @@ from img2gps.files import write_atomic
 from img2gps.manifest import ManifestInfo, read_table
 from img2gps.metrics import WITHIN_M
 from img2gps.report.charts import Series, line_chart, scatter_chart, share_bar
-from img2gps.report.page import MAP_SCRIPTS, NARROW, as_metres, as_percent, render_page
+from img2gps.report.page import MAP_SCRIPTS, NARROW, as_metres, as_percent, render_page, with_code
 from img2gps.report.thumbnails import make_thumbnails
 from img2gps.text import safe_text
 from train.evaluation.calibration import ReliabilityBin, RiskCoverage
@@ -285,10 +285,16 @@ def _by_cause(cards: Sequence[_WorstCard]) -> dict[str, list[_WorstCard]]:
     return {cause: group for cause, group in groups.items() if group}
 
 
-def _cause_rows(causes: CauseFigures) -> list[list[str]]:
+def _cause_rows(causes: CauseFigures) -> list[list[str | Markup]]:
     """Return a row per cause: photos, their share with its interval, and what helps."""
     return [
-        [one.cause, f"{one.photos:,}", as_percent(one.share), _interval(one.interval, percent=True), one.remedy]
+        [
+            one.cause,
+            f"{one.photos:,}",
+            as_percent(one.share),
+            _interval(one.interval, percent=True),
+            with_code(one.remedy),
+        ]
         for one in causes.counts
     ]
 

@@ -249,6 +249,24 @@ def test_files_hold_the_stops_in_order_and_the_route(tmp_path: Path) -> None:
     assert route_length_m(stops) > 0
 
 
+def test_the_line_of_a_walk_is_cut_at_180_degrees(tmp_path: Path) -> None:
+    first, second, third = stops_of(tmp_path, [], stops=3)
+    stops = [
+        dataclasses.replace(first, lon=179.999, lat=-17.0, way=()),
+        dataclasses.replace(second, lon=-179.997, lat=-17.004, way=()),
+        dataclasses.replace(third, lon=-179.996, lat=-17.004, way=()),
+    ]
+    write_geojson(tmp_path / "walk.geojson", stops, name="Next walk")
+    line = json.loads((tmp_path / "walk.geojson").read_text(encoding="utf-8"))["features"][-1]["geometry"]
+    assert line == {
+        "type": "MultiLineString",
+        "coordinates": [
+            [[179.999, -17.0], [180.0, -17.001]],
+            [[-180.0, -17.001], [-179.997, -17.004], [-179.996, -17.004]],
+        ],
+    }
+
+
 def test_no_stops_are_a_valid_file(tmp_path: Path) -> None:
     write_gpx(tmp_path / "walk.gpx", [], name="none")
     assert gpxpy.parse((tmp_path / "walk.gpx").read_text(encoding="utf-8")).waypoints == []

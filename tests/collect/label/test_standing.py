@@ -47,6 +47,7 @@ def test_a_standing_counts_and_says_where_to_stop() -> None:
     assert standing_of([0.05, 0.2, 0.01], {}).worth_looking == 2
     assert "worth looking down to rank 3" in standing.sentence()
     assert "a good place to stop" in standing_of([0.05], {}).sentence()
+    assert "where fewer than one may be wrong; fewer than one after" in standing_of([0.4, 0.05], {}).sentence()
 
 
 def _noisy(seed: int) -> tuple[list[Photo], set[str]]:

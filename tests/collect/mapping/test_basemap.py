@@ -147,6 +147,11 @@ def test_layers_of_ones_own_make_a_map(dataset: Dataset, tmp_path: Path, suffix:
     assert [(f.name, f.height_m) for f in found.of("building")] == [("Towne", 14.0)]
 
 
+def test_a_layer_without_a_file_is_refused(dataset: Dataset) -> None:
+    with pytest.raises(UsageError, match=r"--layer building= names no file: give building=FILE\."):
+        basemap(dataset, layers=["building="])
+
+
 def test_a_layer_whose_shapes_cannot_be_of_its_class_is_refused_as_that(dataset: Dataset, tmp_path: Path) -> None:
     spots = layer(tmp_path / "spots.geojson", [(Point(0, 0), {"name": "Towne"})])
     with pytest.raises(UsageError, match=r"1 thing of no class or of no shape for it, 0 too far.*buildings as areas"):

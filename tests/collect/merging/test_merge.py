@@ -126,6 +126,21 @@ def test_what_somebody_hid_stays_hidden(halves: Path, tmp_path: Path) -> None:
     assert [problem.where for problem in verify(tmp_path / "both").problems] == ["redaction.json"]
 
 
+def test_a_merge_that_leaves_no_validation_photo_says_so(halves: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        shutil.copytree(halves / name, tmp_path / name)
+    split(tmp_path / "a", by="random", val=0, test=0)
+    noted = set()
+    for seed in (0, 11):  # two photos of the other walk; the burst that the first dataset trains on
+        split(tmp_path / "b", by="random", val=2, test=0, seed=seed)
+        held = {photo.source_name for photo in rows(tmp_path / "b").values() if photo.split == "val"}
+        merged = merge(tmp_path / "a", tmp_path / "b", tmp_path / "both", dry_run=True).rows
+        left = any(photo.split == "val" for photo in merged.photos.values())
+        assert any("No validation photo is left" in note for note in merged.notes) == (not left), held
+        noted.add(left)
+    assert noted == {True, False}
+
+
 def test_splits_are_kept_and_a_group_on_two_sides_gives_its_smaller_part_up(halves: Path, tmp_path: Path) -> None:
     for name in "ab":
         shutil.copytree(halves / name, tmp_path / name)

@@ -236,7 +236,9 @@ def test_other_addresses_want_a_token_but_for_health() -> None:
         for path in ("/", "/v1/model", "/static/page.js", "/v1/photos/1"):
             assert service.get(path)[0] == 401
         assert service.locate(photo)[0] == 401
-        assert service.locate(photo, authorization=f"Bearer {token}")[0] == 200
+        for scheme in ("Bearer", "bearer"):  # RFC 9110, 11.1: case does not count
+            assert service.locate(photo, authorization=f"{scheme} {token}")[0] == 200
+        assert service.locate(photo, authorization=token)[0] == 401
         assert service.locate(photo, authorization=f"Bearer {token}", host=f"evil.example:{service.port}")[0] == 421
 
 
