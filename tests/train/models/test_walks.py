@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
@@ -102,6 +102,7 @@ def test_weights_are_one_over_the_photos_nearby(seconds: list[float]) -> None:
     seconds=st.lists(st.integers(0, 100), min_size=1, max_size=4, unique=True),
     seed=st.integers(0, 1000),
 )
+@settings(max_examples=40)
 def test_shares_are_those_of_every_way_through_the_cells(
     places: list[tuple[int, int]], seconds: list[int], seed: int
 ) -> None:
