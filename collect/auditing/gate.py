@@ -40,7 +40,7 @@ def failures(figures: Mapping[str, float | None], thresholds: Mapping[str, float
     for key, threshold in thresholds.items():
         value = figures[key]
         if value is None:
-            found.append(f"{key} is not known (no photo is held out: run img2gps split)")
+            found.append(f"{key} is not known (no photo is held out for val or test; img2gps split does that)")
         elif (value < threshold) if KEYS[key] == "below" else (value > threshold):
             found.append(f"{key} is {value:.3f}, {KEYS[key]} {threshold:g}")
     return found

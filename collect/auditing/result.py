@@ -75,6 +75,11 @@ class AuditResult:
         return stored.within_m[_GATED_RADIUS_M] if stored else None
 
     @property
+    def folds(self) -> bool:
+        """Whether photos are numbered in folds, which test each of them without val and test photos."""
+        return bool((self.frame["fold"].fillna(-1) >= 0).any())
+
+    @property
     def gated(self) -> dict[str, float | None]:
         """The figures that ``--fail-under`` knows, by their names there."""
         return {

@@ -173,7 +173,8 @@ def _leakage(audit: AuditResult, width: int) -> list[str]:
     if any(row.stored and row.photos_with_heading for row in audit.leakage):
         lines.append("(facing alike: training photos with a heading within 45°)")
     if not any(row.stored for row in audit.leakage):
-        lines.append(f"Nothing is held out yet: `img2gps split {shell_path(audit.dataset.root)}`")
+        split = f"Nothing is held out yet: `img2gps split {shell_path(audit.dataset.root)}`"
+        lines.append("No val and test photos: the folds test every photo" if audit.folds else split)
     return lines
 
 

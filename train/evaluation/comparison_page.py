@@ -47,7 +47,7 @@ def write_comparison(evaluations: Sequence[EvaluationResult], comparisons: Seque
         title=" and ".join(names) if len(names) == 2 else f"{len(names)} runs",
         runs=names,
         photos=len(shared),
-        unit=comparisons[0].unit,
+        whole_walks=all(evaluation.whole_walks for evaluation in evaluations),
         figures=_figure_rows(comparisons),
         pairs=[_pair(comparison) for comparison in comparisons],
         chart=_chart(evaluations, shared),

@@ -97,4 +97,8 @@ def read_predictions(path: Path) -> "pd.DataFrame":
         raise InvalidCheckpointError(
             f"{safe_path(path)} lacks the column {lacking[0]}: make it again from its run with this version."
         )
+    if not np.isfinite(predictions[["pred_lon", "pred_lat"]].to_numpy(dtype=np.float64)).all():
+        raise InvalidCheckpointError(
+            f"{safe_path(path)} is damaged, an answer in it is no position: delete it and make it again from its run."
+        )
     return predictions

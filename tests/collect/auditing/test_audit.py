@@ -1,13 +1,15 @@
 """The audit as a whole: its file, its terminal page, its gate."""
 
+import dataclasses
 import errno
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 from interruptions import failing_operation
 
-from collect.auditing.audit import audit_dataset
+from collect.auditing.audit import audit_dataset, write_audit
 from collect.auditing.document import audit_document
 from collect.auditing.gate import check_gate, failures, parse_thresholds
 from collect.auditing.summary import map_lines, summary_lines
@@ -15,6 +17,7 @@ from collect.splits.split import split_dataset
 from img2gps.cli import run
 from img2gps.corrections import Correction, append_corrections
 from img2gps.errors import QualityGateError, UsageError
+from img2gps.types import Photo
 from tests.datasets import four_walks, make_dataset, make_photo
 
 TOP = """photos edge walk_count splits coverage walks headings visited leakage_5m site split cells holes conditions
@@ -112,6 +115,28 @@ def test_an_empty_dataset_is_audited(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "Nothing is held out yet" in shown
 
 
+def test_folds_without_val_and_test_are_not_told_to_be_split_anew(tmp_path: Path) -> None:
+    """Another split would drop the folds, and the runs made of them."""
+    dataset = make_dataset(tmp_path / "quad", four_walks())
+    split_dataset(dataset, by="walk", val=0, test=0, folds="walk")
+    audit = audit_dataset(dataset)
+    text = "\n".join(summary_lines(audit, width=120))
+    assert "the folds test every photo" in text
+    assert "img2gps split" not in text
+    page = write_audit(audit).read_text(encoding="utf-8")
+    assert "the folds test every photo" in page
+    assert "split the dataset first" not in page
+
+
+@pytest.mark.parametrize("photos", [[], four_walks()], ids=["no photo", "nobody looked"])
+def test_what_is_not_known_is_null_as_the_schema_says(tmp_path: Path, photos: list[Photo]) -> None:
+    photos = [dataclasses.replace(photo, gps_accuracy_m=None) for photo in photos]
+    told = audit_document(audit_dataset(make_dataset(tmp_path / "quad", photos)))
+    assert told["accuracy"]["median_m"] is told["corrections"]["moved_median_m"] is None
+    schema = json.loads((Path(__file__).parents[3] / "docs/reference/schemas/audit.json").read_text(encoding="utf-8"))
+    jsonschema.validate(told, schema)
+
+
 def test_the_terminal_page_fits_and_says_it_all(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "quad", four_walks())
     split_dataset(dataset, by="walk", val=20, test=20)
@@ -156,7 +181,7 @@ def test_leakage_fails_above_and_where_it_is_unknown() -> None:
     audit = {"coverage": 0.6, "walks": 0.5, "headings": 0.4, "leakage_5m": 0.06}
     assert failures(audit, parse_thresholds("coverage=0.6, walks=0.5")) == []
     assert failures(audit, parse_thresholds("leakage_5m=0.05")) == ["leakage_5m is 0.060, above 0.05"]
-    with pytest.raises(QualityGateError, match="no photo is held out"):
+    with pytest.raises(QualityGateError, match="no photo is held out for val or test"):
         check_gate(audit | {"leakage_5m": None}, {"leakage_5m": 0.5})
 
 

@@ -183,6 +183,7 @@ def test_the_command_compares_runs_and_names_what_is_missing(
     page = Path(printed["report"])
     assert page.parent == tmp_path / "runs" / "a" / "evaluations" / "quad-folds"
     html = page.read_text(encoding="utf-8")
+    assert "Of each figure the intervals of all pairs hold together" in html
     for comparison in printed["comparisons"]:
         assert comparison["sentence"] in html
         low, high = comparison["intervals"]["rmse_m"]

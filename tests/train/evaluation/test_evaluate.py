@@ -1,19 +1,22 @@
 """What an evaluation scores, refuses and leaves out, and the figures it finds."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from img2gps.corrections import Correction, append_corrections
 from img2gps.dataset import Dataset
-from img2gps.errors import InvalidDatasetError, NotFoundError, UsageError
+from img2gps.errors import InvalidCheckpointError, InvalidDatasetError, NotFoundError, UsageError
 from img2gps.geo import geodesic_m
 from img2gps.metrics import metrics_of
 from tests.evaluating import SPLITS, ColourReader, dataset_of, folds_run_of, run_of, walks
+from train.evaluation.document import contract_of
 from train.evaluation.evaluate import evaluate_run, evaluate_runs
 from train.evaluation.summary import next_steps, remarks
 from train.inference import load as loading
@@ -228,6 +231,16 @@ def test_folds_on_another_dataset_need_one_model(tmp_path: Path, dataset: Datase
     assert found.photos == 24
 
 
+def test_a_stored_answer_that_is_no_position_is_refused(tmp_path: Path, dataset: Dataset) -> None:
+    run = folds_run_of(tmp_path, dataset)
+    path = run.folds_path / "predictions.parquet"
+    rows = read_predictions(path)
+    rows.loc[3, "pred_lon"] = float("nan")
+    write_predictions(path, rows)
+    with pytest.raises(InvalidCheckpointError, match="no position"):
+        evaluate_run(run.root, write=False)
+
+
 @pytest.mark.slow
 def test_changed_folds_are_refused(tmp_path: Path, dataset: Dataset) -> None:
     run = folds_run_of(tmp_path, dataset)
@@ -279,6 +292,10 @@ def test_photos_unlike_the_site_are_counted_and_have_figures_of_their_own(tmp_pa
     assert (strange.unfamiliar.photos, strange.familiar.photos) == (12, 36)
     assert strange.unfamiliar.rmse_m == pytest.approx(metrics_of(found.scores["error_m"].to_numpy()[:12]).rmse_m)
     assert any(line.startswith("Unlike the site: 25% of the photos") for line in remarks(found))
+    schema = json.loads(
+        (Path(__file__).parents[3] / "docs/reference/schemas/evaluate.json").read_text(encoding="utf-8")
+    )
+    jsonschema.validate(contract_of(found), schema)
     assert any("25% of the photos look unlike those in training" in step for step in next_steps(found))
     write_predictions(path, read_predictions(path).assign(familiarity=[0.01] * 3 + [0.5] * 45))
     few = evaluate_run(run.root, write=False)
