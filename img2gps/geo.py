@@ -88,7 +88,7 @@ class LocalFrame:
 
     def _transform(self, x: ArrayLike, y: ArrayLike, direction: str) -> tuple[FloatArray, FloatArray]:
         xs, ys = (np.asarray(value, dtype=np.float64) for value in (x, y))
-        first, second = _transformer(self.origin_lon, self.origin_lat).transform(
+        first, second = _transformer(float(self.origin_lon), float(self.origin_lat)).transform(
             np.atleast_1d(xs), np.atleast_1d(ys), direction=direction
         )
         shape = np.broadcast_shapes(xs.shape, ys.shape)

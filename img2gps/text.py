@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 __all__ = [
     *(
+        "agree",
         "call_path",
         "escape_text",
         "format_count",
@@ -120,6 +121,11 @@ def _escape(char: str) -> str:
 def format_count(count: int, noun: str, plural: str | None = None) -> str:
     """Return ``1 photo``, ``2 photos``, ``1,222 photos``."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def agree(count: int, one: str, more: str) -> str:
+    """Return the verb that goes with a count: ``agree(1, "lies", "lie")`` is ``lies``."""
+    return one if count == 1 else more
 
 
 def format_duration(seconds: float) -> str:

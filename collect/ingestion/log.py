@@ -9,7 +9,14 @@ from typing import Any, Final
 from img2gps.address import Address, place_of
 from img2gps.files import append_record, read_json_lines, replace_records
 
-__all__ = ["finished_ingests", "forget_names", "log_ingest", "portable_command", "without_names"]
+__all__ = [
+    "finished_ingests",
+    "forget_names",
+    "log_ingest",
+    "portable_command",
+    "without_names",
+    "without_names_in",
+]
 
 # what a word may lead with: an option and its value in one word
 _VALUE: Final = re.compile(r"(--?[\w-]+=)?(.*)", re.DOTALL)
@@ -46,11 +53,14 @@ def forget_names(path: Path, names: Collection[str]) -> None:
         lines = read_json_lines(path)
     except ValueError:  # `verify` tells which line is damaged
         return
-    mended = [
-        line | {"command": without_names(str(line["command"]), names)} if "command" in line else line for line in lines
-    ]
+    mended = [without_names_in(line, names) for line in lines]
     if mended != lines:
         replace_records(path, mended)
+
+
+def without_names_in(line: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Return a line of the log whose command names none of the files called `names` (names of sources)."""
+    return line | {"command": without_names(str(line["command"]), names)} if "command" in line else line
 
 
 def without_names(command: str, names: Collection[str]) -> str:

@@ -106,7 +106,7 @@ function sum(suspicions) {
 }
 
 function about(count) {
-  return count >= 1 ? `about ${Math.round(count).toLocaleString("en")}` : "fewer than one";
+  return count >= 1 ? `about ${Math.round(count).toLocaleString("en")}` : "under 1";
 }
 
 function percent(share) {

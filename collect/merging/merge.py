@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from collect.ingestion.dataset_writer import empty_info
+from collect.ingestion.log import without_names_in
 from collect.ingestion.outside import write_outside
 from collect.ingestion.photo_store import CopyStore
 from collect.ingestion.prepare import check_space_for
@@ -215,10 +216,23 @@ def _size_of_copies(rows: MergedRows, sides: Sequence[Side]) -> int:
     return sizes
 
 
+def _forgotten_names(sides: Sequence[Side]) -> set[str]:
+    """Return what files are called that one dataset forgot and the other still holds."""
+    forgotten = {key for side in sides for key in side.forgotten}
+    rows = [row for side in sides for row in (*side.photos.values(), *side.outside.values())]
+    rejected = [row for side in sides for row in side.rejected.values()]
+    return {row.source_name for row in rows if row.id in forgotten} | {
+        row.file for row in rejected if row.sha256 in forgotten
+    }
+
+
 def _log(first: Side, second: Side, photos: int) -> list[Mapping[str, Any]]:
     """Return the lines of both datasets' ingests, each once, in order of time, and one that says of the merge."""
     lines = {str(line.get("ingest") or line): line for line in (*second.log, *first.log)}
+    # what one forgot, the other may have been given by its name
+    names = _forgotten_names((first, second))
+    lines = {key: without_names_in(line, names) for key, line in lines.items()}
     ordered = sorted(lines.values(), key=lambda line: str(line.get("finished_at", "")))
-    names = [safe_text(side.dataset.root.resolve().name) for side in (first, second)]
-    merge = {"merged": names, "finished_at": datetime.now(UTC).isoformat(), "photos": photos}
+    folders = [safe_text(side.dataset.root.resolve().name) for side in (first, second)]
+    merge = {"merged": folders, "finished_at": datetime.now(UTC).isoformat(), "photos": photos}
     return [*ordered, merge]

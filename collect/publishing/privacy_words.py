@@ -17,7 +17,7 @@ def privacy_lines(facts: DatasetFacts, redaction: Sequence[str]) -> Iterator[str
         yield f"- Left out, because somebody excluded them: {format_count(facts.excluded, 'photo')}."
     if facts.coarseness.round_m is not None:
         grid_m = facts.coarseness.round_m
-        yield f"- Positions lie on a grid of {grid_m:g} m: up to {grid_m * 0.71:.2g} m off."
+        yield f"- Positions lie on a grid of {grid_m:g} m: up to {grid_m * 0.71:.2g} m off. Heights are rounded alike."
     if facts.coarseness.hours:
         yield "- Times are cut to the hour, and rows are in no order of time."
     yield from (f"- {sentence}" for sentence in redaction)

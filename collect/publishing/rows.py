@@ -50,6 +50,12 @@ class Coarseness:
         lons, lats = site.frame.to_lonlat(*rounded)
         return round(float(lons), 7), round(float(lats), 7)
 
+    def height(self, altitude_m: float | None) -> float | None:
+        """Return a height, metres, as coarse as the positions."""
+        if altitude_m is None or self.round_m is None:
+            return altitude_m
+        return round(altitude_m / self.round_m) * self.round_m
+
     def moment(self, at: datetime | None) -> datetime | None:
         """Return a moment, or the hour that it is in."""
         return at.replace(minute=0, second=0, microsecond=0) if at is not None and self.hours else at
@@ -199,6 +205,7 @@ def _row(
         phone_heading_deg=photo.heading_deg if correction else None,
         label_state=correction.action if correction else "",
         captured_at=coarseness.moment(photo.captured_at),
+        altitude_m=coarseness.height(photo.altitude_m),
         clock_local=coarseness.clock(photo.clock_local),
         device=names.devices[photo.device],
         walk=names.walks[photo.walk],
@@ -211,5 +218,5 @@ def _row(
 
 _KEPT: Final = (
     *("id", "gps_accuracy_m", "split", "fold", "flags", "gps_source", "gps_dop", "gps_status", "gps_method"),
-    *("fix_age_s", "altitude_m", "heading_ref", "utc_offset_min", "time_source", "traits"),
+    *("fix_age_s", "heading_ref", "utc_offset_min", "time_source", "traits"),
 )

@@ -7,6 +7,7 @@ nothing is counted twice. The argument itself may be one, as with ``find -H``.
 import dataclasses
 import os
 import stat
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -99,6 +100,7 @@ def check_inputs(inputs: Sequence[Place]) -> None:
     """Raise NotFoundError where an input does not exist, UsageError where one is a dataset or lies in one.
 
     A dataset's working copies carry no EXIF: taken for raw photos they would all be rejected for a false reason.
+    Inputs that are all ZIP archives raise UsageError, too: as files they hold no photo, as ``zip://`` they do.
     """
     for argument in inputs:
         if isinstance(argument, Address):  # asked once, when it is listed
@@ -112,6 +114,10 @@ def check_inputs(inputs: Sequence[Place]) -> None:
                 f"{safe_path(argument)} is {'' if dataset == argument.resolve() else 'part of '}a dataset that img2gps "
                 f"made, not a folder of raw photos: go on with `img2gps audit {where}`, or give the phone's originals."
             )
+    files = [one for one in inputs if isinstance(one, Path) and one.is_file()]
+    if files and len(files) == len(inputs) and all(zipfile.is_zipfile(one) for one in files):
+        name = shell_path(files[0])
+        raise UsageError(f"{name} is a ZIP archive: give zip://{name} to read the photos in it.")
 
 
 def _dataset_around(path: Path) -> Path | None:

@@ -14,7 +14,7 @@ from collect.tables.names import NameBook, is_absolute, normal, shared_end
 from collect.tables.reader import read_table
 from collect.tables.rows import Row
 from img2gps.files import canonical_json, sha256_bytes, sha256_file
-from img2gps.text import format_count, safe_text
+from img2gps.text import agree, format_count, safe_text
 
 __all__ = ["LabelRow", "Labels", "NamedFile", "capitalised", "merge_labels", "read_labels"]
 
@@ -128,9 +128,10 @@ class Labels:
         if self.example is None:
             return []
         return [
-            f"{format_count(self.coarse, 'label')} of {len(self.by_name):,} hold a position of {_COARSE_DECIMALS} "
-            f"decimals or fewer, such as {self.example.where}, {self.example.lat:g}, {self.example.lon:g}. A "
-            "spreadsheet may have rounded it by 50 m and more. Export the table again with 6 decimals."
+            f"{format_count(self.coarse, 'label')} of {len(self.by_name):,} {agree(self.coarse, 'holds', 'hold')} "
+            f"a position of {_COARSE_DECIMALS} decimals or fewer, such as {self.example.where}, {self.example.lat:g}, "
+            f"{self.example.lon:g}. A spreadsheet may have rounded it by 50 m and more. Export the table again with "
+            "6 decimals."
         ]
 
     def _rightful(self, key: str, numbers: Sequence[int], files: Sequence[NamedFile]) -> list[int]:
@@ -211,8 +212,8 @@ def read_labels(path: Path, *, file: str = "") -> Labels:
                 f"row {first.row} stands."
             )
     notes += [
-        f"{format_count(count, 'label')} of {len(by_name):,} hold a {field} that cannot be read, which is left out"
-        f"{_ISO if field == 'captured_at' else ''}."
+        f"{format_count(count, 'label')} of {len(by_name):,} {agree(count, 'holds', 'hold')} a {field} that "
+        f"cannot be read, which is left out{_ISO if field == 'captured_at' else ''}."
         for field, count in sorted(unread.items())
     ]
     return Labels(

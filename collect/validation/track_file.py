@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from img2gps.clock import clock_text, read_clock
 from img2gps.errors import NotFoundError, UsageError
 from img2gps.files import sha256_bytes
-from img2gps.text import format_count, safe_path, safe_text
+from img2gps.text import agree, format_count, safe_path, safe_text
 from img2gps.vector import kml_of_archive
 from img2gps.xml import children, local_name, parse_xml, text_in
 
@@ -169,15 +169,19 @@ def _datetime(text: str) -> datetime:
 
 def _notes(where: str, count: _Count) -> Iterator[str]:
     if count.naive:
+        verbs = agree(count.naive, "names no zone and is", "name no zone and are")
         yield (
-            f"{format_count(count.naive, 'time')} of {where} name no zone and are read as UTC, as GPX defines them. "
+            f"{format_count(count.naive, 'time')} of {where} {verbs} read as UTC, as GPX defines them. "
             "If the logger wrote local time, give the difference with --clock-offset."
         )
     left = count.untimed + count.unread
     if left:
-        yield f"{format_count(left, 'point')} of {where} have no time that can be read, and are left out."
+        verbs = agree(left, "has no time that can be read, and is", "have no time that can be read, and are")
+        yield f"{format_count(left, 'point')} of {where} {verbs} left out."
     if count.nowhere:
-        yield f"{format_count(count.nowhere, 'point')} of {where} have no place (0, 0, or no degrees) and are left out."
+        have, are = agree(count.nowhere, "has", "have"), agree(count.nowhere, "is", "are")
+        points = format_count(count.nowhere, "point")
+        yield f"{points} of {where} {have} no place (0, 0, or no degrees) and {are} left out."
 
 
 def _nothing(root: Element, where: str, count: _Count) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from collect.validation.gpx import MAX_GAP_S, Tracks
 from img2gps.geo import geodesic_m
-from img2gps.text import format_count, safe_text
+from img2gps.text import agree, format_count, safe_text
 from img2gps.types import Photo
 
 __all__ = ["BY_CAMERA", "Unplaced", "track_notes"]
@@ -48,8 +48,8 @@ def track_notes(tracks: Tracks, photos: Sequence[Photo], unplaced: Sequence[Unpl
     notes = list(tracks.notes)
     if apart_m:
         notes.append(
-            f"{format_count(len(apart_m), 'photo')} lie at a time of several tracks, up to {max(apart_m):,.0f} m "
-            "apart: the track with the nearer point in time stands."
+            f"{format_count(len(apart_m), 'photo')} {agree(len(apart_m), 'lies', 'lie')} at a time of several tracks, "
+            f"up to {max(apart_m):,.0f} m apart: the track with the nearer point in time stands."
         )
     offset_s = tracks.clock_offset_s
     moments = [
@@ -89,7 +89,7 @@ def _idle(tracks: Tracks, used: Counter[str], moments: list[float], timeless: Se
             total_s = tracks.clock_offset_s + shift_s
             yield (
                 f"{text}. With --clock-offset {total_s:.0f} they would meet ({_hours(shift_s)}): "
-                "check the camera's clock and its time zone."
+                "check the camera's clock and its time zone, or let --clock-offset auto look for it."
             )
 
 
@@ -98,7 +98,7 @@ def _timeless(photos: Sequence[Unplaced]) -> str:
     if not zoneless:
         return f"the photos without a position ({len(photos):,}) have no time either."
     return (
-        f"{format_count(zoneless, 'photo')} without a position have a clock time of unknown zone. Add "
+        f"{format_count(zoneless, 'photo has', 'photos have')} a clock time of unknown zone and no position. Add "
         '"time_zone", such as "America/New_York", to the properties of the site file and give it with --site.'
     )
 

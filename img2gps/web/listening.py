@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import signal
 import socket
 import threading
@@ -92,8 +93,14 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server(address[:2], family=family)
     except OSError as error:
         raise UsageError(
-            f"Cannot listen on {safe_text(host)}, port {port} ({error.strerror}): give another --port or --host."
+            f"Cannot listen on {safe_text(host)}, port {port} ({_reason(error)}): give another --port or --host."
         ) from error
+
+
+def _reason(error: OSError) -> str:
+    """Return why, without what `socket.create_server` adds to it: the address, which the sentence names."""
+    resolved = not isinstance(error, socket.gaierror)  # whose codes are none of the system
+    return os.strerror(error.errno) if resolved and error.errno else str(error.strerror)
 
 
 def _address(host: str, policy: Policy) -> ListeningAddress:

@@ -51,3 +51,8 @@ def test_straight_lines_are_geodesics_over_metres(lon: float, lat: float, step_l
 def test_directions_differ_by_the_shorter_turn() -> None:
     turned = turned_deg([350.0, 20.0, 90.0, np.nan], [[20.0], [270.0]])
     np.testing.assert_array_equal(turned, [[30.0, 0.0, 70.0, np.nan], [80.0, 110.0, 180.0, np.nan]])
+
+
+def test_a_frame_takes_numbers_of_numpy() -> None:
+    frame = LocalFrame(origin_lon=np.float64(-75.1914), origin_lat=np.float64(39.9517))
+    assert frame.to_local(-75.19, 39.952) == PENN.to_local(-75.19, 39.952)

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from img2gps.text import (
+    agree,
     escape_text,
     format_count,
     format_duration,
@@ -65,3 +66,7 @@ def test_a_path_in_a_command_is_one_word_and_no_option(name: str) -> None:
     (word,) = shlex.split(shell_path(name))
     assert word in (name, f"./{name}")
     assert not word.startswith("-")
+
+
+def test_verbs_agree_with_counts() -> None:
+    assert [agree(count, "lies", "lie") for count in (0, 1, 2)] == ["lie", "lies", "lie"]

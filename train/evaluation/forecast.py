@@ -13,7 +13,7 @@ from img2gps.estimation.forecast import FEWEST_WALKS, Forecast, ForecastLaw, Wal
 from img2gps.geo import FloatArray
 from img2gps.site import Site
 from img2gps.sun import LIGHTS, light_of, sun_elevation_deg
-from img2gps.text import format_count
+from img2gps.text import agree, format_count
 from img2gps.walks import walk_weights
 
 if TYPE_CHECKING:
@@ -150,9 +150,10 @@ def why_no_forecast(scores: "pd.DataFrame") -> str | None:
     elif walks < FEWEST_WALKS:
         reason = f"there are {format_count(walks, 'walk')}, and fewer than {FEWEST_WALKS} do not tell how walks differ"
     elif whole < FEWEST_WALKS:
+        parted = walks - whole
         reason = (
-            f"{format_count(walks - whole, 'walk')} of {walks} lie in more than one fold, and {FEWEST_WALKS} whole "
-            "ones are needed (`img2gps split --folds walk`)"
+            f"{parted} of {format_count(walks, 'walk')} {agree(parted, 'lies', 'lie')} in more than one fold, and "
+            f"{FEWEST_WALKS} whole ones are needed (`img2gps split --folds walk`)"
         )
     else:
         return None

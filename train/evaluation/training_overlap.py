@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from img2gps.splits import split_hashes
-from img2gps.text import format_count
+from img2gps.text import agree, format_count
 from train.runs.info import RunInfo
 
 if TYPE_CHECKING:
@@ -62,11 +62,13 @@ def overlap_notes(split: str, rows: "gpd.GeoDataFrame", run_photos: "pd.DataFram
     count = int(rows["id"].isin(trained).sum())
     if count:
         return [
-            f"{format_count(count, 'photo')} of {split} were in training: these figures are no measure of a new photo"
+            f"{format_count(count, 'photo')} of {split} {agree(count, 'was', 'were')} in training: "
+            "these figures are no measure of a new photo"
         ]
     twins = int(rows["photo_sha256"].isin(run_photos.loc[run_photos["role"] == "train", "photo_sha256"]).sum())
     if twins:
-        return [f"{format_count(twins, 'photo')} of {split} have the very pixels of a training photo"]
+        verb = agree(twins, "has", "have")
+        return [f"{format_count(twins, 'photo')} of {split} {verb} the very pixels of a training photo"]
     if split == "val" and (run_photos["role"] == "val").any():
         return ["the validation photos chose the epoch: expect somewhat larger errors on others"]
     return []

@@ -137,8 +137,9 @@ def _unscored(photos: int) -> str:
 def _given_away(gallery: int) -> str:
     if gallery:
         return (
-            f"It compares photos: it holds where {format_count(gallery, 'training photo')} were taken, exactly as in "
-            "the dataset it was trained on, and their features."
+            "It compares photos: it holds where "
+            f"{format_count(gallery, 'training photo was', 'training photos were')} taken, exactly as in the "
+            "dataset it was trained on, and their features."
         )
     return (
         "It compares no photos: of single training photos it holds hashes alone. The positions in photos.parquet are "

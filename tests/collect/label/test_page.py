@@ -227,7 +227,7 @@ def test_why_stays_with_its_photo(page: Page, dataset: Dataset) -> None:
 @pytest.mark.slow
 def test_the_queue_tells_probabilities_and_where_to_stop(page: Page) -> None:
     expect(page.locator("#probability-text")).to_have_text(re.compile(r"9\d % likely to be wrong"))
-    expect(page.locator("#standing")).to_contain_text("0 wrong found · worth a look: 1 more, about 1 wrong")
+    expect(page.locator("#standing")).to_contain_text("0 wrong found · worth a look: 1 more, under 1 wrong")
     page.keyboard.press("w")
     saved(page)
     expect(page.locator("#standing")).to_contain_text("1 wrong found · a good place to stop")

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -188,6 +189,22 @@ def test_what_one_forgot_stays_out(halves: Path, tmp_path: Path) -> None:
     assert result.rows.left_out == 1
     assert shared.id not in plain(tmp_path / "both")
     assert run_ingest(halves / "in/a", tmp_path / "both").to_dict()["rejected"]["forgotten"] == 1
+
+
+def test_the_log_names_no_file_that_one_forgot(halves: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        shutil.copytree(halves / name, tmp_path / name)
+    shared = next(photo for photo in rows(halves / "a").values() if photo.id in plain(halves / "b"))
+    name = shared.source_name.rpartition("/")[2]
+    command = ["img2gps", "ingest", str(halves / "in/a" / name), str(halves / "in/a/more"), "a"]
+    run_ingest(halves / "in/a" / name, tmp_path / "a", command=shlex.join(command))
+    assert name in Dataset(root=tmp_path / "a").ingests_path.read_text()
+    forget(tmp_path / "b", ids=[shared.id])
+    merge(tmp_path / "a", tmp_path / "b", tmp_path / "both")
+    log = Dataset(root=tmp_path / "both").ingests_path.read_text()
+    assert name not in log
+    assert "FORGOTTEN" in log
+    assert "more" in log
 
 
 def test_a_polygon_that_was_redrawn_judges_both(halves: Path, tmp_path: Path) -> None:

@@ -209,6 +209,12 @@ def test_a_rounded_place_is_near_and_rounds_to_itself(east_m: float, north_m: fl
     assert coarse.place(*there, site) == there
 
 
+def test_a_height_is_as_coarse_as_the_place() -> None:
+    assert Coarseness(round_m=25).height(61.7) == 50.0
+    assert Coarseness(round_m=25).height(None) is None
+    assert Coarseness().height(61.7) == 61.7
+
+
 @pytest.mark.parametrize("value", [0, -1, float("nan"), 1e9])
 def test_a_grid_that_makes_no_sense_is_refused(value: float) -> None:
     with pytest.raises(UsageError, match="round-m"):

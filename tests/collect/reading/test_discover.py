@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from ingest_runs import run_ingest
 from photos import write_photo
 
 from collect.reading.discover import discover
-from img2gps.errors import NotFoundError
+from img2gps.errors import NotFoundError, UsageError
 
 
 def test_obstacles_are_counted_and_not_entered(tmp_path: Path) -> None:
@@ -123,6 +124,16 @@ def test_a_folder_that_cannot_even_be_looked_at_is_reported(tmp_path: Path, monk
     assert [(file.name, file.unlistable) for file in discover([tmp_path / "in"])] == [
         ("shut/below", "Permission denied")
     ]
+
+
+def test_an_archive_by_itself_is_no_photo(tmp_path: Path) -> None:
+    write_photo(tmp_path / "in/a.jpg", size=(64, 48))
+    archive = tmp_path / "my walk.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        made.write(tmp_path / "in/a.jpg", "a.jpg")
+    with pytest.raises(UsageError, match=r"walk.zip' is a ZIP archive: give zip://"):
+        discover([archive])
+    assert len(discover([archive, tmp_path / "in"])) == 2  # among other files it is one that holds no photo
 
 
 def test_a_missing_input_is_named(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_day_of_a_label_is_no_time(photos: Path, tmp_path: Path) -> None:
 def test_rounded_positions_are_told_so(photos: Path, tmp_path: Path) -> None:
     lines = ["p0.jpg,50.00,8.00", f"p1.jpg,{LAT:.6f},{LON:.6f}"]
     outcomes = run_ingest(photos, tmp_path / "ds", labels=table(tmp_path / "l.csv", *lines))
-    assert any("1 label of 2 hold a position of 3 decimals or fewer" in note for note in outcomes.notes)
+    assert any("1 label of 2 holds a position of 3 decimals or fewer" in note for note in outcomes.notes)
 
 
 def test_a_row_that_cannot_be_read_names_itself_at_its_photo(photos: Path, tmp_path: Path) -> None:

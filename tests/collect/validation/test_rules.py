@@ -226,7 +226,7 @@ def test_a_label_without_a_position_leaves_it_to_the_photo(site: Site, tmp_path:
     photo = accepted(site, Facts(position=HERE), labels.by_name["a.jpg"])
     assert (photo.lon, photo.lat, photo.gps_source, photo.heading_deg) == (HERE.lon, HERE.lat, "exif", 90.5)
     assert labels.notes == (
-        "1 label of 1 hold a captured_at that cannot be read, which is left out: write times as 2025-06-02T14:30:00.",
+        "1 label of 1 holds a captured_at that cannot be read, which is left out: write times as 2025-06-02T14:30:00.",
     )
     assert reason(site, Facts(position=PositionProblem(reason="no_gps")), labels.by_name["a.jpg"]) == "no_gps"
 

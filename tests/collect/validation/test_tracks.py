@@ -124,7 +124,7 @@ def test_a_point_without_a_place_is_left_out_and_spoils_no_other(tmp_path: Path,
     tracks = read_track(tmp_path / "walk.gpx")
     for second in (29.5, 30, 30.5):
         assert tracks.at(NOON + timedelta(seconds=second)) == Position(lon=LON, lat=pytest.approx(LAT + second * NORTH))
-    assert [note for note in tracks.notes if "have no place" in note] != []
+    assert [note for note in tracks.notes if "has no place" in note] != []
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_two_tracks_at_one_time_are_told_and_several_files_add_up(tmp_path: Path
     placed = rows(tmp_path / "ds")
     assert placed["h0.jpg"].lon == pytest.approx(LON)  # its point is at the very second
     assert placed["h1.jpg"].lon == pytest.approx(LON + 1e-3)  # near.gpx has ended
-    assert "1 photo lie at a time of several tracks, up to 7" in notes(outcomes)
+    assert "1 photo lies at a time of several tracks, up to 7" in notes(outcomes)
 
 
 def test_a_clock_without_a_zone_is_why_a_track_places_nothing(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_clock_without_a_zone_is_why_a_track_places_nothing(tmp_path: Path) ->
     track = tmp_path / "t.gpx"
     track.write_text(gpx(walk(FIRST_PHOTO_AT, 60)))
     told = notes(run_ingest(tmp_path / "in", tmp_path / "ds", site=site, gpx=track))
-    assert '2 photos without a position have a clock time of unknown zone. Add "time_zone"' in told
+    assert '2 photos have a clock time of unknown zone and no position. Add "time_zone"' in told
     told = notes(run_ingest(tmp_path / "in", tmp_path / "ds2", site=site, gpx=track, clock_offset_s="auto"))
     assert "No photo without a position has a time" in told
 
@@ -252,6 +252,7 @@ def test_a_track_that_places_nothing_says_why(tmp_path: Path) -> None:
     assert "local.gpx places no photo: it runs from 2024-05-06 09:00:00 UTC to 2024-05-06 09:01:59 UTC" in told
     assert "from 2024-05-06 07:00:05 UTC to 2024-05-06 07:00:25 UTC" in told
     assert "--clock-offset 7200 they would meet (2 h later)" in told
+    assert "or let --clock-offset auto look for it" in told
     outcomes = run_ingest(tmp_path / "in", tmp_path / "ds", gpx=track, clock_offset_s=7200.0)
     assert (outcomes.new, notes(outcomes)) == (3, "")
 

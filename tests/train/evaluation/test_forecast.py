@@ -52,7 +52,7 @@ def test_each_photo_is_held_against_training_of_its_own_fold() -> None:
 def test_where_there_is_no_forecast_a_sentence_says_why(site: Site) -> None:
     scores = made_scores()
     for given, why in (
-        (scores.assign(fold=np.arange(len(scores)) % 5), "7 walks of 7 lie in more than one fold"),
+        (scores.assign(fold=np.arange(len(scores)) % 5), "7 of 7 walks lie in more than one fold"),
         (made_scores(walks=4), "there are 4 walks"),
         (scores.assign(fold=np.where(scores.index < 3, -1, scores["fold"])), "3 photos of those scored lie in no fold"),
         (scores.assign(fold=0), "there is one fold"),
