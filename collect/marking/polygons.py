@@ -117,7 +117,7 @@ def _polygon(given: Any) -> Polygon:
 def _point(given: Any) -> tuple[float, float]:
     if not isinstance(given, list) or len(given) != 2 or not all(isinstance(one, int | float) for one in given):
         raise UsageError("A point is [x, y].")
-    x, y = (float(one) for one in given)
-    if not (math.isfinite(x) and math.isfinite(y)):
+    if not all(abs(one) < math.inf for one in given):
         raise UsageError("A point has finite numbers.")
-    return round(min(max(x, 0.0), 1.0), _DIGITS), round(min(max(y, 0.0), 1.0), _DIGITS)
+    x, y = (min(max(one, 0), 1) for one in given)  # before float, which takes no integer of hundreds of digits
+    return round(float(x), _DIGITS), round(float(y), _DIGITS)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import shapely
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
@@ -104,10 +105,13 @@ def mend_site(file: Path, out: Path) -> Site:
     """Write what can be saved of a file as the GeoJSON that ``--site`` takes, and return it.
 
     Outlines that cross themselves are cut at their crossings, swapped axes turned, other features left out, and the
-    time zone is looked up. Raises UsageError where nothing of it is a polygon, or `out` is there already.
+    time zone is looked up. Raises UsageError where nothing of it is a polygon, `file` is no file, or `out` is there
+    already.
     """
     if out.exists():
         raise UsageError(f"{safe_path(out)} is there already: give a new file.")
+    if not file.is_file():
+        raise UsageError(f"{safe_path(file)} is no file to mend: give a polygon as GeoJSON, KML, KMZ or GeoPackage.")
     features = features_of_bytes(file.read_bytes(), file)
     polygons = [one for feature in features for one in _polygons(_mended(feature.geometry))]
     if not polygons:
@@ -173,6 +177,8 @@ def _mended(geometry: BaseGeometry | None) -> BaseGeometry | None:
     if geometry is None or geometry.is_empty:
         return None
     geometry = shapely.force_2d(geometry)
+    if not np.isfinite(shapely.get_coordinates(geometry)).all():
+        return None
     west, south, east, north = geometry.bounds
     if (south < -90 or north > 90) and west >= -90 and east <= 90 and south >= -180 and north <= 180:
         geometry = shapely.transform(geometry, lambda coordinates: coordinates[:, ::-1])

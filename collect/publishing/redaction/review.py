@@ -136,7 +136,7 @@ def review_app(desk: ReviewDesk, policy: Policy) -> Starlette:
             told = json.loads(await request.body())
             given = (str(told["id"]), list(told["verdicts"]), list(told["drawn"]))
             regions = await run_in_threadpool(desk.answer, *given)
-        except (KeyError, RecursionError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
             return JSONResponse({"error": f"The answer was not kept: {error}."}, status_code=400)
         except DatasetLockedError as error:
             return JSONResponse({"error": str(error)}, status_code=409)

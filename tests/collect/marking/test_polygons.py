@@ -63,6 +63,11 @@ def test_what_is_no_polygon_is_refused(given_value: Any) -> None:
         parse_polygons(given_value)
 
 
+def test_a_point_far_beyond_the_photo_is_moved_to_its_edge() -> None:
+    (found,) = parse_polygons([{"class": "sky", "points": [[10**400, 0.5], [-(10**400), 2], [0, 0]]}])
+    assert found.points == ((1.0, 0.5), (0.0, 1.0), (0.0, 0.0))
+
+
 @pytest.mark.parametrize("content", ["no json", "[]", '{"photos": 3}', '{"photos": {"a": [3]}}'])
 def test_a_damaged_file_is_told(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE_NAME).write_text(content, encoding="utf-8")

@@ -105,6 +105,7 @@ def test_the_page_saves_parts_and_holes_and_refuses_what_is_no_site(tmp_path: Pa
         ("Polygon", [[[x, y + 60] for x, y in SQUARE]], "not in degrees|axes swapped"),
         ("LineString", SQUARE, "no GeoJSON polygon"),
         ("Point", SQUARE[0], "no GeoJSON polygon"),
+        ("Polygon", [[SQUARE[0], [float("nan"), 50], *SQUARE[2:]]], "invalid polygon"),
     ],
 )
 def test_what_is_no_site_is_explained(
@@ -129,6 +130,9 @@ def test_an_outline_that_crosses_itself_is_mended(tmp_path: Path, capsys: pytest
         mend_site(path, out)
     with pytest.raises(UsageError, match="no polygon"):
         mend_site(geojson(tmp_path / "line.geojson", "LineString", SQUARE), tmp_path / "none.geojson")
+    for no_file in ("penn-engineering-quad", str(tmp_path)):
+        assert run(["site", "check", no_file, "--mend", str(tmp_path / "none.geojson")]) == 2
+        assert "no file to mend" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_good_file_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """The review page: the unsure first, answers kept at once, nothing for strangers."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,12 @@ def test_an_answer_that_makes_no_sense_changes_nothing(desk: ReviewDesk, page: T
         answer = {**answer, "id": desk.photos[3].id}
     assert page.post("/api/review", json=answer).status_code == 400
     assert load_redactions(desk.dataset) == before
+
+
+def test_a_box_without_end_is_refused_in_words(desk: ReviewDesk, page: TestClient) -> None:
+    answer = json.dumps({"id": desk.photos[3].id, "verdicts": ["show"], "drawn": [[0, 0, float("inf"), 9]]})
+    told = page.post("/api/review", content=answer, headers={"content-type": "application/json"})
+    assert (told.status_code, "not kept" in told.json()["error"]) == (400, True)
 
 
 def test_strangers_are_refused(page: TestClient) -> None:
