@@ -9,6 +9,7 @@ import sys
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 from rich.markup import escape
@@ -16,6 +17,7 @@ from rich.markup import escape
 from img2gps import __version__
 from img2gps.console import PATH, WORDS, command, config_option, json_option, print_json, print_text, say, seed_option
 from img2gps.errors import Img2GPSError
+from img2gps.files import TEMPORARY_PREFIX
 from img2gps.interrupts import held_back, interruptible
 from img2gps.progress import stderr
 from img2gps.text import safe_text
@@ -134,10 +136,29 @@ def _run(arguments: list[str]) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the program and exit: see `img2gps.errors` for the codes."""
+    _go_on_without_stderr()
     _escape_what_cannot_be_encoded()
     with interruptible():
         code = run(sys.argv[1:] if arguments is None else arguments)
     sys.exit(code)
+
+
+class _Unheard(io.FileIO):
+    """A file that drops what cannot be written: its reader has gone, its disk is full, or its terminal closed."""
+
+    def write(self, data: Any, /) -> int:
+        """Write, or seem to."""
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
+
+
+def _go_on_without_stderr() -> None:
+    """Let no work end because nobody can read its messages any more."""
+    if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr is sys.__stderr__:
+        raw = _Unheard(sys.stderr.fileno(), "w", closefd=False)
+        sys.stderr = io.TextIOWrapper(io.BufferedWriter(raw), encoding=sys.stderr.encoding, line_buffering=True)
 
 
 def _escape_what_cannot_be_encoded() -> None:
@@ -173,12 +194,18 @@ def run(arguments: list[str]) -> int:
         # Click meets a reader that has gone by wrapping stdout and leaving with 1, which means another thing here.
         return 0 if sys.stdout is not stdout else error.code if isinstance(error.code, int) else 1
     except OSError as error:
-        where = f" ({safe_text(str(error.filename))})" if error.filename else ""
+        where = f" ({safe_text(_place(error.filename))})" if error.filename else ""
         _fail(
             f"{error.strerror or error}{where}: nothing that was complete before is lost; mend the cause and run again."
         )
         return EXIT_IO_ERROR
     return code if isinstance(code, int) else 0
+
+
+def _place(name: object) -> str:
+    """Return a file's name; of a draft, which nobody asked for, the folder that it was to be in."""
+    folder, last = os.path.split(os.fsdecode(name) if isinstance(name, bytes) else str(name))
+    return os.path.realpath(folder) if last.startswith(TEMPORARY_PREFIX) else os.path.join(folder, last)  # noqa: PTH118
 
 
 def _fail(message: str) -> None:

@@ -5,7 +5,7 @@ message is one sentence (or two) that says what is wrong, where, and what to do.
 prints it and exits with the code; nothing else catches them.
 
     Img2GPSError
-    ├── QualityGateError          1   a threshold the user set was not met
+    ├── QualityGateError          1   a check that the user asked for failed
     ├── UsageError                2   an option, an argument or the file it names makes no sense
     │   └── MissingSiteError      2   a new dataset was not told which site it is for
     ├── NotFoundError             3   a path or a name that does not exist
@@ -41,7 +41,7 @@ class Img2GPSError(Exception):
 
 
 class QualityGateError(Img2GPSError):
-    """A threshold that the user set (``--fail-under``) was not met."""
+    """A check failed: ``audit --fail-under``, ``site check``, ``export --check`` or ``export --half``."""
 
     exit_code = 1
 

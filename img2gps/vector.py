@@ -129,7 +129,10 @@ def _feature(raw: _Raw, where: str) -> Feature:
     if raw.geometry is not None:
         try:
             with np.errstate(invalid="ignore"):  # of NaN, numpy would warn on the terminal
-                geometry = shapely.force_2d(shape(raw.geometry))
+                given = shapely.force_2d(shape(raw.geometry))
+            if not np.isfinite(shapely.get_coordinates(given)).all():
+                raise ValueError("a coordinate is not a finite number")
+            geometry = given
         except Exception as error:  # noqa: BLE001  shapely raises anything on what is no geometry
             problem = f"malformed coordinates ({safe_text(str(error) or type(error).__name__, limit=120)})"
     return Feature(where=where, geometry=geometry, problem=problem, properties=raw.properties, id=raw.id)

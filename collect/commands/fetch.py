@@ -45,7 +45,7 @@ def fetch(source: str, out: Path, kind: Literal["dataset", "model"] | None, dry_
         splits = ", ".join(f"{name} {count:,}" for name, count in result.splits.items())
         print_text(f"{format_count(result.photos, 'photo')} {_verb(dry_run)} into {safe_path(out)} ({splits}).")
     if not dry_run:
-        say(f"Next: img2gps train {shell_path(out)}")
+        say(f"Next: `img2gps train {shell_path(out)}`")
 
 
 def _fetch_model(source: str, out: Path, *, dry_run: bool, as_json: bool) -> None:
@@ -58,7 +58,7 @@ def _fetch_model(source: str, out: Path, *, dry_run: bool, as_json: bool) -> Non
         files = format_count(result.files, "file")
         print_text(f"A model of {result.site} ({result.model}, {files}) {_verb(dry_run)} into {safe_path(out)}.")
     if not dry_run:
-        say(f"Next: img2gps predict {shell_path(out)} PHOTOS")
+        say(f"Next: `img2gps predict {shell_path(out)} PHOTOS`")
 
 
 def _verb(dry_run: bool) -> str:

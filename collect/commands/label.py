@@ -35,7 +35,7 @@ _SHOWN = 40
 @command(
     "label",
     example=(
-        "img2gps label quad\nimg2gps label quad --run runs/quad-1 --buildings buildings.geojson\n"
+        "img2gps label quad\nimg2gps label quad --run runs/folds-001 --buildings buildings.geojson\n"
         "img2gps label quad --queue\nimg2gps label quad --import surveyed.csv\n"
         "img2gps label quad --refine runs/quick-001 --check\nimg2gps label quad --marks masks"
     ),
@@ -219,10 +219,11 @@ def _queue(dataset: Path, run: Path | None, buildings: Path | None, *, as_json: 
             (entry.rank, _percent(entry.probability), entry.file, "; ".join(r.text for r in entry.reasons) or "-")
             for entry in shown
         ]
-        print_table("Labels to look at first", ("rank", "wrong", "photo", "why"), rows)
+        if rows:
+            print_table("Labels to look at first", ("rank", "wrong", "photo", "why"), rows)
         if len(queue.labels) > len(shown):
             print_text(f"... and {len(queue.labels) - len(shown):,} more; --json lists all.")
-        print_text(queue.standing.sentence())
+        print_text(queue.sentence())
     return queue.to_dict()
 
 

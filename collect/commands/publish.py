@@ -55,7 +55,10 @@ _WORDS: Final = (
 )
 _PRIVACY: Final = (
     click.option(
-        "--round-m", type=FiniteRange(0.01, 100_000), metavar="METRES", help="Put positions on a grid this wide."
+        "--round-m",
+        type=FiniteRange(0.01, 100_000),
+        metavar="METRES",
+        help="Put positions, and heights, on a grid this wide.",
     ),
     click.option("--hours", is_flag=True, help="Cut times to the hour."),
     click.option("--redact-people", is_flag=True, help="Make faces unrecognisable, as far as they are found."),

@@ -57,6 +57,12 @@ class LabelQueue:
         """How many photos a person has looked at: they are not in the queue."""
         return self.photos - len(self.labels)
 
+    def sentence(self) -> str:
+        """Return how far the looking has come, in words."""
+        if not self.labels:
+            return f"{self.standing.found_wrong:,} wrong found; every label was looked at."
+        return self.standing.sentence()
+
     def to_dict(self) -> dict[str, Any]:
         """Return the plain values of ``label --queue --json``."""
         return {

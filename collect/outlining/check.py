@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import shapely
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
@@ -177,8 +176,6 @@ def _mended(geometry: BaseGeometry | None) -> BaseGeometry | None:
     if geometry is None or geometry.is_empty:
         return None
     geometry = shapely.force_2d(geometry)
-    if not np.isfinite(shapely.get_coordinates(geometry)).all():
-        return None
     west, south, east, north = geometry.bounds
     if (south < -90 or north > 90) and west >= -90 and east <= 90 and south >= -180 and north <= 180:
         geometry = shapely.transform(geometry, lambda coordinates: coordinates[:, ::-1])

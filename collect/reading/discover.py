@@ -114,10 +114,15 @@ def check_inputs(inputs: Sequence[Place]) -> None:
                 f"{safe_path(argument)} is {'' if dataset == argument.resolve() else 'part of '}a dataset that img2gps "
                 f"made, not a folder of raw photos: go on with `img2gps audit {where}`, or give the phone's originals."
             )
-    files = [one for one in inputs if isinstance(one, Path) and one.is_file()]
-    if files and len(files) == len(inputs) and all(zipfile.is_zipfile(one) for one in files):
-        name = shell_path(files[0])
+    archives = [one for one in inputs if isinstance(one, Path) and _is_archive(one)]
+    if archives and len(archives) == len(inputs):
+        name = shell_path(archives[0])
         raise UsageError(f"{name} is a ZIP archive: give zip://{name} to read the photos in it.")
+
+
+def _is_archive(path: Path) -> bool:
+    """Return whether a file is called, and is, a ZIP archive: a photo with one behind its picture is still a photo."""
+    return path.suffix.lower() == ".zip" and zipfile.is_zipfile(path)
 
 
 def _dataset_around(path: Path) -> Path | None:

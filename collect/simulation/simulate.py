@@ -9,8 +9,10 @@ The photos are rendered, not taken. They exercise every step of the toolkit, and
 on a real site.
 """
 
+import contextlib
 import math
 import os
+import shutil
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
@@ -28,6 +30,7 @@ from collect.simulation.worker import Campus, Task, world_of, write_all
 from img2gps.basemap.file import FILE_NAME, write_basemap
 from img2gps.errors import UsageError
 from img2gps.files import write_csv
+from img2gps.interrupts import held_back
 from img2gps.masks import mask_name, write_class_table
 from img2gps.progress import Advance
 from img2gps.site import Site
@@ -138,7 +141,13 @@ def simulate(
         tasks = [replace(task, mask=out / MASKS / mask_name(task.target.name)) for task in tasks]
     rows = [_truth_row(site, task, capture) for task, capture in zip(tasks, captures, strict=True)]
     if not dry_run:
-        _write(campus, site, out, tasks, rows, jobs or os.cpu_count() or 1, advance or _unseen)
+        is_new = not out.exists()
+        try:
+            _write(campus, site, out, tasks, rows, jobs or os.cpu_count() or 1, advance or _unseen)
+        except BaseException:  # a campus in part would be in the way of the next attempt
+            with held_back():
+                _remove(out, folder_too=is_new)
+            raise
     return _report(campus, out, captures, masks=masks)
 
 
@@ -263,6 +272,17 @@ def _write(
     for written in write_all(campus, tasks, jobs):
         advance(written)
     write_csv(out / "truth.csv", TRUTH_COLUMNS, rows)
+
+
+def _remove(out: Path, *, folder_too: bool) -> None:
+    """Remove what `_write` wrote, as far as that is possible."""
+    for folder in ("photos", MASKS):
+        shutil.rmtree(out / folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        for name in (FILE_NAME, "truth.csv"):
+            (out / name).unlink(missing_ok=True)
+        if folder_too:
+            out.rmdir()
 
 
 def _unseen(steps: float = 1, *, note: str | None = None, total: float | None = None) -> None:

@@ -99,8 +99,9 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _reason(error: OSError) -> str:
     """Return why, without what `socket.create_server` adds to it: the address, which the sentence names."""
-    resolved = not isinstance(error, socket.gaierror)  # whose codes are none of the system
-    return os.strerror(error.errno) if resolved and error.errno else str(error.strerror)
+    if error.errno and not isinstance(error, socket.gaierror):  # whose codes are none of the system
+        return os.strerror(error.errno)
+    return str(error.strerror)
 
 
 def _address(host: str, policy: Policy) -> ListeningAddress:

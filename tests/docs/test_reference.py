@@ -45,6 +45,8 @@ def test_every_exception_has_its_code(writer: ModuleType) -> None:
     page = writer.exit_codes_page()
     missing = {name for name in exceptions if f"`{name}`" not in page}
     assert missing == {"Img2GPSError", "MissingSiteError"}  # the root, and a kind of UsageError
+    for check in ("audit --fail-under", "site check", "export --check", "export --half"):
+        assert f"`{check}`" in page
 
 
 def test_the_page_of_folders_names_every_file() -> None:
@@ -54,4 +56,5 @@ def test_the_page_of_folders_names_every_file() -> None:
         inside = [Path(one.name) for one in archive.getmembers() if one.isfile()]
     names = {path.name for path in (earlier / "quad").iterdir()} | {path.name for path in inside}
     assert {"manifest.parquet", "model.safetensors"} <= names
+    names |= {"rejected.sha256", "redaction.json", "forecast.json", "explanations/"}  # what that version did not write
     assert not {name for name in names if name not in page}

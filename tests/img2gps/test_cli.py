@@ -18,6 +18,7 @@ from photos import write_site, write_walk
 
 from img2gps import cli, console, errors
 from img2gps.console import command
+from img2gps.drafts import draft_of
 from img2gps.files import read_json_lines
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +82,12 @@ def test_command_has_help_with_a_working_example(name: str) -> None:
     assert name in {first for first, *_ in words}, f"img2gps {name} --help shows no example of it"
     for line in words:
         parse(line)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"fetch"}))  # it makes a run, of any name
+def test_an_example_names_runs_as_train_or_the_guides_do(name: str) -> None:
+    runs = re.findall(r"runs/([\w-]+)", str(loaded(name).epilog))
+    assert all(re.fullmatch(r"(quick|default|finetune|published|folds)-001", run) for run in runs), runs
 
 
 @pytest.mark.parametrize(("where", "line"), documented_lines())
@@ -356,6 +363,44 @@ def test_closed_pipe_is_no_error() -> None:
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&-", "<&- >&-"])
+def test_a_closed_stream_is_no_error(closed: str, tmp_path: Path) -> None:
+    shell = f'"{sys.executable}" -m img2gps --version {closed}'
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full stands for a full disk")
+@pytest.mark.parametrize("unheard", ["2>/dev/full", "2>&-"])
+def test_messages_that_cannot_be_written_change_no_exit_code(unheard: str, tmp_path: Path) -> None:
+    shell = f'"{sys.executable}" -m img2gps verify missing {unheard}'
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, check=False, cwd=tmp_path)
+    assert done.returncode == errors.NotFoundError.exit_code
+
+
+def test_a_draft_that_cannot_be_made_is_told_by_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_words: object, **_options: object) -> None:
+        raise PermissionError(13, "Permission denied", os.fspath(draft_of(tmp_path / "out")))
+
+    monkeypatch.setattr(cli.cli, "main", fail)
+    assert cli.run(["merge"]) == cli.EXIT_IO_ERROR
+    assert f"Permission denied ({tmp_path.resolve()}): nothing" in " ".join(capsys.readouterr().err.split())
+
+
+def test_work_goes_on_where_nobody_reads_its_messages(tmp_path: Path) -> None:
+    program = "from img2gps import cli, console; cli.run = lambda _: console.say('x') or print('done') or 7; cli.main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stderr.close()
+        assert process.stdout.read().strip() == b"done"
+    assert process.returncode == 7
 
 
 @pytest.mark.slow

@@ -92,6 +92,16 @@ def test_the_queue_says_how_probable_and_where_to_stop(root: Path, capsys: pytes
     assert queue[0]["expected_lat"] < PHOTOS[12].lat - 5e-4  # the walk goes on 90 m to the south of the slip
 
 
+def test_a_queue_with_nothing_left_says_so(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = tmp_path / "given.csv"
+    rows = [f"{photo.id},{photo.lon},{photo.lat},confirm" for photo in PHOTOS]
+    given.write_text("\n".join(["id,lon,lat,action", *rows]))
+    assert run(["label", str(root), "--import", str(given)]) == 0
+    capsys.readouterr()
+    assert run(["label", str(root), "--queue"]) == 0
+    assert capsys.readouterr().out == "0 wrong found; every label was looked at.\n"
+
+
 def test_a_dataset_that_cannot_be_read_ends_the_server(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "manifest.parquet").write_bytes(b"nonsense")
     assert run(["label", str(root), "--port", "0", "--no-open"]) == 4

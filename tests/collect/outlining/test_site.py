@@ -105,7 +105,7 @@ def test_the_page_saves_parts_and_holes_and_refuses_what_is_no_site(tmp_path: Pa
         ("Polygon", [[[x, y + 60] for x, y in SQUARE]], "not in degrees|axes swapped"),
         ("LineString", SQUARE, "no GeoJSON polygon"),
         ("Point", SQUARE[0], "no GeoJSON polygon"),
-        ("Polygon", [[SQUARE[0], [float("nan"), 50], *SQUARE[2:]]], "invalid polygon"),
+        ("Polygon", [[SQUARE[0], [float("nan"), 50], *SQUARE[2:]]], "not a finite number"),
     ],
 )
 def test_what_is_no_site_is_explained(

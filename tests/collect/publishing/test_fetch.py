@@ -97,7 +97,9 @@ def test_the_command_says_what_came(published: Published, tmp_path: Path, capsys
     assert not back.exists()
     back.mkdir()  # an empty folder will do
     assert cli.run(["fetch", str(published.out), str(back)]) == 0
-    assert "14 photos fetched" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "14 photos fetched" in told.out
+    assert f"Next: `img2gps train {back}`" in " ".join(told.err.split())
     assert cli.run(["verify", str(back)]) == 0
 
 

@@ -134,6 +134,10 @@ def test_an_archive_by_itself_is_no_photo(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"walk.zip' is a ZIP archive: give zip://"):
         discover([archive])
     assert len(discover([archive, tmp_path / "in"])) == 2  # among other files it is one that holds no photo
+    both = tmp_path / "both.jpg"
+    both.write_bytes((tmp_path / "in/a.jpg").read_bytes() + archive.read_bytes())
+    assert zipfile.is_zipfile(both)
+    assert len(discover([both])) == 1
 
 
 def test_a_missing_input_is_named(tmp_path: Path) -> None:

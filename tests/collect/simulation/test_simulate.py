@@ -224,6 +224,25 @@ def test_dry_run_reports_and_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_campus_in_part_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, is_there: bool
+) -> None:
+    def write_one(_campus: object, tasks: list[Any], _jobs: int) -> Any:
+        tasks[0].target.write_bytes(b"half a photo")
+        yield 1
+        raise failure
+
+    out = tmp_path / "out"
+    if is_there:
+        out.mkdir()
+    monkeypatch.setattr("collect.simulation.simulate.write_all", write_one)
+    with pytest.raises(type(failure)):
+        simulate(out, photos=2, seed=0, site=SITE, long_side_px=SIDE_PX, masks=True)
+    assert list(tmp_path.rglob("*")) == ([out] if is_there else [])
+
+
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(UsageError, match="not empty"):
